@@ -1,0 +1,1 @@
+"""The napari plugin: colorize layers, look at every stage."""
