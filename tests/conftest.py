@@ -1,0 +1,70 @@
+"""What holds for every test: no network, no settings of the user's, a display where one is needed."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import hypothesis
+import pytest
+
+CI = os.environ.get("CI", "").lower() == "true"
+
+# Read when napari is imported: neither read nor write the settings of the person who runs the tests.
+os.environ["NAPARI_CONFIG"] = ""
+
+# A machine's speed decides no test; on CI every run tries the same examples.
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if CI else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Fail a test that reaches beyond this machine: the product has to work offline."""
+
+    def guard(connect: Any) -> Any:
+        def guarded(sock: socket.socket, address: Any) -> Any:
+            if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+                raise RuntimeError(f"a test tried to connect to {address}; tests use no network")
+            return connect(sock, address)
+
+        return guarded
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, guard(getattr(socket.socket, name)))
+        yield
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _why_no_display() -> str:
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return os.environ.get("RECOLOR_NO_DISPLAY", "")  # set by tasks.py, which looks closer
+    return "no display: `make test` sets one up"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    gui = [item for item in items if _opens_windows(item)]
+    reason = _why_no_display()
+    if gui and reason and CI:
+        raise pytest.UsageError(f"the tests of windows cannot run here: {reason}")
+    for item in gui:
+        item.add_marker("gui")
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _opens_windows(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    uses_qt = fixtures & {"qapp", "qtbot", "make_napari_viewer", "make_napari_viewer_proxy"}
+    return bool(uses_qt) or item.get_closest_marker("gui") is not None

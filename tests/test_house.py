@@ -1,0 +1,141 @@
+"""The house as a whole: packaging, imports, manifest."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManager, PluginManifest
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def test_one_version_everywhere():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\d[^]]*)\]", changelog, re.MULTILINE)
+
+    import recolor_core
+
+    assert newest
+    assert newest[1] == declared
+    assert version("napari-recolor") == declared
+    assert recolor_core.__version__ == declared
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    code = "import json, sys, recolor_core; print(json.dumps(sorted(sys.modules)))"
+    result = python("-c", code)
+    assert result.returncode == 0, result.stderr
+    loaded = {name.partition(".")[0] for name in json.loads(result.stdout)}
+    heavy = {"torch", "napari", "napari_recolor", "qtpy", "PyQt6", "PySide6", "numpy", "PIL"}
+    assert "recolor_core" in loaded
+    assert not loaded & heavy
+
+
+def test_importing_the_plugin_loads_no_torch():
+    result = python("-c", "import sys, napari_recolor; sys.exit('torch' in sys.modules)")
+    assert result.returncode == 0, result.stderr
+
+
+def test_manifest_is_found_as_napari_finds_it():
+    (entry,) = (e for e in entry_points(group="napari.manifest") if e.name == "napari-recolor")
+    assert entry.value == "napari_recolor:napari.yaml"
+    plugins = PluginManager()
+    plugins.discover()
+    found = plugins.get_manifest("napari-recolor")
+    assert found.contributions == PluginManifest.from_file(ROOT / "napari.yaml").contributions
+    assert found.package_version == version("napari-recolor")
+
+
+def test_network_guard_refuses_other_machines_and_lets_this_one_through():
+    with socket.socket() as away, pytest.raises(RuntimeError, match="no network"):
+        away.connect(("192.0.2.1", 80))  # RFC 5737: an address nobody has
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname()).close()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    out = tmp_path_factory.mktemp("wheel")
+    result = python("-m", "hatchling", "build", "--target", "wheel", "--directory", out)
+    assert result.returncode == 0, result.stderr
+    (path,) = out.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_two_packages_and_their_data(wheel: zipfile.ZipFile):
+    names = wheel.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"recolor_core", "napari_recolor", f"{wheel_stem()}.dist-info"}
+    for package in ("recolor_core", "napari_recolor"):
+        tracked = subprocess.run(
+            ["git", "ls-files", package], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert tracked
+        assert set(tracked) <= set(names)
+
+
+@pytest.mark.slow
+def test_wheel_manifest_is_the_manifest_and_no_link(wheel: zipfile.ZipFile):
+    text = wheel.read("napari_recolor/napari.yaml").decode()
+    assert text.splitlines() == (ROOT / "napari.yaml").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.slow
+def test_wheel_manifest_is_right_where_git_makes_no_symlinks(tmp_path: Path):
+    # What Git for Windows leaves: a text file that holds the target's path.
+    for name in ("pyproject.toml", "hatch_build.py", "napari.yaml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for package in ("recolor_core", "napari_recolor"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "napari_recolor" / "napari.yaml").write_text("../napari.yaml")
+    result = python("-m", "hatchling", "build", "--target", "wheel", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (path,) = (tmp_path / "dist").glob("*.whl")
+    text = zipfile.ZipFile(path).read("napari_recolor/napari.yaml")
+    assert text == (ROOT / "napari.yaml").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "bad_import"),
+    [
+        ("recolor_core/lab.py", "import recolor_core.generator"),
+        ("recolor_core/generator.py", "import recolor_core.refiner"),
+        ("recolor_core/lab.py", "import qtpy"),
+        ("recolor_core/colorizer.py", "import napari_recolor"),
+        ("napari_recolor/__init__.py", "import training"),
+        ("recolor_core/odds_and_ends.py", "import recolor_core.lab"),
+    ],
+)
+def test_import_contracts_catch_what_they_are_for(tmp_path: Path, module: str, bad_import: str):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in ("recolor_core", "napari_recolor", "training"):
+        ignore = shutil.ignore_patterns("data", "__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
+    lint = ("-m", "importlinter.cli", "lint", "--no-cache")
+    before = python(*lint, cwd=tmp_path)
+    assert before.returncode == 0, before.stdout
+    with (tmp_path / module).open("a") as file:
+        file.write(f"\n{bad_import}\n")
+    assert "1 broken" in python(*lint, cwd=tmp_path).stdout
+
+
+def wheel_stem() -> str:
+    return f"napari_recolor-{version('napari-recolor')}"
