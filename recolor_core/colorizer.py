@@ -1,0 +1,507 @@
+"""The whole way of a picture, in order, once: `Colorizer`, and its result, `Colorization`."""
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recolor_core.device import autocast, choose_device, out_of_memory
+from recolor_core.errors import DeviceWarning, ImageError
+from recolor_core.hints import Hint, hint_map
+from recolor_core.intake import GrayPicture, Levels, read_gray
+from recolor_core.lab import SRGB, ColorSpace, lightness, to_rgb
+from recolor_core.refiner import SCALE
+from recolor_core.upsample import GuidedUpsampler
+from recolor_core.weights import load_weights
+
+STRIP = 2**17
+"""Pixels that are worked on at a time at full resolution: they fit into the cache."""
+
+TILE = 1024
+"""Side of the tiles in which the refiner works at large working sizes, in pixels."""
+
+HALO = 128
+"""What a tile sees around it: more than the refiner's receptive field, so that tiles fit."""
+
+VIVID_TEMPERATURE = 0.36
+"""Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is
+0.6, the best of those tried on the validation split."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to colorize.
+
+    Parameters
+    ----------
+    vividness
+        From 0 (the mean of all plausible colors, safe and pale) to 1 (the likeliest color).
+    saturation
+        Factor on a* and b*, 0 to 4. 1 leaves the prediction as it is.
+    size
+        Short side of the picture that the networks see, in pixels, 32 to 4096. They were trained
+        at 224; larger finds smaller things and loses sight of the whole.
+    alternatives
+        Number of further colorings that the distribution allows, 0 to 16.
+    """
+
+    vividness: float = 0.5
+    saturation: float = 1.0
+    size: int = 224
+    alternatives: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("vividness", 0, 1),
+            ("saturation", 0, 4),
+            ("size", 32, 4096),
+            ("alternatives", 0, 16),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:  # also refuses NaN
+                raise ImageError(f"expected {name} from {low} to {high}, got {value!r}")
+
+    @property
+    def temperature(self) -> float:
+        """Temperature at which the color distribution is averaged."""
+        return VIVID_TEMPERATURE**self.vividness
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step of the work that was done.
+
+    Parameters
+    ----------
+    stage
+        ``"generator"``, ``"refiner"`` or ``"color"`` (the full resolution, strip by strip).
+    done, total
+        Steps of the stage.
+    result
+        The result, in the last event alone.
+    """
+
+    stage: str
+    done: int
+    total: int
+    result: "Colorization | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Colorization:
+    """A colorized picture and every stage on its way.
+
+    Parameters
+    ----------
+    gray
+        The picture that was colorized.
+    ab_coarse
+        (2, h, w) float32, Lab units: what the generator predicts, at a quarter of the working size.
+    ab_refined
+        (2, 4 h, 4 w) float32, Lab units: what the refiner makes of it, at the working size.
+    uncertainty
+        (h, w) float32, Lab units: the standard deviation of the predicted color.
+    ab_alternatives
+        Each like `ab_refined`.
+    working_lightness
+        L* that the networks saw, at the working size.
+    provenance
+        How the result came to be: software, version, weights and their SHA-256, settings, device,
+        and how the picture was read. JSON types alone.
+    """
+
+    gray: GrayPicture
+    ab_coarse: NDArray[np.float32]
+    ab_refined: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    ab_alternatives: tuple[NDArray[np.float32], ...]
+    working_lightness: NDArray[np.float32]
+    provenance: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return self.gray.shape
+
+    @cached_property
+    def L(self) -> NDArray[np.float32]:
+        """(H, W) float32: L* of the picture, in [0, 100]."""
+        return _numpy(lightness(self.gray.codes, self.gray.space))
+
+    @cached_property
+    def rgb(self) -> NDArray[Any]:
+        """(H, W, 3), the dtype of the gray codes: the picture in color.
+
+        Its gray is the input, exactly: see `recolor_core.lab.to_rgb`.
+        """
+        return np.concatenate(list(self.strips()))
+
+    @property
+    def alternatives(self) -> tuple[NDArray[Any], ...]:
+        """Further colorings, each like `rgb`."""
+        return tuple(np.concatenate(list(self.strips(ab))) for ab in self.ab_alternatives)
+
+    def strips(self, ab: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+        """The colorized picture from top to bottom, `strip_count` strips of (rows, W, 3).
+
+        Parameters
+        ----------
+        ab
+            Chroma to use, (2, h, w) in Lab units, instead of `ab_refined`.
+        """
+        chroma = torch.from_numpy(self.ab_refined if ab is None else ab)
+        guide = torch.from_numpy(self.working_lightness)
+        upsampler = GuidedUpsampler(chroma, guide, self.shape)
+        rows = self._strip_rows
+        for top, codes in zip(
+            range(0, self.shape[0], rows), self.gray.codes.split(rows), strict=True
+        ):
+            ab_rows = upsampler.rows(top, lightness(codes, self.gray.space))
+            rgb = to_rgb(codes, ab_rows, self.gray.space)
+            yield _numpy(rgb.permute(1, 2, 0))
+
+    @property
+    def strip_count(self) -> int:
+        """Number of strips that `strips` gives."""
+        return -(-self.shape[0] // self._strip_rows)
+
+    @property
+    def _strip_rows(self) -> int:
+        return max(1, STRIP // self.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """What the generator sees in a picture; `Colorizer.refine` makes colors of it.
+
+    Keep it to try other hints, vividness or saturation: the generator is not asked again.
+
+    Parameters
+    ----------
+    gray
+        The picture.
+    lightness
+        (1, 1, h, w): L* at the working size.
+    logits
+        (1, Q, h / 4, w / 4): of the color distribution.
+    device
+        Where the generator ran.
+    """
+
+    gray: GrayPicture
+    lightness: Tensor
+    logits: Tensor
+    device: str
+
+
+class Colorizer:
+    """Colorizes gray pictures.
+
+    Calls do not depend on each other: the object holds nothing but the networks.
+
+    Parameters
+    ----------
+    weights
+        A name that `recolor_core.list_weights` gives, or the path of a weights file.
+    device
+        ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"mps"``, ``"cuda"``, ``"cuda:1"``, ...
+
+    Raises
+    ------
+    WeightsError
+        Where the weights are unknown or damaged.
+    DeviceError
+        Where this machine has no such device.
+    """
+
+    def __init__(self, weights: str | Path = "default", device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self._networks = load_weights(weights)
+        self.record = self._networks.record
+
+    def __call__(
+        self,
+        image: Any,
+        settings: Settings | None = None,
+        *,
+        hints: Sequence[Hint] = (),
+        space: ColorSpace = SRGB,
+        levels: Levels | str | None = None,
+        **changes: Any,
+    ) -> Colorization:
+        """Colorize one picture; its full resolution is computed when it is asked for.
+
+        Parameters
+        ----------
+        image
+            (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.intake.read_gray`.
+        settings
+            How to colorize; the default ones where None.
+        hints
+            Points whose color is known.
+        space
+            What the codes of the picture mean.
+        levels
+            Values of black and white, for arrays without an agreed range.
+        **changes
+            Fields of `Settings` that differ from `settings`.
+
+        Returns
+        -------
+        Colorization
+
+        Raises
+        ------
+        ImageError
+            Where the picture or a setting cannot be used.
+        HintsError
+            Where a hint lies outside the picture.
+        """
+        settings = replace(settings or Settings(), **changes)
+        coarse = self.generate(read_gray(image, space, levels), settings.size)
+        return self.refine(coarse, settings, hints)
+
+    def events(
+        self,
+        image: Any,
+        settings: Settings | None = None,
+        *,
+        hints: Sequence[Hint] = (),
+        space: ColorSpace = SRGB,
+        levels: Levels | str | None = None,
+        **changes: Any,
+    ) -> Iterator[Progress]:
+        """Colorize one picture step by step, its full resolution included.
+
+        Stop iterating to cancel. The parameters are those of a call. Every event comes before its
+        step is taken; the last one carries the result, whose `rgb` is there already.
+        """
+        settings = replace(settings or Settings(), **changes)
+        yield Progress("generator", 0, 1)
+        coarse = self.generate(read_gray(image, space, levels), settings.size)
+        yield Progress("refiner", 0, 1)
+        result = self.refine(coarse, settings, hints)
+        strips: list[NDArray[Any]] = []
+        total = result.strip_count
+        yield Progress("color", 0, total)
+        for strip in result.strips():
+            strips.append(strip)
+            if len(strips) < total:
+                yield Progress("color", len(strips), total)
+        vars(result)["rgb"] = np.concatenate(strips)  # what the cached property would compute
+        yield Progress("color", total, total, result)
+
+    def map(
+        self,
+        images: Iterable[Any],
+        settings: Settings | None = None,
+        *,
+        batch: int = 1,
+        space: ColorSpace = SRGB,
+        levels: Levels | str | None = None,
+        **changes: Any,
+    ) -> Iterator[Colorization]:
+        """Colorize pictures one after the other, lazily and in order.
+
+        Parameters
+        ----------
+        images, settings, space, levels, **changes
+            As in a call.
+        batch
+            How many consecutive pictures of one working size go through the networks together.
+            More than 1 is faster on a GPU; on the CPU it gains nothing.
+        """
+        settings = replace(settings or Settings(), **changes)
+        pictures = (read_gray(image, space, levels) for image in images)
+        for _, group in groupby(pictures, lambda gray: working_size(gray.shape, settings.size)):
+            while grays := list(islice(group, batch)):
+                coarse = self._generate(grays, settings.size)
+                yield from self._refine(coarse, settings, [()] * len(coarse))
+
+    def generate(self, gray: GrayPicture, size: int = 224) -> Coarse:
+        """The generator's part: what colors the picture may have.
+
+        Parameters
+        ----------
+        gray
+            As `recolor_core.intake.read_gray` gives it.
+        size
+            Short side of the working size, in pixels.
+        """
+        return self._generate([gray], size)[0]
+
+    def refine(
+        self, coarse: Coarse, settings: Settings | None = None, hints: Sequence[Hint] = ()
+    ) -> Colorization:
+        """The refiner's part: one coloring of what the generator saw.
+
+        Parameters
+        ----------
+        coarse
+            Of `generate`.
+        settings
+            How to colorize; `size` has had its effect already.
+        hints
+            Points whose color is known.
+
+        Raises
+        ------
+        HintsError
+            Where a hint lies outside the picture.
+        """
+        return self._refine([coarse], settings or Settings(), [hints])[0]
+
+    def _generate(self, grays: Sequence[GrayPicture], size: int) -> list[Coarse]:
+        sizes = [working_size(gray.shape, size) for gray in grays]
+        light = torch.stack([gray.lightness(s)[None] for gray, s in zip(grays, sizes, strict=True)])
+        logits, device = _run(self._networks.generator, self.device, light)
+        return [
+            Coarse(gray, light[i : i + 1], logits[i : i + 1], device)
+            for i, gray in enumerate(grays)
+        ]
+
+    @torch.inference_mode()
+    def _refine(
+        self, coarse: Sequence[Coarse], settings: Settings, hints: Sequence[Sequence[Hint]]
+    ) -> list[Colorization]:
+        generator, refiner = self._networks.generator, self._networks.refiner
+        light = torch.cat([c.lightness for c in coarse])
+        logits = torch.cat([c.logits for c in coarse])
+        uncertainty = generator.uncertainty(logits)
+        grid = (logits.shape[-2], logits.shape[-1])
+        hinted = torch.stack(
+            [hint_map(h, c.gray.shape, grid) for c, h in zip(coarse, hints, strict=True)]
+        )
+        colorings = []  # the first one is the picture's, the others its alternatives
+        device = coarse[0].device
+        for direction in range(-1, settings.alternatives):
+            drawn = logits
+            if direction >= 0:
+                drawn = generator.tilted(logits, 2 * math.pi * direction / settings.alternatives)
+            ab = generator.mean_color(drawn, settings.temperature)
+            refined, device = self._refine_tiles(light, ab, hinted)
+            colorings.append((settings.saturation * ab, settings.saturation * refined))
+        return [
+            Colorization(
+                gray=c.gray,
+                ab_coarse=_numpy(colorings[0][0][i]),
+                ab_refined=_numpy(colorings[0][1][i]),
+                uncertainty=_numpy(uncertainty[i, 0]),
+                ab_alternatives=tuple(_numpy(refined[i]) for _, refined in colorings[1:]),
+                working_lightness=_numpy(light[i, 0]),
+                provenance=self._provenance(c, settings, hints[i], device),
+            )
+            for i, c in enumerate(coarse)
+        ]
+
+    def _refine_tiles(self, light: Tensor, ab: Tensor, hints: Tensor) -> tuple[Tensor, str]:
+        """The refiner over a picture of any working size, in tiles where it is large."""
+        height, width = light.shape[-2:]
+        refined = torch.empty(len(ab), 2, height, width)
+        device = str(self.device)
+        for top in range(0, height, TILE):
+            for left in range(0, width, TILE):
+                # With the halo a tile sees all that reaches its pixels.
+                y, x = max(top - HALO, 0), max(left - HALO, 0)
+                bottom, right = min(top + TILE, height), min(left + TILE, width)
+                window = (..., slice(y, bottom + HALO), slice(x, right + HALO))
+                cells = (
+                    ...,
+                    slice(y // SCALE, -(-(bottom + HALO) // SCALE)),
+                    slice(x // SCALE, -(-(right + HALO) // SCALE)),
+                )
+                tile, device = _run(
+                    self._networks.refiner, self.device, light[window], ab[cells], hints[cells]
+                )
+                refined[..., top:bottom, left:right] = tile[
+                    ..., top - y : bottom - y, left - x : right - x
+                ]
+        return refined, device
+
+    def _provenance(
+        self, coarse: Coarse, settings: Settings, hints: Sequence[Hint], device: str
+    ) -> dict[str, Any]:
+        return {
+            "software": "recolor",
+            "version": version("napari-recolor"),
+            "weights": {"name": self.record.name, "sha256": self.record.sha256},
+            "settings": asdict(settings),
+            "hints": [asdict(hint) for hint in hints],
+            "device": {"generator": coarse.device, "refiner": device},
+            "reading": coarse.gray.reading,
+        }
+
+
+def colorize(
+    image: Any, *, weights: str | Path = "default", device: str = "auto", **options: Any
+) -> Colorization:
+    """Colorize one picture. For more than one make a `Colorizer`, which loads its weights once.
+
+    Parameters
+    ----------
+    image
+        (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.intake.read_gray`.
+    weights, device
+        As in `Colorizer`.
+    **options
+        As in a call of `Colorizer`: `settings` or its fields, `hints`, `space`, `levels`.
+
+    Returns
+    -------
+    Colorization
+    """
+    return Colorizer(weights, device)(image, **options)
+
+
+def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Height and width that the networks work at: short side `size`, the aspect ratio kept.
+
+    The long side is at most eight times as long; a strip of film longer than that gets a shorter
+    short side instead.
+    """
+    short, long = min(shape), max(shape)
+    scale = min(size / short, 8 * size / long)
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+@torch.inference_mode()
+def _run(network: nn.Module, device: torch.device, *inputs: Tensor) -> tuple[Tensor, str]:
+    """The output of a network, on the CPU, and the device that computed it.
+
+    Where the memory of a GPU is full, the batch is halved, and a single picture goes to the CPU.
+    """
+    try:
+        network.to(device)
+        with autocast(device):
+            output: Tensor = network(*(x.to(device) for x in inputs))
+        return output.float().cpu(), str(device)
+    except RuntimeError as error:
+        if not out_of_memory(error) or device.type == "cpu":
+            raise
+    if len(inputs[0]) > 1:
+        halves = [_run(network, device, *(x[part] for x in inputs)) for part in _halves(inputs[0])]
+        return torch.cat([output for output, _ in halves]), halves[-1][1]
+    warnings.warn(
+        f"the memory of {device} is full: {type(network).__name__.lower()} runs on the CPU instead",
+        DeviceWarning,
+        stacklevel=2,
+    )
+    return _run(network, torch.device("cpu"), *inputs)[0], f"cpu ({device} was out of memory)"
+
+
+def _halves(x: Tensor) -> tuple[slice, slice]:
+    return slice(None, len(x) // 2), slice(len(x) // 2, None)
+
+
+def _numpy(x: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(x.numpy())

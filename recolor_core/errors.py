@@ -1,0 +1,29 @@
+"""What can go wrong, as exceptions whose message says what was expected, what came and the remedy."""
+
+
+class RecolorError(Exception):
+    """Base of every error that Recolor raises on purpose; its message is one line for people."""
+
+
+class ImageError(RecolorError, ValueError):
+    """A picture, or an array given as one, cannot be used."""
+
+
+class WeightsError(RecolorError, ValueError):
+    """A weights file is unknown, damaged, foreign or does not fit the networks."""
+
+
+class HintsError(RecolorError, ValueError):
+    """Color hints cannot be read or do not fit the picture."""
+
+
+class DeviceError(RecolorError, RuntimeError):
+    """The device asked for is not there or cannot do the work."""
+
+
+class OutputExistsError(RecolorError, FileExistsError):
+    """The output is there already and may not be overwritten."""
+
+
+class DeviceWarning(UserWarning):
+    """Work went on elsewhere than asked for, such as on the CPU when a GPU's memory was full."""

@@ -1,0 +1,134 @@
+"""Color hints: points of a picture whose color is known."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from recolor_core.errors import HintsError
+from recolor_core.lab import rgb_to_lab
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A disk of known color.
+
+    Parameters
+    ----------
+    x, y
+        Column and row of its center in pixels of the picture; (0, 0) is the center of the pixel
+        at the top left.
+    color
+        ``"#rrggbb"`` in sRGB. Its hue and chroma count; the lightness stays the picture's.
+    radius
+        In pixels of the picture. 0 hints the one pixel, as far as the coarse grid can show it.
+    """
+
+    x: float
+    y: float
+    color: str
+    radius: float = 0.0
+
+    @property
+    def ab(self) -> tuple[float, float]:
+        """a* and b* of the color, in Lab units."""
+        digits = self.color.removeprefix("#")
+        try:
+            rgb = bytes.fromhex(digits)
+        except ValueError:
+            rgb = b""
+        if len(rgb) != 3 or not self.color.startswith("#"):
+            raise HintsError(f"expected a hint's color as #rrggbb, got {self.color!r}")
+        codes = torch.tensor(list(rgb), dtype=torch.float64).reshape(3, 1, 1) / 255
+        _, a, b = rgb_to_lab(codes).flatten().tolist()
+        return a, b
+
+
+def read_hints(path: str | Path) -> list[Hint]:
+    """Hints of a file that `write_hints` wrote.
+
+    Raises
+    ------
+    HintsError
+        Where the file cannot be read or is no file of hints.
+    """
+    path = Path(path)
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["hints"]
+        hints = [Hint(**entry) for entry in entries]
+        for hint in hints:
+            _check(hint)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HintsError(
+            f"{path} is no file of color hints ({error}); expected JSON such as "
+            '{"hints": [{"x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
+        ) from error
+    return hints
+
+
+def write_hints(path: str | Path, hints: Sequence[Hint]) -> None:
+    """Write hints as JSON, under another name first, then renamed."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    text = json.dumps({"hints": [vars(hint) for hint in hints]}, indent=1)
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def hint_map(hints: Sequence[Hint], picture: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """Hints as the refiner takes them.
+
+    Parameters
+    ----------
+    hints
+        Points in pixels of the picture; of those that share a cell the mean counts.
+    picture
+        Height and width of the picture.
+    grid
+        Height and width (h, w) of the coarse ab.
+
+    Returns
+    -------
+    Tensor
+        (3, h, w) float32: a* and b* in Lab units times the hinted share of the cell, and that
+        share in [0, 1]; a cell that holds the center of a hint counts as hinted whole.
+
+    Raises
+    ------
+    HintsError
+        Where a hint lies outside the picture.
+    """
+    height, width = picture
+    row = (torch.arange(grid[0]) + 0.5) * height / grid[0] - 0.5
+    column = (torch.arange(grid[1]) + 0.5) * width / grid[1] - 0.5
+    total = torch.zeros(3, *grid)
+    for hint in hints:
+        _check(hint)
+        if not (-0.5 <= hint.x <= width - 0.5 and -0.5 <= hint.y <= height - 0.5):
+            raise HintsError(
+                f"expected hints within {width} x {height} pixels, got one at x={hint.x:g}, "
+                f"y={hint.y:g}; remove it or use the hints of this picture"
+            )
+        inside = (row[:, None] - hint.y) ** 2 + (column - hint.x) ** 2 <= hint.radius**2
+        inside[
+            min(int((hint.y + 0.5) * grid[0] / height), grid[0] - 1),
+            min(int((hint.x + 0.5) * grid[1] / width), grid[1] - 1),
+        ] = True
+        total[:, inside] += torch.tensor([*hint.ab, 1.0])[:, None]
+    return total / total[2].clamp(min=1)
+
+
+def _check(hint: Hint) -> None:
+    numbers = (hint.x, hint.y, hint.radius)
+    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
+        raise HintsError(f"expected finite x, y and radius in pixels, got {numbers}")
+    if not isinstance(hint.color, str):
+        raise HintsError(f"expected a hint's color as #rrggbb, got {hint.color!r}")
+    _ = hint.ab

@@ -1,0 +1,455 @@
+"""CIELAB: RGB <-> Lab, the gray of any picture, and color whose gray is the input, exactly.
+
+L* is in [0, 100]; a* and b* are in Lab units (an 8-bit color photograph stays within about +-110).
+White is D65, the observer is the 2-degree one. RGB -> XYZ uses the four-digit matrix of
+IEC 61966-2-1 divided by its own row sums, so that R = G = B has a* = b* = 0 exactly.
+
+Tensors carry their channels in front of height and width, ``(..., 3, H, W)``; NumPy arrays carry
+them last, ``(..., 3)``: each as its ecosystem does.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recolor_core.errors import ImageError
+
+AB_LIMIT = 110.0
+"""Bound of a* and b* that the networks speak: the sRGB gamut lies within [-107.9, 98.3]."""
+
+# CIE 15:2004, with the exact rational constants (216/24389, 24389/27).
+_EPSILON = 216 / 24389
+_KAPPA = 24389 / 27
+_KNEE = 6 / 29  # cube root of _EPSILON
+
+
+@dataclass(frozen=True)
+class ToneCurve:
+    """The curve between picture codes and linear light, both in [0, 1].
+
+    A parametric curve of ICC.1:2010 type 3, ``linear = (a code + b) ** gamma`` from ``d`` on and
+    ``c code`` below, or a sampled one. The default is sRGB (IEC 61966-2-1).
+
+    Parameters
+    ----------
+    gamma, a, b, c, d
+        The parameters of the formula.
+    table
+        Linear light at equally spaced codes from 0 to 1, ascending; replaces the formula.
+    """
+
+    gamma: float = 2.4
+    a: float = 1 / 1.055
+    b: float = 0.055 / 1.055
+    c: float = 1 / 12.92
+    d: float = 0.04045
+    table: tuple[float, ...] | None = None
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Linear light of a code; floating point in, the same dtype out. Differentiable."""
+        if self.table is not None:
+            table = torch.tensor(self.table, dtype=code.dtype, device=code.device)
+            position = code.clamp(0, 1) * (len(table) - 1)
+            below = position.floor().long().clamp(max=len(table) - 2)
+            return torch.lerp(table[below], table[below + 1], position - below)
+        power = (self.a * code + self.b).clamp(min=1e-12) ** self.gamma
+        return torch.where(code >= self.d, power, self.c * code)
+
+    def encode(self, linear: Tensor) -> Tensor:
+        """Code of linear light: the inverse of `decode`. Differentiable."""
+        if self.table is not None:
+            table = torch.tensor(self.table, dtype=linear.dtype, device=linear.device)
+            above = torch.searchsorted(table, linear.contiguous()).clamp(1, len(table) - 1)
+            low, high = table[above - 1], table[above]
+            share = ((linear - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+            return (above - 1 + share) / (len(table) - 1)
+        knee = (self.a * self.d + self.b) ** self.gamma
+        power = (linear.clamp(min=max(knee, 1e-12)) ** (1 / self.gamma) - self.b) / self.a
+        return torch.where(linear >= knee, power, linear / self.c if self.c else linear * 0)
+
+
+@dataclass(frozen=True)
+class ColorSpace:
+    """What the codes of a picture mean.
+
+    Parameters
+    ----------
+    name
+        As people know it: "sRGB", "Adobe RGB (1998)", "Gray Gamma 2.2".
+    curve
+        The tone curve of all three channels.
+    to_white_xyz
+        Linear RGB to (X/Xn, Y/Yn, Z/Zn), 3 x 3, for the white of the space itself. Every row sums
+        to 1, so that R = G = B is neutral; the middle row gives luminance.
+    """
+
+    name: str = "sRGB"
+    curve: ToneCurve = field(default_factory=ToneCurve)
+    to_white_xyz: tuple[tuple[float, float, float], ...] = (
+        # IEC 61966-2-1:1999, formula (7), each row divided by its sum (the D65 white).
+        (0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505),
+        (0.2126, 0.7152, 0.0722),
+        (0.0193 / 1.0890, 0.1192 / 1.0890, 0.9505 / 1.0890),
+    )
+
+
+SRGB = ColorSpace()
+
+
+def _f(t: Tensor) -> Tensor:
+    """The cube root of CIELAB with its linear foot, CIE 15:2004 (8.6)."""
+    root = t.clamp(min=_EPSILON) ** (1 / 3)
+    return torch.where(t > _EPSILON, root, (_KAPPA * t + 16) / 116)
+
+
+def _f_inverse(t: Tensor) -> Tensor:
+    return torch.where(t > _KNEE, t * t * t, (116 * t - 16) / _KAPPA)
+
+
+def _matrix(space: ColorSpace, like: Tensor, *, inverse: bool = False) -> Tensor:
+    matrix = torch.tensor(space.to_white_xyz, dtype=torch.float64)
+    return (matrix.inverse() if inverse else matrix).to(like.device, like.dtype)
+
+
+@overload
+def rgb_to_lab(rgb: Tensor, space: ColorSpace = SRGB) -> Tensor: ...
+@overload
+def rgb_to_lab(rgb: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np.floating]: ...
+def rgb_to_lab(
+    rgb: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
+) -> Tensor | NDArray[np.floating]:
+    """CIELAB of RGB codes.
+
+    Parameters
+    ----------
+    rgb
+        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``. Floating point codes in [0, 1] (values
+        outside are carried on, not clipped), or uint8 / uint16 codes of full range.
+    space
+        What the codes mean.
+
+    Returns
+    -------
+    Tensor or ndarray
+        L* in [0, 100], a*, b*; the shape of `rgb`; its dtype where that is floating point, else
+        float32 for 8 and float64 for 16 bit. Differentiable and on the device of `rgb`.
+
+    Raises
+    ------
+    ImageError
+        Where there are not three channels, or the dtype has no range.
+    """
+    if isinstance(rgb, np.ndarray):
+        return _channels_last(rgb_to_lab, rgb, space)
+    codes = _unit_range(rgb)
+    _three_channels(codes)
+    xyz = torch.einsum("ij,...jhw->...ihw", _matrix(space, codes), space.curve.decode(codes))
+    fx, fy, fz = _f(xyz).unbind(-3)
+    return torch.stack((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)), dim=-3)
+
+
+@overload
+def lab_to_rgb(lab: Tensor, space: ColorSpace = SRGB) -> Tensor: ...
+@overload
+def lab_to_rgb(lab: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np.floating]: ...
+def lab_to_rgb(
+    lab: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
+) -> Tensor | NDArray[np.floating]:
+    """RGB codes of CIELAB: the inverse of `rgb_to_lab`, without any clipping.
+
+    Parameters
+    ----------
+    lab
+        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``, floating point: L* in [0, 100], a*, b*.
+    space
+        The color space of the codes.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Codes, in [0, 1] where the color lies within the gamut and outside where it does not; use
+        `to_rgb` for codes that fit. Shape and dtype of `lab`. Differentiable.
+
+    Raises
+    ------
+    ImageError
+        Where there are not three channels, or the dtype has no range.
+    """
+    if isinstance(lab, np.ndarray):
+        return _channels_last(lab_to_rgb, lab, space)
+    _three_channels(lab)
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16) / 116
+    xyz = _f_inverse(torch.stack((fy + a / 500, fy, fy - b / 200), dim=-3))
+    linear = torch.einsum("ij,...jhw->...ihw", _matrix(space, lab, inverse=True), xyz)
+    return space.curve.encode(linear)
+
+
+def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
+    """The gray of RGB codes: the code that a neutral pixel of the same luminance has.
+
+    This is the measure of the promise that color alters nothing. The codes are made linear by the
+    curve of their space, Y is the middle row of its matrix (0.2126 R + 0.7152 G + 0.0722 B for
+    sRGB, IEC 61966-2-1), Y goes back through the curve and is rounded to the input's dtype. All
+    in float64. Of R = G = B = v it is v.
+
+    Parameters
+    ----------
+    codes
+        ``(..., 3, H, W)``, uint8, uint16, float32 or float64.
+    space
+        What the codes mean.
+
+    Returns
+    -------
+    Tensor
+        ``(..., H, W)``, the dtype of `codes`.
+    """
+    _three_channels(codes)
+    top = max_code(codes.dtype)
+    linear = space.curve.decode(codes.to(torch.float64) / top)
+    luminance = (linear * _matrix(space, linear)[1, :, None, None]).sum(-3)
+    return _to_codes(space.curve.encode(luminance) * top, codes.dtype)
+
+
+def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
+    """L* of a gray or RGB picture.
+
+    Parameters
+    ----------
+    codes
+        ``(H, W)`` gray or ``(3, H, W)`` RGB; uint8 / uint16 of full range, or floating point in
+        [0, 1]. Of RGB (a tinted scan, say) the luminance counts.
+    space
+        What the codes mean.
+
+    Returns
+    -------
+    Tensor
+        ``(H, W)`` float32 in [0, 100].
+    """
+    gray = codes if codes.ndim == 2 else gray_codes(codes, space)
+    if gray.dtype in (torch.uint8, torch.uint16):
+        return _tables(space, gray.dtype, gray.device).lightness[gray.to(torch.int32)]
+    luminance = space.curve.decode(gray.to(torch.float64))
+    return (116 * _f(luminance) - 16).to(torch.float32)
+
+
+def max_code(dtype: torch.dtype) -> int:
+    """The code of white: 255, 65535, or 1 for floating point.
+
+    Raises
+    ------
+    ImageError
+        For any other dtype.
+    """
+    if dtype in (torch.float32, torch.float64, torch.float16):
+        return 1
+    if dtype in (torch.uint8, torch.uint16):
+        return 255 if dtype == torch.uint8 else 65535
+    raise ImageError(
+        f"expected codes of uint8, uint16 or floating point, got {dtype}; convert the picture first"
+    )
+
+
+def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
+    """RGB codes of a gray picture and a chroma, whose gray is the input's code at every pixel.
+
+    The chroma is shrunk at constant L* and hue until the color lies in the gamut, never clipped.
+    R and B are rounded; G is then chosen so that luminance comes out right, and the gray of the
+    result is compared with the input. Where it differs, neighboring codes are tried; R = G = B =
+    `gray`, which always fits, is the last resort. So ``gray_codes(to_rgb(v, ab)) == v`` holds for
+    uint8, uint16 and float32 without exception (float64: within a few rounding errors).
+
+    Parameters
+    ----------
+    gray
+        ``(H, W)`` codes, uint8, uint16, float32 or float64 (floating point in [0, 1]).
+    ab
+        ``(2, H, W)`` float32, a* and b* in Lab units, any size: the gamut is fitted.
+    space
+        What the codes mean, in and out.
+
+    Returns
+    -------
+    Tensor
+        ``(3, H, W)`` codes of the dtype of `gray`.
+
+    Notes
+    -----
+    Every pixel stands for itself, so the result does not depend on how a picture is cut into
+    strips. Work in strips of about 100,000 pixels: they stay in the processor's cache.
+    """
+    integer = gray.dtype in (torch.uint8, torch.uint16)
+    top = max_code(gray.dtype)
+    # float32 is exact enough for integers, where the check below has a margin; the float lattice
+    # itself needs float64.
+    precision = torch.float32 if integer else torch.float64
+    if integer:
+        tables = _tables(space, gray.dtype, gray.device)
+        index = gray.to(torch.int32)
+        luminance, fy = tables.linear[index], tables.f[index]
+    else:
+        luminance = space.curve.decode(gray.to(precision))
+        fy = _f(luminance)
+    ab = ab.to(precision)
+    to_red, to_green, to_blue = _matrix(space, luminance, inverse=True).tolist()
+    red_weight, green_weight, blue_weight = space.to_white_xyz[1]
+
+    # With d = (X, Z) - Y every channel is Y + m d, because the rows of the inverse sum to 1 too.
+    dx = _f_inverse(fy + ab[0] / 500).sub_(luminance)
+    dz = _f_inverse(fy - ab[1] / 200).sub_(luminance)
+    outside = _out_of_gamut(luminance, dx, dz, (to_red, to_green, to_blue))
+    if bool(outside.any()):
+        y, f = luminance[outside], fy[outside]
+        dx[outside], dz[outside] = _shrink_chroma(y, f, ab[:, outside], (to_red, to_green, to_blue))
+
+    def encode(linear: Tensor) -> Tensor:
+        return space.curve.encode(linear.clamp_(0, 1)).mul_(top)
+
+    def decode(codes: Tensor) -> Tensor:
+        if integer:
+            return tables.linear[codes]
+        return space.curve.decode(codes.to(precision))
+
+    def rounded(code: Tensor) -> Tensor:
+        # round() is exact in float32 up to 65535; the lattice of floats is the cast itself.
+        return code.round_().to(torch.int32) if integer else code.to(gray.dtype)
+
+    red = rounded(encode(luminance + to_red[0] * dx + to_red[2] * dz))
+    blue = rounded(encode(luminance + to_blue[0] * dx + to_blue[2] * dz))
+    others = red_weight * decode(red) + blue_weight * decode(blue)
+    green = rounded(encode((luminance - others) / green_weight))
+    rgb = torch.stack((red, green, blue))
+    if integer:
+        result = others.add_(decode(green), alpha=green_weight)
+        wrong = (result < tables.low[index]) | (result > tables.high[index])
+    elif gray.dtype == torch.float32:
+        wrong = gray_codes(rgb, space) != gray
+    else:  # the check itself is no finer than float64
+        return rgb
+    if bool(wrong.any()):
+        rgb[:, wrong] = _match_gray(rgb[:, wrong], gray[wrong], space)
+    return rgb.to(gray.dtype)
+
+
+def _out_of_gamut(
+    luminance: Tensor, dx: Tensor, dz: Tensor, rows: tuple[list[float], ...]
+) -> Tensor:
+    channels = [luminance + row[0] * dx + row[2] * dz for row in rows]
+    lowest = torch.minimum(torch.minimum(channels[0], channels[1]), channels[2])
+    highest = torch.maximum(torch.maximum(channels[0], channels[1]), channels[2])
+    return (lowest < 0) | (highest > 1)
+
+
+def _shrink_chroma(
+    luminance: Tensor, fy: Tensor, ab: Tensor, rows: tuple[list[float], ...]
+) -> tuple[Tensor, Tensor]:
+    """X - Y and Z - Y of the largest share of (a, b) that lies in the gamut, by bisection."""
+    share, step = torch.zeros_like(luminance), 0.5
+    for _ in range(14):  # 2^-14 of a chroma of 150 is 0.01, below what is ever seen
+        tried = share + step
+        dx = _f_inverse(fy + tried * ab[0] / 500) - luminance
+        dz = _f_inverse(fy - tried * ab[1] / 200) - luminance
+        share = torch.where(_out_of_gamut(luminance, dx, dz, rows), share, tried)
+        step /= 2
+    dx = _f_inverse(fy + share * ab[0] / 500) - luminance
+    dz = _f_inverse(fy - share * ab[1] / 200) - luminance
+    return dx, dz
+
+
+def _match_gray(rgb: Tensor, gray: Tensor, space: ColorSpace) -> Tensor:
+    """The codes nearest to `rgb` (3, N) whose gray is `gray` (N,); at the worst the gray itself.
+
+    Integer codes come and go as int32, since PyTorch computes little with uint16.
+    """
+    wanted = gray.to(rgb.dtype)
+    best = wanted.repeat(3, 1)
+    found = torch.zeros_like(wanted, dtype=torch.bool)
+    steps = sorted(product((-1, 0, 1), (-2, -1, 0, 1, 2), (-1, 0, 1)), key=_length)
+    for step in steps:
+        candidate = torch.stack([_move(c, n, gray.dtype) for c, n in zip(rgb, step, strict=True)])
+        result = gray_codes(candidate[:, None].to(gray.dtype), space)[0].to(rgb.dtype)
+        fits = (result == wanted) & ~found
+        best[:, fits] = candidate[:, fits]
+        found |= fits
+        if bool(found.all()):
+            break
+    return best
+
+
+def _move(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    """`count` steps along the lattice of a dtype, staying within its codes."""
+    if not codes.dtype.is_floating_point:
+        return (codes + count).clamp(0, max_code(dtype))
+    end = torch.full_like(codes, 1.0 if count > 0 else 0.0)
+    for _ in range(abs(count)):
+        codes = torch.nextafter(codes, end)
+    return codes
+
+
+def _length(step: tuple[int, ...]) -> tuple[int, int]:
+    """Nearest first; among equals green first, which moves luminance most and color least."""
+    return step[0] ** 2 + step[1] ** 2 + step[2] ** 2, abs(step[0]) + abs(step[2])
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What `to_rgb` needs of every integer code: float32, one entry a code."""
+
+    linear: Tensor
+    f: Tensor
+    lightness: Tensor
+    low: Tensor  # luminances strictly between low and high round to this code
+    high: Tensor
+
+
+@lru_cache(maxsize=16)
+def _tables(space: ColorSpace, dtype: torch.dtype, device: torch.device) -> _Tables:
+    top = max_code(dtype)
+    codes = torch.arange(top + 1, dtype=torch.float64)
+    linear = space.curve.decode(codes / top)
+    f = _f(linear)
+    # A margin of 5e-7 covers the float32 rounding of a sum of three products; what falls into it
+    # is settled in float64.
+    low = space.curve.decode((codes - 0.5) / top) * (1 + 5e-7)
+    high = space.curve.decode((codes + 0.5) / top) * (1 - 5e-7)
+    low[0], high[-1] = -torch.inf, torch.inf
+    columns = (linear, f, 116 * f - 16, low, high)
+    return _Tables(*(column.to(device, torch.float32) for column in columns))
+
+
+def _to_codes(values: Tensor, dtype: torch.dtype) -> Tensor:
+    if dtype.is_floating_point:
+        return values.to(dtype)
+    return values.round().clamp(0, max_code(dtype)).to(dtype)
+
+
+def _unit_range(codes: Tensor) -> Tensor:
+    if codes.dtype.is_floating_point:
+        return codes
+    top = max_code(codes.dtype)
+    return codes.to(torch.float32 if top == 255 else torch.float64) / top
+
+
+def _three_channels(codes: Tensor) -> None:
+    if codes.ndim < 3 or codes.shape[-3] != 3:
+        raise ImageError(
+            "expected three channels, (..., 3, H, W) for a tensor or (..., 3) for an array, "
+            f"got a tensor of {tuple(codes.shape)}"
+        )
+
+
+def _channels_last(convert, array, space):  # type: ignore[no-untyped-def]
+    if array.ndim < 1 or array.shape[-1] != 3:
+        raise ImageError(
+            f"expected an array (..., 3), got {array.shape}; for channels in front use a tensor"
+        )
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).reshape(1, -1, 3).permute(2, 0, 1)
+    return convert(tensor, space).permute(1, 2, 0).reshape(array.shape).numpy()

@@ -1,0 +1,81 @@
+"""Chroma from the working size to the size of the picture, guided by its lightness."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+EPSILON = 25.0
+"""Variance of L* below which lightness says nothing of color. Measured on photographs of 1 to 3
+megapixels: 0.2 to 1.2 dB above bicubic from 224 rows; 4 to 100 differ by less than 0.5 dB."""
+
+FINENESS = 4
+"""The coefficients are laid out on a grid so many times as fine as the chroma."""
+
+
+class GuidedUpsampler:
+    """Upsamples ab so that its edges follow those of the full-resolution lightness.
+
+    As in the fast guided filter (He and Sun 2015) every neighborhood gets a linear model,
+    ``ab = slope L + offset``, fitted at the working size; here over 3 x 3 pixels, and the offset
+    keeps what the model does not explain, so that where lightness says nothing the result is
+    bicubic upsampling.
+
+    Parameters
+    ----------
+    ab
+        (2, h, w), Lab units.
+    lightness
+        (h, w), L* in [0, 100], of the same pixels.
+    size
+        Height and width (H, W) of the picture.
+    """
+
+    def __init__(self, ab: Tensor, lightness: Tensor, size: tuple[int, int]) -> None:
+        self.size = size
+        if size[0] <= ab.shape[-2] or size[1] <= ab.shape[-1]:
+            offset = F.interpolate(ab[None], size=size, mode="bilinear", antialias=True)
+            self._model = torch.cat((torch.zeros_like(offset), offset), dim=1)[0]
+            return
+        ab, lightness = ab[None], lightness[None, None]
+        mean = _box(lightness)
+        variance = _box(lightness * lightness) - mean * mean
+        covariance = _box(lightness * ab) - mean * _box(ab)
+        slope = _finer(_box(covariance / (variance.clamp(min=0) + EPSILON)), "bilinear")
+        offset = _finer(ab, "bicubic") - slope * _finer(lightness, "bicubic")
+        self._model = torch.cat((slope, offset), dim=1)[0]
+
+    def rows(self, top: int, lightness: Tensor) -> Tensor:
+        """The ab of a strip of rows; the same bits however the picture is cut into strips.
+
+        Parameters
+        ----------
+        top
+            The number of its first row.
+        lightness
+            (rows, W), L* of the strip at the picture's resolution.
+
+        Returns
+        -------
+        Tensor
+            (2, rows, W) float32, Lab units.
+        """
+        grid, height = self._model.shape[-2], self.size[0]
+        row = torch.arange(top, top + len(lightness), dtype=torch.float64)
+        position = ((row + 0.5) * grid / height - 0.5).clamp(0, grid - 1)
+        above = position.floor().long()
+        below = (above + 1).clamp(max=grid - 1)
+        share = (position - above).to(torch.float32)[:, None]
+        first, last = int(above[0]), int(below[-1])
+        # Across once a row of the grid, which is coarser than the picture, then down.
+        across = F.interpolate(self._model[:, first : last + 1], size=self.size[1], mode="linear")
+        model = torch.lerp(across[:, above - first], across[:, below - first], share)
+        return model[:2].mul_(lightness).add_(model[2:])
+
+
+def _box(x: Tensor) -> Tensor:
+    """Mean of 3 x 3 neighbors, the borders repeated."""
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _finer(x: Tensor, mode: str) -> Tensor:
+    return F.interpolate(x, scale_factor=FINENESS, mode=mode)

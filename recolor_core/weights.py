@@ -1,0 +1,333 @@
+"""Weights: one record per file, checked before it is used.
+
+A weights file is a safetensors file with the tensors of both networks, named ``generator.*`` and
+``refiner.*``, and with a JSON text under ``recolor`` in its metadata: the configuration of each
+network and what is known of the training. Nothing in it is ever executed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+import pooch
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from recolor_core.encoder import fold_batch_norm
+from recolor_core.errors import WeightsError
+from recolor_core.generator import Generator, GeneratorConfig
+from recolor_core.refiner import Refiner, RefinerConfig
+
+FORMAT = 1
+"""Version of the layout of a weights file."""
+
+BUNDLED = Path(__file__).parent / "data"
+"""Where the weights lie that come with the package."""
+
+_Config = TypeVar("_Config", GeneratorConfig, RefinerConfig)
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What is known of one weights file.
+
+    Parameters
+    ----------
+    name
+        By which it is asked for.
+    file
+        Its file name, or its whole path where it was given by path.
+    sha256
+        Of the file, hexadecimal.
+    license, training_data, recipe
+        One sentence each.
+    metrics
+        Measured on the validation split that `training_data` names.
+    url
+        Where the file can be fetched, if it does not come with the package.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    license: str
+    training_data: str
+    recipe: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    url: str | None = None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the file comes with the package."""
+        return self.url is None
+
+
+RECORDS: tuple[WeightsRecord, ...] = (
+    WeightsRecord(
+        name="default",
+        file="default.safetensors",
+        sha256="17da6c9cfa1ec89caa7270fbf6f2ee5bdfbd94901ac8b181682787f1d7bb6cef",
+        license="Research use: the training photographs have mixed and partly unstated licenses.",
+        training_data="@DATA@",
+        recipe="@RECIPE@",
+        metrics={},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Both networks of a weights file, ready for inference."""
+
+    record: WeightsRecord
+    generator: Generator
+    refiner: Refiner
+
+
+def list_weights() -> list[WeightsRecord]:
+    """The weights that can be asked for by name."""
+    return list(RECORDS)
+
+
+def load_weights(weights: str | Path = "default") -> Networks:
+    """Both networks of a weights file, on the CPU, in float32 and in inference mode.
+
+    Parameters
+    ----------
+    weights
+        A name that `list_weights` gives, or the path of a ``.safetensors`` file.
+
+    Returns
+    -------
+    Networks
+
+    Raises
+    ------
+    WeightsError
+        Where the name is unknown, its file not fetched yet, damaged or not what the record says,
+        or where the file does not hold the networks that its configuration describes.
+    """
+    record, path = _locate(weights)
+    if record is not None and _sha256(path) != record.sha256:
+        raise WeightsError(
+            f"{path} is not the file of weights {record.name!r}: expected SHA-256 "
+            f"{record.sha256}, got {_sha256(path)}; reinstall the package or fetch it again"
+        )
+    about, tensors = _read(path)
+    try:
+        generator = Generator(_config(GeneratorConfig, about["generator"]))
+        refiner = Refiner(_config(RefinerConfig, about["refiner"]))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path} describes no networks of this version ({error!r}); use the version of "
+            "recolor that wrote it"
+        ) from error
+    for prefix, network in (("generator.", generator), ("refiner.", refiner)):
+        _fill(network, _with_prefix(tensors, prefix), path)
+        fold_batch_norm(network.eval().requires_grad_(False))
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Networks(record or _record_of_file(path, about), generator, refiner)
+
+
+def save_weights(
+    path: str | Path,
+    generator: Generator,
+    refiner: Refiner,
+    *,
+    license: str,
+    training_data: str,
+    recipe: str,
+    metrics: Mapping[str, float] | None = None,
+) -> WeightsRecord:
+    """Write both networks into one weights file, in half precision.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.safetensors``. Written under another name first, then renamed.
+    generator, refiner
+        Trained networks, batch normalization not folded.
+    license, training_data, recipe, metrics
+        As in `WeightsRecord`; stored in the file.
+
+    Returns
+    -------
+    WeightsRecord
+    """
+    path = Path(path)
+    tensors = {
+        f"{prefix}.{name}": tensor.detach().cpu().to(torch.float16).contiguous()
+        for prefix, network in (("generator", generator), ("refiner", refiner))
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    about = {
+        "format": FORMAT,
+        "generator": asdict(generator.config),
+        "refiner": asdict(refiner.config),
+        "license": license,
+        "training_data": training_data,
+        "recipe": recipe,
+        "metrics": dict(metrics or {}),
+    }
+    partial = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors, partial, metadata={"recolor": json.dumps(about, sort_keys=True)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return _record_of_file(path, about)
+
+
+def fetch_weights(name: str, progress: bool = False) -> Path:
+    """Download weights by name into the user's cache, checked by their SHA-256.
+
+    Nothing is ever downloaded without a call of this function.
+
+    Parameters
+    ----------
+    name
+        A name that `list_weights` gives.
+    progress
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Path
+        The file; at once where it is there already.
+
+    Raises
+    ------
+    WeightsError
+        Where the name is unknown or the download fails or differs from its record.
+    """
+    record = _record(name)
+    if record.url is None:
+        return _locate(name)[1]
+    try:
+        return Path(
+            pooch.retrieve(
+                record.url,
+                known_hash=f"sha256:{record.sha256}",
+                fname=record.file,
+                path=_cache(),
+                progressbar=progress,
+            )
+        )
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"weights {name!r} could not be fetched from {record.url} ({error}); check the "
+            f"connection, or put the file into {_cache()} yourself"
+        ) from error
+
+
+def _locate(weights: str | Path) -> tuple[WeightsRecord | None, Path]:
+    """The record, where the weights are known by name, and the file."""
+    path = Path(weights)
+    if isinstance(weights, Path) or path.suffix == ".safetensors" or len(path.parts) > 1:
+        if not path.is_file():
+            raise WeightsError(f"expected a weights file at {path}, found none; check the path")
+        return None, path
+    record = _record(weights)
+    path = (BUNDLED if record.bundled else _cache()) / record.file
+    if not path.is_file():
+        remedy = (
+            "reinstall the package"
+            if record.bundled
+            else f"fetch it with `recolor weights --fetch {record.name}`"
+        )
+        raise WeightsError(f"the file of weights {record.name!r} is not at {path}; {remedy}")
+    return record, path
+
+
+def _record(name: str) -> WeightsRecord:
+    for record in RECORDS:
+        if record.name == name:
+            return record
+    known = ", ".join(repr(record.name) for record in RECORDS)
+    raise WeightsError(
+        f"expected weights by name ({known}) or the path of a .safetensors file, got {name!r}"
+    )
+
+
+def _record_of_file(path: Path, about: Mapping[str, Any]) -> WeightsRecord:
+    return WeightsRecord(
+        name=path.stem,
+        file=str(path),
+        sha256=_sha256(path),
+        license=str(about.get("license", "unknown")),
+        training_data=str(about.get("training_data", "unknown")),
+        recipe=str(about.get("recipe", "unknown")),
+        metrics=about.get("metrics", {}),
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("recolor")
+            about = None if text is None else json.loads(text)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a safetensors file ({error}); it is damaged or foreign: "
+            "get it again"
+        ) from error
+    if not isinstance(about, dict):
+        raise WeightsError(
+            f"{path} is a safetensors file of something else: expected networks of recolor; "
+            "export them with `python -m training.export`"
+        )
+    if about.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} has layout {about.get('format')}, expected {FORMAT}; use the version of "
+            "recolor that wrote it"
+        )
+    return about, tensors
+
+
+def _config(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = {
+        name: tensor.shape
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != found:
+        differing = sorted({name for name, _ in expected.items() ^ found.items()})
+        raise WeightsError(
+            f"{path} does not fit its configuration in {len(differing)} tensors: "
+            f"{type(network).__name__} expects {_shape(expected, differing[0])}, got "
+            f"{_shape(found, differing[0])}; export it again"
+        )
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{path} holds NaN or infinity in {name}; it is damaged")
+    network.load_state_dict(tensors, strict=False)  # the counters of batches are left out
+
+
+def _shape(shapes: Mapping[str, torch.Size], name: str) -> str:
+    return f"{name} {tuple(shapes[name])}" if name in shapes else f"no {name}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cache() -> Path:
+    return Path(platformdirs.user_cache_dir("recolor")) / "weights"
