@@ -1,0 +1,215 @@
+"""What is measured on one picture; every outlier rule looks only at these numbers."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import fft, ndimage
+
+from recolor_core.lab import rgb_to_lab
+from training.prepare.errors import PrepareError
+from training.prepare.pictures import Picture, decode, pixels, shrink
+
+VERSION = 1
+"""To be raised when a measure changes, so that stored measures are taken anew."""
+
+LOOKED_AT = 256
+"""Short side in pixels at which pictures are judged: about what the networks see of them."""
+
+THUMBNAIL = 16
+"""Side in pixels of the square thumbnail that confirms near-duplicates."""
+
+_AB_BINS = 22  # cells of 10 x 10 Lab units over [-110, 110)
+AB_CELLS = _AB_BINS**2
+
+_TONE_KNOTS = np.linspace(0, 100, 9)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The measures of one picture.
+
+    Attributes
+    ----------
+    error : str
+        Why the picture cannot be decoded; empty if it can (else all other fields are empty).
+    format, mode : str
+        Of the file, e.g. ``JPEG`` and ``RGB``.
+    width, height : int
+        Upright, in pixels.
+    pixel_sha256 : str
+        SHA-256 of the decoded sRGB codes and their shape: equal for equal pixels in any file.
+    phash, phash_mirrored : int
+        64-bit perceptual hash of the picture and of its mirror image, see `perceptual_hash`.
+    transparent : float
+        Share of pixels that are at least half transparent, [0, 1].
+    chroma : float
+        95th percentile of the CIELAB chroma C*.
+    tone_residual : float
+        How much of the color lightness alone does not explain: root mean square distance of a*b*
+        from its best piecewise linear function of L*, relative to the root mean square chroma
+        (plus 2 units, so that gray does not divide by zero). A tinted black-and-white photograph,
+        a cyanotype or a duotone print is near 0; a color photograph lies around 0.5.
+    sharpness : float
+        99th percentile of the absolute Laplacian of the gray over that of its gradient, at a short
+        side of 256 px: about 2 for a sharp picture, 0.6 after a Gaussian blur of 1.5 px. Being a
+        ratio at the strongest edges it depends neither on contrast nor on the share of sky or
+        bokeh.
+    color_entropy : float
+        Entropy in bits of the histogram over 32 x 32 x 32 RGB cells: photographs have 6 to 11,
+        drawings, charts and screenshots below 4.
+    flat : float
+        Share of pixels that equal all their four neighbors, [0, 1].
+    """
+
+    error: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    pixel_sha256: str = ""
+    phash: int = 0
+    phash_mirrored: int = 0
+    transparent: float = 0.0
+    chroma: float = 0.0
+    tone_residual: float = 0.0
+    sharpness: float = 0.0
+    color_entropy: float = 0.0
+    flat: float = 0.0
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A picture with its measures and the two small arrays the rules over all pictures need.
+
+    Attributes
+    ----------
+    picture : Picture
+    measures : Measures
+    thumbnail : ndarray of uint8, shape (16, 16, 3)
+        sRGB, the aspect ratio not kept.
+    ab_histogram : ndarray of float16, shape (484,)
+        Share of the pixels in each cell of 10 x 10 units of the a*b* plane over [-110, 110).
+    """
+
+    picture: Picture
+    measures: Measures
+    thumbnail: NDArray[np.uint8]
+    ab_histogram: NDArray[np.float16]
+
+
+def measure(picture: Picture) -> Measured:
+    """Read, decode and measure one picture; what cannot be read is measured as an `error`."""
+    try:
+        decoded = decode(picture.read())
+    except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
+        return Measured(
+            picture,
+            Measures(error=" ".join(str(error).split()) or type(error).__name__),
+            np.zeros((THUMBNAIL, THUMBNAIL, 3), np.uint8),
+            np.zeros(AB_CELLS, np.float16),
+        )
+    image = decoded.rgb
+    small = shrink(image, LOOKED_AT)
+    codes = pixels(small)
+    lab = _lab(small)
+    chroma, tone_residual = _color(lab)
+    sharpness, flat = _detail(codes)
+    measures = Measures(
+        format=decoded.format,
+        mode=decoded.mode,
+        width=image.width,
+        height=image.height,
+        pixel_sha256=pixel_sha256(image),
+        phash=perceptual_hash(small),
+        phash_mirrored=perceptual_hash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        transparent=decoded.transparent,
+        chroma=chroma,
+        tone_residual=tone_residual,
+        sharpness=sharpness,
+        color_entropy=_color_entropy(codes),
+        flat=flat,
+    )
+    thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return Measured(picture, measures, pixels(thumbnail), _ab_histogram(lab))
+
+
+def pixel_sha256(image: Image.Image) -> str:
+    """SHA-256 (hexadecimal) of the size and the codes of an RGB picture."""
+    digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64-bit DCT hash of a picture (pHash: C. Zauner, Implementation and Benchmarking of
+    Perceptual Image Hash Functions, 2010, section 3.2).
+
+    The 8 x 8 lowest frequencies of the gray picture at 32 x 32 pixels, without the constant row
+    and column, each compared with their median. Pictures that differ in size, compression or
+    brightness differ in a few bits, unrelated pictures in about 32.
+    """  # noqa: D205 - the reference is part of the summary
+    gray = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), np.float64)
+    low = fft.dctn(gray, norm="ortho")[1:9, 1:9]
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+
+
+def _lab(small: Image.Image) -> NDArray[np.float64]:
+    """Lab of the picture averaged down to a short side of about 64 px, shape (pixels, 3).
+
+    Averaging takes the color noise of JPEG and sensors away, which is no color of the scene.
+    """
+    tiny = small.reduce(max(1, round(min(small.size) / 64)))
+    # A pool of processes is the parallelism here: threads below it would only get in its way.
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+    return np.asarray(rgb_to_lab(pixels(tiny)), np.float64).reshape(-1, 3)
+
+
+def _color(lab: NDArray[np.float64]) -> tuple[float, float]:
+    lightness, ab = lab[:, 0], lab[:, 1:]
+    spacing = _TONE_KNOTS[1] - _TONE_KNOTS[0]
+    hats = np.maximum(0, 1 - np.abs(lightness[:, None] - _TONE_KNOTS) / spacing)
+    normal = hats.T @ hats + 1e-3 * np.eye(len(_TONE_KNOTS))  # knots without a pixel: 0
+    fitted = hats @ np.linalg.solve(normal, hats.T @ ab)
+    residual = np.sqrt(((ab - fitted) ** 2).sum(1).mean())
+    chroma = np.hypot(ab[:, 0], ab[:, 1])
+    return float(np.percentile(chroma, 95)), float(residual / (np.sqrt((chroma**2).mean()) + 2))
+
+
+def _ab_histogram(lab: NDArray[np.float64]) -> NDArray[np.float16]:
+    cell = np.clip(np.floor(lab[:, 1:] / 10).astype(int) + _AB_BINS // 2, 0, _AB_BINS - 1)
+    counts = np.bincount(cell[:, 0] * _AB_BINS + cell[:, 1], minlength=AB_CELLS)
+    return (counts / len(lab)).astype(np.float16)
+
+
+def _detail(codes: NDArray[np.uint8]) -> tuple[float, float]:
+    gray = codes.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    laplacian = np.abs(ndimage.laplace(gray, mode="nearest"))
+    steps = (ndimage.correlate1d(gray, [-1, 1], axis=axis, mode="nearest") for axis in (0, 1))
+    gradient = np.hypot(*steps)
+    # One gray level is added so that noise in an empty picture does not pass for sharpness.
+    sharpness = np.percentile(laplacian, 99) / (np.percentile(gradient, 99) + 1)
+
+    flat = np.ones(gray.shape, bool)
+    beside = (codes[:, 1:] == codes[:, :-1]).all(2)
+    below = (codes[1:] == codes[:-1]).all(2)
+    flat[:, 1:] &= beside
+    flat[:, :-1] &= beside
+    flat[1:] &= below
+    flat[:-1] &= below
+    return float(sharpness), float(flat.mean())
+
+
+def _color_entropy(codes: NDArray[np.uint8]) -> float:
+    cell = (codes >> 3).astype(np.int64) @ np.array([1024, 32, 1])
+    share = np.bincount(cell.ravel()) / cell.size
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum())
