@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no settings of the user's, a display where one is needed."""
+"""What holds for every test: no network, no settings of a user, a display where one is needed."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ import pytest
 
 CI = os.environ.get("CI", "").lower() == "true"
 
-# Read when napari is imported: neither read nor write the settings of the person who runs the tests.
+# Looked at when napari is imported: keep away from the settings of whoever runs the tests.
 os.environ["NAPARI_CONFIG"] = ""
 
 # A machine's speed decides no test; on CI every run tries the same examples.
