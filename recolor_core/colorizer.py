@@ -74,7 +74,7 @@ class Settings:
     @property
     def temperature(self) -> float:
         """Temperature at which the color distribution is averaged."""
-        return VIVID_TEMPERATURE**self.vividness
+        return float(VIVID_TEMPERATURE**self.vividness)
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,8 @@ class Colorization:
         guide = torch.from_numpy(self.working_lightness)
         upsampler = GuidedUpsampler(chroma, guide, self.shape)
         rows = self._strip_rows
-        for top, codes in zip(
-            range(0, self.shape[0], rows), self.gray.codes.split(rows), strict=True
-        ):
+        for top in range(0, self.shape[0], rows):
+            codes = self.gray.codes[top : top + rows]
             ab_rows = upsampler.rows(top, lightness(codes, self.gray.space))
             rgb = to_rgb(codes, ab_rows, self.gray.space)
             yield _numpy(rgb.permute(1, 2, 0))
@@ -374,7 +373,7 @@ class Colorizer:
     def _refine(
         self, coarse: Sequence[Coarse], settings: Settings, hints: Sequence[Sequence[Hint]]
     ) -> list[Colorization]:
-        generator, refiner = self._networks.generator, self._networks.refiner
+        generator = self._networks.generator
         light = torch.cat([c.lightness for c in coarse])
         logits = torch.cat([c.logits for c in coarse])
         uncertainty = generator.uncertainty(logits)

@@ -104,7 +104,8 @@ class DepthwiseSeparable(nn.Module):
         self.bn2 = _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)), inplace=True)))
+        y: Tensor = self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)), inplace=True)))
+        return y
 
 
 class InvertedResidual(nn.Module):
@@ -122,7 +123,7 @@ class InvertedResidual(nn.Module):
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self.bn1(self.conv_pw(x)), inplace=True)
+        y: Tensor = F.relu6(self.bn1(self.conv_pw(x)), inplace=True)
         y = F.relu6(self.bn2(self.conv_dw(y)), inplace=True)
         y = self.bn3(self.conv_pwl(y))
         return y.add_(x) if self.skip else y

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions whose message says what was expected, what came and the remedy."""
+"""What can go wrong: exceptions that say what was expected, what came and the remedy."""
 
 
 class RecolorError(Exception):

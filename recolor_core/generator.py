@@ -183,7 +183,8 @@ class AttentionBlock(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, 64)
         y = F.scaled_dot_product_attention(q, k, v)
         x = x + self.projection(y.transpose(1, 2).reshape(batch, count, width))
-        return x + self.mlp(self.norm_mlp(x))
+        residual: Tensor = self.mlp(self.norm_mlp(x))
+        return x + residual
 
 
 def _twice(x: Tensor, beside: Tensor) -> Tensor:
@@ -192,7 +193,8 @@ def _twice(x: Tensor, beside: Tensor) -> Tensor:
 
 def _expectation(share: Tensor, values: Tensor) -> Tensor:
     """(B, Q, h, w) shares and (Q, C) values -> (B, C, h, w)."""
-    return torch.einsum("bqhw,qc->bchw", share, values)
+    mean: Tensor = torch.einsum("bqhw,qc->bchw", share, values)
+    return mean
 
 
 @lru_cache
@@ -201,7 +203,8 @@ def _bin_table(grid: int) -> Tensor:
     steps = torch.linspace(0, 1, 33, dtype=torch.float64)
     cube = torch.cartesian_prod(steps, steps, steps).T[:, None]
     cells = (rgb_to_lab(cube)[1:, 0].T / grid).round()
-    return (torch.unique(cells, dim=0) * grid).to(torch.float32)
+    touched: Tensor = torch.unique(cells, dim=0)
+    return (touched * grid).to(torch.float32)
 
 
 def color_bins(grid: int) -> Tensor:

@@ -164,6 +164,6 @@ def _block_means(codes: Tensor, block: int) -> Tensor:
     rows = max(1, 2**20 // (codes.shape[1] * block)) * block
     bands = [
         F.avg_pool2d(band.to(torch.float32)[None, None], block, ceil_mode=True)[0, 0]
-        for band in codes.split(rows)
+        for band in (codes[top : top + rows] for top in range(0, len(codes), rows))
     ]
     return torch.cat(bands) / max_code(codes.dtype)

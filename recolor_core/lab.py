@@ -8,6 +8,7 @@ Tensors carry their channels in front of height and width, ``(..., 3, H, W)``; N
 them last, ``(..., 3)``: each as its ecosystem does.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -446,10 +447,14 @@ def _three_channels(codes: Tensor) -> None:
         )
 
 
-def _channels_last(convert, array, space):  # type: ignore[no-untyped-def]
+def _channels_last(
+    convert: Callable[[Tensor, ColorSpace], Tensor], array: NDArray[np.generic], space: ColorSpace
+) -> NDArray[np.floating]:
     if array.ndim < 1 or array.shape[-1] != 3:
         raise ImageError(
             f"expected an array (..., 3), got {array.shape}; for channels in front use a tensor"
         )
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).reshape(1, -1, 3).permute(2, 0, 1)
-    return convert(tensor, space).permute(1, 2, 0).reshape(array.shape).numpy()
+    pixels = np.require(array.reshape(1, -1, 3), requirements=["C", "W"])
+    converted = convert(torch.from_numpy(pixels).permute(2, 0, 1), space)
+    result: NDArray[np.floating] = converted.permute(1, 2, 0).reshape(array.shape).numpy()
+    return result

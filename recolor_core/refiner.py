@@ -93,7 +93,8 @@ class Refiner(nn.Module):
         features = torch.cat((features, F.relu(self.skip_half(half))), dim=1)
         features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
         features = F.relu(self.full(torch.cat((features, x), dim=1)))
-        refined = upsample(ab, SCALE) + AB_LIMIT * self.out(features)
+        residual: Tensor = self.out(features)
+        refined = upsample(ab, SCALE) + AB_LIMIT * residual
         return refined[..., :height, :width]
 
 
@@ -106,7 +107,8 @@ class EDSRBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x)))
+        residual: Tensor = self.second(F.relu(self.first(x)))
+        return x + residual
 
 
 def upsample(ab: Tensor, scale: int) -> Tensor:

@@ -7,7 +7,7 @@ network and what is known of the training. Nothing in it is ever executed.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ FORMAT = 1
 BUNDLED = Path(__file__).parent / "data"
 """Where the weights lie that come with the package."""
 
-_Config = TypeVar("_Config", GeneratorConfig, RefinerConfig)
+_Config = TypeVar("_Config")
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return about, tensors
 
 
-def _config(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+def _config(kind: Callable[..., _Config], values: Mapping[str, Any]) -> _Config:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
