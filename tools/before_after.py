@@ -4,16 +4,16 @@
 ``name.jpg`` is the file in the folder whose name begins with ``name``.
 """
 
-import math
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 SCREEN = (1600, 900)  # pixels; fits a common laptop's screen
-MARGIN, CAPTION = 12, 22
+MARGIN, CAPTION, SEAM = 16, 22, 2
 PAPER, INK = "#1d1d1f", "#d5d5d8"
 
 
@@ -27,41 +27,61 @@ def load(path: Path) -> Image.Image:
     return Image.fromarray(page).convert("RGB")
 
 
-def columns_for(shapes: list[tuple[int, int]]) -> int:
-    """Find the number of columns at which the pictures come out largest."""
+class Pair(NamedTuple):
+    """A photograph and its colored version, beside each other."""
 
-    def area(columns: int) -> float:
-        width, height = cell(len(shapes), columns)
-        return sum(w * h * min(width / w, height / h) ** 2 for w, h in shapes)
+    name: str
+    before: Image.Image
+    after: Image.Image
 
-    return max(range(1, len(shapes) + 1), key=area)
+    def width(self, height: float) -> int:
+        """Width of both together, in pixels, when they are this high."""
+        return 2 * self.side(height) + SEAM
 
-
-def cell(count: int, columns: int) -> tuple[int, int]:
-    """Width and height in pixels that a grid leaves for each pair."""
-    rows = math.ceil(count / columns)
-    return (
-        (SCREEN[0] - MARGIN) // columns - MARGIN,
-        (SCREEN[1] - MARGIN) // rows - MARGIN - CAPTION,
-    )
+    def side(self, height: float) -> int:
+        """Width of one of them."""
+        return round(self.before.width / self.before.height * height)
 
 
-def sheet(pairs: list[tuple[str, Image.Image, Image.Image]]) -> Image.Image:
-    """Draw a grid of pairs (name, before, after), each as large as it fits."""
-    columns = columns_for([(2 * before.width, before.height) for _, before, _ in pairs])
-    width, height = cell(len(pairs), columns)
+def split(pairs: list[Pair], rows: int) -> list[list[Pair]]:
+    """Cut a sequence into rows of about the same width."""
+    widths = np.array([pair.width(100) for pair in pairs])
+    middles = np.cumsum(widths) - widths / 2
+    row_of = (middles / widths.sum() * rows).astype(int)
+    cut = [[pair for pair, r in zip(pairs, row_of, strict=True) if r == i] for i in range(rows)]
+    return [row for row in cut if row]
+
+
+def height_for(rows: list[list[Pair]]) -> int:
+    """Find the largest height of the pictures, the same for all, at which the rows fit."""
+
+    def fits(height: int) -> bool:
+        widths = [sum(pair.width(height) + MARGIN for pair in row) + MARGIN for row in rows]
+        total = len(rows) * (height + CAPTION + MARGIN) + MARGIN
+        return max(widths) <= SCREEN[0] and total <= SCREEN[1]
+
+    return max((height for height in range(1, SCREEN[1]) if fits(height)), default=1)
+
+
+def sheet(pairs: list[Pair]) -> Image.Image:
+    """Draw the pairs in rows, each picture as large as it fits."""
+    rows = max((split(pairs, n) for n in range(1, len(pairs) + 1)), key=height_for)
+    height = height_for(rows)
     page = Image.new("RGB", SCREEN, PAPER)
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(14)
-    for i, (name, before, after) in enumerate(pairs):
-        row, column = divmod(i, columns)
-        x = MARGIN + column * (width + MARGIN)
-        y = MARGIN + row * (height + CAPTION + MARGIN)
-        small = ImageOps.contain(before, ((width - 2) // 2, height), Image.Resampling.LANCZOS)
-        x += (width - 2 * small.width - 2) // 2
-        page.paste(small, (x, y))
-        page.paste(after.resize(small.size, Image.Resampling.LANCZOS), (x + small.width + 2, y))
-        draw.text((x, y + small.height + 3), name, INK, font)
+    step = height + CAPTION + MARGIN
+    y = (SCREEN[1] - step * len(rows) + MARGIN) // 2
+    for row in rows:
+        x = (SCREEN[0] - sum(pair.width(height) + MARGIN for pair in row) + MARGIN) // 2
+        for pair in row:
+            size = (pair.side(height), height)
+            page.paste(pair.before.resize(size, Image.Resampling.LANCZOS), (x, y))
+            after_x = x + size[0] + SEAM
+            page.paste(pair.after.resize(size, Image.Resampling.LANCZOS), (after_x, y))
+            draw.text((x, y + height + 3), pair.name, INK, font)
+            x += pair.width(height) + MARGIN
+        y += step
     return page
 
 
@@ -69,8 +89,11 @@ def main() -> None:
     out, colored, *grays = (Path(word) for word in sys.argv[1:])
     pairs = []
     for gray in grays:
-        made = min(p for p in colored.iterdir() if p.stem.startswith(gray.stem) and p != out)
-        pairs.append((gray.stem.replace("-", " ").replace("_", " "), load(gray), load(made)))
+        made = [p for p in colored.glob(f"{gray.stem}*") if p.suffix in {".jpg", ".png", ".tif"}]
+        if not made:
+            sys.exit(f"no colored version of {gray.name} in {colored}; run recolor on it first")
+        name = gray.stem.replace("-", " ").replace("_", " ")
+        pairs.append(Pair(name, load(gray), load(min(made, key=lambda p: len(p.name)))))
     sheet(pairs).save(out)
 
 
