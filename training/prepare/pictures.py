@@ -144,26 +144,30 @@ def _in_folder(folder: Path) -> Iterator[Picture]:
 
 
 def _in_archive(path: Path) -> Iterator[Picture]:
-    def is_picture(name: str) -> bool:
-        member = PurePosixPath(name)
-        return member.suffix.lower() in PICTURE_SUFFIXES and not member.name.startswith(".")
-
+    pictures: dict[str, Picture] = {}  # of members of one name the last counts, as in unpacking
     try:
         stamp = path.stat().st_mtime_ns
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 for entry in archive.infolist():
-                    if not entry.is_dir() and is_picture(entry.filename):
-                        yield Picture(str(path), entry.filename, entry.file_size, stamp)
-            return
-        with tarfile.open(path, "r:") as tar:  # "r:": a compressed tar cannot be read at an offset
-            for member in tar:
-                if member.isreg() and is_picture(member.name):
-                    yield Picture(str(path), member.name, member.size, stamp, member.offset_data)
+                    name = entry.filename
+                    if not entry.is_dir():
+                        pictures[name] = Picture(str(path), name, entry.file_size, stamp)
+        else:
+            with tarfile.open(path, "r:") as tar:  # a compressed one cannot be read at an offset
+                for member in tar:
+                    if member.isreg():
+                        pictures[member.name] = Picture(
+                            str(path), member.name, member.size, stamp, member.offset_data
+                        )
     except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise PrepareError(
             f"{path} cannot be read as an archive ({error}): fetch it again, or unpack it first."
         ) from error
+    for name, picture in pictures.items():
+        member_path = PurePosixPath(name)
+        if member_path.suffix.lower() in PICTURE_SUFFIXES and member_path.name[:1] != ".":
+            yield picture
 
 
 @dataclass(frozen=True)

@@ -54,19 +54,21 @@ class MeasureStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._database = sqlite3.connect(path)
+        database = None
         try:
-            self._database.execute(
+            database = sqlite3.connect(path)
+            database.execute(
                 "CREATE TABLE IF NOT EXISTS measured (source TEXT, name TEXT, fingerprint TEXT,"
                 " measures TEXT, thumbnail BLOB, ab_histogram BLOB, PRIMARY KEY (source, name))"
                 " WITHOUT ROWID"
             )
         except sqlite3.DatabaseError as error:
-            self.close()
+            if database:
+                database.close()
             raise PrepareError(
                 f"{path} cannot be used ({error}): remove it, and the pictures are measured anew."
             ) from error
+        self._database = database
 
     def __enter__(self) -> "MeasureStore":
         return self

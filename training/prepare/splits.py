@@ -1,0 +1,68 @@
+"""Which pictures train, which validate and which test."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.prepare.errors import PrepareError
+
+SPLITS = ("train", "val", "test")
+
+
+def assign_splits(
+    hashes: Sequence[str],
+    cluster: NDArray[np.int64],
+    val: float,
+    test: float,
+    held_out: NDArray[np.bool_],
+) -> list[str]:
+    """Assign every picture to a split by its content.
+
+    All pictures of a cluster of near-duplicates go to one split. A picture keeps its split when
+    others are added or renamed, unless it joins a cluster by that; a larger share keeps what a
+    smaller one had picked.
+
+    Parameters
+    ----------
+    hashes : sequence of str, length n
+        Hash of each picture's pixels.
+    cluster : ndarray of int64, shape (n,)
+        Label of each picture's cluster.
+    val, test : float
+        Shares of the clusters in [0, 1], together below 1; met up to chance.
+    held_out : ndarray of bool, shape (n,)
+        Pictures that are for validation, and with them their clusters, whatever their hash.
+
+    Returns
+    -------
+    list of str, length n
+        ``train``, ``val`` or ``test``.
+
+    Raises
+    ------
+    PrepareError
+        The shares are not as said.
+    """
+    if not (val >= 0 and test >= 0 and val + test < 1):
+        raise PrepareError(
+            f"the shares of validation and test are {val} and {test}: "
+            "expected each at least 0 and together less than 1."
+        )
+    named: dict[int, str] = {}
+    for label, name in zip(cluster.tolist(), hashes, strict=True):
+        named[label] = min(name, named.get(label, name))
+    held = set(cluster[held_out].tolist())
+
+    def split(label: int) -> str:
+        if label in held:
+            return "val"
+        # hashed again: the smallest hash of a large cluster is likely to begin with zeros
+        draw = int(hashlib.sha256(named[label].encode()).hexdigest()[:13], 16) / 16**13
+        if draw < val:
+            return "val"
+        return "test" if draw >= 1 - test else "train"
+
+    of_label = {label: split(label) for label in named}
+    return [of_label[label] for label in cluster.tolist()]
