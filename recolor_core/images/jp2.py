@@ -1,0 +1,200 @@
+"""JPEG 2000: boxes after ISO/IEC 15444-1 annex I, pixels by OpenJPEG."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+
+from recolor_core.images import exif
+from recolor_core.images.picture import Metadata, Model, Resolution, Stored
+from recolor_core.images.source import Source
+
+BOX_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+CODESTREAM_SIGNATURE = b"\xff\x4f\xff\x51"
+_XMP_UUID = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")  # XMP specification part 3
+_EXIF_UUID = b"JpgTiffExif->JP2"
+_SIZ, _COD = 0xFF51, 0xFF52
+_REVERSIBLE_WAVELET = 1
+_PLAIN = {16, 17}  # enumerated color spaces sRGB and gray
+
+
+@dataclass(frozen=True)
+class _Codestream:
+    height: int
+    width: int
+    bits: tuple[int, ...]
+    signed: bool
+    subsampled: bool
+    lossless: bool
+
+
+def read(source: Source) -> list[Stored]:
+    """The picture of a JPEG 2000 file or bare codestream."""
+    data = source.read()
+    boxes = {} if data.startswith(CODESTREAM_SIGNATURE) else _boxes(data)
+    stream = _codestream(data if not boxes else boxes[b"jp2c"])
+    if stream.signed:
+        raise source.error("this JPEG 2000 has signed samples", "convert it to unsigned ones")
+    header = _boxes(boxes.get(b"jp2h", b""), 0)
+    icc, enumerated = _color(header.get(b"colr", b""))
+    plain = not stream.subsampled and len(set(stream.bits)) == 1 and b"pclr" not in header
+    plain &= enumerated in _PLAIN | {None} and len(stream.bits) <= 4
+    if not plain and max(stream.bits) > 8:
+        remedy = "convert it to gray or RGB with equal channels"
+        raise source.error("this JPEG 2000 mixes channel sizes or color models", remedy)
+    block, turn = exif.take(boxes.get(_EXIF_UUID))
+    model: Model
+    decode: Callable[[], NDArray[Any]]
+    notes: tuple[str, ...]
+    if plain:
+        model, alpha = ("gray" if len(stream.bits) < 3 else "rgb"), len(stream.bits) in (2, 4)
+        decode, notes = partial(imagecodecs.jpeg2k_decode, data), ()
+    else:
+        # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
+        picture = Jpeg2KImageFile(BytesIO(data))
+        mode = "CMYK" if picture.mode == "CMYK" else "RGBA" if "A" in picture.mode else "RGB"
+        model, alpha = ("cmyk" if mode == "CMYK" else "rgb"), mode == "RGBA"
+        decode, notes = partial(_by_pillow, picture, mode), (f"stored as {picture.mode}",)
+    return [
+        Stored(
+            height=stream.height,
+            width=stream.width,
+            model=model,
+            bits=stream.bits[0] if plain else 8,
+            alpha=alpha,
+            decode=decode,
+            icc=icc,
+            orientation=turn,
+            lossy=not stream.lossless,
+            notes=notes,
+            metadata=Metadata(
+                resolution=_resolution(_boxes(header.get(b"res ", b""), 0)),
+                exif=block,
+                xmp=boxes.get(_XMP_UUID),
+            ),
+        )
+    ]
+
+
+def _by_pillow(picture: Jpeg2KImageFile, mode: str) -> NDArray[Any]:
+    return np.asarray(picture.convert(mode))
+
+
+def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes | None) -> None:
+    """Write RGB or RGBA codes ``(H, W, 3 or 4)``, uint8 or uint16, without loss."""
+    pixels = np.ascontiguousarray(pixels)
+    boxes = _boxes(
+        bytes(imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="jp2"))
+    )
+    codec_header = _boxes(boxes[b"jp2h"], 0)
+    color = b"\2\0\0" + metadata.icc if metadata.icc else codec_header[b"colr"]
+    header = _box(b"ihdr", codec_header[b"ihdr"]) + _box(b"colr", color)
+    if pixels.shape[-1] == 4:  # the fourth channel is the opacity of the whole picture
+        kind = 2 if metadata.premultiplied else 1
+        header += _box(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, kind, 0))
+    if metadata.resolution and metadata.resolution.unit != "none":
+        header += _box(b"res ", _box(b"resc", _capture(metadata.resolution)))
+    file.write(BOX_SIGNATURE + _box(b"ftyp", b"jp2 \0\0\0\0jp2 ") + _box(b"jp2h", header))
+    if metadata.exif:
+        file.write(_box(b"uuid", _EXIF_UUID + metadata.exif))
+    if xmp:
+        file.write(_box(b"uuid", _XMP_UUID + xmp))
+    file.write(_box(b"jp2c", boxes[b"jp2c"]))
+
+
+def _boxes(data: bytes, at: int = len(BOX_SIGNATURE)) -> dict[bytes, bytes]:
+    """The first box of every type; a uuid box under its uuid."""
+    boxes: dict[bytes, bytes] = {}
+    while at + 8 <= len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        head = 8
+        if length == 1:
+            length, head = struct.unpack(">Q", data[at + 8 : at + 16])[0], 16
+        elif length == 0:  # to the end
+            length = len(data) - at
+        if length < head:
+            break
+        body = data[at + head : at + length]
+        if kind == b"uuid":
+            kind, body = body[:16], body[16:]
+        boxes.setdefault(kind, body)
+        at += length
+    return boxes
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    length = len(body) + 8
+    if length < 1 << 32:
+        return struct.pack(">I4s", length, kind) + body
+    return struct.pack(">I4sQ", 1, kind, length + 8) + body
+
+
+def _codestream(data: bytes) -> _Codestream:
+    at, size, lossless = 2, None, False
+    while at + 4 <= len(data) and not (size and lossless):
+        marker, length = struct.unpack(">HH", data[at : at + 4])
+        if marker not in range(0xFF50, 0xFF90):  # the main header is over
+            break
+        body = data[at + 4 : at + 2 + length]
+        if marker == _SIZ:
+            size = body
+        elif marker == _COD:
+            lossless = body[9] == _REVERSIBLE_WAVELET
+        at += 2 + length
+    if size is None:
+        raise ValueError("no SIZ marker")
+    width, height, left, top = struct.unpack(">4I", size[2:18])
+    (count,) = struct.unpack(">H", size[34:36])
+    components = [tuple(size[36 + 3 * index : 39 + 3 * index]) for index in range(count)]
+    return _Codestream(
+        height - top,
+        width - left,
+        tuple((depth & 0x7F) + 1 for depth, _, _ in components),
+        signed=any(depth & 0x80 for depth, _, _ in components),
+        subsampled=any((x, y) != (1, 1) for _, x, y in components),
+        lossless=lossless,
+    )
+
+
+def _color(body: bytes) -> tuple[bytes | None, int | None]:
+    """The ICC profile and the enumerated color space of a colr box."""
+    if body[:1] == b"\1":
+        return None, int(struct.unpack(">I", body[3:7])[0])
+    return (body[3:] or None), None
+
+
+def _resolution(boxes: dict[bytes, bytes]) -> Resolution | None:
+    body = boxes.get(b"resc") or boxes.get(b"resd")
+    if not body:
+        return None
+    y_top, y_bottom, x_top, x_bottom, y_power, x_power = struct.unpack(">4H2b", body[:10])
+    if not (y_top and y_bottom and x_top and x_bottom):
+        return None
+    per_meter = Fraction(1, 100)  # of a centimeter
+    return Resolution(
+        Fraction(x_top, x_bottom) * Fraction(10) ** x_power * per_meter,
+        Fraction(y_top, y_bottom) * Fraction(10) ** y_power * per_meter,
+        "cm",
+    )
+
+
+def _capture(resolution: Resolution) -> bytes:
+    scale = Fraction(100) if resolution.unit == "cm" else Fraction(10000, 254)
+    x, y = (
+        (value * scale).limit_denominator(max(1, int(65535 / max(Fraction(1), value * scale))))
+        for value in (resolution.x, resolution.y)
+    )
+    power = 0
+    while max(x, y) > 65535:
+        x, y, power = Fraction(round(x / 10)), Fraction(round(y / 10)), power + 1
+    return struct.pack(
+        ">4H2b", y.numerator, y.denominator, x.numerator, x.denominator, power, power
+    )

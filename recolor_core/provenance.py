@@ -1,0 +1,209 @@
+"""How a colorized picture says what it is: an XMP packet inside, a JSON sidecar beside it.
+
+XMP after ISO 16684-1; the digital source type after the IPTC Photo Metadata Standard 2024.1, which
+asks for machine-readable marks of what a trained algorithm made up.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from xml.dom import minidom
+from xml.parsers.expat import ExpatError
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_XMPMM = "http://ns.adobe.com/xap/1.0/mm/"
+_EVENT = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_TIFF = "http://ns.adobe.com/tiff/1.0/"
+_EXIF = "http://ns.adobe.com/exif/1.0/"
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_PREFIXES = {"rdf": _RDF, "xmp": _XMP, "xmpMM": _XMPMM, "stEvt": _EVENT, "Iptc4xmpExt": _IPTC}
+
+# What the source's packet says of its gray pixels, and would be wrong of the colorized ones.
+_STALE = (
+    *((_TIFF, name) for name in ("Orientation", "ImageWidth", "ImageLength", "BitsPerSample")),
+    *((_TIFF, name) for name in ("SamplesPerPixel", "PhotometricInterpretation", "Compression")),
+    *((_EXIF, name) for name in ("PixelXDimension", "PixelYDimension", "ColorSpace")),
+    *((_PHOTOSHOP, name) for name in ("ColorMode", "ICCProfile")),
+    (_XMP, "Thumbnails"),
+)
+_HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_TAIL = '\n<?xpacket end="w"?>'
+_EMPTY = (
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
+    '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>'
+)
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def now() -> str:
+    """The time, UTC, as ISO 8601; that of SOURCE_DATE_EPOCH where this is set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def xmp_packet(
+    provenance: Mapping[str, Any], existing: bytes | None = None, created: str | None = None
+) -> bytes:
+    """The XMP packet of a colorized picture.
+
+    Parameters
+    ----------
+    provenance
+        How it came to be, as `recolor_core.Colorization.provenance` has it: "software", "version",
+        and anything else that JSON can hold. All of it goes into the history.
+    existing
+        The packet of the source. It is kept and extended, except for what is no longer true of the
+        pixels; a damaged one is left out.
+    created
+        When, as `now` gives it, which is also the default.
+
+    Returns
+    -------
+    bytes
+        UTF-8, with its ``xpacket`` wrapper. The same for the same arguments.
+    """
+    document = _parsed(existing) or minidom.parseString(_EMPTY)
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    facts = dict(provenance)
+    tool = f"{facts.pop('software', 'recolor')} {facts.pop('version', '')}".strip()
+    if previous := _take(rdf, _XMP, "CreatorTool"):
+        facts["previous_tool"] = previous
+    if previous := _take(rdf, _IPTC, "DigitalSourceType"):
+        facts["previous_source_type"] = previous
+    for namespace, name in _STALE:
+        _take(rdf, namespace, name)
+    moment = created or now()
+    for name in ("ModifyDate", "MetadataDate"):
+        _take(rdf, _XMP, name)
+
+    description = _element(document, "rdf:Description", *_PREFIXES)
+    description.setAttributeNS(_RDF, "rdf:about", _about(rdf))
+    rdf.appendChild(description)
+    _set(document, description, _IPTC, "Iptc4xmpExt:DigitalSourceType", SOURCE_TYPE)
+    _set(document, description, _XMP, "xmp:CreatorTool", tool)
+    _set(document, description, _XMP, "xmp:ModifyDate", moment)
+    _set(document, description, _XMP, "xmp:MetadataDate", moment)
+    event = _element(document, "rdf:li", "rdf", "stEvt")
+    event.setAttributeNS(_RDF, "rdf:parseType", "Resource")
+    _set(document, event, _EVENT, "stEvt:action", "edited")
+    _set(document, event, _EVENT, "stEvt:changed", "/")
+    _set(document, event, _EVENT, "stEvt:parameters", _json(facts))
+    _set(document, event, _EVENT, "stEvt:softwareAgent", tool)
+    _set(document, event, _EVENT, "stEvt:when", moment)
+    _history(document, rdf, description).appendChild(event)
+    root = document.documentElement
+    assert root is not None  # it was parsed
+    return f"{_HEAD}{root.toxml()}{_TAIL}".encode()
+
+
+def sidecar(
+    pages: Sequence[Mapping[str, Any]],
+    *,
+    source: str,
+    source_sha256: str,
+    output: str,
+    exact_gray: bool,
+    created: str | None = None,
+) -> bytes:
+    """The JSON file that lies beside a colorized picture, with the facts of its XMP and more.
+
+    Parameters
+    ----------
+    pages
+        How every picture of the file came to be.
+    source, output
+        File names.
+    source_sha256
+        Of the source file, hexadecimal.
+    exact_gray
+        Whether the gray of the file is the source's gray at every pixel.
+    created
+        When, as `now` gives it, which is also the default.
+    """
+    facts = {
+        "digital_source_type": SOURCE_TYPE,
+        "created": created or now(),
+        "source": {"name": source, "sha256": source_sha256},
+        "output": {"name": output, "exact_gray": exact_gray},
+        "pages": [dict(page) for page in pages],
+    }
+    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, ensure_ascii=False, sort_keys=True)
+
+
+def _parsed(packet: bytes | None) -> minidom.Document | None:
+    if not packet:
+        return None
+    try:
+        document = minidom.parseString(packet.strip(b"\0 \r\n\t"))
+    except (ExpatError, ValueError):
+        return None
+    return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
+
+
+def _about(rdf: minidom.Element) -> str:
+    # All descriptions of a packet speak of the same resource.
+    for description in rdf.getElementsByTagNameNS(_RDF, "Description"):
+        if description.parentNode is rdf:
+            return description.getAttributeNS(_RDF, "about")
+    return ""
+
+
+def _take(rdf: minidom.Element, namespace: str, name: str) -> str:
+    """Remove a property, in either of its spellings, and give its text."""
+    value = ""
+    for description in rdf.getElementsByTagNameNS(_RDF, "Description"):
+        if description.parentNode is not rdf:
+            continue
+        if description.hasAttributeNS(namespace, name):
+            value = description.getAttributeNS(namespace, name)
+            description.removeAttributeNS(namespace, name)
+        for child in list(description.childNodes):
+            if child.namespaceURI == namespace and child.localName == name:
+                value = "".join(
+                    node.data for node in child.childNodes if node.nodeType == node.TEXT_NODE
+                )
+                description.removeChild(child)
+    return value.strip()
+
+
+def _element(document: minidom.Document, name: str, *prefixes: str) -> minidom.Element:
+    """An element that declares its prefixes: the source may have bound them otherwise."""
+    element = document.createElementNS(_RDF, name)
+    for prefix in prefixes:
+        element.setAttribute(f"xmlns:{prefix}", _PREFIXES[prefix])
+    return element
+
+
+def _set(
+    document: minidom.Document, parent: minidom.Element, namespace: str, name: str, value: str
+) -> None:
+    element = document.createElementNS(namespace, name)
+    element.appendChild(document.createTextNode(_NOT_IN_XML.sub("\ufffd", value)))
+    parent.appendChild(element)
+
+
+def _history(
+    document: minidom.Document, rdf: minidom.Element, description: minidom.Element
+) -> minidom.Element:
+    """The list of events: the source's, or a new one in `description`."""
+    for found in rdf.getElementsByTagNameNS(_XMPMM, "History"):
+        for kind in ("Seq", "Bag"):
+            for events in found.getElementsByTagNameNS(_RDF, kind):
+                return events
+    events = document.createElementNS(_RDF, "rdf:Seq")
+    history = document.createElementNS(_XMPMM, "xmpMM:History")
+    history.appendChild(events)
+    description.appendChild(history)
+    return events
