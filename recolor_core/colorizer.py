@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from recolor_core.device import autocast, choose_device, out_of_memory
 from recolor_core.errors import DeviceWarning, ImageError
-from recolor_core.hints import Hint, hint_map
+from recolor_core.hints import Hint, hint_map, spread_hints
 from recolor_core.intake import GrayPicture, Levels, read_gray
 from recolor_core.lab import SRGB, ColorSpace, lightness, to_rgb
 from recolor_core.refiner import SCALE
@@ -387,7 +387,19 @@ class Colorizer:
             drawn = logits
             if direction >= 0:
                 drawn = generator.tilted(logits, 2 * math.pi * direction / settings.alternatives)
-            ab = generator.mean_color(drawn, settings.temperature)
+            ab = torch.stack(
+                [
+                    spread_hints(*one)
+                    for one in zip(
+                        generator.mean_color(drawn, settings.temperature),
+                        hinted,
+                        logits,
+                        uncertainty[:, 0],
+                        light[:, 0],
+                        strict=True,
+                    )
+                ]
+            )
             refined, device = self._refine_tiles(light, ab, hinted)
             colorings.append((settings.saturation * ab, settings.saturation * refined))
         return [

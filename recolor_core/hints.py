@@ -1,4 +1,4 @@
-"""Color hints: points of a picture whose color is known."""
+"""Color hints: points of a picture whose color is known, and how far what they say reaches."""
 
 import json
 import math
@@ -8,9 +8,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
 from recolor_core.lab import rgb_to_lab
+
+# Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
+_REACH = 0.4  # of the short side: standard deviation over the distance
+_LIGHTNESS = 25.0  # L* units: standard deviation over the difference in lightness
+_LIKENESS = 0.3  # scale of 1 - Bhattacharyya coefficient of two color distributions
+_NOISE = 12.0  # variance of a hint's a* and b*, in squared Lab units
+_MOST = 1024  # hinted cells that count; of more, an even selection
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,62 @@ def hint_map(hints: Sequence[Hint], picture: tuple[int, int], grid: tuple[int, i
         ] = True
         total[:, inside] += torch.tensor([*hint.ab, 1.0])[:, None]
     return total / total[2].clamp(min=1)
+
+
+def spread_hints(
+    ab: Tensor, hints: Tensor, logits: Tensor, uncertainty: Tensor, lightness: Tensor
+) -> Tensor:
+    """Coarse ab corrected by hints, wherever the generator sees more of the same.
+
+    Kriging, that is Gaussian process regression (Rasmussen and Williams 2006, eq. 2.25), of what
+    the hints say beyond the prediction. The prior standard deviation is the predicted
+    uncertainty, so that what is certain stays; two places correlate that are near, equally light
+    and alike in their predicted color distribution.
+
+    Parameters
+    ----------
+    ab
+        (2, h, w): predicted, in Lab units.
+    hints
+        (3, h, w), as `hint_map` makes it.
+    logits
+        (Q, h, w) of the color distribution.
+    uncertainty
+        (h, w): its standard deviation, in Lab units.
+    lightness
+        (H, W): L* in [0, 100]; averaged over the cells.
+
+    Returns
+    -------
+    Tensor
+        (2, h, w), Lab units; `ab` itself where there is no hint.
+    """
+    hinted = hints[2].flatten().nonzero()[:, 0]
+    if len(hinted) == 0:
+        return ab
+    if len(hinted) > _MOST:
+        hinted = hinted[torch.linspace(0, len(hinted) - 1, _MOST).long()]
+    grid = ab.shape[-2:]
+    light = F.adaptive_avg_pool2d(lightness[None], grid).flatten() / _LIGHTNESS
+    place = torch.cartesian_prod(*(torch.arange(n) / (min(grid) * _REACH) for n in grid))
+    # One Gaussian over all three coordinates, times a likeness.
+    position = torch.cat((place, light[:, None]), dim=1)
+    share = F.softmax(logits, dim=0).flatten(1).T.sqrt()
+    deviation = uncertainty.flatten()
+
+    def covariance(cells: Tensor | slice) -> Tensor:
+        distance = torch.cdist(position[cells], position[hinted]).square() / 2
+        unlike = (1 - share[cells] @ share[hinted].T) / _LIKENESS
+        return torch.exp(-distance - unlike) * deviation[cells, None] * deviation[hinted]
+
+    residual = (hints[:2] / hints[2].clamp(min=1e-6) - ab).flatten(1)[:, hinted].T
+    noise = _NOISE * torch.eye(len(hinted))
+    weights = torch.linalg.solve(covariance(hinted) + noise, residual)
+    rows = 2**22 // len(hinted)  # bounds the memory of the covariance
+    parts = [
+        covariance(slice(start, start + rows)) @ weights for start in range(0, len(position), rows)
+    ]
+    return ab + torch.cat(parts).T.reshape(ab.shape)
 
 
 def _check(hint: Hint) -> None:
