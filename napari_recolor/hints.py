@@ -1,0 +1,432 @@
+"""Color hints: the points of a layer, and strokes, as `recolor_core` takes them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.colormaps.standardize_color import transform_color
+from numpy.typing import NDArray
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+if TYPE_CHECKING:
+    from recolor_core import Hint
+
+Value = tuple[float, float, str, float]
+"""x, y, color and radius of a hint: what `recolor_core.Hint` takes, without importing torch."""
+
+QUIET_MS = 60
+"""A change is told when so many milliseconds have passed without a further one."""
+
+CELLS = 56
+"""Cells of color that the networks see along the short side of a picture at the usual size."""
+
+FIRST_COLOR = "#c08040"
+_GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_HINT_EVENTS = ("data", "face_color", "current_face_color", "size", "current_size")
+_STROKE_EVENTS = (
+    *("data", "paint", "labels_update", "colormap", "selected_label"),
+    *("set_data", "edge_color", "face_color", "edge_width", "scale", "translate", "affine"),
+)
+_PATHS = ("line", "path")
+
+
+class HintLayer:
+    """A Points layer over a picture: each point is a hint, its face color the color hinted.
+
+    What a disk covers is hinted, so a hint's size is its reach. Points may be added, moved,
+    recolored, resized and deleted with napari's own tools. The layer follows the picture's scale,
+    rotation and so on.
+
+    Parameters
+    ----------
+    viewer
+        Where the layer is added.
+    image
+        The picture, 2D or a stack of pictures along its leading axes; RGB or gray.
+
+    Attributes
+    ----------
+    layer
+        The Points layer.
+    changed
+        Emitted once after changes that alter the hints of the picture shown.
+    closed
+        Emitted when the layer was removed from the viewer.
+    eyedropper_changed
+        Emitted with whether the eyedropper is on.
+    """
+
+    changed = Signal()
+    closed = Signal()
+    eyedropper_changed = Signal(bool)
+
+    def __init__(self, viewer: ViewerModel, image: Image) -> None:
+        self.viewer, self.image = viewer, image
+        height, width = picture_shape(image)
+        self.layer = Points(
+            np.empty((0, image.ndim)),
+            ndim=image.ndim,
+            name="Color hints",
+            size=2 * max(1.0, min(height, width) / CELLS),  # a disk of about four cells
+            face_color=FIRST_COLOR,
+            border_color="white",
+            border_width=0.15,
+            canvas_size_limits=(12, 10000),  # small hints stay visible and can be grabbed
+            **{name: getattr(image, name) for name in _GEOMETRY},
+        )
+        viewer.add_layer(self.layer)
+        self.layer.mode = "add"
+        self._strokes: Labels | Shapes | None = None
+        self._mode_before = ""
+        self._told: list[Value] = []
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(QUIET_MS)
+        self._timer.timeout.connect(self._tell)
+        for name in _HINT_EVENTS:
+            self.layer.events[name].connect(self._touch)
+        for name in _GEOMETRY:
+            if name in image.events:
+                image.events[name].connect(self._follow)
+        viewer.dims.events.current_step.connect(self._touch)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    def close(self) -> None:
+        """Stop watching; the layer stays where it is."""
+        self.eyedropper = False
+        self.strokes = None
+        self._timer.stop()
+        for name in _HINT_EVENTS:
+            self.layer.events[name].disconnect(self._touch)
+        for name in _GEOMETRY:
+            if name in self.image.events:
+                self.image.events[name].disconnect(self._follow)
+        self.viewer.dims.events.current_step.disconnect(self._touch)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+
+    # --- what is hinted -----------------------------------------------------------------------
+
+    def values(self, index: Sequence[int] | None = None) -> list[Value]:
+        """The hints of one picture as plain numbers, points first, then strokes.
+
+        Parameters
+        ----------
+        index
+            Position of the picture along the axes before height and width; None for the one shown.
+
+        Returns
+        -------
+        list of (x, y, color, radius)
+            In pixels of the picture. Points outside of it are left out.
+        """
+        index = self._index_shown() if index is None else tuple(index)
+        matrix = data_to_data(self.layer, self.image)
+        colors = self.layer.face_color
+        found: list[Value] = []
+        for point, color, size in zip(self.layer.data, colors, self.layer.size, strict=True):
+            position = (matrix @ [*point, 1])[:-1]
+            if tuple(np.rint(position[:-2]).astype(int)) == index:
+                found.append((position[-1], position[-2], hex_color(color), size / 2))
+        if self._strokes is not None:
+            found += stroke_values(self._strokes, self.image, index)
+        height, width = picture_shape(self.image)
+        return [
+            (round(float(x), 3), round(float(y), 3), color, round(float(radius), 3))
+            for x, y, color, radius in found
+            if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+        ]
+
+    def hints(self, index: Sequence[int] | None = None) -> "list[Hint]":
+        """The hints of one picture; the parameters are those of `values`."""
+        from recolor_core import Hint
+
+        return [Hint(*value) for value in self.values(index)]
+
+    def save(self, path: str | Path) -> None:
+        """Write the hints of the picture shown into a file that the command takes too."""
+        from recolor_core.hints import write_hints
+
+        write_hints(path, self.hints())
+
+    def load(self, path: str | Path) -> None:
+        """Replace the points of the picture shown by the hints of a file.
+
+        Raises
+        ------
+        recolor_core.HintsError
+            Where it is no file of hints.
+        """
+        from recolor_core.hints import read_hints
+
+        hints = read_hints(path)
+        index = self._index_shown()
+        leading = np.rint(self.layer.data[:, :-2]).astype(int)
+        kept = ~(leading == np.array(index, int)).all(axis=1)
+        points = [[*index, hint.y, hint.x] for hint in hints]
+        # All at once, before anyone is told: data alone would resize or recolor the others.
+        data = np.concatenate((self.layer.data[kept], np.reshape(points, (-1, self.layer.ndim))))
+        colors = [*self.layer.face_color[kept], *(hex_rgba(hint.color) for hint in hints)]
+        sizes = [*self.layer.size[kept], *(2 * hint.radius for hint in hints)]
+        self.layer.selected_data = set()
+        self.layer.data = data
+        if len(data):
+            self.layer.face_color = np.array(colors)
+            self.layer.size = sizes
+
+    # --- colors -------------------------------------------------------------------------------
+
+    @property
+    def color(self) -> str:
+        """``"#rrggbb"`` of the next hint; setting it also recolors those selected."""
+        return hex_color(transform_color(self.layer.current_face_color)[0])
+
+    @color.setter
+    def color(self, color: str) -> None:
+        self.layer.current_face_color = color
+
+    @property
+    def eyedropper(self) -> bool:
+        """Whether the next click takes the color of the RGB layer under it."""
+        return bool(self._mode_before)
+
+    @eyedropper.setter
+    def eyedropper(self, on: bool) -> None:
+        if on == self.eyedropper:
+            return
+        if on:
+            self._mode_before = str(self.layer.mode)
+            self.layer.mode = "pan_zoom"  # or the click would add a hint
+            self.viewer.layers.selection.active = self.layer
+            self.viewer.cursor.style = "crosshair"
+            self.viewer.mouse_drag_callbacks.append(self._on_press)
+        else:
+            self.viewer.mouse_drag_callbacks.remove(self._on_press)
+            self.viewer.cursor.style = "standard"
+            selected = set(self.layer.selected_data)
+            self.layer.mode, self._mode_before = self._mode_before, ""
+            if self.layer.mode == "select":
+                self.layer.selected_data = selected
+        self.eyedropper_changed.emit(on)
+
+    def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        color = color_at(viewer, event.position) if event.button == 1 else None
+        if color is not None:
+            self.color = color
+        # Only when the button is up again: the layer's own tool has not seen this click then.
+        yield
+        while event.type == "mouse_move":
+            yield
+        if color is not None:
+            self.eyedropper = False
+
+    # --- strokes ------------------------------------------------------------------------------
+
+    @property
+    def strokes(self) -> Labels | Shapes | None:
+        """A layer whose strokes count as hints too, in the colors they are shown in."""
+        return self._strokes
+
+    @strokes.setter
+    def strokes(self, layer: Labels | Shapes | None) -> None:
+        if layer is not None and not isinstance(layer, Labels | Shapes):
+            raise TypeError(f"expected a Labels or Shapes layer for strokes, got {layer!r}")
+        for watched, act in ((self._strokes, "disconnect"), (layer, "connect")):
+            for name in _STROKE_EVENTS if watched is not None else ():
+                if name in watched.events:
+                    getattr(watched.events[name], act)(self._touch)
+        self._strokes = layer
+        self._touch()
+
+    # --- events -------------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        self._timer.start()
+
+    def _tell(self) -> None:
+        values = self.values()
+        if values != self._told:
+            self._told = values
+            self.changed.emit()
+
+    def _follow(self) -> None:
+        for name in _GEOMETRY:
+            setattr(self.layer, name, getattr(self.image, name))
+        self._touch()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._strokes:
+            self.strokes = None
+        if event.value is self.layer:
+            self.close()
+            self.closed.emit()
+
+    def _index_shown(self) -> tuple[int, ...]:
+        if self.image.ndim == 2:
+            return ()
+        position = self.image.world_to_data(self.viewer.dims.point)
+        return tuple(int(i) for i in np.rint(position[:-2]))
+
+
+def stroke_values(strokes: Labels | Shapes, image: Image, index: tuple[int, ...]) -> list[Value]:
+    """What strokes hint: one hint for each cell of the networks' color grid that they touch.
+
+    Parameters
+    ----------
+    strokes
+        Labels, hinting the color that each label is shown in; or Shapes: lines, paths and outlines
+        hint their edge color, filled ones their face color. A 2D layer counts for every picture of
+        a stack.
+    image
+        The picture.
+    index
+        Position of the picture along the axes before height and width.
+    """
+    if isinstance(strokes, Labels):
+        return _label_values(strokes, image, index)
+    return _shape_values(strokes, image, index)
+
+
+def _label_values(labels: Labels, image: Image, index: tuple[int, ...]) -> list[Value]:
+    leading = index[len(index) - (labels.ndim - 2) :]
+    plane = np.asarray(labels.data[leading])
+    rows, columns = np.nonzero(plane)
+    if not len(rows):
+        return []
+    ids = plane[rows, columns]
+    points = np.empty((len(rows), labels.ndim))
+    points[:, :-2], points[:, -2], points[:, -1] = leading, rows, columns
+    yx = _planar(points, labels, image)
+    values: list[Value] = []
+    for label in np.unique(ids):
+        color = labels.get_color(int(label))
+        if color is not None and color[3] > 0:
+            values += _per_cell(yx[ids == label], image, hex_color(color))
+    return values
+
+
+def _shape_values(shapes: Shapes, image: Image, index: tuple[int, ...]) -> list[Value]:
+    values: list[Value] = []
+    cell = cell_size(image)
+    for i, vertices in enumerate(shapes.data):
+        corners = _full(vertices, shapes, image)
+        if shapes.ndim > 2 and tuple(np.rint(corners[0, :-2]).astype(int)) != index:
+            continue
+        outline = corners[:, -2:]
+        kind = shapes.shape_type[i]
+        if kind == "ellipse":
+            outline = _ellipse(outline)
+        if kind not in _PATHS:
+            outline = np.concatenate((outline, outline[:1]))
+        points, color = _along(outline, cell / 4), shapes.edge_color[i]
+        if kind not in _PATHS and shapes.face_color[i][3] > 0:
+            points, color = np.concatenate((points, _inside(outline, cell))), shapes.face_color[i]
+        if color[3] > 0:
+            values += _per_cell(points, image, hex_color(color))
+    return values
+
+
+def _per_cell(yx: NDArray[Any], image: Image, color: str) -> list[Value]:
+    """The mean of the points in each cell, as a hint of no radius: it marks exactly that cell."""
+    height, width = picture_shape(image)
+    within = (yx >= -0.5).all(axis=1) & (yx <= (height - 0.5, width - 0.5)).all(axis=1)
+    yx = yx[within]
+    cells = np.floor((yx + 0.5) / cell_size(image)).astype(int)
+    _, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    which = which.ravel()
+    y, x = (np.bincount(which, yx[:, axis], len(count)) / count for axis in (0, 1))
+    return [(x_, y_, color, 0.0) for x_, y_ in zip(x, y, strict=True)]
+
+
+def _along(line: NDArray[Any], step: float) -> NDArray[Any]:
+    """Points on a polyline, not further apart than `step`."""
+    lengths = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    at = np.concatenate(([0.0], np.cumsum(lengths)))
+    wanted = np.linspace(0, at[-1], max(2, int(np.ceil(at[-1] / step)) + 1))
+    return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _inside(outline: NDArray[Any], cell: float) -> NDArray[Any]:
+    """Points of a grid, two by two to a cell, that lie within a polygon."""
+    from skimage.measure import points_in_poly  # napari needs scikit-image too
+
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    axes = [np.arange(low[axis], high[axis] + cell / 2, cell / 2) for axis in (0, 1)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    return grid[points_in_poly(grid, outline)]
+
+
+def _ellipse(box: NDArray[Any]) -> NDArray[Any]:
+    """The outline of the ellipse in a box of four corners."""
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
+    across, down = (box[1] - box[0]) / 2, (box[3] - box[0]) / 2
+    return box.mean(axis=0) + np.cos(angle) * across + np.sin(angle) * down
+
+
+def color_at(viewer: ViewerModel, position: Sequence[float]) -> str | None:
+    """The color of the topmost visible RGB layer at a position of the world, or None."""
+    for layer in reversed(viewer.layers):
+        if not (isinstance(layer, Image) and layer.rgb and layer.visible):
+            continue
+        value: Any = layer.get_value(position, world=True)
+        if layer.multiscale and value is not None:
+            value = value[1]  # behind the level that it was looked up in
+        if value is not None:
+            codes = np.asarray(value)[:3]
+            top = np.iinfo(codes.dtype).max if codes.dtype.kind in "ui" else 1
+            return hex_color(codes / top)
+    return None
+
+
+def picture_shape(image: Image) -> tuple[int, int]:
+    """Height and width of a picture, at full resolution."""
+    shape = image.data.shape[:-1] if image.rgb else image.data.shape
+    return shape[-2], shape[-1]
+
+
+def cell_size(image: Image) -> float:
+    """Side of a cell of the networks' color grid, in pixels of the picture, at least 1."""
+    return max(1.0, min(picture_shape(image)) / CELLS)
+
+
+def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
+    """The matrix that takes homogeneous data coordinates of one layer to those of another.
+
+    It has ``target.ndim + 1`` rows and ``source.ndim + 1`` columns.
+    """
+
+    def through(point: NDArray[Any]) -> NDArray[Any]:
+        world = np.asarray(source.data_to_world(point), float)
+        missing = target.ndim - len(world)
+        return np.asarray(target.world_to_data([*np.zeros(max(missing, 0)), *world]), float)
+
+    origin = through(np.zeros(source.ndim))
+    columns = [through(unit) - origin for unit in np.eye(source.ndim)]
+    matrix = np.zeros((target.ndim + 1, source.ndim + 1))
+    matrix[:-1] = np.stack([*columns, origin], axis=1)
+    matrix[-1, -1] = 1
+    return matrix
+
+
+def _full(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
+    """Points of a layer in data coordinates of the picture, (N, ndim)."""
+    matrix = data_to_data(source, image)
+    return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
+
+
+def _planar(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
+    return _full(points, source, image)[:, -2:]
+
+
+def hex_color(color: Any) -> str:
+    """``"#rrggbb"`` of red, green, blue (and alpha, left out) in [0, 1]."""
+    codes = np.rint(np.clip(np.asarray(color, float)[:3], 0, 1) * 255).astype(int)
+    return "#{:02x}{:02x}{:02x}".format(*codes)
+
+
+def hex_rgba(color: str) -> NDArray[Any]:
+    """Red, green, blue and alpha in [0, 1] of ``"#rrggbb"``."""
+    return np.array([*bytes.fromhex(color.removeprefix("#")), 255]) / 255

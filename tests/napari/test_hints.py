@@ -1,0 +1,370 @@
+"""Color hints: where they are in the picture, when they are told, colors picked up, strokes."""
+
+import json
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Shapes
+
+from napari_recolor.hints import HintLayer, cell_size, color_at
+
+SHAPE = (112, 168)  # cells of 2 x 2 pixels
+
+
+@pytest.fixture
+def viewer(qapp):
+    return ViewerModel()
+
+
+@pytest.fixture
+def hints(viewer):
+    image = viewer.add_image(np.zeros(SHAPE, np.uint8))
+    layer = HintLayer(viewer, image)
+    yield layer
+    layer.close()
+
+
+def add(hints, position, color="#4070c0", size=10):
+    """Add a hint where a user would click: at a position of the world."""
+    hints.layer.selected_data = set()
+    hints.color = color
+    hints.layer.current_size = size
+    hints.layer.add(hints.layer.world_to_data(position))
+
+
+def click(viewer, position):
+    """Run the viewer's mouse callbacks as the canvas does."""
+    event = SimpleNamespace(button=1, position=position, type="mouse_press", modifiers=())
+    generators = [callback(viewer, event) for callback in list(viewer.mouse_drag_callbacks)]
+    for step in ("mouse_press", "mouse_move", "mouse_release"):
+        event.type = step
+        for generator in generators:
+            next(generator, None)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {},
+        {"scale": (0.5, 0.25), "translate": (100, -30)},
+        {"rotate": 30, "scale": (2, 3)},
+        {"shear": [0.4], "translate": (3, 4)},
+        {"affine": [[0, 2, 5], [-1, 0.5, 6], [0, 0, 1]]},
+    ],
+)
+@pytest.mark.parametrize("rgb", [False, True])
+def test_hints_are_in_pixels_whatever_the_geometry(viewer, geometry, rgb):
+    shape = (*SHAPE, 3) if rgb else SHAPE
+    image = viewer.add_image(np.zeros(shape, np.uint8), rgb=rgb, **geometry)
+    layer = HintLayer(viewer, image)
+    add(layer, image.data_to_world((20, 33)), "#804020", size=12)
+    assert layer.values() == [(33, 20, "#804020", 6)]
+    image.scale = (7, 5)  # the picture moves, the hint with it
+    assert layer.values() == [(33, 20, "#804020", 6)]
+    np.testing.assert_allclose(
+        layer.layer.data_to_world(layer.layer.data[0]), image.data_to_world((20, 33))
+    )
+    layer.close()
+
+
+def test_units_and_axis_labels_are_those_of_the_picture(viewer):
+    image = viewer.add_image(np.zeros(SHAPE), units=("um", "um"), axis_labels=("y", "x"))
+    layer = HintLayer(viewer, image)
+    assert layer.layer.units == image.units
+    assert layer.layer.axis_labels == ("y", "x")
+    layer.close()
+
+
+def test_each_picture_of_a_stack_has_its_own_hints(viewer):
+    image = viewer.add_image(np.zeros((3, *SHAPE), np.uint8), scale=(10, 2, 2))
+    layer = HintLayer(viewer, image)
+    viewer.dims.set_point(0, 20)
+    add(layer, image.data_to_world((2, 30, 40)))
+    assert [value[:2] for value in layer.values()] == [(40, 30)]
+    assert layer.values((1,)) == []
+    viewer.dims.set_point(0, 10)
+    assert layer.values() == []
+    assert [value[:2] for value in layer.values((2,))] == [(40, 30)]
+    layer.close()
+
+
+def test_hints_outside_the_picture_do_not_count(hints):
+    add(hints, (-3, 20))
+    add(hints, (20, SHAPE[1] + 1))
+    add(hints, (SHAPE[0] - 0.5, -0.5))
+    assert [value[:2] for value in hints.values()] == [(-0.5, SHAPE[0] - 0.5)]
+
+
+def test_hints_are_what_the_core_takes(hints):
+    from recolor_core import Hint
+
+    add(hints, (20, 30), "#4070c0", size=9)
+    assert hints.hints() == [Hint(30, 20, "#4070c0", 4.5)]
+
+
+def test_changes_are_told_once_and_only_when_a_hint_differs(hints, qtbot):
+    told = []
+    hints.changed.connect(lambda: told.append(hints.values()))
+
+    def settle():
+        qtbot.wait(150)
+        told_now = told.copy()
+        told.clear()
+        return told_now
+
+    for column in range(5):
+        add(hints, (10, 10 * column))
+    assert [len(values) for values in settle()] == [5]
+
+    hints.layer.data = hints.layer.data + [1, 0]  # moved
+    assert [values[0][1] for values in settle()] == [11]
+
+    hints.layer.selected_data = {0}
+    hints.color = "#ff0000"  # recolored
+    assert [[value[2] for value in values] for values in settle()] == [
+        ["#ff0000"] + ["#4070c0"] * 4
+    ]
+
+    hints.layer.current_size = 30  # resized
+    assert [values[0][3] for values in settle()] == [15]
+
+    hints.layer.selected_data = {1, 2}
+    assert settle() == []  # to select changes nothing
+    hints.layer.remove_selected()
+    assert [len(values) for values in settle()] == [3]
+
+    hints.layer.data = hints.layer.data.copy()
+    assert settle() == []
+
+
+def test_dragging_a_point_is_told(hints, qtbot):
+    add(hints, (10, 10))
+    qtbot.wait(150)
+    hints.layer.mode = "select"
+    with told(hints, qtbot):
+        hints.layer._move([0], (10, 10))
+        hints.layer._move([0], (15, 12))
+    assert hints.values()[0][:2] == (12, 15)
+
+
+def test_removing_the_layer_ends_it(viewer, hints):
+    closed = []
+    hints.closed.connect(lambda: closed.append(True))
+    callbacks = viewer.mouse_drag_callbacks.copy()
+    hints.eyedropper = True
+    viewer.layers.remove(hints.layer)
+    assert closed == [True]
+    assert not hints.eyedropper
+    assert viewer.mouse_drag_callbacks == callbacks
+
+
+@pytest.mark.parametrize(
+    ("picture", "color"),
+    [
+        (np.full((*SHAPE, 3), (16, 128, 255), np.uint8), "#1080ff"),
+        (np.full((*SHAPE, 4), (16, 128, 255, 9), np.uint8), "#1080ff"),
+        (np.full((*SHAPE, 3), (4112, 32896, 65535), np.uint16), "#1080ff"),
+        (np.full((*SHAPE, 3), (16 / 255, 128 / 255, 1), np.float32), "#1080ff"),
+    ],
+)
+def test_eyedropper_takes_the_color_under_it(viewer, hints, picture, color):
+    viewer.add_image(picture, rgb=True)
+    states = []
+    hints.eyedropper_changed.connect(states.append)
+    hints.eyedropper = True
+    click(viewer, (500, 500))  # beside all pictures: goes on waiting
+    assert hints.eyedropper
+    click(viewer, (20, 30))
+    assert not hints.eyedropper
+    assert states == [True, False]
+    assert hints.color == color
+    assert hints.layer.mode == "add"
+    assert len(hints.layer.data) == 0  # the click added no hint
+
+
+def test_eyedropper_recolors_selected_hints(viewer, hints):
+    add(hints, (20, 30))
+    add(hints, (40, 30))
+    hints.layer.mode = "select"
+    hints.layer.selected_data = {1}
+    viewer.add_image(np.full((*SHAPE, 3), (16, 128, 255), np.uint8))
+    hints.eyedropper = True
+    click(viewer, (20, 30))
+    assert [value[2] for value in hints.values()] == ["#4070c0", "#1080ff"]
+    assert hints.layer.selected_data == {1}
+    assert hints.layer.mode == "select"
+
+
+def test_color_at_looks_through_what_is_hidden_or_gray(viewer):
+    viewer.add_image(np.full((*SHAPE, 3), (1, 2, 3), np.uint8))
+    viewer.add_image(np.full((*SHAPE, 3), (4, 5, 6), np.uint8), visible=False)
+    viewer.add_image(np.full(SHAPE, 7, np.uint8))
+    assert color_at(viewer, (20, 30)) == "#010203"
+    assert color_at(viewer, (-20, 30)) is None
+
+
+def test_color_at_of_a_multiscale_picture(viewer):
+    full = np.full((*SHAPE, 3), (16, 128, 255), np.uint8)
+    viewer.add_image([full, full[::2, ::2]], multiscale=True)
+    assert color_at(viewer, (20, 30)) == "#1080ff"
+
+
+def test_labels_hint_one_point_for_each_cell_they_touch(viewer, hints):
+    data = np.zeros(SHAPE, np.uint8)
+    data[20:24, 30:40] = 1  # 2 x 5 cells
+    data[51, 61] = 2
+    labels = viewer.add_labels(data, colormap={None: "black", 1: "#ff0000", 2: "#0000ff"})
+    hints.strokes = labels
+    values = hints.values()
+    red = sorted(value[:2] for value in values if value[2] == "#ff0000")
+    assert red == [(x + 0.5, y + 0.5) for x in range(30, 40, 2) for y in (20, 22)]
+    assert [value for value in values if value[2] == "#0000ff"] == [(61, 51, "#0000ff", 0)]
+    assert {value[3] for value in values} == {0}
+
+
+def test_labels_of_another_grid_are_placed_by_the_world(viewer, hints):
+    data = np.zeros((56, 84), np.uint8)
+    data[10, 20] = 1
+    hints.strokes = viewer.add_labels(data, scale=(2, 2), translate=(0.5, 0.5))
+    assert [value[:2] for value in hints.values()] == [(40.5, 20.5)]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_labels_over_a_stack(viewer, ndim):
+    image = viewer.add_image(np.zeros((3, *SHAPE), np.uint8))
+    layer = HintLayer(viewer, image)
+    data = np.zeros((3, *SHAPE)[-ndim:], np.uint8)
+    data[(1,) * (ndim - 2) + (10, 20)] = 1
+    layer.strokes = viewer.add_labels(data)
+    assert [len(layer.values((t,))) for t in range(3)] == ([1, 1, 1] if ndim == 2 else [0, 1, 0])
+    layer.close()
+
+
+def strokes_of(hints, viewer, data, **options):
+    shapes = Shapes([np.array(data, float)], **options)
+    viewer.add_layer(shapes)
+    hints.strokes = shapes
+    return np.array([value[:2] for value in hints.values()])
+
+
+def test_lines_hint_their_edge_color_all_along(viewer, hints):
+    at = strokes_of(hints, viewer, [[10, 20], [10, 60]], shape_type="line", edge_color="#00ff00")
+    assert {value[2] for value in hints.values()} == {"#00ff00"}
+    cells = {int((x + 0.5) // 2) for x in at[:, 0]}
+    assert cells == set(range(10, 31))
+    np.testing.assert_allclose(at[:, 1], 10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "area"),
+    [
+        ("rectangle", [[20, 30], [20, 70], [60, 70], [60, 30]], 40 * 40),
+        ("ellipse", [[20, 30], [20, 70], [60, 70], [60, 30]], np.pi * 20 * 20),
+        ("polygon", [[20, 30], [60, 30], [60, 70]], 40 * 40 / 2),
+    ],
+)
+def test_filled_shapes_hint_their_face_color_inside(viewer, hints, kind, data, area):
+    strokes_of(hints, viewer, data, shape_type=kind, face_color="#ffff00", edge_color="red")
+    values = hints.values()
+    assert {value[2] for value in values} == {"#ffff00"}
+    # Cells at the border count whole: about half a cell more all around.
+    cells, border = area / 4, 2 * np.sqrt(np.pi * area) / 2
+    assert cells - border / 4 <= len(values) <= cells + 1.3 * border
+
+
+def test_unfilled_shapes_hint_their_outline_alone(viewer, hints):
+    at = strokes_of(
+        hints,
+        viewer,
+        [[20, 30], [20, 70], [60, 70], [60, 30]],
+        shape_type="rectangle",
+        face_color="transparent",
+        edge_color="#ff00ff",
+    )
+    assert {value[2] for value in hints.values()} == {"#ff00ff"}
+    assert not ((at[:, 0] > 33) & (at[:, 0] < 67) & (at[:, 1] > 23) & (at[:, 1] < 57)).any()
+
+
+def test_painting_is_told(viewer, hints, qtbot):
+    labels = viewer.add_labels(np.zeros(SHAPE, np.uint8))
+    hints.strokes = labels
+    qtbot.wait(150)
+    with told(hints, qtbot):
+        labels.paint((20, 30), 1)
+    assert hints.values()
+    with told(hints, qtbot):
+        viewer.layers.remove(labels)
+    assert hints.strokes is None
+    assert hints.values() == []
+
+
+def test_strokes_of_other_layers_are_refused(viewer, hints):
+    with pytest.raises(TypeError, match="Labels or Shapes"):
+        hints.strokes = viewer.add_points([[1, 2]])
+
+
+def test_saved_hints_come_back(viewer, hints, tmp_path):
+    add(hints, (20, 30.25), "#4070c0", size=9)
+    add(hints, (25, 10), "#ff0000", size=0.5)
+    hints.save(tmp_path / "hints.json")
+    values = hints.values()
+    assert [hint["color"] for hint in json.loads((tmp_path / "hints.json").read_text())["hints"]]
+
+    hints.layer.selected_data = {0, 1}
+    hints.layer.remove_selected()
+    add(hints, (50, 60))
+    hints.load(tmp_path / "hints.json")
+    assert hints.values() == values
+
+
+def test_loading_replaces_the_hints_of_the_picture_shown_alone(viewer, tmp_path):
+    from recolor_core import Hint
+    from recolor_core.hints import write_hints
+
+    write_hints(tmp_path / "hints.json", [Hint(7, 8, "#102030", 0)])
+    image = viewer.add_image(np.zeros((3, *SHAPE), np.uint8))
+    layer = HintLayer(viewer, image)
+    add(layer, (1, 30, 40), "#ff0000")
+    add(layer, (2, 30, 40), "#00ff00")
+    viewer.dims.set_point(0, 2)
+    layer.load(tmp_path / "hints.json")
+    assert layer.values((1,)) == [(40, 30, "#ff0000", 5)]
+    assert layer.values((2,)) == [(7, 8, "#102030", 0)]
+    layer.close()
+
+
+def test_a_file_that_holds_no_hints_changes_nothing(hints, tmp_path):
+    from recolor_core import HintsError
+
+    add(hints, (20, 30))
+    before = hints.values()
+    (tmp_path / "hints.json").write_text("[]")
+    with pytest.raises(HintsError, match="no file of color hints"):
+        hints.load(tmp_path / "hints.json")
+    assert hints.values() == before
+
+
+def test_cells_are_at_least_a_pixel():
+    assert cell_size(Image(np.zeros((3, 4), np.uint8))) == 1
+    assert cell_size(Image(np.zeros((*SHAPE, 3), np.uint8), rgb=True)) == 2
+
+
+def test_a_hidden_label_hints_nothing(viewer, hints):
+    data = np.zeros(SHAPE, np.uint8)
+    data[4, 5], data[40, 50] = 1, 2
+    labels = Labels(data, colormap={None: "transparent", 2: "#0000ff"})
+    viewer.add_layer(labels)
+    hints.strokes = labels
+    assert [value[:2] for value in hints.values()] == [(50, 40)]
+
+
+@contextmanager
+def told(hints, qtbot):
+    """Wait for one signal."""
+    count = []
+    hints.changed.connect(lambda: count.append(1))
+    yield
+    qtbot.waitUntil(lambda: bool(count), timeout=2000)
