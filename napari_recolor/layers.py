@@ -1,0 +1,225 @@
+"""Results -> layers: geometry, names, contrast, colormaps, metadata."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from napari.utils.colormaps import Colormap
+from napari.utils.transforms import Affine, CompositeAffine
+from numpy.typing import NDArray
+
+KEY = "recolor"
+"""Under which a layer's metadata tell what it is."""
+
+TITLES = {
+    "rgb": "RGB",
+    "a_coarse": "a* coarse",
+    "b_coarse": "b* coarse",
+    "a_refined": "a* refined",
+    "b_refined": "b* refined",
+    "change": "ab change",
+    "uncertainty": "uncertainty",
+}
+"""What the results are called; alternatives are called by their own names."""
+
+CHROMA = ("a_coarse", "b_coarse", "a_refined", "b_refined")
+
+COARSE_CELL = 4
+"""Side of a cell of the coarse ab, in pixels of the working size."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the pixels of a layer lie in the world; colors are no axis of it."""
+
+    scale: NDArray[np.float64]
+    translate: NDArray[np.float64]
+    rotate: NDArray[np.float64]
+    shear: NDArray[np.float64]
+    affine: Affine
+    units: tuple[Any, ...]
+    axis_labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, layer: Layer) -> "Geometry":
+        """The geometry of a layer."""
+        values = {f.name: getattr(layer, f.name) for f in fields(cls)}
+        return cls(**{k: v.copy() if isinstance(v, np.ndarray) else v for k, v in values.items()})
+
+    def part(self, origin: Iterable[float], step: Iterable[float]) -> "Geometry":
+        """The geometry of an array whose pixels are larger, or that is a part.
+
+        Parameters
+        ----------
+        origin
+            Where the center of its first pixel lies, in pixels of this layer.
+        step
+            Size of its pixels, in pixels of this layer.
+        """
+        linear = CompositeAffine(
+            scale=self.scale, rotate=self.rotate, shear=self.shear, ndim=len(self.scale)
+        ).linear_matrix
+        scale = self.scale * np.array(list(step), float)
+        translate = self.translate + linear @ np.array(list(origin), float)
+        changed = {"scale": scale, "translate": translate}
+        return Geometry(**{f.name: changed.get(f.name, getattr(self, f.name)) for f in fields(self)})
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For the constructor of a layer."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def covering(
+    geometry: Geometry, origin: tuple[int, ...], size: tuple[int, int], grid: tuple[float, float]
+) -> Geometry:
+    """The geometry of an array that covers a region of a layer with another number of pixels.
+
+    Parameters
+    ----------
+    geometry
+        Of the layer.
+    origin
+        The first pixel of the region, along all axes.
+    size
+        Height and width of the region, in pixels of the layer.
+    grid
+        How many pixels of the array it is high and wide.
+    """
+    steps = np.array(size, float) / np.array(grid, float)
+    # Pixels are told by their centers: half a large pixel lies before the first one's center.
+    first = np.array(origin[-2:], float) + steps / 2 - 0.5
+    return geometry.part((*origin[:-2], *first), (*(1,) * (len(origin) - 2), *steps))
+
+
+@dataclass(frozen=True)
+class RunLayers:
+    """The layers of a run."""
+
+    rgb: Image
+    a_coarse: Image
+    b_coarse: Image
+    a_refined: Image
+    b_refined: Image
+    change: Image
+    uncertainty: Image
+    alternatives: tuple[Image, ...] = ()
+
+    @property
+    def all(self) -> tuple[Image, ...]:
+        """All of them, the picture first."""
+        named = (getattr(self, role) for role in TITLES)
+        return (*named, *self.alternatives)
+
+
+def make_layers(
+    arrays: Mapping[str, NDArray[Any]],
+    geometry: Geometry,
+    origin: tuple[int, ...],
+    metadata: Mapping[str, Any],
+) -> dict[str, Image]:
+    """The layers of a run, by role; no viewer has them yet.
+
+    Parameters
+    ----------
+    arrays
+        As `worker.Stages` holds them; they are shown, not copied.
+    geometry
+        Of the source.
+    origin
+        Where in the source the results begin.
+    metadata
+        What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` and so on. Each
+        layer gets it with its own ``layer``.
+    """
+    size = arrays["rgb"].shape[-3:-1]
+    working = arrays["a_refined"].shape[-2:]
+    # The last coarse cells may stick out over the picture: a cell is always four pixels large.
+    cells = (working[0] / COARSE_CELL, working[1] / COARSE_CELL)
+    placed = {
+        "rgb": covering(geometry, origin, size, size),
+        "working": covering(geometry, origin, size, working),
+        "coarse": covering(geometry, origin, size, cells),
+    }
+    limit = chroma_limit(arrays)
+    layers = {}
+    for role, array in arrays.items():
+        common: dict[str, Any] = {
+            "name": f"{metadata['source']['layer']} · run {metadata['run']} · {title(role)}",
+            "metadata": {KEY: {**metadata, "layer": title(role)}},
+        }
+        if array.shape[-1] == 3 and array.shape[-3:-1] == size and role not in TITLES:
+            kind = "alternative"
+        else:
+            kind = role
+        if kind in ("rgb", "alternative"):
+            layer = Image(
+                array,
+                rgb=True,
+                # Otherwise napari stretches what is not uint8.
+                contrast_limits=(0, 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max),
+                visible=kind == "rgb",
+                **common,
+                **placed["rgb"].arguments,
+            )
+        else:
+            place = "coarse" if role in ("a_coarse", "b_coarse", "uncertainty") else "working"
+            if role in CHROMA:
+                limits, colormap = (-limit, limit), chroma_colormap(role[0])
+            else:
+                limits, colormap = (0, spread(array)), "magma" if role == "change" else "viridis"
+            layer = Image(
+                array,
+                contrast_limits=limits,
+                colormap=colormap,
+                visible=False,
+                **common,
+                **placed[place].arguments,
+            )
+            layer.colorbar.visible = True
+        layer.name_overlay.visible = True
+        layers[role] = layer
+    return layers
+
+
+def run_layers(layers: Mapping[str, Image]) -> RunLayers:
+    """Those of `make_layers`, by attribute."""
+    others = tuple(layer for role, layer in layers.items() if role not in TITLES)
+    return RunLayers(**{role: layers[role] for role in TITLES}, alternatives=others)
+
+
+def title(role: str) -> str:
+    """What a result is called."""
+    return TITLES.get(role, role)
+
+
+def chroma_limit(arrays: Mapping[str, NDArray[Any]]) -> float:
+    """The limit that a* and b*, coarse and refined, are shown up to: they can be compared."""
+    return max(20.0, *(5 * np.ceil(spread(np.abs(arrays[role])) / 5) for role in CHROMA))
+
+
+def spread(array: NDArray[Any]) -> float:
+    """A limit that all but a few values stay below."""
+    return max(1.0, float(np.percentile(array, 99.9)))
+
+
+@lru_cache
+def chroma_colormap(axis: str) -> Colormap:
+    """The colors that a* ("a": green to magenta) or b* ("b": blue to yellow) stand for.
+
+    All have L* = 70, so that only the color tells, and zero is neutral gray.
+    """
+    import torch
+
+    from recolor_core.lab import SRGB, to_rgb
+
+    values = torch.linspace(-75, 75, 255)[None]
+    ab = torch.stack((values, 0 * values) if axis == "a" else (0 * values, values))
+    # The code of a gray of L* = 70: its luminance is ((70 + 16) / 116)^3.
+    luminance = torch.full_like(values, ((70 + 16) / 116) ** 3, dtype=torch.float64)
+    rgb = to_rgb(SRGB.curve.encode(luminance).to(torch.float32), ab)
+    colors = rgb[:, 0].T.clamp(0, 1).numpy()
+    return Colormap(colors, name=f"{axis}*", display_name=f"{axis}*")
