@@ -119,7 +119,7 @@ def test_changes_are_told_once_and_only_when_a_hint_differs(hints, qtbot):
         add(hints, (10, 10 * column))
     assert [len(values) for values in settle()] == [5]
 
-    hints.layer.data = hints.layer.data + [1, 0]  # moved
+    hints.layer.data = np.add(hints.layer.data, (1, 0))  # moved
     assert [values[0][1] for values in settle()] == [11]
 
     hints.layer.selected_data = {0}

@@ -1,0 +1,128 @@
+"""Colors a picture anew while hints and settings change: the generator is not asked again."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.qt.threading import GeneratorWorker, create_worker
+from qtpy.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from recolor_core import Colorization, Colorizer, Hint, Settings
+    from recolor_core.colorizer import Coarse
+
+
+class Recoloring(QObject):
+    """The refiner and the full resolution of one picture, in a worker thread, newest wins.
+
+    Lives in the main thread. One coloring runs at a time; a newer request ends it at its next
+    strip, and of the requests that wait only the newest is done.
+
+    Parameters
+    ----------
+    colorizer, coarse
+        As a run left them.
+    settings
+        Of that run.
+    hints
+        Of that run: `recolor_core.Hint`, or plain (x, y, color, radius).
+    parent
+        Of the object.
+    """
+
+    recolored = Signal(object)
+    """The `Colorization`, its `rgb` computed."""
+    failed = Signal(object)
+    """The exception."""
+    busy_changed = Signal(bool)
+
+    def __init__(
+        self,
+        colorizer: "Colorizer",
+        coarse: "Coarse",
+        settings: "Settings",
+        hints: Sequence[Any] = (),
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._colorizer, self._coarse = colorizer, coarse
+        self._settings, self._hints = settings, tuple(hints)
+        self._worker: GeneratorWorker | None = None
+        self._waiting = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a coloring runs or waits."""
+        return self._worker is not None
+
+    def request(
+        self, settings: "Settings | None" = None, hints: Sequence[Any] | None = None
+    ) -> None:
+        """Color anew.
+
+        Parameters
+        ----------
+        settings, hints
+            What to change; None leaves what was asked for last. The `size` of the settings has had
+            its effect already.
+        """
+        self._settings = settings or self._settings
+        self._hints = self._hints if hints is None else tuple(hints)
+        if self._worker is None:
+            self._start()
+            self.busy_changed.emit(True)
+        else:
+            self._waiting = True
+            self._worker.quit()
+
+    def close(self) -> None:
+        """Drop what runs and what waits; nothing is emitted any more."""
+        self.blockSignals(True)
+        self._waiting = False
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _start(self) -> None:
+        self._waiting = False
+        self._worker = worker = create_worker(
+            _recolor, self._colorizer, self._coarse, self._settings, self._hints
+        )
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        worker.start()
+
+    def _on_returned(self, result: "Colorization") -> None:
+        if not self._waiting:
+            self.recolored.emit(result)
+
+    def _on_errored(self, error: Exception) -> None:
+        if not self._waiting:
+            self.failed.emit(error)
+
+    def _on_finished(self) -> None:
+        if self._waiting:
+            self._start()
+        else:
+            self._worker = None
+            self.busy_changed.emit(False)
+
+
+def _recolor(
+    colorizer: "Colorizer",
+    coarse: "Coarse",
+    settings: "Settings",
+    hints: Sequence["Hint | tuple[float, float, str, float]"],
+) -> Iterator[None]:
+    """Run in the worker. Every yield is a chance to be told to quit."""
+    from recolor_core import Hint
+
+    yield
+    known = [hint if isinstance(hint, Hint) else Hint(*hint) for hint in hints]
+    result = colorizer.refine(coarse, settings, known)
+    strips = []
+    for strip in result.strips():
+        yield
+        strips.append(strip)
+    vars(result)["rgb"] = np.concatenate(strips)  # what the cached property would compute
+    return result
