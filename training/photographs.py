@@ -1,0 +1,73 @@
+"""Photographs to train and validate on, as arrays of one size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from recolor_core.errors import RecolorError
+from training.prepare.errors import PrepareError
+from training.prepare.pictures import Picture, decode, find_pictures, pixels
+
+
+class DataError(RecolorError, ValueError):
+    """The pictures given cannot be trained on or measured."""
+
+
+def list_photographs(sources: list[Path]) -> list[Picture]:
+    """The pictures of folders and archives, in a fixed order.
+
+    Raises
+    ------
+    DataError
+        Where a source does not exist or holds no picture.
+    """
+    try:
+        return find_pictures(sources)
+    except PrepareError as error:
+        raise DataError(str(error)) from error
+
+
+def square(picture: Picture, size: int) -> NDArray[np.uint8]:
+    """The center square of a picture, (size, size, 3) sRGB codes.
+
+    Raises
+    ------
+    DataError
+        Where the picture cannot be read.
+    """
+    try:
+        rgb = decode(picture.read()).rgb
+    except (PrepareError, OSError, KeyError) as error:
+        raise DataError(
+            f"{picture.label} cannot be read ({error}); remove it, or let "
+            "`python -m training.prepare clean` list what to leave out"
+        ) from error
+    return pixels(ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC))
+
+
+class Squares(Dataset[Tensor]):
+    """Photographs as squares of one size, (3, size, size) uint8 sRGB codes, read when asked for.
+
+    Parameters
+    ----------
+    pictures
+        Of `list_photographs`.
+    size
+        Side of the squares in pixels.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], size: int) -> None:
+        self.pictures = pictures
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(square(self.pictures[index], self.size)).permute(2, 0, 1)
