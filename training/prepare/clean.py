@@ -234,8 +234,9 @@ def _write_sheets(
             value = surprise[i] if name == "color_surprise" else table[name][i]
             texts.append(str(value) if name == "error" else f"{name} {_written(name, value)}")
         other = verdicts.duplicate_of[i] if "duplicate" in rule else -1
-        beside = table.pictures[other] if other >= 0 else None
-        return Cell(table.pictures[i], ", ".join(texts), beside)
+        if other < 0:
+            return Cell(table.pictures[i], ", ".join(texts))
+        return Cell(table.pictures[i], f"= {table.pictures[other].label}", table.pictures[other])
 
     sheets: dict[str, tuple[list[Cell], list[Cell]]] = {}
     for rule in TITLES:

@@ -1,6 +1,5 @@
 """Folders and files that are there completely or not at all."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +33,3 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-def flush_to_disk(file: int) -> None:
-    """Wait until what was written to this file descriptor is on the disk."""
-    os.fsync(file)

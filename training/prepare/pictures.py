@@ -211,7 +211,9 @@ def decode(data: bytes) -> Decoded:
                 profile = file.info.get("icc_profile")
                 picture = ImageOps.exif_transpose(file)
             picture, transparent = _flatten(picture)
-            return Decoded(_to_srgb(picture, profile), kind, mode, transparent)
+            rgb = _to_srgb(picture, profile)
+            rgb.info.clear()  # else a writer would store the profile that no longer holds
+            return Decoded(rgb, kind, mode, transparent)
     except Image.UnidentifiedImageError as error:
         raise PrepareError("not a picture in a known format") from error
     except Exception as error:  # damaged files raise whatever their decoder met

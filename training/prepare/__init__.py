@@ -1,0 +1,1 @@
+"""From published photographs to shards for the trainers: fetch, clean, pack."""

@@ -1,0 +1,225 @@
+"""Command line: ``python -m training.prepare fetch|clean|pack``."""
+
+import errno
+import inspect
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from training.prepare.clean import clean
+from training.prepare.datasets import DATASETS, RemoteFile
+from training.prepare.errors import PrepareError
+from training.prepare.fetch import fetch_files
+from training.prepare.pack import Codec, Packing, pack
+from training.prepare.polite import Manners
+from training.prepare.rules import TITLES, Thresholds
+from training.prepare.unpack import unpack
+
+app = typer.Typer(
+    help="Prepare photographs for training: fetch, clean, pack.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Processes = Annotated[int, typer.Option("-n", min=1, help="Number of processes.")]
+
+
+@contextmanager
+def _bars(of_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on stderr, one for each thing that a callback names."""
+    amount = (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(),)
+    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield show
+
+
+@app.command("fetch")
+def fetch_command(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Names of collections, or addresses of files.")
+    ] = None,
+    into: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
+    connections: Annotated[
+        int, typer.Option("-n", min=1, max=32, help="Number of connections at a time.")
+    ] = Manners.connections,
+    sha256: Annotated[str, typer.Option(help="Expected hash, with one address.")] = "",
+    unpack_archives: Annotated[
+        bool,
+        typer.Option("--unpack", help="Also unpack; `clean` reads zip and tar as they are."),
+    ] = False,
+) -> None:
+    """Fetch collections by name or files by address; without either, list the collections.
+
+    Interrupted or failed, run the same command again: it goes on where it was.
+    """
+    if not what:
+        table = Table("name", "what", "license")
+        for dataset in DATASETS.values():
+            table.add_row(dataset.name, dataset.what, dataset.license)
+        Console().print(table)
+        return
+    files: list[RemoteFile] = []
+    for name in what:
+        if name in DATASETS:
+            files += DATASETS[name].files
+        elif urlsplit(name).scheme in ("http", "https"):
+            files.append(RemoteFile(name, sha256=sha256))
+        else:
+            raise PrepareError(
+                f"{name} is neither an http(s) address nor one of: {', '.join(DATASETS)}."
+            )
+    if sha256 and (len(files) != 1 or files[0].sha256 != sha256):
+        raise PrepareError("--sha256 goes with exactly one address, and with no name.")
+    with _bars(of_bytes=True) as progress:
+        paths = fetch_files(files, into, Manners(connections=connections), progress)
+    for path in paths:
+        typer.echo(unpack(path) if unpack_archives else path)
+
+
+def _threshold_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one flag per field of `Thresholds`, explained by its docstring."""
+    explained = inspect.getdoc(Thresholds) or ""
+    own = [
+        parameter
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    flags = []
+    for threshold in fields(Thresholds):
+        text = re.search(rf"^{threshold.name} : .*\n((?:    .*\n?)+)", explained, re.MULTILINE)
+        option = typer.Option(
+            help=" ".join(text[1].split()) if text else None, rich_help_panel="Thresholds"
+        )
+        flags.append(
+            inspect.Parameter(
+                threshold.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=threshold.default,
+                annotation=Annotated[threshold.type, option],  # type: ignore[name-defined]
+            )
+        )
+    signature = inspect.Signature([*own, *flags])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {
+        name: parameter.annotation for name, parameter in signature.parameters.items()
+    }
+    return command
+
+
+@app.command("clean")
+@_threshold_flags
+def clean_command(
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of pictures or archives, tars, zips.")
+    ] = None,
+    into: Annotated[Path, typer.Option(help="Folder for manifest and report.")] = Path("report"),
+    val: Annotated[float, typer.Option(help="Share of pictures for validation.")] = 0.05,
+    test: Annotated[float, typer.Option(help="Share of pictures for a test.")] = 0.0,
+    hold_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Like the inputs, but all for validation, with what nearly equals it."),
+    ] = None,
+    facts: Annotated[
+        Path | None, typer.Option(help="CSV: key, source, category, origin, license.")
+    ] = None,
+    workers: Processes = 1,
+    sheet: Annotated[int, typer.Option(min=1, help="Pictures on a contact sheet.")] = 120,
+    **thresholds: float,
+) -> None:
+    """Judge pictures by outlier rules: a manifest and contact sheets; nothing is deleted.
+
+    Run again, with other thresholds or more pictures, only what is new or changed is measured.
+    """
+    if not inputs and not hold_out:
+        raise PrepareError("no pictures given: name folders, tars or zips.")
+    with _bars() as progress:
+        report = clean(
+            inputs or [],
+            into,
+            thresholds=Thresholds(**thresholds),  # type: ignore[arg-type]
+            val=val,
+            test=test,
+            hold_out=hold_out or [],
+            facts=facts,
+            workers=workers,
+            sheet=sheet,
+            progress=progress,
+        )
+    for rule, number in report.rejected.items():
+        typer.echo(f"{number:8d}  {TITLES[rule]}")
+    kept = ", ".join(f"{number} {split}" for split, number in report.kept.items() if number)
+    typer.echo(f"{sum(report.kept.values()):8d}  kept of {report.pictures} ({kept})")
+    typer.echo(f"look at {into / 'index.html'}")
+
+
+@app.command("pack")
+def pack_command(
+    manifest: Annotated[Path, typer.Argument(help="The manifest of `clean`, or its folder.")],
+    into: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
+    short_side: Annotated[int, typer.Option(help="Pixels; never enlarged.")] = Packing.short_side,
+    codec: Annotated[Codec, typer.Option(help="How to encode.")] = Packing.codec,
+    quality: Annotated[int, typer.Option(help="Of lossy WebP, 0 to 100.")] = Packing.quality,
+    per_shard: Annotated[int, typer.Option(help="Pictures in a shard.")] = Packing.per_shard,
+    workers: Processes = 1,
+) -> None:
+    """Pack the kept pictures into tar shards that WebDataset streams.
+
+    Interrupted, run the same command again: complete shards stay.
+    """
+    packing = Packing(short_side, codec, quality, per_shard)
+    with _bars() as progress:
+        shards = pack(manifest, into, packing, workers=workers, progress=progress)
+    size = sum(shard.bytes for shard in shards) / 1e6
+    pictures = sum(shard.pictures for shard in shards)
+    typer.echo(f"{pictures} pictures in {len(shards)} shards, {size:.1f} MB, in {into}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; what a person can put right ends in one line and exit code 2."""
+    try:
+        app(args=arguments, prog_name="python -m training.prepare")
+    except PrepareError as error:
+        message = str(error)
+    except sqlite3.Error as error:
+        message = f"the measures cannot be stored ({error}): is the disk full?"
+    except OSError as error:
+        where = error.filename or "the output"
+        if error.errno == errno.ENOSPC:
+            message = f"no space left for {where}: free some and run the same command again."
+        else:
+            message = f"{where}: {error.strerror or error}."
+    else:
+        return
+    Console(stderr=True).print(f"error: {message}", soft_wrap=True, markup=False, highlight=False)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""Photographs into tar shards that WebDataset streams, so that no file per picture is needed."""
+
+import csv
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import PIL
+from PIL import features
+
+from training.prepare.clean import FACTS, MANIFEST
+from training.prepare.errors import PrepareError
+from training.prepare.files import make_folder, replacing
+from training.prepare.measures import pixel_sha256
+from training.prepare.parallel import unordered
+from training.prepare.pictures import Picture, decode, find_pictures, shrink
+from training.prepare.splits import SPLITS
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``."""
+
+INDEX = "index.json"
+
+
+class Codec(StrEnum):
+    """How pictures are encoded in the shards.
+
+    ``webp`` halves the resolution of color, as every lossy WebP does; the lossless ones keep the
+    codes exactly and take about five times the room.
+    """
+
+    WEBP = "webp"
+    WEBP_LOSSLESS = "webp-lossless"
+    PNG = "png"
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How to pack.
+
+    Attributes
+    ----------
+    short_side : int
+        Pixels; smaller pictures are not enlarged.
+    codec : Codec
+    quality : int
+        Of lossy WebP, [0, 100].
+    per_shard : int
+        Number of pictures in a shard.
+    """
+
+    short_side: int = 256
+    codec: Codec = Codec.WEBP
+    quality: int = 90
+    per_shard: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.short_side < 1 or self.per_shard < 1 or not 0 <= self.quality <= 100:
+            raise PrepareError(
+                f"expected a short side and a number per shard of at least 1 and a quality of 0 to "
+                f"100, got {self.short_side}, {self.per_shard} and {self.quality}."
+            )
+
+    @property
+    def suffix(self) -> str:
+        """Of the pictures' names in the tars."""
+        return ".png" if self.codec is Codec.PNG else ".webp"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard that was written, as the index lists it.
+
+    Attributes
+    ----------
+    name : str
+        ``train-0000.tar``
+    split : str
+    pictures : int
+    bytes : int
+    sha256 : str
+        Of the tar.
+    plan : str
+        Hash of everything that determined the tar: by this a later run knows that it need not be
+        written again.
+    """
+
+    name: str
+    split: str
+    pictures: int
+    bytes: int
+    sha256: str
+    plan: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    key: str
+    picture: Picture
+    pixel_sha256: str
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Job:
+    path: Path
+    split: str
+    entries: list[_Entry]
+    packing: Packing
+
+    @property
+    def plan(self) -> str:
+        plan = [
+            asdict(self.packing),
+            # Another encoder may write other bytes for the same picture.
+            [PIL.__version__, features.version("webp"), features.version("zlib")],
+            [(entry.key, entry.pixel_sha256) for entry in self.entries],
+        ]
+        return hashlib.sha256(json.dumps(plan).encode()).hexdigest()
+
+
+def pack(
+    manifest: Path,
+    into: Path,
+    packing: Packing | None = None,
+    *,
+    workers: int = 1,
+    progress: Progress = lambda what, done, total: None,
+) -> list[Shard]:
+    """Pack the kept pictures of a manifest of `clean`, each split into its own shards.
+
+    The order is that of the pictures' hashes: random, so that a shard is a sample of its split,
+    and the same on every machine. The same pictures, options and versions of Pillow give the same
+    bytes.
+
+    Parameters
+    ----------
+    manifest : Path
+        ``manifest.csv`` of `clean`, or the folder it lies in.
+    into : Path
+        Folder for ``train-0000.tar``, …; ``index.json`` with pictures, bytes and SHA-256 of each
+        shard; and ``manifest.csv`` with ``key, source, category, origin, license, pixel_sha256``
+        of each picture (key ``train/000000``).
+    packing : Packing, optional
+    workers : int
+        Number of processes, each writing one shard at a time.
+    progress : callable
+        ``progress(what, done, total)`` in pictures.
+
+    Returns
+    -------
+    list of Shard
+        Sorted by name; those that an earlier run has completed are checked, not written again.
+
+    Raises
+    ------
+    PrepareError
+        The manifest is none or keeps nothing, or a picture has changed since `clean`.
+    """
+    packing = packing or Packing()
+    make_folder(into)
+    manifest = manifest / MANIFEST if manifest.is_dir() else manifest
+    if manifest.resolve() == (into / MANIFEST).resolve():
+        raise PrepareError(f"{into} holds the manifest to be packed: name another folder.")
+    jobs = _plan(_read_manifest(manifest), into, packing)
+    before = _read_index(into)
+    shards: dict[str, Shard] = {}
+    todo: list[_Job] = []
+    for job in jobs:
+        shard = before.get(job.path.name)
+        if shard and shard.plan == job.plan and _is_whole(job.path, shard):
+            shards[shard.name] = shard
+        else:
+            todo.append(job)
+    for name in before.keys() - {job.path.name for job in jobs}:
+        (into / name).unlink(missing_ok=True)  # a loader that globs would read it too
+    total = sum(len(job.entries) for job in jobs)
+    done = sum(shard.pictures for shard in shards.values())
+    progress("pack", done, total)
+    for shard in unordered(_write_shard, todo, workers):
+        shards[shard.name] = shard
+        _write_index(into, packing, shards)
+        done += shard.pictures
+        progress("pack", done, total)
+    _write_index(into, packing, shards)
+    _write_manifest(into / MANIFEST, jobs)
+    return [shards[name] for name in sorted(shards)]
+
+
+def _read_manifest(path: Path) -> dict[str, list[_Entry]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["kept"] == "1"]
+        sources = sorted({row["path"] for row in rows})
+        wanted = [(row["split"], row["pixel_sha256"], row["path"], row["name"]) for row in rows]
+    except KeyError as error:
+        raise PrepareError(
+            f"{path} has no column {error}: expected the manifest that `clean` writes."
+        ) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PrepareError(f"{path} cannot be read ({error}): run `clean` first.") from error
+    if not rows:
+        raise PrepareError(f"{path} keeps no picture: look at the contact sheets of `clean`.")
+    there = {
+        (picture.source, picture.name): picture
+        for picture in find_pictures([Path(source) for source in sources])
+    }
+    entries: dict[str, list[_Entry]] = {split: [] for split in SPLITS}
+    for row, (split, digest, source, name) in zip(rows, wanted, strict=True):
+        if (source, name) not in there:
+            raise PrepareError(f"{source} no longer holds {name}: run `clean` again.")
+        facts = {fact: row.get(fact) or "" for fact in FACTS}
+        facts["source"] = facts["source"] or Path(source).name
+        entries[split].append(_Entry("", there[source, name], digest, facts))
+    return entries
+
+
+def _plan(entries: dict[str, list[_Entry]], into: Path, packing: Packing) -> list[_Job]:
+    jobs = []
+    for split, of_split in entries.items():
+        ordered = sorted(of_split, key=lambda entry: (entry.pixel_sha256, entry.picture))
+        keyed = [
+            _Entry(f"{number:06d}", entry.picture, entry.pixel_sha256, entry.facts)
+            for number, entry in enumerate(ordered)
+        ]
+        for start in range(0, len(keyed), packing.per_shard):
+            path = into / f"{split}-{start // packing.per_shard:04d}.tar"
+            jobs.append(_Job(path, split, keyed[start : start + packing.per_shard], packing))
+    return jobs
+
+
+def _write_shard(job: _Job) -> Shard:
+    with (
+        replacing(job.path) as part,
+        tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for entry in job.entries:
+            data = _encode(entry, job.packing)
+            info = tarfile.TarInfo(entry.key + job.packing.suffix)  # owner 0, time 0: always equal
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    size, digest = _size_and_sha256(job.path)
+    return Shard(job.path.name, job.split, len(job.entries), size, digest, job.plan)
+
+
+def _encode(entry: _Entry, packing: Packing) -> bytes:
+    try:
+        image = decode(entry.picture.read()).rgb
+        same = pixel_sha256(image) == entry.pixel_sha256
+    except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise PrepareError(
+            f"{entry.picture.label} can no longer be read ({error}): run `clean` again."
+        ) from error
+    if not same:
+        raise PrepareError(f"{entry.picture.label} has changed since `clean`: run it again.")
+    small = shrink(image, packing.short_side)
+    file = io.BytesIO()
+    if packing.codec is Codec.PNG:
+        small.save(file, "PNG")
+    elif packing.codec is Codec.WEBP_LOSSLESS:
+        small.save(file, "WEBP", lossless=True, quality=75)  # here quality is effort
+    else:
+        # Color is what these pictures are for: "sharp YUV" halves its resolution with care.
+        small.save(file, "WEBP", quality=packing.quality, method=4, use_sharp_yuv=True)
+    return file.getvalue()
+
+
+def _size_and_sha256(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, digest
+
+
+def _is_whole(path: Path, shard: Shard) -> bool:
+    return path.is_file() and _size_and_sha256(path) == (shard.bytes, shard.sha256)
+
+
+def _read_index(into: Path) -> dict[str, Shard]:
+    try:
+        index = json.loads((into / INDEX).read_text(encoding="utf-8"))
+        return {entry["name"]: Shard(**entry) for entry in index["shards"]}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PrepareError(
+            f"{into / INDEX} is not an index that `pack` wrote ({error}): name another folder."
+        ) from error
+
+
+def _write_index(into: Path, packing: Packing, shards: dict[str, Shard]) -> None:
+    index = {
+        "packing": asdict(packing),
+        "shards": [asdict(shards[name]) for name in sorted(shards)],
+    }
+    with replacing(into / INDEX) as path:
+        path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_manifest(path: Path, jobs: list[_Job]) -> None:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["key", *FACTS, "pixel_sha256"])
+        for job in jobs:
+            for entry in job.entries:
+                facts = [entry.facts[fact] for fact in FACTS]
+                writer.writerow([f"{job.split}/{entry.key}", *facts, entry.pixel_sha256])

@@ -1,0 +1,82 @@
+"""Archives into folders, completely or not at all, and nothing outside the folder."""
+
+import shutil
+import stat
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from training.prepare.errors import PrepareError
+
+
+def unpack(archive: Path) -> Path:
+    """Unpack a zip or tar (also compressed) into a folder of its name beside it.
+
+    Returns
+    -------
+    Path
+        The folder; one that is there already is taken as it is.
+
+    Raises
+    ------
+    PrepareError
+        The archive is damaged or no archive, would write outside its folder, holds links or
+        devices where files should be, or does not fit onto the disk.
+    """
+    name = archive.name.removesuffix(archive.suffix).removesuffix(".tar")
+    folder = archive.with_name(name)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise PrepareError(f"{folder} is in the way of unpacking {archive.name}: move it away.")
+    part = archive.with_name(f"{name}.unpack.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        if zipfile.is_zipfile(archive):
+            _unpack_zip(archive, part)
+        elif tarfile.is_tarfile(archive):
+            _unpack_tar(archive, part)
+        else:
+            raise PrepareError(f"{archive} is neither a zip nor a tar archive.")
+        part.rename(folder)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        raise PrepareError(
+            f"{archive} cannot be unpacked ({error}): remove it and fetch it again."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _unpack_zip(archive: Path, into: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            path = PurePosixPath(entry.filename.replace("\\", "/"))
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                raise PrepareError(
+                    f"{archive} wants to write outside its folder ({entry.filename}): "
+                    "do not trust where it came from."
+                )
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise PrepareError(
+                    f"{archive} holds a link or device ({entry.filename}), expected only files."
+                )
+        _must_fit(sum(entry.file_size for entry in file.infolist()), archive, into)
+        file.extractall(into)  # checks each file's CRC
+
+
+def _unpack_tar(archive: Path, into: Path) -> None:
+    with tarfile.open(archive) as file:
+        _must_fit(sum(member.size for member in file), archive, into)
+        file.extractall(into, filter="data")  # refuses paths and links that lead outside
+
+
+def _must_fit(size: int, archive: Path, into: Path) -> None:
+    free = shutil.disk_usage(into).free
+    if size > free:
+        raise PrepareError(
+            f"{archive.name} unpacks to {size / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are "
+            "free: free some (`clean` and `pack` also read archives as they are)."
+        )
