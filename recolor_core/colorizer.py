@@ -20,6 +20,7 @@ from recolor_core.errors import DeviceWarning, ImageError
 from recolor_core.hints import Hint, hint_map, spread_hints
 from recolor_core.intake import GrayPicture, Levels, read_gray
 from recolor_core.lab import SRGB, ColorSpace, lightness, to_rgb
+from recolor_core.palette import Palette, palette_record
 from recolor_core.refiner import SCALE
 from recolor_core.upsample import GuidedUpsampler
 from recolor_core.weights import load_weights
@@ -234,6 +235,7 @@ class Colorizer:
         settings: Settings | None = None,
         *,
         hints: Sequence[Hint] = (),
+        palette: Palette | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -248,6 +250,9 @@ class Colorizer:
             How to colorize; the default ones where None.
         hints
             Points whose color is known.
+        palette
+            Colors that the picture as a whole should have, (N, 2) in Lab units; see
+            `recolor_core.palette`.
         space
             What the codes of the picture mean.
         levels
@@ -268,7 +273,7 @@ class Colorizer:
         """
         settings = replace(settings or Settings(), **changes)
         coarse = self.generate(read_gray(image, space, levels), settings.size)
-        return self.refine(coarse, settings, hints)
+        return self.refine(coarse, settings, hints, palette)
 
     def events(
         self,
@@ -276,6 +281,7 @@ class Colorizer:
         settings: Settings | None = None,
         *,
         hints: Sequence[Hint] = (),
+        palette: Palette | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -289,7 +295,7 @@ class Colorizer:
         yield Progress("generator", 0, 1)
         coarse = self.generate(read_gray(image, space, levels), settings.size)
         yield Progress("refiner", 0, 1)
-        result = self.refine(coarse, settings, hints)
+        result = self.refine(coarse, settings, hints, palette)
         strips: list[NDArray[Any]] = []
         total = result.strip_count
         yield Progress("color", 0, total)
@@ -306,6 +312,7 @@ class Colorizer:
         settings: Settings | None = None,
         *,
         batch: int = 1,
+        palette: Palette | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -314,7 +321,7 @@ class Colorizer:
 
         Parameters
         ----------
-        images, settings, space, levels, **changes
+        images, settings, palette, space, levels, **changes
             As in a call.
         batch
             How many consecutive pictures of one working size go through the networks together.
@@ -325,7 +332,7 @@ class Colorizer:
         for _, group in groupby(pictures, lambda gray: working_size(gray.shape, settings.size)):
             while grays := list(islice(group, batch)):
                 coarse = self._generate(grays, settings.size)
-                yield from self._refine(coarse, settings, [()] * len(coarse))
+                yield from self._refine(coarse, settings, [()] * len(coarse), palette)
 
     def generate(self, gray: GrayPicture, size: int = 224) -> Coarse:
         """The generator's part: what colors the picture may have.
@@ -340,7 +347,11 @@ class Colorizer:
         return self._generate([gray], size)[0]
 
     def refine(
-        self, coarse: Coarse, settings: Settings | None = None, hints: Sequence[Hint] = ()
+        self,
+        coarse: Coarse,
+        settings: Settings | None = None,
+        hints: Sequence[Hint] = (),
+        palette: Palette | None = None,
     ) -> Colorization:
         """The refiner's part: one coloring of what the generator saw.
 
@@ -350,15 +361,15 @@ class Colorizer:
             Of `generate`.
         settings
             How to colorize; `size` has had its effect already.
-        hints
-            Points whose color is known.
+        hints, palette
+            As in a call.
 
         Raises
         ------
         HintsError
             Where a hint lies outside the picture.
         """
-        return self._refine([coarse], settings or Settings(), [hints])[0]
+        return self._refine([coarse], settings or Settings(), [hints], palette)[0]
 
     def _generate(self, grays: Sequence[GrayPicture], size: int) -> list[Coarse]:
         sizes = [working_size(gray.shape, size) for gray in grays]
@@ -371,11 +382,17 @@ class Colorizer:
 
     @torch.inference_mode()
     def _refine(
-        self, coarse: Sequence[Coarse], settings: Settings, hints: Sequence[Sequence[Hint]]
+        self,
+        coarse: Sequence[Coarse],
+        settings: Settings,
+        hints: Sequence[Sequence[Hint]],
+        palette: Palette | None,
     ) -> list[Colorization]:
         generator = self._networks.generator
         light = torch.cat([c.lightness for c in coarse])
         logits = torch.cat([c.logits for c in coarse])
+        if palette is not None:
+            logits = generator.steered(logits, torch.from_numpy(palette))
         uncertainty = generator.uncertainty(logits)
         grid = (logits.shape[-2], logits.shape[-1])
         hinted = torch.stack(
@@ -410,7 +427,7 @@ class Colorizer:
                 uncertainty=_numpy(uncertainty[i, 0]),
                 ab_alternatives=tuple(_numpy(refined[i]) for _, refined in colorings[1:]),
                 working_lightness=_numpy(light[i, 0]),
-                provenance=self._provenance(c, settings, hints[i], device),
+                provenance=self._provenance(c, settings, hints[i], palette, device),
             )
             for i, c in enumerate(coarse)
         ]
@@ -440,7 +457,12 @@ class Colorizer:
         return refined, device
 
     def _provenance(
-        self, coarse: Coarse, settings: Settings, hints: Sequence[Hint], device: str
+        self,
+        coarse: Coarse,
+        settings: Settings,
+        hints: Sequence[Hint],
+        palette: Palette | None,
+        device: str,
     ) -> dict[str, Any]:
         return {
             "software": "recolor",
@@ -448,6 +470,7 @@ class Colorizer:
             "weights": {"name": self.record.name, "sha256": self.record.sha256},
             "settings": asdict(settings),
             "hints": [asdict(hint) for hint in hints],
+            "palette": None if palette is None else palette_record(palette),
             "device": {"generator": coarse.device, "refiner": device},
             "reading": coarse.gray.reading,
         }

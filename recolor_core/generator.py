@@ -148,6 +148,28 @@ class Generator(nn.Module):
         spread = (moments[:, 1:] - moments[:, :1] ** 2).clamp(min=1).sqrt()
         return logits + along[:, None, None] / spread
 
+    def steered(self, logits: Tensor, colors: Tensor) -> Tensor:
+        """Logits of the distribution whose colors are, over the whole picture, those given.
+
+        Prior shift (Saerens et al. 2002): every color is weighted by how much more of it there is
+        among `colors` than the picture has by itself, repeated until they agree.
+
+        Parameters
+        ----------
+        logits
+            (B, Q, h, w).
+        colors
+            (N, 2): samples of a* and b* in Lab units, of a palette or a reference picture.
+        """
+        # A floor keeps colors possible that the reference lacks, since what it shows may differ.
+        distance = torch.cdist(self.bins, colors).square() / (2 * self.config.grid**2)
+        wanted = F.softmax(torch.logsumexp(-distance, dim=1), dim=0) + 1e-3 / len(self.bins)
+        shift = torch.zeros_like(logits[:, :, :1, :1])
+        for _ in range(5):
+            present = F.softmax(logits + shift, dim=1).mean((2, 3), keepdim=True)
+            shift = shift + (wanted[:, None, None] / present.clamp(min=1e-6)).log() / 2
+        return logits + shift
+
 
 class ResidualBlock(nn.Module):
     """ReLU(x + f(x)), f two convolutions of 3 x 3 with batch normalization."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
-from recolor_core.lab import rgb_to_lab
+from recolor_core.palette import hex_ab
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
 _REACH = 0.4  # of the short side: standard deviation over the distance
@@ -44,16 +44,7 @@ class Hint:
     @property
     def ab(self) -> tuple[float, float]:
         """a* and b* of the color, in Lab units."""
-        digits = self.color.removeprefix("#")
-        try:
-            rgb = bytes.fromhex(digits)
-        except ValueError:
-            rgb = b""
-        if len(rgb) != 3 or not self.color.startswith("#"):
-            raise HintsError(f"expected a hint's color as #rrggbb, got {self.color!r}")
-        codes = torch.tensor(list(rgb), dtype=torch.float64).reshape(3, 1, 1) / 255
-        _, a, b = rgb_to_lab(codes).flatten().tolist()
-        return a, b
+        return hex_ab(self.color)
 
 
 def read_hints(path: str | Path) -> list[Hint]:
@@ -166,7 +157,7 @@ def spread_hints(
         return ab
     if len(hinted) > _MOST:
         hinted = hinted[torch.linspace(0, len(hinted) - 1, _MOST).long()]
-    grid = ab.shape[-2:]
+    grid = (ab.shape[-2], ab.shape[-1])
     light = F.adaptive_avg_pool2d(lightness[None], grid).flatten() / _LIGHTNESS
     place = torch.cartesian_prod(*(torch.arange(n) / (min(grid) * _REACH) for n in grid))
     # One Gaussian over all three coordinates, times a likeness.
@@ -193,6 +184,4 @@ def _check(hint: Hint) -> None:
     numbers = (hint.x, hint.y, hint.radius)
     if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
         raise HintsError(f"expected finite x, y and radius in pixels, got {numbers}")
-    if not isinstance(hint.color, str):
-        raise HintsError(f"expected a hint's color as #rrggbb, got {hint.color!r}")
     _ = hint.ab

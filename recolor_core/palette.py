@@ -1,0 +1,81 @@
+"""Palettes: the colors that a picture as a whole should have, as samples of ab."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.errors import HintsError
+from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
+
+SAMPLES = 4096
+"""Pixels of a reference picture that are looked at."""
+
+Palette = NDArray[np.float32]
+"""(N, 2): a* and b* in Lab units."""
+
+
+def hex_ab(color: str) -> tuple[float, float]:
+    """a* and b*, in Lab units, of an sRGB color ``"#rrggbb"``.
+
+    Raises
+    ------
+    HintsError
+        Where the text is no such color.
+    """
+    try:
+        rgb = bytes.fromhex(color[1:]) if color.startswith("#") else b""
+    except (ValueError, AttributeError):
+        rgb = b""
+    if len(rgb) != 3:
+        raise HintsError(f"expected a color as #rrggbb, got {color!r}")
+    _, a, b = rgb_to_lab(np.array(list(rgb)) / 255).tolist()
+    return a, b
+
+
+def palette_of_colors(colors: Sequence[str]) -> Palette:
+    """A palette of colors ``"#rrggbb"``, each as frequent as the others.
+
+    Raises
+    ------
+    HintsError
+        Where there is none, or a text is no color.
+    """
+    if not colors:
+        raise HintsError("expected a palette of at least one color #rrggbb, got none")
+    return np.array([hex_ab(color) for color in colors], np.float32)
+
+
+def palette_of_picture(image: Any, space: ColorSpace = SRGB) -> Palette:
+    """The colors of a reference picture, as frequent as it has them.
+
+    Parameters
+    ----------
+    image
+        (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1].
+    space
+        What its codes mean.
+
+    Raises
+    ------
+    HintsError
+        Where the picture is gray or empty.
+    """
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
+        raise HintsError(
+            f"expected a reference picture in color, (H, W, 3), got shape {array.shape}"
+        )
+    pixels = array[..., :3].reshape(-1, 3)
+    pixels = pixels[np.linspace(0, len(pixels) - 1, min(len(pixels), SAMPLES)).astype(int)]
+    return np.asarray(rgb_to_lab(pixels, space)[:, 1:], np.float32)
+
+
+def palette_record(palette: Palette) -> dict[str, Any]:
+    """What provenance says of a palette, in JSON types: the colors, or of many their SHA-256."""
+    if len(palette) <= 32:
+        return {"ab": np.round(palette, 3).tolist()}
+    digest = hashlib.sha256(np.ascontiguousarray(palette, "<f4").tobytes()).hexdigest()
+    return {"samples": len(palette), "sha256": digest}
