@@ -1,0 +1,109 @@
+"""Saves a layer as the command saves a file: bit depth kept, provenance written."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.errors import ImageError
+
+if TYPE_CHECKING:
+    from recolor_core.images import Resolution
+
+
+def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+    """Write one image layer; what npe2 calls a single-layer writer.
+
+    Parameters
+    ----------
+    path
+        Of the file, ``.tif``, ``.tiff`` or ``.png``; napari has asked whether it may be replaced.
+    data
+        RGB or RGBA ``(..., H, W, 3 or 4)``: of a stack each picture becomes a page. A list of them
+        where `meta` says ``multiscale``: the largest is written. Of the other results of a run
+        (a*, b*, uncertainty): ``(H, W)`` numbers, written as floating point TIFF.
+    meta
+        The attributes of the layer, as napari gives them.
+
+    Returns
+    -------
+    list of str
+        The file that was written.
+
+    Raises
+    ------
+    recolor_core.ImageError
+        Where the layer is of another kind, or the format cannot hold it.
+    """
+    if meta.get("multiscale"):
+        data = data[0]
+    about = (meta.get("metadata") or {}).get("recolor")
+    if meta.get("rgb"):
+        _write_picture(path, data, meta, about)
+    elif about:
+        _write_numbers(path, np.asarray(data), meta, about)
+    else:
+        raise ImageError(
+            f"expected a layer in color or the result of a run, got the layer {meta.get('name')!r} "
+            f"of shape {tuple(data.shape)}; choose “napari builtins” as the file type"
+        )
+    return [path]
+
+
+def _write_picture(
+    path: str, data: Any, meta: Mapping[str, Any], about: Mapping[str, Any] | None
+) -> None:
+    from recolor_core.images import Metadata, Page, PictureWriter
+
+    page_metadata = Metadata(resolution=_resolution(meta))
+    reading = f"layer {meta.get('name')!r}"
+    with PictureWriter(path, overwrite=True) as writer:
+        for index in np.ndindex(*data.shape[:-3]):
+            picture = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
+            alpha = picture[..., 3] if picture.shape[-1] == 4 else None
+            rgb = picture[..., :3]
+            page = Page(rgb, alpha=alpha, reading=reading, metadata=page_metadata)
+            writer.write(page, rgb, _provenance(about, index))
+
+
+def _write_numbers(
+    path: str, data: NDArray[Any], meta: Mapping[str, Any], about: Mapping[str, Any]
+) -> None:
+    from recolor_core.images import write_stage
+
+    if not path.lower().endswith((".tif", ".tiff")):
+        raise ImageError(f"{path}: PNG cannot hold {data.dtype} numbers; write a .tif instead")
+    name = str(meta.get("name")).encode("ascii", "replace").decode()
+    description = f"{name}: {about.get('layer')}, Lab units"
+    pages = data if data.ndim == 2 else data.reshape(-1, *data.shape[-2:])
+    write_stage(path, pages, description=description, overwrite=True)
+
+
+def _provenance(about: Mapping[str, Any] | None, index: Sequence[int]) -> dict[str, Any] | None:
+    """What holds for the whole run, and what for the one picture."""
+    if about is None:
+        return None
+    facts = {key: value for key, value in about.items() if key != "pictures"}
+    for picture in about.get("pictures", ()):
+        if tuple(picture["index"]) == tuple(index):
+            facts |= picture
+    return facts
+
+
+def _resolution(meta: Mapping[str, Any]) -> "Resolution | None":
+    """Pixels per centimeter, where the layer's units are lengths."""
+    from recolor_core.images import Resolution
+
+    scale, units = meta.get("scale"), meta.get("units")
+    if scale is None or units is None:
+        return None
+    per_cm = []
+    for size, unit in zip(scale[-2:], units[-2:], strict=True):
+        length = 1 * unit
+        if not length.check("[length]") or size == 0:
+            return None
+        per_cm.append(Fraction(1 / abs(float((size * length).to("cm").magnitude))))
+    y, x = (value.limit_denominator(10**6) for value in per_cm)
+    return Resolution(x, y, "cm")
