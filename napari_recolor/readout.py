@@ -36,7 +36,7 @@ def describe(
     """
     parts = [f"L* {lightness:.1f}"] if lightness is not None else []
     for name, stages in (("a*", a), ("b*", b)):
-        known = [f"{value + 0.0:+.1f}" for value in stages if value is not None]
+        known = [f"{round(value, 1) + 0.0:+.1f}" for value in stages if value is not None]
         if known:
             parts.append(f"{name} {' → '.join(known)}")
     if uncertainty is not None:

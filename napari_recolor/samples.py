@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import recolor_core
 from numpy.typing import NDArray
+
+import recolor_core
 
 FOLDER = Path(recolor_core.__file__).parent / "data" / "samples"
 
