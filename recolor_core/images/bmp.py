@@ -1,5 +1,6 @@
 """BMP and still GIF, by Pillow."""
 
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,7 @@ from recolor_core.images.source import Source
 
 def read_bmp(source: Source) -> list[Stored]:
     """The picture of a BMP file."""
-    picture = BmpImageFile(source.open())
+    picture = BmpImageFile(BytesIO(source.read()))
     dpi = picture.info.get("dpi")
     resolution = None
     if dpi and all(dpi):
@@ -24,7 +25,7 @@ def read_bmp(source: Source) -> list[Stored]:
 
 def read_gif(source: Source) -> list[Stored]:
     """The picture of a GIF file; an animated one is refused."""
-    picture = GifImageFile(source.open())
+    picture = GifImageFile(BytesIO(source.read()))
     if picture.is_animated:
         raise source.error("this GIF is animated", "extract its frames as pictures first")
     return [_stored(picture, Metadata())]

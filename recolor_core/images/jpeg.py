@@ -1,6 +1,7 @@
 """JPEG, by Pillow."""
 
 from fractions import Fraction
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,7 +21,7 @@ _QUALITY = 95
 def read(source: Source) -> list[Stored]:
     """The picture of a JPEG file; of several (MPO) the first."""
     # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
-    picture = JpegImageFile(source.open())
+    picture = JpegImageFile(BytesIO(source.read()))
     info = picture.info
     block, turn = exif.take(info.get("exif"))
     notes = []

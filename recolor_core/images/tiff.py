@@ -63,6 +63,8 @@ class TiffPages:
         self._tiff = TiffFile(source.path or source.open())
         try:
             self._count = len(self._tiff.pages)
+            if not self._count:
+                raise source.error("this TIFF has no page", "copy it again from its origin")
         except BaseException:
             self._tiff.close()
             raise
@@ -95,7 +97,6 @@ class TiffPages:
         if page.is_volumetric:
             refuse("a volume in one page (ImageDepth)", "save it as one page per slice")
         self._check_samples(page, refuse)
-        self._check_complete(page, refuse)
         metadata, turn = self._metadata(page)
         notes = []
         bits = page.bitspersample
@@ -112,7 +113,7 @@ class TiffPages:
             is_float=page.sampleformat == _FLOAT,
             alpha=samples > base_stored,
             white_is_zero=page.photometric == _WHITE_IS_ZERO,
-            decode=partial(self._decode, page),
+            decode=partial(self._decode, page, refuse),
             icc=page.iccprofile,
             orientation=turn,
             lossy=page.compression not in _LOSSLESS,
@@ -150,7 +151,8 @@ class TiffPages:
                     "save it as a TIFF with one page per picture",
                 )
 
-    def _decode(self, page: TiffPage) -> NDArray[Any]:
+    def _decode(self, page: TiffPage, refuse: Callable[[str, str], None]) -> NDArray[Any]:
+        self._check_complete(page, refuse)
         if page.is_memmappable and page.dtype is not None and page.photometric != _PALETTE:
             # A view of the file: no copy of what may be gigabytes ("c": unless it is written to).
             pixels = self._tiff.filehandle.memmap_array(
