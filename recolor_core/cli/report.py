@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -120,13 +121,15 @@ class Report:
     def file(self, name: str) -> None:
         """A picture begins."""
         self._file_started = time.monotonic()
-        self._name = self._label = label_of(name)
-        self._bars.reset(self._one, total=None, description=self._name)
+        self._name = label_of(name)
+        self._label = Path(self._name).name  # of a long path the bars would have no room
+        self._bars.reset(self._one, total=None, description=self._label)
 
     def page(self, page: int, pages: int, megapixels: float) -> None:
         """A page begins; its megapixels count every coloring that is made of it."""
         self._page, self._pages = page, pages
-        self._label = self._name if pages == 1 else f"{self._name} page {page}/{pages}"
+        name = Path(self._name).name
+        self._label = name if pages == 1 else f"{name} page {page}/{pages}"
         self._bars.reset(self._one, total=megapixels, description=f"{self._label}: networks")
 
     def advance(self, megapixels: float) -> None:
@@ -152,7 +155,8 @@ class Report:
         if outcome.status == "failed":
             self.complain(f"recolor: {name}: {outcome.message.removeprefix(f'{name}: ')}")
         elif outcome.status == "skipped":
-            self.line(f"{name}: skipped, {outcome.message}")
+            if self._files == 1:  # of 40,000 the summary is enough
+                self.line(f"{name}: skipped, {outcome.message}")
         else:
             pages = f"{outcome.pages} pages, " if outcome.pages > 1 else ""
             speed = outcome.megapixels / max(outcome.seconds, 1e-3)
@@ -172,8 +176,14 @@ class Report:
 
     def summary(self) -> str:
         """The whole call in one line."""
-        counts = [f"{n} {s}" for s in ("done", "skipped", "failed") if (n := self.count(s))]
-        return f"{', '.join(counts) or 'nothing to do'} in {time.monotonic() - self._started:.1f} s"
+        parts = []
+        if done := self.count("done"):
+            parts.append(f"{done} done")
+        if skipped := self.count("skipped"):
+            parts.append(f"{skipped} skipped, being there already (--overwrite makes them again)")
+        if failed := self.count("failed"):
+            parts.append(f"{failed} failed")
+        return f"{', '.join(parts)}, in {time.monotonic() - self._started:.1f} s"
 
 
 def label_of(name: str, stream: str = "in") -> str:

@@ -1,0 +1,586 @@
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from unittest.mock import patch
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import recolor_core.cli
+from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.images import MAX_PIXELS
+
+from .cli_runner import FAST, Call, by_library, files, gray_of, photo, pixels, recolor
+
+
+@pytest.fixture
+def jpeg(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(photo()).save(path, quality=95)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures, a folder of pictures, and other things that lie about in folders."""
+    root = tmp_path / "archive"
+    (root / "box").mkdir(parents=True)
+    Image.fromarray(photo()).save(root / "a.png")
+    Image.fromarray(photo()).save(root / "b.JPG")
+    Image.fromarray(photo()).save(root / "box" / "a.png")
+    (root / "notes.txt").write_text("not a picture")
+    (root / "._a.png").write_text("what macOS leaves on foreign disks")
+    return root
+
+
+# --- the promise ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("model", ["gray", "rgb"])
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_the_gray_of_the_result_is_the_gray_of_the_input(
+    tmp_path: Path, dtype: type, model: str, ending: str
+) -> None:
+    gray = photo(dtype=dtype)
+    codes = gray if model == "gray" else np.dstack((gray, gray[::-1], gray[:, ::-1]))
+    source = tmp_path / f"scan.{ending}"
+    if ending == "tif":
+        tifffile.imwrite(source, codes)
+    else:
+        source.write_bytes(imagecodecs.png_encode(codes))
+    before = source.read_bytes()
+    output = tmp_path / "scan.recolor.tif"
+    call = recolor(source, "-o", output, *FAST)
+    assert (call.code, call.errors) == (0, [])
+    result = pixels(output)
+    assert result.dtype == dtype
+    assert result.shape == (*gray.shape, 3)
+    np.testing.assert_array_equal(gray_of(result), gray if model == "gray" else gray_of(codes))
+    assert np.ptp(result.astype(int), axis=-1).mean() > 1  # and there is color
+    assert source.read_bytes() == before
+
+
+def test_plain_words_colorize_beside_the_input(jpeg: Path) -> None:
+    before = jpeg.read_bytes()
+    call = recolor(jpeg, *FAST)
+    assert call.code == 0
+    assert call.out == b""
+    assert files(jpeg.parent) == ["photo.jpg", "photo.recolor.png"]
+    assert call.err.startswith(f"{jpeg} -> {jpeg.with_name('photo.recolor.png')} (")
+    np.testing.assert_array_equal(
+        gray_of(pixels(jpeg.with_name("photo.recolor.png"))), pixels(jpeg)
+    )
+    assert jpeg.read_bytes() == before
+
+
+def test_every_page_of_a_tiff(tmp_path: Path) -> None:
+    pages = [photo(), photo(24, 80), photo(64, 32, np.uint16)]
+    source = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(source) as writer:
+        for page in pages:
+            writer.write(page, metadata=None)
+    assert recolor(source, "--stages", *FAST).code == 0
+    with tifffile.TiffFile(tmp_path / "stack.recolor.tif") as result:
+        assert len(result.pages) == 3
+        for page, codes in zip(result.pages, pages, strict=True):
+            np.testing.assert_array_equal(gray_of(page.asarray()), codes)
+    assert (tmp_path / "stack.recolor.page3.uncertainty.tif").exists()
+
+
+def test_a_jpeg_target_says_what_it_cannot_keep(jpeg: Path) -> None:
+    output = jpeg.with_name("color.jpg")
+    call = recolor(jpeg, "-o", output, "--json", *FAST)
+    assert call.code == 0
+    assert call.errors == [
+        f"recolor: {jpeg}: JPEG cannot keep the gray exactly; name a .png or .tif for that"
+    ]
+    assert json.loads(call.out)["exact_gray"] is False
+    assert output.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+# --- settings and further results -------------------------------------------------------------
+
+
+def test_settings_reach_the_networks_and_are_recorded(jpeg: Path) -> None:
+    words = ("--vividness", "1", "--saturation", "1.5", *FAST)
+    assert recolor(jpeg, "-o", jpeg.with_name("vivid.png"), *words).code == 0
+    expected = by_library(pixels(jpeg), vividness=1, saturation=1.5, size=32)
+    np.testing.assert_array_equal(pixels(jpeg.with_name("vivid.png")), expected.rgb)
+    [info] = map(
+        json.loads, recolor("info", jpeg.with_name("vivid.png"), "--json").out.splitlines()
+    )
+    assert info["recolor"]["settings"] == expected.provenance["settings"]
+    assert info["recolor"]["source"] == "photo.jpg"
+
+
+def test_saturation_0_is_the_gray_picture(jpeg: Path) -> None:
+    assert recolor(jpeg, "--saturation", "0", *FAST).code == 0
+    rgb = pixels(jpeg.with_name("photo.recolor.png"))
+    np.testing.assert_array_equal(rgb, np.dstack([pixels(jpeg)] * 3))
+
+
+def test_stages_lie_beside_the_result(jpeg: Path) -> None:
+    call = recolor(jpeg, "--stages", "--json", *FAST)
+    expected = by_library(pixels(jpeg), size=32)
+    for name, array in (
+        ("ab-coarse", expected.ab_coarse),
+        ("ab-refined", expected.ab_refined),
+        ("uncertainty", expected.uncertainty),
+    ):
+        path = jpeg.with_name(f"photo.recolor.{name}.tif")
+        assert str(path) in json.loads(call.out)["stages"]
+        np.testing.assert_array_equal(tifffile.imread(path).squeeze(), array.squeeze())
+
+
+def test_alternatives_have_other_colors_and_the_same_gray(jpeg: Path) -> None:
+    assert recolor(jpeg, "--alternatives", "2", *FAST).code == 0
+    results = [pixels(jpeg.with_name(f"photo.recolor{tag}.png")) for tag in ("", ".alt1", ".alt2")]
+    for i, result in enumerate(results):
+        np.testing.assert_array_equal(gray_of(result), pixels(jpeg))
+        assert all((result != other).any() for other in results[:i])
+
+
+def test_hints_color_what_they_point_at(jpeg: Path) -> None:
+    hints = jpeg.with_name("hints.json")
+    hint = {"x": 28, "y": 20, "color": "#ff0000", "radius": 30}
+    hints.write_text(json.dumps({"hints": [hint]}))
+    assert recolor(jpeg, "--hints", hints, *FAST).code == 0
+    expected = by_library(pixels(jpeg), size=32)
+    red = pixels(jpeg.with_name("photo.recolor.png")).astype(int)
+    plain = expected.rgb.astype(int)
+    assert (red[..., 0] - red[..., 1]).mean() > (plain[..., 0] - plain[..., 1]).mean() + 5
+
+
+def test_hints_belong_to_one_picture(folder: Path) -> None:
+    hints = folder / "hints.json"
+    hints.write_text('{"hints": []}')
+    call = recolor(folder, "--hints", hints, *FAST)
+    assert call.code == 2
+    assert "expected one picture with --hints" in call.err
+
+
+@pytest.mark.parametrize("levels", ["-2,6", "auto"])
+def test_levels_say_what_is_black_and_white(tmp_path: Path, levels: str) -> None:
+    values = photo(dtype=np.float32) * 8 - 2
+    values[0, 0], values[0, 1] = -2, 6
+    source = tmp_path / "float.tif"
+    tifffile.imwrite(source, values)
+    refused = recolor(source, *FAST)
+    assert (refused.code, len(refused.errors)) == (2, 1)
+    assert recolor(source, "--levels", levels, *FAST).code == 0
+    gray = gray_of(tifffile.imread(tmp_path / "float.recolor.tif"))
+    np.testing.assert_allclose(gray, (values + 2) / 8, atol=1e-5)
+
+
+@pytest.mark.parametrize("levels", ["1", "low,high", "1,2,3", "5,1"])
+def test_levels_that_are_none(jpeg: Path, levels: str) -> None:
+    call = recolor(jpeg, "--levels", levels, *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "expected" in call.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--vividness", "2"), ("--saturation", "nan"), ("--size", "8"), ("--alternatives", "99")],
+)
+def test_settings_out_of_range(jpeg: Path, option: str, value: str) -> None:
+    call = recolor(jpeg, option, value)
+    assert call.code == 2
+    assert call.errors[0].startswith(f"recolor: expected {option[2:]} from ")
+    assert files(jpeg.parent) == ["photo.jpg"]
+
+
+def test_the_sidecar(jpeg: Path) -> None:
+    call = recolor(jpeg, "--sidecar", "--json", *FAST)
+    sidecar = jpeg.with_name("photo.recolor.png.json")
+    assert json.loads(call.out)["sidecar"] == str(sidecar)
+    assert json.loads(sidecar.read_text())["source"]["name"] == "photo.jpg"
+
+
+# --- which pictures, and where to -------------------------------------------------------------
+
+
+def test_a_folder(folder: Path) -> None:
+    assert recolor(folder, *FAST).code == 0
+    assert [name for name in files(folder) if ".recolor." in name] == [
+        "a.recolor.png",
+        "b.recolor.png",
+    ]
+
+
+def test_folders_of_a_folder_are_laid_out_the_same(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "color"
+    assert recolor(folder, "-r", "-o", out, *FAST).code == 0
+    assert files(out) == ["a.recolor.png", "b.recolor.png", str(Path("box", "a.recolor.png"))]
+
+
+def test_patterns_that_no_shell_expanded(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert recolor(folder / "?.png", folder / "*.JPG", "-o", out, *FAST).code == 0
+    assert files(out) == ["a.recolor.png", "b.recolor.png"]
+    assert recolor(folder / "**" / "*.png", "-o", tmp_path / "all", "-q", *FAST).code == 2
+    assert files(tmp_path / "all") == ["a.recolor.png"]  # and the other a.png is told of
+
+
+def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:
+    source = tmp_path / "scan [1].png"
+    Image.fromarray(photo()).save(source)
+    assert recolor(source, *FAST).code == 0
+    assert (tmp_path / "scan [1].recolor.png").exists()
+
+
+def test_two_pictures_never_share_a_result(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = recolor(folder / "a.png", folder / "box" / "a.png", "-o", out, *FAST)
+    assert call.code == 2
+    assert call.errors == [
+        f"recolor: {folder / 'box' / 'a.png'}: expected a result of its own, got "
+        f"{out / 'a.recolor.png'}, which is that of {folder / 'a.png'}; colorize it in a call of "
+        "its own with -o, or name the folder of both with --recursive"
+    ]
+    assert files(out) == ["a.recolor.png"]
+
+
+def test_the_same_picture_named_twice_is_done_once(jpeg: Path) -> None:
+    call = recolor(jpeg, jpeg.parent, jpeg.parent / "*.jpg", "--json", *FAST)
+    assert call.code == 0
+    assert len(call.out.splitlines()) == 1
+
+
+def test_several_pictures_need_a_folder(folder: Path, tmp_path: Path) -> None:
+    call = recolor(folder, "-o", tmp_path / "color.png", *FAST)
+    assert call.code == 2
+    assert "expected a folder for several pictures" in call.err
+    assert recolor(folder, "-o", f"{tmp_path / 'color.png'}/", *FAST).code == 0
+    assert (tmp_path / "color.png" / "a.recolor.png").exists()
+
+
+def test_streams(jpeg: Path) -> None:
+    recolor(jpeg, *FAST)
+    for words in (["-"], ["-", "-o", "-"], [jpeg, "-o", "-"]):
+        call = recolor(*words, *FAST, stdin=jpeg.read_bytes())
+        assert call.code == 0
+        result = np.asarray(Image.open(io.BytesIO(call.out)))
+        np.testing.assert_array_equal(result, pixels(jpeg.with_name("photo.recolor.png")))
+    assert recolor("-", "-o", jpeg.with_name("in.png"), *FAST, stdin=jpeg.read_bytes()).code == 0
+    np.testing.assert_array_equal(pixels(jpeg.with_name("in.png")), result)
+    assert recolor("-", "-o", jpeg.parent, *FAST, stdin=jpeg.read_bytes()).code == 0
+    assert jpeg.with_name("stdin.recolor.png").exists()
+
+
+@pytest.mark.parametrize("option", ["--json", "--stages", "--sidecar"])
+def test_standard_output_holds_one_thing(jpeg: Path, option: str) -> None:
+    call = recolor(jpeg, "-o", "-", option, *FAST)
+    assert (call.code, call.out) == (2, b"")
+
+
+def test_a_file_named_like_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photo()).save("info", "png")
+    assert recolor("./info", *FAST).code == 0
+    assert (tmp_path / "info.recolor.png").exists()
+
+
+# --- once is enough ---------------------------------------------------------------------------
+
+
+def test_a_second_call_goes_on_where_the_first_one_ended(folder: Path) -> None:
+    assert recolor(folder / "a.png", *FAST).code == 0
+    stamp = (folder / "a.recolor.png").stat()
+    call = recolor(folder, "--json", *FAST)
+    assert call.code == 0
+    assert [json.loads(line)["status"] for line in call.out.splitlines()] == ["skipped", "done"]
+    after = (folder / "a.recolor.png").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (stamp.st_ino, stamp.st_mtime_ns)
+    again = recolor(folder, *FAST)
+    assert again.code == 0
+    assert "2 skipped" in again.err
+    assert [name for name in files(folder) if ".recolor." in name] == [
+        "a.recolor.png",
+        "b.recolor.png",
+    ]
+
+
+def test_overwrite_makes_it_again(jpeg: Path) -> None:
+    output = jpeg.with_name("photo.recolor.png")
+    output.write_bytes(b"old")
+    assert recolor(jpeg, *FAST).code == 0
+    assert output.read_bytes() == b"old"
+    assert recolor(jpeg, "--overwrite", *FAST).code == 0
+    assert pixels(output).shape == (40, 56, 3)
+
+
+def test_a_result_that_was_named_and_is_there_is_an_error(jpeg: Path) -> None:
+    output = jpeg.with_name("color.png")
+    output.write_bytes(b"mine")
+    call = recolor(jpeg, "-o", output, *FAST)
+    assert call.code == 2
+    assert call.errors == [f"recolor: {jpeg}: {output} is there already; --overwrite replaces it"]
+    assert output.read_bytes() == b"mine"
+
+
+def test_the_source_is_never_the_target(jpeg: Path) -> None:
+    before = jpeg.read_bytes()
+    call = recolor(jpeg, "-o", jpeg, "--overwrite", *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert jpeg.read_bytes() == before
+
+
+def test_alternatives_asked_for_later_need_overwrite(jpeg: Path) -> None:
+    recolor(jpeg, *FAST)
+    call = recolor(jpeg, "--alternatives", "1", *FAST)
+    assert call.code == 2
+    assert "--overwrite makes both" in call.err
+    assert recolor(jpeg, "--alternatives", "1", "--overwrite", *FAST).code == 0
+    assert recolor(jpeg, "--alternatives", "1", *FAST).code == 0
+
+
+def test_results_are_no_inputs_unless_the_new_name_is_given(jpeg: Path) -> None:
+    recolor(jpeg, *FAST)
+    result = jpeg.with_name("photo.recolor.png")
+    call = recolor(result, *FAST)
+    assert call.code == 2
+    assert "this is a result of recolor already" in call.err
+    assert recolor(result, "-o", jpeg.with_name("twice.png"), *FAST).code == 0
+
+
+def test_what_another_call_did_meanwhile_is_skipped(jpeg: Path) -> None:
+    output = jpeg.with_name("photo.recolor.png")
+    refine = Colorizer.refine
+
+    def slow(*arguments: object) -> object:
+        output.write_bytes(b"theirs")
+        return refine(*arguments)  # type: ignore[arg-type]
+
+    with patch.object(Colorizer, "refine", slow):
+        call = recolor(jpeg, *FAST)
+    assert call.code == 0
+    assert "skipped" in call.err
+    assert output.read_bytes() == b"theirs"
+    assert files(jpeg.parent) == ["photo.jpg", "photo.recolor.png"]
+
+
+# --- interrupted, and bugs --------------------------------------------------------------------
+
+
+def test_an_interrupted_call_leaves_whole_results_alone(folder: Path) -> None:
+    refine, calls = Colorizer.refine, iter((False, True))
+
+    def interrupted(*arguments: object) -> object:
+        if next(calls):
+            raise KeyboardInterrupt
+        return refine(*arguments)  # type: ignore[arg-type]
+
+    with patch.object(Colorizer, "refine", interrupted):
+        call = recolor(folder, *FAST)
+    assert call.code == 130
+    assert "interrupted, 1 of 2 done" in call.err
+    assert [name for name in files(folder) if "recolor" in name] == ["a.recolor.png"]
+    assert recolor(folder, *FAST).code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_a_signal_removes_what_is_half_done(tmp_path: Path, signal: str) -> None:
+    import signal as signals
+    import time
+
+    source = tmp_path / "large.tif"
+    tifffile.imwrite(source, photo(6000, 4000, np.uint16))
+    run = "from recolor_core.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", run, str(source)], stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not list(tmp_path.glob(".recolor-*")):
+        time.sleep(0.05)
+    process.send_signal(getattr(signals, signal))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted, 0 of 1 done" in err
+    assert files(tmp_path) == ["large.tif"]
+
+
+def test_a_failing_alternative_takes_the_others_along(jpeg: Path) -> None:
+    jpeg.with_name("photo.recolor.alt2.png").mkdir()
+    call = recolor(jpeg, "--alternatives", "2", *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert files(jpeg.parent) == ["photo.jpg"]
+
+
+def test_stages_that_cannot_be_written_take_the_result_along(jpeg: Path) -> None:
+    jpeg.with_name("photo.recolor.uncertainty.tif").mkdir()
+    call = recolor(jpeg, "--stages", "--alternatives", "1", *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert files(jpeg.parent) == ["photo.jpg"]
+
+
+def test_a_bug_costs_one_picture_and_says_how_to_report_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refine, calls = Colorizer.refine, iter((True, False))
+
+    def buggy(*arguments: object) -> object:
+        if next(calls):
+            raise ZeroDivisionError("division\nby zero")
+        return refine(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setenv("RECOLOR_DEBUG", "1")
+    with patch.object(Colorizer, "refine", buggy):
+        call = recolor(folder, *FAST)
+    assert call.code == 1
+    [line] = call.errors
+    assert "ZeroDivisionError: division by zero" in line
+    assert "RECOLOR_DEBUG=1" in line
+    assert "Traceback" in call.err
+    assert (folder / "b.recolor.png").exists()
+
+
+def test_warnings_are_lines_about_the_picture(jpeg: Path) -> None:
+    import warnings
+
+    from recolor_core.errors import DeviceWarning
+
+    refine = Colorizer.refine
+
+    def warning(*arguments: object) -> object:
+        warnings.simplefilter("default")
+        warnings.warn("the memory of cuda is full", DeviceWarning, stacklevel=1)
+        return refine(*arguments)  # type: ignore[arg-type]
+
+    with patch.object(Colorizer, "refine", warning):
+        call = recolor(jpeg, "--quiet", *FAST)
+    assert call.code == 0
+    assert call.err == f"recolor: {jpeg}: the memory of cuda is full\n"
+
+
+# --- what is told -----------------------------------------------------------------------------
+
+
+def test_json_is_one_object_per_picture_and_nothing_else(folder: Path) -> None:
+    call = recolor(folder, folder / "none.png", "--json", *FAST)
+    assert call.code == 2
+    done, other, failed = map(json.loads, call.out.splitlines())
+    assert done | {"seconds": 0} == {
+        "input": str(folder / "a.png"),
+        "status": "done",
+        "message": "",
+        "output": str(folder / "a.recolor.png"),
+        "alternatives": [],
+        "stages": [],
+        "sidecar": None,
+        "reading": ["8-bit gray, sRGB (no profile)"],
+        "pages": 1,
+        "megapixels": 0.00224,
+        "seconds": 0,
+        "exact_gray": True,
+    }
+    assert done["seconds"] > 0
+    assert other["status"] == "done"
+    assert failed["status"] == "failed"
+    assert "no such file" in failed["message"]
+
+
+def test_quiet_tells_nothing(jpeg: Path) -> None:
+    assert recolor(jpeg, "--quiet", *FAST) == Call(0, b"", "")
+
+
+def test_bars_are_for_terminals(jpeg: Path) -> None:
+    assert "\x1b" not in recolor(jpeg, *FAST).err
+    with patch("rich.console.Console.is_terminal", True):
+        call = recolor(jpeg, "--overwrite", *FAST)
+    assert "MP" in call.err
+    assert "\x1b[" in call.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["weights", "--help"]])
+def test_help_is_there_at_once(words: list[str]) -> None:
+    code = (
+        "import sys; from recolor_core.cli import main\n"
+        f"sys.argv = ['recolor', *{words!r}]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "slow = {'torch', 'numpy', 'PIL', 'tifffile'} & sys.modules.keys()\n"
+        "assert not slow, slow\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "recolor" in run.stdout
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    options = inspect.signature(recolor_core.cli._colorize).parameters
+    for setting in fields(Settings):
+        assert options[setting.name].default == setting.default
+    assert options["max_pixels"].default == MAX_PIXELS
+
+
+def test_usage_errors(jpeg: Path) -> None:
+    assert recolor().code == 2
+    call = recolor(jpeg, "--vivid", "1")
+    assert call.code == 2
+    assert "--vivid" in call.err
+    assert files(jpeg.parent) == ["photo.jpg"]
+
+
+# --- weights and info -------------------------------------------------------------------------
+
+
+def test_weights_are_listed() -> None:
+    call = recolor("weights")
+    assert call.code == 0
+    assert call.out.decode().split()[:2] == ["default", "installed"]
+    [record] = [r for r in json.loads(recolor("weights", "--json").out) if r["name"] == "default"]
+    shown = recolor("weights", "default").out.decode()
+    assert record["sha256"] in shown
+    assert record["license"] in shown
+
+
+def test_weights_that_come_with_recolor_are_fetched_at_once() -> None:
+    call = recolor("weights", "--fetch", "default")
+    assert call.code == 0
+    assert Path(call.out.decode().strip()).is_file()
+
+
+def test_weights_by_path_and_unknown_ones(jpeg: Path) -> None:
+    from recolor_core.weights import BUNDLED
+
+    path = BUNDLED / "default.safetensors"
+    assert recolor(jpeg, "--weights", path, *FAST).code == 0
+    assert str(path) in recolor("weights", path).out.decode()
+    for words in (["weights", "nope"], ["weights", "--fetch", "nope"]):
+        call = recolor(*words)
+        assert (call.code, len(call.errors)) == (2, 1)
+
+
+def test_info_says_how_a_file_is_read(jpeg: Path) -> None:
+    call = recolor("info", jpeg)
+    assert call.code == 0
+    assert call.out.decode().splitlines() == [
+        f"{jpeg}: JPEG",
+        "  56 x 40, uint8, 8-bit gray, sRGB (no profile)",
+        "  colorized as photo.recolor.png",
+    ]
+    recolor(jpeg, *FAST)
+    text = recolor("info", jpeg.with_name("photo.recolor.png")).out.decode()
+    assert "tool: recolor " in text
+    assert "source: photo.jpg" in text
+    call = recolor("info", jpeg.with_name("none.png"), jpeg)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert str(jpeg) in call.out.decode()
+
+
+@pytest.mark.parametrize("xmp", [None, b"", b"no xml", b"<a/>"])
+def test_pictures_of_other_software_say_nothing_of_recolor(xmp: bytes | None) -> None:
+    from recolor_core.cli.info import made_by_recolor
+
+    assert made_by_recolor(xmp) is None
