@@ -131,9 +131,10 @@ class Generator(nn.Module):
     def tilted(self, logits: Tensor, angle: float) -> Tensor:
         """Logits of a distribution that leans towards a hue wherever it is undecided.
 
-        Exponential tilting, ``p'(ab) ~ p(ab) exp(ab . d / s)`` for the direction d of the angle
-        and the standard deviation s of p along d, moves the mean by about s: a lot where many
-        colors are plausible, not at all where one is certain.
+        Exponential tilting, ``p'(ab) ~ p(ab) exp(t)``, where t is the distance of ab from the mean
+        along the direction of the angle, in standard deviations of p. It moves the mean by about
+        one of these: a lot where many colors are plausible, hardly where one is certain. t is cut
+        at +-2, so that colors that are next to impossible stay so.
 
         Parameters
         ----------
@@ -145,8 +146,9 @@ class Generator(nn.Module):
         share = F.softmax(logits, dim=1)
         along = self.bins @ self.bins.new_tensor([math.cos(angle), math.sin(angle)])
         moments = _expectation(share, torch.stack((along, along**2), dim=1))
-        spread = (moments[:, 1:] - moments[:, :1] ** 2).clamp(min=1).sqrt()
-        return logits + along[:, None, None] / spread
+        mean, square = moments[:, :1], moments[:, 1:]
+        spread = (square - mean**2).clamp(min=1).sqrt()
+        return logits + ((along[:, None, None] - mean) / spread).clamp(-2, 2)
 
     def steered(self, logits: Tensor, colors: Tensor) -> Tensor:
         """Logits of the distribution whose colors are, over the whole picture, those given.
