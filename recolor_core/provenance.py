@@ -6,7 +6,6 @@ asks for machine-readable marks of what a trained algorithm made up.
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +38,6 @@ _EMPTY = (
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
     '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>'
 )
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def now() -> str:
@@ -95,7 +93,8 @@ def xmp_packet(
     event.setAttributeNS(_RDF, "rdf:parseType", "Resource")
     _set(document, event, _EVENT, "stEvt:action", "edited")
     _set(document, event, _EVENT, "stEvt:changed", "/")
-    _set(document, event, _EVENT, "stEvt:parameters", _json(facts))
+    # ASCII: XML cannot hold every character that a file's name can.
+    _set(document, event, _EVENT, "stEvt:parameters", json.dumps(facts, sort_keys=True))
     _set(document, event, _EVENT, "stEvt:softwareAgent", tool)
     _set(document, event, _EVENT, "stEvt:when", moment)
     _history(document, rdf, description).appendChild(event)
@@ -135,11 +134,8 @@ def sidecar(
         "output": {"name": output, "exact_gray": exact_gray},
         "pages": [dict(page) for page in pages],
     }
-    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _json(facts: Mapping[str, Any]) -> str:
-    return json.dumps(facts, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # a file's name need not be Unicode
 
 
 def _parsed(packet: bytes | None) -> minidom.Document | None:
@@ -190,7 +186,7 @@ def _set(
     document: minidom.Document, parent: minidom.Element, namespace: str, name: str, value: str
 ) -> None:
     element = document.createElementNS(namespace, name)
-    element.appendChild(document.createTextNode(_NOT_IN_XML.sub("\ufffd", value)))
+    element.appendChild(document.createTextNode(value))
     parent.appendChild(element)
 
 

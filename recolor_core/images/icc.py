@@ -304,5 +304,6 @@ def to_srgb(codes: NDArray[Any], icc: bytes) -> NDArray[Any]:
         outcolorspace="rgb",
         outdtype=codes.dtype,
         intent=imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
-        flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
+        # Its shortcut through a coarse table is wrong by up to 8 % in the shadows of 16 bits.
+        flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION | imagecodecs.CMS.FLAGS.NOOPTIMIZE,
     )
