@@ -14,18 +14,8 @@ from numpy.typing import NDArray
 KEY = "recolor"
 """Under which a layer's metadata tell what it is."""
 
-TITLES = {
-    "rgb": "RGB",
-    "a_coarse": "a* coarse",
-    "b_coarse": "b* coarse",
-    "a_refined": "a* refined",
-    "b_refined": "b* refined",
-    "change": "ab change",
-    "uncertainty": "uncertainty",
-}
-"""What the results are called; alternatives are called by their own names."""
-
-CHROMA = ("a_coarse", "b_coarse", "a_refined", "b_refined")
+CHROMA = ("a coarse", "b coarse", "a refined", "b refined")
+"""The results that hold a* or b*."""
 
 COARSE_CELL = 4
 """Side of a cell of the coarse ab, in pixels of the working size."""
@@ -65,7 +55,9 @@ class Geometry:
         scale = self.scale * np.array(list(step), float)
         translate = self.translate + linear @ np.array(list(origin), float)
         changed = {"scale": scale, "translate": translate}
-        return Geometry(**{f.name: changed.get(f.name, getattr(self, f.name)) for f in fields(self)})
+        return Geometry(
+            **{f.name: changed.get(f.name, getattr(self, f.name)) for f in fields(self)}
+        )
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -95,26 +87,6 @@ def covering(
     return geometry.part((*origin[:-2], *first), (*(1,) * (len(origin) - 2), *steps))
 
 
-@dataclass(frozen=True)
-class RunLayers:
-    """The layers of a run."""
-
-    rgb: Image
-    a_coarse: Image
-    b_coarse: Image
-    a_refined: Image
-    b_refined: Image
-    change: Image
-    uncertainty: Image
-    alternatives: tuple[Image, ...] = ()
-
-    @property
-    def all(self) -> tuple[Image, ...]:
-        """All of them, the picture first."""
-        named = (getattr(self, role) for role in TITLES)
-        return (*named, *self.alternatives)
-
-
 def make_layers(
     arrays: Mapping[str, NDArray[Any]],
     geometry: Geometry,
@@ -132,68 +104,67 @@ def make_layers(
     origin
         Where in the source the results begin.
     metadata
-        What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` and so on. Each
-        layer gets it with its own ``layer``.
+        What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` (its number),
+        ``id`` and so on. Each layer gets it with its role as ``layer``.
     """
     size = arrays["rgb"].shape[-3:-1]
-    working = arrays["a_refined"].shape[-2:]
+    working = arrays["a refined"].shape[-2:]
     # The last coarse cells may stick out over the picture: a cell is always four pixels large.
     cells = (working[0] / COARSE_CELL, working[1] / COARSE_CELL)
     placed = {
-        "rgb": covering(geometry, origin, size, size),
+        "picture": covering(geometry, origin, size, size),
         "working": covering(geometry, origin, size, working),
         "coarse": covering(geometry, origin, size, cells),
     }
     limit = chroma_limit(arrays)
     layers = {}
     for role, array in arrays.items():
-        common: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "name": f"{metadata['source']['layer']} · run {metadata['run']} · {title(role)}",
-            "metadata": {KEY: {**metadata, "layer": title(role)}},
+            "metadata": {KEY: {**metadata, "layer": role}},
+            "visible": role == "rgb",
         }
-        if array.shape[-1] == 3 and array.shape[-3:-1] == size and role not in TITLES:
-            kind = "alternative"
+        if is_picture(role):
+            # Otherwise napari stretches what is not uint8.
+            white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+            arguments |= {"rgb": True, "contrast_limits": (0, white)}
+            place = placed["picture"]
         else:
-            kind = role
-        if kind in ("rgb", "alternative"):
-            layer = Image(
-                array,
-                rgb=True,
-                # Otherwise napari stretches what is not uint8.
-                contrast_limits=(0, 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max),
-                visible=kind == "rgb",
-                **common,
-                **placed["rgb"].arguments,
-            )
-        else:
-            place = "coarse" if role in ("a_coarse", "b_coarse", "uncertainty") else "working"
+            place = placed["working" if array.shape[-2:] == working else "coarse"]
             if role in CHROMA:
-                limits, colormap = (-limit, limit), chroma_colormap(role[0])
+                arguments |= {"colormap": chroma_colormap(role[0])}
+                arguments |= {"contrast_limits": (-limit, limit)}
             else:
-                limits, colormap = (0, spread(array)), "magma" if role == "change" else "viridis"
-            layer = Image(
-                array,
-                contrast_limits=limits,
-                colormap=colormap,
-                visible=False,
-                **common,
-                **placed[place].arguments,
-            )
-            layer.colorbar.visible = True
+                arguments |= {"colormap": "viridis" if role == "uncertainty" else "magma"}
+                arguments |= {"contrast_limits": (0, spread(array))}
+        layer = layers[role] = Image(array, **arguments, **place.arguments)
         layer.name_overlay.visible = True
-        layers[role] = layer
+        if not is_picture(role):
+            layer.colorbar.visible = True
     return layers
 
 
-def run_layers(layers: Mapping[str, Image]) -> RunLayers:
-    """Those of `make_layers`, by attribute."""
-    others = tuple(layer for role, layer in layers.items() if role not in TITLES)
-    return RunLayers(**{role: layers[role] for role in TITLES}, alternatives=others)
+def layers_of_run(layers: Iterable[Layer], run: str) -> dict[str, Layer]:
+    """Those of a viewer's layers that a run made, by role."""
+    about = ((layer, layer.metadata.get(KEY, {})) for layer in layers)
+    return {tells["layer"]: layer for layer, tells in about if tells.get("id") == run}
+
+
+def is_result(layer: Layer) -> bool:
+    """Whether a run made a layer."""
+    return KEY in layer.metadata
+
+
+def is_picture(role: str) -> bool:
+    """Whether a result is a picture in color."""
+    return role == "rgb" or role.startswith("alternative")
 
 
 def title(role: str) -> str:
-    """What a result is called."""
-    return TITLES.get(role, role)
+    """What a result is called: "RGB", "a* coarse", "ab change", ..."""
+    if role in CHROMA:
+        return f"{role[0]}*{role[1:]}"
+    return {"rgb": "RGB", "change": "ab change"}.get(role, role)
 
 
 def chroma_limit(arrays: Mapping[str, NDArray[Any]]) -> float:

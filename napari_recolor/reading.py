@@ -67,8 +67,10 @@ class Source:
         Names of the axes, colors left out.
     contrast_limits
         Of the layer.
-    path, reader
-        The file that the layer was opened from and the plugin that read it, where known.
+    path
+        The file that the layer was opened from, where known.
+    multiscale
+        Whether the layer has smaller versions too.
     """
 
     name: str
@@ -77,7 +79,7 @@ class Source:
     axes: tuple[str, ...]
     contrast_limits: tuple[float, float]
     path: str | None = None
-    reader: str | None = None
+    multiscale: bool = False
 
     @classmethod
     def of(cls, layer: Layer) -> "Source":
@@ -104,7 +106,7 @@ class Source:
             )
         if 0 in data.shape:
             raise ImageError(f"“{layer.name}” is empty: {_times(data.shape)}.")
-        path = layer.source.path
+        path = layer.source.path or layer.metadata.get("sample", {}).get("path")
         return cls(
             layer.name,
             data,
@@ -112,7 +114,7 @@ class Source:
             _axis_names(layer.axis_labels),
             (float(layer.contrast_limits[0]), float(layer.contrast_limits[1])),
             None if path is None else str(path),
-            layer.source.reader_plugin,
+            bool(layer.multiscale),
         )
 
     @property
@@ -189,27 +191,29 @@ class Plan:
         """One picture: (H, W), or (H, W, 3 or 4)."""
         return self.source.load(index, self.region)
 
+    @property
+    def measures(self) -> bool:
+        """Whether black and white have to be found in the values."""
+        rule = self.rule
+        return rule.mode == "percentiles" or (
+            rule.mode == "auto" and not _has_white(self.source.dtype)
+        )
+
     def stack_levels(self) -> tuple[float, float] | None:
-        """Black and white of all pictures; None where the dtype has its own, or each picture."""
-        rule, dtype = self.rule, self.source.dtype
-        if rule.mode == "contrast":
+        """Black and white of all pictures; None where each has its own, or the dtype has them."""
+        if self.rule.mode == "contrast":
             low, high = self.source.contrast_limits
             return (low, high) if low < high else (low, low + 1)
-        if rule.mode == "auto" and _has_white(dtype):
+        if not self.measures or self.rule.per == "slice":
             return None
         step = max(1, -(-len(self.indices) // SAMPLED_PICTURES))
         return self._measured(self.load(index) for index in sorted(self.indices)[::step])
 
-    def levels(
-        self, picture: NDArray[Any], stack: tuple[float, float] | None
-    ) -> tuple[float, float] | None:
-        """Black and white of a picture, given those of its stack."""
-        measured = self.rule.mode == "percentiles" or (
-            self.rule.mode == "auto" and not _has_white(self.source.dtype)
-        )
-        if measured and self.rule.per == "slice":
+    def picture_levels(self, picture: NDArray[Any]) -> tuple[float, float] | None:
+        """Black and white of one picture, where it has its own."""
+        if self.measures and self.rule.per == "slice":
             return self._measured(iter([picture]))
-        return stack
+        return None
 
     def _measured(self, pictures: Iterator[NDArray[Any]]) -> tuple[float, float]:
         samples, within = [], self.rule.mode == "auto" and self.source.dtype.kind == "f"
@@ -231,13 +235,14 @@ class Plan:
         source, count = self.source, len(self.indices)
         shape, axes = source.shape, source.axes
         if source.rgb:
-            shape, axes = source.data.shape, (*axes, "RGB" if source.data.shape[-1] == 3 else "RGBA")
+            shape, axes = (
+                source.data.shape,
+                (*axes, "RGB" if source.data.shape[-1] == 3 else "RGBA"),
+            )
         what = f"{_times(shape)} {source.dtype}, read as {_times(axes)}: "
         if self.scope == "region":
             rows, columns = self.region
-            what += (
-                f"the {_times(self.size)} pixels from row {rows.start}, column {columns.start}"
-            )
+            what += f"the {_times(self.size)} pixels from row {rows.start}, column {columns.start}"
         elif self.scope == "slice" and source.leading:
             what += "1 picture"
         else:
@@ -253,7 +258,7 @@ class Plan:
         if rule.mode == "contrast":
             low, high = self.source.contrast_limits
             return f"Black is {low:g}, white {high:g}: the contrast limits of the layer."
-        if rule.mode == "auto" and _has_white(dtype):
+        if not self.measures:
             return f"Every {kept} is kept exactly."
         whole = rule.per == "stack" and len(self.indices) > 1
         percent = (

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
@@ -20,14 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_recolor.reading import Index, Plan
+from napari_recolor.reading import Index, Plan, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 
 if TYPE_CHECKING:
     from recolor_core.colorizer import Coarse, Colorization, Colorizer
+    from recolor_core.intake import GrayPicture
+    from recolor_core.lab import ColorSpace
 
-HintValue = tuple[float, float, str, float]
-"""x, y, color and radius of a `recolor_core.Hint`."""
+Levels = tuple[float, float] | None
+
+Hints = Mapping[Index, Sequence[tuple[float, float, str, float]]]
+"""For each picture x, y, color and radius of every `recolor_core.Hint`."""
 
 IN_MEMORY = 2**32
 """Results of more bytes than this lie in a temporary file, which napari reads as it needs it."""
@@ -61,23 +65,64 @@ class Stages:
 
     Parameters
     ----------
+    plan
+        What is colorized.
+    file
+        Path, SHA-256 and number of pages of the file that holds just what the layer holds.
     arrays
         By role, each with the leading axes of the plan: ``rgb`` (..., H, W, 3), ``alternative 1``
-        and so on alike; ``a_coarse``, ``b_coarse``, ``uncertainty`` (..., h, w); ``a_refined``,
-        ``b_refined``, ``change`` (..., h', w'), Lab units. `change` is the distance in the ab plane
-        that the refiner moved a color by.
+        and so on alike; ``a coarse``, ``b coarse``, ``uncertainty`` (..., h, w); ``a refined``,
+        ``b refined``, ``change`` (..., h', w'), Lab units. ``change`` is the distance in the ab
+        plane by which the refiner moved a color.
     provenance
         How each picture came to be: that of `recolor_core`, with its levels. JSON types alone.
     """
 
+    plan: Plan
+    file: dict[str, Any] | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     provenance: dict[Index, dict[str, Any]] = field(default_factory=dict)
 
-    def slot(self, role: str, plan: Plan, index: Index, like: NDArray[Any]) -> NDArray[Any]:
+    def fill(self, index: Index, result: "Colorization", levels: Levels) -> Iterator[int]:
+        """Take over the results of a picture; the number of steps done, of `fill_steps`."""
+        colorings = {"rgb": result.ab_refined}
+        colorings |= {f"alternative {i}": ab for i, ab in enumerate(result.ab_alternatives, 1)}
+        done = 0
+        for role, ab in colorings.items():
+            bottom = 0
+            for strip in result.strips(ab):
+                target = self._slot(role, index, (*result.shape, 3), strip.dtype)
+                target[bottom : bottom + len(strip)] = strip
+                bottom += len(strip)
+                done += 1
+                yield done
+        self.fill_stages(index, result, levels)
+
+    @staticmethod
+    def fill_steps(result: "Colorization") -> int:
+        """Number of steps of `fill`."""
+        return result.strip_count * (1 + len(result.ab_alternatives))
+
+    def replace(self, index: Index, result: "Colorization") -> None:
+        """Take over another coloring of a picture that is there already."""
+        self.arrays["rgb"][self.plan.slot(index)] = result.rgb
+        known = self.provenance[index]["levels"]
+        self.fill_stages(index, result, known)
+
+    def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:
+        """Take over all but the pictures in color."""
+        for role, values in _looked_at(result).items():
+            self._slot(role, index, values.shape, values.dtype)[...] = values
+        known = None if levels is None else list(levels)
+        self.provenance[index] = {**result.provenance, "levels": known}
+
+    def _slot(
+        self, role: str, index: Index, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> NDArray[Any]:
         """The part of an array that a picture fills; the array is made for the first one."""
         if role not in self.arrays:
-            self.arrays[role] = _zeros((*plan.leading, *like.shape), like.dtype)
-        part: NDArray[Any] = self.arrays[role][plan.slot(index)]
+            self.arrays[role] = _zeros((*self.plan.leading, *shape), dtype)
+        part: NDArray[Any] = self.arrays[role][self.plan.slot(index)]
         return part
 
 
@@ -118,7 +163,7 @@ class Engine:
     def __init__(self) -> None:
         self._key: tuple[str, str] | None = None
         self._colorizer: Colorizer | None = None
-        self._seen: OrderedDict[Any, Coarse] = OrderedDict()
+        self._seen: OrderedDict[tuple[Plan, Index], Coarse] = OrderedDict()
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
@@ -131,34 +176,21 @@ class Engine:
         assert self._colorizer is not None
         return self._colorizer
 
-    def see(
-        self, plan: Plan, index: Index, levels: tuple[float, float] | None, options: Options
-    ) -> "Coarse":
-        """What the generator sees in a picture."""
-        from recolor_core.intake import read_gray
-
-        colorizer = self.colorizer(options)
-        gray = read_gray(plan.load(index), levels=levels)
-        coarse = colorizer.generate(gray, options.size)
-        self._seen[self._name(plan, index, options)] = coarse
+    def see(self, plan: Plan, index: Index, gray: "GrayPicture", options: Options) -> "Coarse":
+        """What the generator sees in a picture of a plan."""
+        coarse = self.colorizer(options).generate(gray, options.size)
+        self._seen[plan, index] = coarse
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
         return coarse
 
-    def seen(self, plan: Plan, index: Index, options: Options) -> "Coarse | None":
-        """What the generator saw in a picture, if that is still known."""
-        return self._seen.get(self._name(plan, index, options))
-
-    def _name(self, plan: Plan, index: Index, options: Options) -> Any:
-        return plan, index, options.weights, options.device, options.size
+    def seen(self, plan: Plan, index: Index) -> "Coarse | None":
+        """What the generator saw last in a picture of a plan, if that is still known."""
+        return self._seen.get((plan, index))
 
 
 def colorize(
-    engine: Engine,
-    plan: Plan,
-    options: Options,
-    stages: Stages,
-    hints: Sequence[HintValue] = (),
+    engine: Engine, options: Options, stages: Stages, hints: Hints | None = None
 ) -> Iterator[Step | Failure]:
     """Colorize the pictures of a plan, a step at a time; stop iterating to cancel.
 
@@ -166,103 +198,104 @@ def colorize(
     ----------
     engine
         Kept from run to run.
-    plan
-        What to colorize.
     options
-        How.
+        How to colorize.
     stages
-        Is filled. A picture is complete when its step says that it is `finished`.
+        Is filled. A picture is complete when a step says that it is `finished`.
     hints
-        For all pictures of the plan.
+        By the picture they are for.
 
     Yields
     ------
     Step or Failure
         Every error ends as a Failure, the last one yielded. (An error that left the generator
-        would reach the thread's own handling, which loses some of them: a RuntimeError, of which
-        PyTorch raises many, would end the thread without a word.)
+        would reach the thread's own handling, which loses some of them: after a RuntimeError, of
+        which PyTorch raises many, the worker never says that it has finished.)
     """
+    plan = stages.plan
+    count = len(plan.indices)
     try:
         _only_our_warnings()
-        yield Step(0, len(plan.indices), 0, 1, "starting")
+        yield Step(0, count, 0, 1, "starting")
         _load_torch()
-        yield Step(0, len(plan.indices), 0, 1, "loading the weights")
-        engine.colorizer(options)
-        yield Step(0, len(plan.indices), 0, 1, "measuring black and white")
-        stack_levels = plan.stack_levels() if plan.rule.per == "stack" else None
-        if plan.rule.mode == "contrast":
-            stack_levels = plan.stack_levels()
+        from recolor_core import Hint, Settings
+        from recolor_core.intake import read_gray
+
+        settings = Settings(**options.settings)
+        yield Step(0, count, 0, 1, "loading the weights")
+        colorizer = engine.colorizer(options)
+        yield Step(0, count, 0, 1, "reading")
+        stages.file, space = file_of(plan.source)
+        stack_levels = plan.stack_levels()
         for number, index in enumerate(plan.indices):
-            levels = stack_levels
-            if plan.rule.per == "slice" and plan.rule.mode != "contrast":
-                levels = plan.levels(plan.load(index), None)
-            for step in _picture(engine, plan, index, levels, options, stages, hints):
-                yield Step(number, len(plan.indices), *step)
-            yield Step(number, len(plan.indices), 1, 1, "done", finished=index)
+            picture = plan.load(index)
+            levels = stack_levels or plan.picture_levels(picture)
+            yield Step(number, count, 0, 1, "finding colors")
+            coarse = engine.see(plan, index, read_gray(picture, space, levels), options)
+            yield Step(number, count, 0, 1, "refining")
+            known = [Hint(*hint) for hint in (hints or {}).get(index, ())]
+            result = colorizer.refine(coarse, settings, known)
+            total = stages.fill_steps(result)
+            for done in stages.fill(index, result, levels):
+                yield Step(number, count, done, total, "coloring")
+            yield Step(number, count, total, total, "done", finished=index)
     except Exception as error:
         yield _failure(error)
 
 
-def recolor(
-    engine: Engine,
-    plan: Plan,
-    index: Index,
-    options: Options,
-    stages: Stages,
-    hints: Sequence[HintValue],
-) -> Iterator[Step | Failure]:
-    """Color one picture of a finished run again, with other hints: the refiner's work alone.
-
-    The parameters and what is yielded are those of `colorize`.
-    """
+def see_again(
+    engine: Engine, options: Options, stages: Stages, index: Index
+) -> Iterator[Failure | None]:
+    """Let the generator look again at a picture of a finished run."""
     try:
         _only_our_warnings()
-        levels = stages.provenance[index]["levels"]
-        for step in _picture(engine, plan, index, levels, options, stages, hints, again=True):
-            yield Step(0, 1, *step)
-        yield Step(0, 1, 1, 1, "done", finished=index)
+        from recolor_core.intake import read_gray
+
+        known = stages.provenance[index]["levels"]
+        levels = None if known is None else (known[0], known[1])
+        _, space = file_of(stages.plan.source)
+        gray = read_gray(stages.plan.load(index), space, levels)
+        engine.see(stages.plan, index, gray, options)
+        yield None
     except Exception as error:
         yield _failure(error)
 
 
-def _picture(
-    engine: Engine,
-    plan: Plan,
-    index: Index,
-    levels: tuple[float, float] | None,
-    options: Options,
-    stages: Stages,
-    hints: Sequence[HintValue],
-    again: bool = False,
-) -> Iterator[tuple[int, int, str]]:
-    """Steps (done, total, stage); the arrays are filled when it ends."""
-    from recolor_core import Hint, Settings
+def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
+    """The file that holds just what a source holds, and what its codes mean.
 
-    total = 100  # until the number of strips is known
-    yield 0, total, "finding colors"
-    coarse = engine.seen(plan, index, options) if again else None
-    coarse = coarse or engine.see(plan, index, levels, options)
-    yield 1, total, "refining"
-    settings = Settings(**options.settings)
-    result = engine.colorizer(options).refine(coarse, settings, [Hint(*hint) for hint in hints])
-    colorings = {"rgb": result.ab_refined}
-    colorings |= {f"alternative {i}": ab for i, ab in enumerate(result.ab_alternatives, 1)}
-    total = 2 + result.strip_count * len(colorings)
-    done = 2
-    yield done, total, "coloring"
-    for role, ab in colorings.items():
-        top, target = 0, None
-        for strip in result.strips(ab):
-            if target is None:
-                target = stages.slot(role, plan, index, np.broadcast_to(strip[:1], (*result.shape, 3)))
-            target[top : top + len(strip)] = strip
-            top += len(strip)
-            done += 1
-            yield done, total, "coloring"
-    for role, values in _looked_at(result).items():
-        stages.slot(role, plan, index, values)[...] = values
-    levels_known = None if levels is None else list(levels)
-    stages.provenance[index] = {**result.provenance, "levels": levels_known}
+    napari reads pictures without their color profile; `recolor_core` knows it. Where a file is
+    read otherwise than the layer was, or there is none, the codes are taken for sRGB.
+
+    Returns
+    -------
+    dict or None
+        ``path``, ``sha256`` and ``pages``.
+    ColorSpace
+        Of the codes.
+    """
+    from recolor_core.images import open_picture
+    from recolor_core.lab import SRGB
+
+    # What is read lazily is too large to be read twice.
+    if source.path is None or not Path(source.path).is_file() or not _in_memory(source):
+        return None, SRGB
+    first = source.load((0,) * len(source.leading), source.whole)
+    first = first[..., :3] if source.rgb else first
+    try:
+        with open_picture(source.path) as file:
+            page = next(iter(file))
+            facts = {"path": source.path, "sha256": file.sha256, "pages": len(file)}
+    except RecolorError:
+        return None, SRGB
+    same = page.codes.dtype == first.dtype and np.array_equal(page.codes, first)
+    if not same or facts["pages"] != prod(source.leading):
+        return None, SRGB
+    return facts, page.space
+
+
+def _in_memory(source: Source) -> bool:
+    return isinstance(source.data, np.ndarray)
 
 
 def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
@@ -275,10 +308,10 @@ def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
     start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)[0, :, :height, :width]
     change = np.hypot(*(result.ab_refined - start.numpy()))
     return {
-        "a_coarse": a,
-        "b_coarse": b,
-        "a_refined": a_refined,
-        "b_refined": b_refined,
+        "a coarse": a,
+        "b coarse": b,
+        "a refined": a_refined,
+        "b refined": b_refined,
         "change": change,
         "uncertainty": result.uncertainty,
     }
@@ -338,9 +371,9 @@ def _failure(error: Exception) -> Failure:
 
 
 def _from_torch(error: Exception) -> bool:
-    return any("torch" in frame.filename for frame in traceback.extract_tb(error.__traceback__)) or (
-        "torch" in str(error)
-    )
+    return any(
+        "torch" in frame.filename for frame in traceback.extract_tb(error.__traceback__)
+    ) or ("torch" in str(error))
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -1,0 +1,133 @@
+"""A finished run as a call of the command, or a Python program, that gives the same pixels."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recolor_core.errors import RecolorError
+
+
+def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> str:
+    """A call of ``recolor`` whose result is that of the run.
+
+    Parameters
+    ----------
+    about
+        What ``layer.metadata["recolor"]`` tells of the run.
+    hints_file
+        Where the hints of the run lie, where it has any.
+
+    Raises
+    ------
+    RecolorError
+        Where the command, which colorizes whole files, cannot do the same.
+    """
+    file, pictures = about["source"]["file"], about["pictures"]
+    if file is None:
+        raise RecolorError(
+            "The command needs a file that holds just what the layer holds. Save the layer, open "
+            "the file and colorize that, or copy the run as Python."
+        )
+    if about["region"] is not None or len(pictures) != file["pages"]:
+        raise RecolorError(
+            "The command colorizes whole files, and this run did a part of one. Copy it as Python."
+        )
+    levels = {tuple(picture["levels"] or ()) for picture in pictures}
+    hinted = [picture for picture in pictures if picture["hints"]]
+    if len(levels) > 1 or (hinted and len(pictures) > 1):
+        raise RecolorError(
+            "The command has one pair of levels for a file, and hints for a single picture only. "
+            "Copy this run as Python."
+        )
+    path = Path(file["path"])
+    words = ["recolor", str(path), "-o", str(path.with_name(f"{path.stem}.recolor.tif"))]
+    words += ["--weights", about["weights"]["asked"], "--device", _device(about)]
+    for name in ("vividness", "saturation", "size", "alternatives"):
+        words += [f"--{name}", f"{about['settings'][name]!r}"]
+    (span,) = levels
+    if span:
+        words.append(f"--levels={span[0]!r},{span[1]!r}")  # = : the first may begin with a minus
+    if hinted:
+        words += ["--hints", str(hints_file)]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def python(about: Mapping[str, Any]) -> str:
+    """A program whose ``rgb`` is that of the run, picture by picture.
+
+    Parameters
+    ----------
+    about
+        What ``layer.metadata["recolor"]`` tells of the run.
+    """
+    source, pictures = about["source"], about["pictures"]
+    lines = ["from recolor_core import Colorizer, Hint" if _hinted(about) else _PLAIN_IMPORT]
+    space = ""
+    if source["file"] is None:
+        lines += [
+            "",
+            "# For napari's console: the picture lies in the viewer alone.",
+            f"image = viewer.layers[{source['layer']!r}].data"
+            + ("[0]  # full resolution" if source["multiscale"] else ""),
+        ]
+    else:
+        lines = ["import numpy as np", "", *lines, "from recolor_core.images import open_picture"]
+        lines += [
+            "",
+            f"with open_picture({source['file']['path']!r}) as file:",
+            "    pages = list(file)",
+        ]
+        shape = tuple(source["shape"][:-2])
+        color = (3,) if source["rgb"] else ()
+        lines += [
+            "image = np.stack([page.codes for page in pages])"
+            f".reshape({(*shape, *source['shape'][-2:], *color)})"
+            if shape
+            else "image = pages[0].codes",
+        ]
+        space = ", space=pages[0].space"
+    settings = ", ".join(f"{name}={value!r}" for name, value in about["settings"].items())
+    lines += [
+        f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
+        f"settings = dict({settings})",
+        "",
+    ]
+    region = () if about["region"] is None else tuple(slice(*span) for span in about["region"])
+    rows = []
+    for picture in pictures:
+        window = ", ".join([*map(str, picture["of_source"]), *(_slice(s) for s in region)])
+        what = f"image[{window}]" if window else "image"
+        more = space
+        if picture["levels"] is not None:
+            more += f", levels=({picture['levels'][0]!r}, {picture['levels'][1]!r})"
+        if picture["hints"]:
+            known = ", ".join(
+                f"Hint({h['x']!r}, {h['y']!r}, {h['color']!r}, {h['radius']!r})"
+                for h in picture["hints"]
+            )
+            more += f", hints=[{known}]"
+        rows.append(f"colorizer({what}, **settings{more}).rgb")
+    if len(rows) == 1:
+        lines.append(f"rgb = {rows[0]}")
+    else:
+        lines += ["rgb = [", *(f"    {row}," for row in rows), "]"]
+    return "\n".join(lines) + "\n"
+
+
+_PLAIN_IMPORT = "from recolor_core import Colorizer"
+
+
+def _hinted(about: Mapping[str, Any]) -> bool:
+    return any(picture["hints"] for picture in about["pictures"])
+
+
+def _device(about: Mapping[str, Any]) -> str:
+    """Where the generator ran in the end: other devices round otherwise."""
+    return str(about["device"]["generator"]).split()[0]
+
+
+def _slice(part: slice) -> str:
+    return f"{part.start}:{part.stop}"

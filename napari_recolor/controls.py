@@ -1,0 +1,311 @@
+"""The controls of the Colorize panel: what they are called, say and look like; no logic."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible, QLabeledDoubleSlider
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A control that holds one of the plugin's preferences."""
+
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+    changed: Any
+
+
+class Controls(QWidget):
+    """All controls, each under the attribute that its object name ends in."""
+
+    def __init__(self, readout: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.layer = _menu("layer", "The layer to colorize. It is never changed.")
+        self.plan = _text("plan", "What will be done.")
+        self.scope = _menu(
+            "scope",
+            "How much of the layer is colorized: the picture shown, all pictures of a stack, or "
+            "the rectangle in view.",
+            {"slice": "current slice", "stack": "whole stack", "region": "visible region"},
+        )
+        self.weights = _menu(
+            "weights", "The trained networks. A .safetensors file of your own training will do too."
+        )
+        self.vividness = _slider(
+            "vividness",
+            "Conservative: the mean of all plausible colors, safe and pale. Vivid: the likeliest "
+            "color.",
+            1,
+        )
+        self.saturation = _slider(
+            "saturation", "Factor on the colors. 1 leaves them as they are predicted.", 4
+        )
+        self.device = _menu(
+            "device",
+            "Where the networks run. auto takes the fastest: CUDA, MPS, then the CPU. Where the "
+            "memory of a GPU is full, the CPU goes on.",
+        )
+        self.size = QSpinBox()
+        self.size.setRange(32, 4096)
+        self.size.setSingleStep(32)
+        self.size.setSuffix(" px")
+        _name(
+            self.size,
+            "size",
+            "Short side of the picture that the networks see. They were trained at 224; larger "
+            "finds smaller things and loses sight of the whole.",
+        )
+        self.alternatives = QSpinBox()
+        self.alternatives.setRange(0, 16)
+        _name(
+            self.alternatives,
+            "alternatives",
+            "How many further plausible colorings are made, each a layer of its own.",
+        )
+        self.levels = _menu(
+            "levels",
+            "Which values are black and white. automatic: the full range of 8 and 16 bit pictures, "
+            "so that every gray value is kept; percentiles for what has no agreed white.",
+            {
+                "auto": "automatic",
+                "percentiles": "percentiles",
+                "contrast": "contrast limits of the layer",
+            },
+        )
+        self.low = _percentile("low", "Values below this percentile become black.", 0, 49)
+        self.high = _percentile("high", "Values above this percentile become white.", 51, 100)
+        self.per = _menu(
+            "per",
+            "Whether percentiles are measured once for the whole stack, so that brightness stays "
+            "comparable, or in each slice.",
+            {"stack": "whole stack", "slice": "each slice"},
+        )
+        self.restore = _button("restore", "Restore defaults", "Set all choices back.")
+        self.run = _button("run", "Colorize", "Colorize the layer; the results are new layers.")
+        self.cancel = _button(
+            "cancel", "Cancel", "Stop within a moment. Pictures that are finished are kept."
+        )
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        _name(self.progress, "progress", "How much of the run is done.")
+        self.status = _text("status", "What is going on.")
+        self.inspect = _button(
+            "inspect",
+            "Inspect stages",
+            "Show coarse beside refined colors, the picture and the uncertainty, under one camera. "
+            "Press again to get your view back.",
+        )
+        self.inspect.setCheckable(True)
+        self.copy_command = _button(
+            "copy_command",
+            "Copy as command",
+            "Copy a call of the recolor command that gives the same picture.",
+        )
+        self.copy_python = _button(
+            "copy_python", "Copy as Python", "Copy a Python program that gives the same pixels."
+        )
+        self.readout = readout
+        self.hints = _button(
+            "hints",
+            "Add color hints",
+            "Add a layer of points: each tells the color of what it lies on. Move or recolor them, "
+            "and the picture follows.",
+        )
+        self.eyedropper = _button(
+            "eyedropper", "Eyedropper", "Take the next hint's color from a picture: click on it."
+        )
+        self.eyedropper.setCheckable(True)
+        self.strokes = _menu(
+            "strokes", "A Labels or Shapes layer whose strokes are hints too, in their colors."
+        )
+        self.load_hints = _button("load_hints", "Load…", "Load hints from a file.")
+        self.save_hints = _button(
+            "save_hints", "Save…", "Save the hints of this picture; recolor --hints takes the file."
+        )
+        self.advanced = QCollapsible("Advanced")
+        self.more_hints = QCollapsible("Color hints")
+        self._arrange()
+
+    def choices(self) -> dict[str, Choice]:
+        """The controls that hold the plugin's preferences, by their names."""
+        found = {}
+        for name in ("scope", "weights", "device", "levels", "per"):
+            menu: QComboBox = getattr(self, name)
+            found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
+        for name in ("vividness", "saturation", "size", "alternatives", "low", "high"):
+            control = getattr(self, name)
+            found[name] = Choice(control.value, control.setValue, control.valueChanged)
+        return found
+
+    def _arrange(self) -> None:
+        main = _form()
+        main.addRow("Picture", self.layer)
+        main.addRow(self.plan)
+        main.addRow("Scope", self.scope)
+        main.addRow("Weights", self.weights)
+        main.addRow("Device", self.device)
+        main.addRow("Vividness", _with_ends(self.vividness, "conservative", "vivid"))
+        main.addRow("Saturation", self.saturation)
+
+        advanced = _form()
+        advanced.addRow("Working size", self.size)
+        advanced.addRow("Alternatives", self.alternatives)
+        advanced.addRow("Levels", self.levels)
+        advanced.addRow("Percentiles", _row(self.low, self.high))
+        advanced.addRow("Measured in", self.per)
+        advanced.addRow("", self.restore)
+        self.advanced.setContent(_holder(advanced))
+
+        hints = QGridLayout()
+        hints.setContentsMargins(0, 0, 0, 0)
+        hints.addWidget(self.hints, 0, 0)
+        hints.addWidget(self.eyedropper, 0, 1)
+        hints.addWidget(self.load_hints, 1, 0)
+        hints.addWidget(self.save_hints, 1, 1)
+        strokes = _form()
+        strokes.addRow("Strokes", self.strokes)
+        hints.addLayout(strokes, 2, 0, 1, 2)
+        self.more_hints.setContent(_holder(hints))
+
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        column.addLayout(main)
+        column.addWidget(self.advanced)
+        column.addWidget(_row(self.run, self.cancel))
+        column.addWidget(self.progress)
+        column.addWidget(self.status)
+        column.addWidget(self.inspect)
+        column.addWidget(_row(self.copy_command, self.copy_python))
+        column.addWidget(self.readout)
+        column.addWidget(self.more_hints)
+        column.addStretch(1)
+
+
+def fill(menu: QComboBox, items: Iterable[tuple[str, Any]], keep: Any = None) -> None:
+    """Replace what a menu offers; what was chosen stays chosen where it is still there."""
+    chosen = menu.currentData() if keep is None else keep
+    blocked = menu.blockSignals(True)
+    menu.clear()
+    for text, data in items:
+        menu.addItem(text, data)
+    menu.setCurrentIndex(max(0, _find(menu, chosen)))
+    menu.blockSignals(blocked)
+
+
+def _find(menu: QComboBox, data: Any) -> int:
+    """As `QComboBox.findData`, which does not find every Python object."""
+    matching = (
+        i for i in range(menu.count()) if menu.itemData(i) is data or menu.itemData(i) == data
+    )
+    return next(matching, -1)
+
+
+def _selector(menu: QComboBox) -> Callable[[Any], None]:
+    def select(data: Any) -> None:
+        if _find(menu, data) < 0:  # a file, or a device that is still to be found
+            menu.addItem(str(data), data)
+        menu.setCurrentIndex(_find(menu, data))
+
+    return select
+
+
+def _name(control: QWidget, name: str, tooltip: str) -> None:
+    control.setObjectName(f"recolor.{name}")
+    control.setToolTip(f"<qt>{tooltip}</qt>")  # rich text is wrapped
+
+
+def _menu(name: str, tooltip: str, items: dict[str, str] | None = None) -> QComboBox:
+    menu = QComboBox()
+    _name(menu, name, tooltip)
+    for data, text in (items or {}).items():
+        menu.addItem(text, data)
+    # A long name must not widen the panel.
+    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    menu.setMinimumContentsLength(8)
+    menu.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return menu
+
+
+def _slider(name: str, tooltip: str, top: float) -> QLabeledDoubleSlider:
+    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0, top)
+    slider.setSingleStep(0.05)
+    slider.setDecimals(2)
+    _name(slider, name, tooltip)
+    return slider
+
+
+def _percentile(name: str, tooltip: str, low: float, high: float) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(low, high)
+    box.setSingleStep(0.1)
+    box.setSuffix(" %")
+    _name(box, name, tooltip)
+    return box
+
+
+def _button(name: str, text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    _name(button, name, tooltip)
+    return button
+
+
+def _text(name: str, tooltip: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    _name(label, name, tooltip)
+    return label
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return form
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return _holder(row)
+
+
+def _with_ends(slider: QWidget, low: str, high: str) -> QWidget:
+    ends = QHBoxLayout()
+    for text in (low, high):
+        ends.addWidget(QLabel(text))
+    ends.insertStretch(1)
+    column = QVBoxLayout()
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(0)
+    column.addWidget(slider)
+    column.addLayout(ends)
+    return _holder(column)
+
+
+def _holder(layout: Any) -> QWidget:
+    holder = QWidget()
+    holder.setLayout(layout)
+    return holder

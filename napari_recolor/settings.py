@@ -1,0 +1,32 @@
+"""What the user chose, kept by napari among the plugin's preferences."""
+
+from napari.settings import get_plugin_settings
+from napari.utils.events import EventedModel
+
+from napari_recolor.reading import LevelRule
+from napari_recolor.worker import Options
+
+
+def preferences() -> EventedModel:
+    """The choices by name, as `napari.yaml` describes them; set one and napari saves it.
+
+    napari shows them under File > Preferences > Recolor and keeps them in a file beside its own
+    settings. A value that does not fit its description raises a ValueError.
+    """
+    return get_plugin_settings("napari-recolor").colorize
+
+
+def restore_defaults(chosen: EventedModel) -> None:
+    """Set all choices to what `napari.yaml` says."""
+    for name, about in type(chosen).model_fields.items():
+        setattr(chosen, name, about.default)
+
+
+def options(chosen: EventedModel) -> Options:
+    """How to colorize."""
+    return Options(**{name: getattr(chosen, name) for name in Options.__dataclass_fields__})
+
+
+def level_rule(chosen: EventedModel) -> LevelRule:
+    """Which values are black and white."""
+    return LevelRule(chosen.levels, chosen.low, chosen.high, chosen.per)
