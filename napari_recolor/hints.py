@@ -235,8 +235,8 @@ class HintLayer:
         if layer is not None and not isinstance(layer, Labels | Shapes):
             raise TypeError(f"expected a Labels or Shapes layer for strokes, got {layer!r}")
         for watched, act in ((self._strokes, "disconnect"), (layer, "connect")):
-            for name in _STROKE_EVENTS if watched is not None else ():
-                if name in watched.events:
+            if watched is not None:
+                for name in set(_STROKE_EVENTS).intersection(watched.events):
                     getattr(watched.events[name], act)(self._touch)
         self._strokes = layer
         self._touch()

@@ -1,6 +1,6 @@
 """Colors a picture anew while hints and settings change: the generator is not asked again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,16 +88,16 @@ class Recoloring(QObject):
             _recolor, self._colorizer, self._coarse, self._settings, self._hints
         )
         worker.returned.connect(self._on_returned)
-        worker.errored.connect(self._on_errored)
         worker.finished.connect(self._on_finished)
         worker.start()
 
-    def _on_returned(self, result: "Colorization") -> None:
-        if not self._waiting:
+    def _on_returned(self, outcome: "tuple[Colorization | None, Exception | None] | None") -> None:
+        if self._waiting or outcome is None:  # None: it was told to quit
+            return
+        result, error = outcome
+        if error is None:
             self.recolored.emit(result)
-
-    def _on_errored(self, error: Exception) -> None:
-        if not self._waiting:
+        else:
             self.failed.emit(error)
 
     def _on_finished(self) -> None:
@@ -113,16 +113,23 @@ def _recolor(
     coarse: "Coarse",
     settings: "Settings",
     hints: Sequence["Hint | tuple[float, float, str, float]"],
-) -> Iterator[None]:
-    """Run in the worker. Every yield is a chance to be told to quit."""
-    from recolor_core import Hint
+) -> Generator[None, None, "tuple[Colorization | None, Exception | None]"]:
+    """Run in the worker. Every yield is a chance to be told to quit.
 
-    yield
-    known = [hint if isinstance(hint, Hint) else Hint(*hint) for hint in hints]
-    result = colorizer.refine(coarse, settings, known)
-    strips = []
-    for strip in result.strips():
+    An error comes back beside the result: napari's worker never finishes after a RuntimeError, of
+    which PyTorch raises many.
+    """
+    try:
+        from recolor_core import Hint
+
         yield
-        strips.append(strip)
-    vars(result)["rgb"] = np.concatenate(strips)  # what the cached property would compute
-    return result
+        known = [hint if isinstance(hint, Hint) else Hint(*hint) for hint in hints]
+        result = colorizer.refine(coarse, settings, known)
+        strips = []
+        for strip in result.strips():
+            yield
+            strips.append(strip)
+        vars(result)["rgb"] = np.concatenate(strips)  # what the cached property would compute
+    except Exception as error:
+        return None, error
+    return result, None

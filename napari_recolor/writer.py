@@ -1,7 +1,9 @@
 """Saves a layer as the command saves a file: bit depth kept, provenance written."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from recolor_core.errors import ImageError
 
 if TYPE_CHECKING:
-    from recolor_core.images import Resolution
+    from recolor_core.images import Page, PictureFile, Resolution
 
 
 def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -55,17 +57,51 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 def _write_picture(
     path: str, data: Any, meta: Mapping[str, Any], about: Mapping[str, Any] | None
 ) -> None:
-    from recolor_core.images import Metadata, Page, PictureWriter
+    from recolor_core.images import PictureWriter
 
-    page_metadata = Metadata(resolution=_resolution(meta))
-    reading = f"layer {meta.get('name')!r}"
-    with PictureWriter(path, overwrite=True) as writer:
+    with ExitStack() as stack:
+        source = _source(about, path)
+        if source is not None:
+            stack.enter_context(source)
+        writer = stack.enter_context(PictureWriter(path, like=source, overwrite=True))
+        pages = iter(source) if source is not None else None
         for index in np.ndindex(*data.shape[:-3]):
             picture = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
-            alpha = picture[..., 3] if picture.shape[-1] == 4 else None
-            rgb = picture[..., :3]
-            page = Page(rgb, alpha=alpha, reading=reading, metadata=page_metadata)
-            writer.write(page, rgb, _provenance(about, index))
+            page = _page(picture, meta) if pages is None else next(pages)
+            writer.write(page, picture[..., :3], _provenance(about, index))
+
+
+def _source(about: Mapping[str, Any] | None, target: str) -> "PictureFile | None":
+    """The file that a run has colorized as a whole, where it is still the same.
+
+    What it holds beside the pixels (color profile, EXIF, resolution, alpha) then goes along, as it
+    does with the command.
+    """
+    from recolor_core.images import open_picture
+
+    file = (about or {}).get("source", {}).get("file")
+    if not about or not file or about["region"] is not None:
+        return None
+    whole = len(about["pictures"]) == file["pages"]
+    if not whole or Path(target).absolute() == Path(file["path"]).absolute():
+        return None
+    try:
+        source = open_picture(file["path"])
+    except ImageError:
+        return None
+    if source.sha256 == file["sha256"]:
+        return source
+    source.close()
+    return None
+
+
+def _page(picture: NDArray[Any], meta: Mapping[str, Any]) -> "Page":
+    """A page that holds what the layer tells."""
+    from recolor_core.images import Metadata, Page
+
+    alpha = picture[..., 3] if picture.shape[-1] == 4 else None
+    metadata = Metadata(resolution=_resolution(meta))
+    return Page(picture[..., :3], alpha=alpha, reading=f"layer {meta['name']!r}", metadata=metadata)
 
 
 def _write_numbers(

@@ -82,6 +82,43 @@ def test_each_page_of_a_stack_has_its_own_provenance(tmp_path):
     assert levels == [[(str(t), str(10 + z))] for t in range(2) for z in range(3)]
 
 
+def test_what_the_source_holds_beside_pixels_goes_along(tmp_path):
+    gray = np.random.default_rng(0).integers(0, 65535, (7, 9), np.uint16)
+    tifffile.imwrite(
+        tmp_path / "scan.tif", gray, resolution=(300, 300), resolutionunit="INCH",
+        description="a view of the sea", software="scanner", metadata=None,
+    )  # fmt: skip
+    with open_picture(tmp_path / "scan.tif") as file:
+        known = {"path": str(tmp_path / "scan.tif"), "sha256": file.sha256, "pages": 1}
+    about = {**ABOUT, "source": {"file": known}, "region": None, "pictures": [{"index": []}]}
+
+    def saved(about):
+        return save(tmp_path / "out.tif", picture(np.uint16), metadata={"recolor": about})[0]
+
+    page = saved(about)
+    assert page.metadata.resolution.per_inch() == (300, 300)
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages[0].description == "a view of the sea"
+    np.testing.assert_array_equal(page.codes, picture(np.uint16))
+
+    # Not of a part of it, and not of what has changed since.
+    assert saved({**about, "region": [[0, 7], [0, 9]]}).metadata.resolution is None
+    tifffile.imwrite(tmp_path / "scan.tif", gray, resolution=(72, 72))
+    assert saved(about).metadata.resolution is None
+    (tmp_path / "scan.tif").unlink()
+    assert saved(about).metadata.resolution is None
+
+
+def test_the_source_may_be_replaced_by_its_colorized_self(tmp_path):
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(path, np.zeros((7, 9), np.uint8))
+    with open_picture(path) as file:
+        known = {"path": str(path), "sha256": file.sha256, "pages": 1}
+    about = {**ABOUT, "source": {"file": known}, "region": None, "pictures": [{"index": []}]}
+    (page,) = save(path, picture(np.uint8), metadata={"recolor": about})
+    np.testing.assert_array_equal(page.codes, picture(np.uint8))
+
+
 def test_of_a_multiscale_layer_the_largest_is_written(tmp_path):
     data = picture(np.uint8, (16, 16, 3))
     (page,) = save(tmp_path / "out.tif", [data, data[::2, ::2]], multiscale=True)
