@@ -17,12 +17,12 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from training.prepare.clean import clean
@@ -31,6 +31,7 @@ from training.prepare.errors import PrepareError
 from training.prepare.fetch import fetch_files
 from training.prepare.pack import Codec, Packing, pack
 from training.prepare.polite import Manners
+from training.prepare.progress import Progress
 from training.prepare.rules import TITLES, Thresholds
 from training.prepare.unpack import unpack
 
@@ -45,11 +46,11 @@ Processes = Annotated[int, typer.Option("-n", min=1, help="Number of processes."
 
 
 @contextmanager
-def _bars(of_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+def _bars(of_bytes: bool = False) -> Iterator[Progress]:
     """Progress bars on stderr, one for each thing that a callback names."""
     amount = (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -122,7 +123,7 @@ def _threshold_flags(command: Callable[..., None]) -> Callable[..., None]:
                 threshold.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=threshold.default,
-                annotation=Annotated[threshold.type, option],  # type: ignore[name-defined]
+                annotation=Annotated[threshold.type, option],
             )
         )
     signature = inspect.Signature([*own, *flags])

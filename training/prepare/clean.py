@@ -4,12 +4,11 @@ import csv
 import html
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.prepare.contact_sheet import Cell, thumbnail, write_page, write_sheet
 from training.prepare.errors import PrepareError
@@ -17,12 +16,10 @@ from training.prepare.files import make_folder, replacing
 from training.prepare.measures import measure
 from training.prepare.parallel import unordered
 from training.prepare.pictures import Picture, find_pictures
+from training.prepare.progress import Progress, silent
 from training.prepare.rules import RULES, TITLES, Thresholds, Verdicts, color_surprise, judge
 from training.prepare.splits import SPLITS, assign_splits
 from training.prepare.store import MeasureStore, Table
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``."""
 
 FACTS = ("source", "category", "origin", "license")
 """What a table of facts may say of a picture, carried into the manifests of `clean` and `pack`."""
@@ -80,7 +77,7 @@ def clean(
     facts: Path | None = None,
     workers: int = 1,
     sheet: int = 120,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> Report:
     """Measure pictures, apply the outlier rules and write the report.
 
@@ -104,8 +101,7 @@ def clean(
         Number of processes.
     sheet : int
         Largest number of pictures on a contact sheet; a third as many just kept are shown too.
-    progress : callable
-        ``progress(what, done, total)``
+    progress : callable, optional
 
     Raises
     ------
@@ -146,9 +142,7 @@ def clean(
     return report
 
 
-def _measure(
-    store: MeasureStore, missing: list[Picture], workers: int, progress: Progress
-) -> None:
+def _measure(store: MeasureStore, missing: list[Picture], workers: int, progress: Progress) -> None:
     # A tar is read from front to back by all workers together: the order of `missing`.
     batch, since = [], time.monotonic()
     try:

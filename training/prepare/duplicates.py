@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def _candidates(
     queries: NDArray[np.uint64], hashes: NDArray[np.uint64], bits: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     edges = np.linspace(0, 64, bits + 2).round().astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         shift, mask = np.uint64(low), np.uint64((1 << int(high - low)) - 1)
         band = (hashes >> shift) & mask
         order = np.argsort(band, kind="stable")
@@ -89,8 +90,8 @@ def _candidates(
         group = np.cumsum(count) // _AT_ONCE
         for part in np.split(np.arange(len(queries)), np.flatnonzero(np.diff(group)) + 1):
             i = np.repeat(part, count[part])
-            within = np.arange(len(i)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
-            j = order[np.repeat(start[part], count[part]) + within]
+            begin = np.cumsum(count[part]) - count[part]  # of each query's run in i
+            j = order[np.arange(len(i)) + np.repeat(start[part] - begin, count[part])]
             near = (np.bitwise_count(queries[i] ^ hashes[j]) <= bits) & (i != j)
             yield i[near], j[near]
 

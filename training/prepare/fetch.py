@@ -15,9 +15,7 @@ from training.prepare.datasets import RemoteFile
 from training.prepare.errors import PrepareError
 from training.prepare.files import make_folder, replacing
 from training.prepare.polite import Client, Manners, Stopped, TryAgain
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(file, bytes done, bytes in all)``; 0 in all: not known."""
+from training.prepare.progress import Progress, silent
 
 # Share links of this service lead to a page; its documented API tells name, size, hash and address.
 _SHARE_HOSTS = frozenset({"disk.yandex.ru", "disk.yandex.com", "yadi.sk"})
@@ -35,7 +33,7 @@ def fetch_files(
     files: Sequence[RemoteFile],
     into: Path,
     manners: Manners | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Fetch files into a folder; run again after an interruption, it goes on where it was.
 
@@ -48,8 +46,8 @@ def fetch_files(
     into : Path
         Folder; beside every file ``name.sha256`` records its hash in the format of `sha256sum`.
     manners : Manners, optional
-    progress : callable
-        ``progress(file, bytes done, bytes in all)``, also from other threads.
+    progress : callable, optional
+        Counts bytes.
 
     Returns
     -------
@@ -71,9 +69,7 @@ def fetch_files(
         return [one.run() for one in downloads]
 
 
-def _together(
-    tasks: Iterable[Callable[[], Path]], threads: int, client: Client
-) -> list[Path]:
+def _together(tasks: Iterable[Callable[[], Path]], threads: int, client: Client) -> list[Path]:
     """Run tasks in threads; the first failure stops the others and is raised."""
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(task) for task in tasks]

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,10 +18,8 @@ from training.prepare.files import make_folder, replacing
 from training.prepare.measures import pixel_sha256
 from training.prepare.parallel import unordered
 from training.prepare.pictures import Picture, decode, find_pictures, shrink
+from training.prepare.progress import Progress, silent
 from training.prepare.splits import SPLITS
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``."""
 
 INDEX = "index.json"
 
@@ -130,7 +127,7 @@ def pack(
     packing: Packing | None = None,
     *,
     workers: int = 1,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> list[Shard]:
     """Pack the kept pictures of a manifest of `clean`, each split into its own shards.
 
@@ -149,8 +146,8 @@ def pack(
     packing : Packing, optional
     workers : int
         Number of processes, each writing one shard at a time.
-    progress : callable
-        ``progress(what, done, total)`` in pictures.
+    progress : callable, optional
+        Counts pictures.
 
     Returns
     -------

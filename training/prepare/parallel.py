@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from training.prepare.errors import PrepareError
 
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -73,7 +73,7 @@ class Picture:
             The file or archive cannot be read, or has changed since it was listed.
         """
         if self.offset >= 0:
-            with open(self.source, "rb") as file:
+            with Path(self.source).open("rb") as file:
                 file.seek(self.offset)
                 return file.read(self.size)
         if Path(self.source).is_dir():
