@@ -4,6 +4,7 @@ Nothing here imports torch before a picture or weights are asked for: help is th
 """
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,19 +30,34 @@ def main() -> None:
         name, words = "", sys.argv[1:]
     try:
         _COMMANDS[name](words, prog_name=f"recolor {name}".strip())
+        code = DONE
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else DONE
     except RecolorError as error:
-        show_traceback()
-        _fail(one_line(error), BAD_INPUT)
+        code = _failed(one_line(error), BAD_INPUT)
+    except OSError as error:  # of a picture it would have been a RecolorError
+        code = _failed(_system_error(error), BAD_INPUT)
     except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED)
+        code = _failed("interrupted", INTERRUPTED)
     except Exception as error:
-        show_traceback()
-        _fail(bug(error), BUG)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"recolor: {message}", file=sys.stderr)
+        code = _failed(bug(error), BUG)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Without this Python would try again at its end, fail and say so in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or _failed(_system_error(error), BAD_INPUT)
     sys.exit(code)
+
+
+def _failed(message: str, code: int) -> int:
+    show_traceback()
+    print(f"recolor: {message}", file=sys.stderr)
+    return code
+
+
+def _system_error(error: OSError) -> str:
+    return f"{error.filename or '<stdout>'}: {error.strerror}; check the disk and permissions"
 
 
 def _show_version(wanted: bool) -> None:

@@ -396,7 +396,7 @@ def test_a_signal_removes_what_is_half_done(tmp_path: Path, signal: str) -> None
     import time
 
     source = tmp_path / "large.tif"
-    tifffile.imwrite(source, photo(6000, 4000, np.uint16))
+    tifffile.imwrite(source, photo(1500, 2000, np.uint16))
     run = "from recolor_core.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", run, str(source)], stderr=subprocess.PIPE, text=True
