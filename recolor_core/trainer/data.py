@@ -1,0 +1,88 @@
+"""Which pictures make up which step, on which device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from recolor_core.trainer.cache import PredictionCache
+
+
+class StepSampler(Sampler[list[int]]):
+    """Batches by step: the same ones however often a training was stopped and resumed.
+
+    Picture k of the training is picture ``k % n`` of the ``k // n``-th shuffle of all n; step s
+    takes `batch` of them, from ``s * batch`` on, of which each device has its rows.
+
+    Parameters
+    ----------
+    count
+        Number of pictures, n.
+    batch
+        Of all devices together.
+    seed
+        Of the shuffles.
+    first, last
+        The steps to give batches for, the last one excluded.
+    rows
+        Which of a batch.
+    """
+
+    def __init__(
+        self, count: int, batch: int, seed: int, first: int, last: int, rows: slice
+    ) -> None:
+        self.count, self.batch, self.seed = count, batch, seed
+        self.first, self.last, self.rows = first, last, rows
+        self._shuffle: tuple[int, np.ndarray] = (-1, np.empty(0, int))
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.first, self.last):
+            numbers = range(step * self.batch, (step + 1) * self.batch)[self.rows]
+            yield [self._picture(number) for number in numbers]
+
+    def _picture(self, number: int) -> int:
+        epoch, place = divmod(number, self.count)
+        if self._shuffle[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            self._shuffle = (epoch, rng.permutation(self.count))
+        return int(self._shuffle[1][place])
+
+
+class Photographs(Dataset[dict[str, Tensor]]):
+    """Squares of sRGB codes, (3, S, S) uint8 each, as the trainers take them.
+
+    Parameters
+    ----------
+    squares
+        Gives them by number.
+    """
+
+    def __init__(self, squares: Dataset[Tensor]) -> None:
+        self.squares = squares
+
+    def __len__(self) -> int:
+        return len(self.squares)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"rgb": self.squares[index]}
+
+
+class CachedPhotographs(Dataset[dict[str, Tensor]]):
+    """Photographs with what a generator predicts for them."""
+
+    def __init__(self, cache: PredictionCache) -> None:
+        self.cache = cache
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {
+            "rgb": torch.from_numpy(np.array(self.cache.rgb[index])),
+            "logits": torch.from_numpy(np.array(self.cache.logits[index])),
+        }

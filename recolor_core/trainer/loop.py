@@ -1,0 +1,419 @@
+"""The training loop, the same for both networks: `fit`."""
+
+import errno
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.loggers import CSVLogger, TensorBoardLogger
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from recolor_core.trainer.average import MovingAverage
+from recolor_core.trainer.data import StepSampler
+from recolor_core.trainer.recipe import Recipe, TrainingError
+from recolor_core.trainer.task import Task
+
+FORMAT = 1
+"""Version of the layout of a checkpoint."""
+
+GRID_PICTURES = 8
+"""Pictures in the grid that every validation writes."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What to train on, as Lightning names it.
+
+    Parameters
+    ----------
+    accelerator, devices, nodes, strategy
+        Of `lightning.fabric.Fabric`.
+    workers
+        Processes that load pictures for each device.
+    """
+
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    nodes: int = 1
+    strategy: str = "auto"
+    workers: int = 2
+
+
+@dataclass
+class Outcome:
+    """How a training ended.
+
+    Parameters
+    ----------
+    step
+        Steps taken in all.
+    stopped_early
+        Whether validations no longer got better.
+    pictures_per_second
+        Over this run, on all devices together.
+    waiting
+        Share of the time in which the loop waited for pictures.
+    """
+
+    step: int
+    stopped_early: bool
+    pictures_per_second: float
+    waiting: float
+
+
+def fit(
+    task: Task,
+    photographs: Dataset[dict[str, Tensor]],
+    folder: Path,
+    *,
+    validation: Dataset[dict[str, Tensor]] | None = None,
+    machine: Machine | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> Outcome:
+    """Train a task's network by its recipe.
+
+    Into the folder go ``last.ckpt`` and ``best.ckpt`` (each written under another name first, then
+    renamed), logs for TensorBoard and as CSV, and a grid of pictures of every validation. A run
+    that was stopped goes on from ``last.ckpt`` as if it had never been; on the CPU to the bit.
+
+    Parameters
+    ----------
+    task
+        With the weights to start from.
+    photographs, validation
+        Dicts of tensors by number; ``"rgb"`` is (3, S, S) uint8.
+    folder
+        Of this training alone.
+    machine
+        Where to train; what Lightning finds by default.
+    resume
+        Go on from the folder's checkpoint; False refuses a folder that has one.
+    progress
+        Show a bar.
+
+    Raises
+    ------
+    TrainingError
+        Where there is too little data, the loss is not finite, the disk is full, or the checkpoint
+        is another training's. What was saved before is kept.
+    """
+    recipe, machine = task.recipe, machine or Machine()
+    count = len(photographs)  # type: ignore[arg-type]
+    if count < 2:
+        raise TrainingError(f"expected at least 2 photographs to train on, got {count}")
+    last = folder / "last.ckpt"
+    if last.exists() and not resume:
+        raise TrainingError(f"{last} is there already; resume it, or give another folder")
+    first = _step_of(last) if last.exists() else 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        loggers = [
+            CSVLogger(folder, name="log", version=f"from_{first:06d}"),
+            TensorBoardLogger(folder, name="tensorboard", version=f"from_{first:06d}"),
+        ]
+    except OSError as error:
+        raise _disk_error(folder, error) from error
+    fabric = Fabric(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=machine.strategy,
+        precision=recipe.precision,  # type: ignore[arg-type]
+        loggers=loggers,
+    )
+    fabric.launch()
+    fabric.seed_everything(recipe.seed, verbose=False)
+    if recipe.batch % fabric.world_size:
+        raise TrainingError(
+            f"expected a batch that {fabric.world_size} devices can share, got {recipe.batch}"
+        )
+    share = recipe.batch // fabric.world_size
+    rows = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+
+    run = _Run(fabric, task, folder)
+    if first:
+        run.load(last)
+    loader = DataLoader(
+        photographs,
+        batch_sampler=StepSampler(count, recipe.batch, recipe.seed, first, recipe.steps, rows),
+        num_workers=machine.workers,
+        pin_memory=fabric.device.type == "cuda",
+        persistent_workers=False,
+    )
+    batches = iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+    bar = _bar() if progress and fabric.is_global_zero else None
+    started, waited, stopped = time.perf_counter(), 0.0, False
+    with bar or nullcontext():
+        line = bar.add_task("", total=recipe.steps, completed=first) if bar else None
+        for step in range(first, recipe.steps):
+            before = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - before
+            parts = run.step(batch, step, rows)
+            done = step + 1
+            ends = done == recipe.steps
+            if done % recipe.log_every == 0 or ends:
+                values = run.check(parts, done)
+                seconds = time.perf_counter() - started
+                values["pictures_per_second"] = (done - first) * recipe.batch / seconds
+                values["waiting"] = waited / seconds
+                fabric.log_dict({f"train/{k}": v for k, v in values.items()}, step=done)
+                if bar and line is not None:
+                    bar.update(line, completed=done, description=_words(values))
+            if validation is not None and (done % recipe.validate_every == 0 or ends):
+                stopped = run.validate(validation, done)
+            if done % recipe.checkpoint_every == 0 or ends or stopped:
+                run.check(parts, done)
+                run.save("last.ckpt", done)
+            if stopped:
+                break
+        seconds = time.perf_counter() - started
+    for logger in fabric.loggers:
+        logger.finalize("success")
+    taken = done - first if recipe.steps > first else 0
+    return Outcome(
+        step=first + taken,
+        stopped_early=stopped,
+        pictures_per_second=taken * recipe.batch / seconds,
+        waiting=waited / seconds,
+    )
+
+
+class _Run:
+    """The state of a training: network, average, optimizer and what the validations said."""
+
+    def __init__(self, fabric: Fabric, task: Task, folder: Path) -> None:
+        self.fabric, self.task, self.folder = fabric, task, folder
+        self.recipe = recipe = task.recipe
+        self.frozen = [n for n, factor in recipe.path_rates.items() if factor == 0]
+        for name, parameter in task.network.named_parameters():
+            parameter.requires_grad_(not name.startswith(tuple(self.frozen)))
+        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = MovingAverage(task.network, recipe.ema)
+        self.average.network.to(fabric.device)
+        self.rates, groups = _parameter_groups(task.network, recipe)
+        optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.99))
+        self.module, self.optimizer = fabric.setup(task, optimizer)
+        self.best = -math.inf
+        self.worse = 0  # validations since the best one
+        # Whether any loss so far was not finite, kept on the device: asking would wait for it.
+        self.failed = torch.zeros((), dtype=torch.bool, device=fabric.device)
+
+    def step(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
+        self._train_mode()
+        for group, factor in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = factor * rate_at(self.recipe, step)
+        parts: dict[str, Tensor] = self.module(batch, step, rows)
+        self.fabric.backward(parts["loss"])
+        self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.recipe.clip)
+        self.failed |= ~torch.isfinite(parts["loss"].detach())
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.task.network, step)
+        return parts
+
+    def _train_mode(self) -> None:
+        self.module.train()
+        for name, module in self.task.network.named_modules():
+            if self.frozen and name.startswith(tuple(self.frozen)):
+                module.eval()
+
+    def check(self, parts: Mapping[str, Tensor], step: int) -> dict[str, float]:
+        """The parts of the loss, all devices averaged, if all was finite so far."""
+        names = sorted(parts)
+        packed = torch.stack([*(parts[name].detach().float() for name in names)])
+        mean = self.fabric.all_reduce(packed, reduce_op="mean")
+        failed = self.fabric.all_reduce(self.failed.float(), reduce_op="sum")
+        assert isinstance(mean, Tensor)
+        if float(failed) > 0:
+            raise TrainingError(
+                f"the loss was not finite at or before step {step}; the last good checkpoint is "
+                f"kept in {self.folder}: lower the rate, or train with precision 32-true"
+            )
+        return dict(zip(names, mean.tolist(), strict=True))
+
+    def validate(self, photographs: Dataset[dict[str, Tensor]], step: int) -> bool:
+        """Measure the averaged network; True where it is time to stop."""
+        stop = False
+        if self.fabric.is_global_zero:
+            measures: dict[str, list[Tensor]] = {}
+            grids = []
+            first = 0
+            # Single pictures as they come: a validation set is small, and its order fixed.
+            for batch in DataLoader(photographs, batch_size=8):
+                batch = {name: tensor.to(self.fabric.device) for name, tensor in batch.items()}
+                result = self.task.validate(self.average.network, batch, first)
+                for name, values in result.measures.items():
+                    measures.setdefault(name, []).append(values)
+                if first < GRID_PICTURES:
+                    grids.append(result.pictures.cpu())
+                first += len(batch["rgb"])
+            means = {n: float(torch.cat(values).nanmean()) for n, values in measures.items()}
+            self.fabric.log_dict({f"validation/{n}": v for n, v in means.items()}, step=step)
+            self._write_grid(torch.cat(grids)[:GRID_PICTURES], step)
+            if means["score"] > self.best:
+                self.best, self.worse = means["score"], 0
+                self._write("best.ckpt", step)
+            else:
+                self.worse += 1
+            stop = 0 < self.recipe.patience <= self.worse
+        self.best, self.worse, stop = self.fabric.broadcast((self.best, self.worse, stop))
+        return stop
+
+    def _write_grid(self, pictures: Tensor, step: int) -> None:
+        grid = torch.cat([torch.cat(list(row), dim=-1) for row in pictures], dim=-2)
+        codes = (255 * grid).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        for logger in self.fabric.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("validation", codes, step, dataformats="HWC")
+        path = self.folder / "pictures"
+        try:
+            path.mkdir(exist_ok=True)
+            Image.fromarray(np.ascontiguousarray(codes)).save(path / f"{step:06d}.webp")
+        except OSError as error:
+            raise _disk_error(path, error) from error
+
+    def save(self, name: str, step: int) -> None:
+        """Write a checkpoint, on the first device only."""
+        if self.fabric.is_global_zero:
+            self._write(name, step)
+        self.fabric.barrier()
+
+    def _write(self, name: str, step: int) -> None:
+        path = self.folder / name
+        partial = path.with_suffix(".part")
+        state = {
+            "format": FORMAT,
+            "kind": self.recipe.kind,
+            "recipe": asdict(self.recipe),
+            "step": step,
+            "network": self.task.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "worse": self.worse,
+        }
+        try:
+            torch.save(state, partial)
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError
+            raise _disk_error(path, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> None:
+        state = read_checkpoint(path, self.recipe.kind)
+        saved, now = dict(state["recipe"]), asdict(self.recipe)
+        # What may change on the way: how often to look, and how long to go on.
+        for name in ("log_every", "validate_every", "checkpoint_every", "patience"):
+            saved.pop(name, None), now.pop(name)
+        if saved != now:
+            differing = sorted(n for n in now if saved.get(n) != now[n])
+            raise TrainingError(
+                f"{path} is a training by another recipe (it differs in {', '.join(differing)}); "
+                "give that recipe, or another folder"
+            )
+        self.task.network.load_state_dict(state["network"])
+        self.average.network.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.worse = float(state["best"]), int(state["worse"])
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """The learning rate of a step: a linear warm-up, then a cosine to 0."""
+    if step < recipe.warm_up:
+        return recipe.rate * (step + 1) / recipe.warm_up
+    share = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
+    return recipe.rate * (1 + math.cos(math.pi * share)) / 2
+
+
+def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
+    """A checkpoint, on the CPU; nothing in it is executed.
+
+    Raises
+    ------
+    TrainingError
+        Where it cannot be read, or is not one of a training of this kind.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of zip, pickle and the file system
+        raise TrainingError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}); it is damaged or "
+            "foreign: remove it, or resume from another one"
+        ) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise TrainingError(f"{path} is no checkpoint of this version of recolor's trainers")
+    if state["kind"] != kind:
+        raise TrainingError(f"{path} is a checkpoint of a {state['kind']}, expected a {kind}'s")
+    return state
+
+
+def _step_of(path: Path) -> int:
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+    except Exception as error:
+        raise TrainingError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}); it is damaged or "
+            "foreign: remove it, or give another folder"
+        ) from error
+
+
+def _parameter_groups(
+    network: nn.Module, recipe: Recipe
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Factors on the rate, and the parameters they and the weight decay apply to."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            factors = [f for start, f in recipe.path_rates.items() if name.startswith(start)]
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((factors[-1] if factors else 1.0, decay), []).append(parameter)
+    if not groups:
+        raise TrainingError("the recipe freezes the whole network; give a path a rate above 0")
+    return (
+        [factor for factor, _ in groups],
+        [{"params": members, "weight_decay": decay} for (_, decay), members in groups.items()],
+    )
+
+
+def _disk_error(path: Path, error: Exception) -> TrainingError:
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    try:
+        full = full or shutil.disk_usage(path.parent).free < 2**20
+    except OSError:
+        pass
+    why = "the disk is full" if full else str(error).splitlines()[0]
+    return TrainingError(
+        f"{path} cannot be written: {why}; the last good checkpoint is kept: make room and resume"
+    )
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return f"loss {values['loss']:.4g}, {values['pictures_per_second']:.1f} pictures/s"
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
+
+
+def batches_of(photographs: Dataset[dict[str, Tensor]], count: int) -> Iterator[dict[str, Tensor]]:
+    """One batch of the first pictures, again and again: what a loader costs shows beside it."""
+    items = [photographs[i % len(photographs)] for i in range(count)]  # type: ignore[arg-type]
+    batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
+    while True:
+        yield batch

@@ -1,0 +1,239 @@
+"""Recipes: everything that decides what a training gives, in one TOML file each."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from recolor_core.errors import RecolorError
+from recolor_core.generator import GeneratorConfig
+from recolor_core.refiner import RefinerConfig
+
+
+class TrainingError(RecolorError, RuntimeError):
+    """A training cannot start or go on; what was saved last is kept."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What both trainings have in common.
+
+    Parameters
+    ----------
+    steps
+        Number of optimizer steps.
+    batch
+        Photographs a step, over all devices together.
+    size
+        Side of the squares that are trained on, in pixels, a multiple of 32.
+    seed
+        Of everything random.
+    rate
+        Peak learning rate of AdamW.
+    path_rates
+        Factor on the learning rate by the beginning of a parameter's name; 0 freezes, batch
+        normalization included.
+    warm_up
+        Steps of linear increase of the learning rate, before its cosine decrease to 0.
+    weight_decay
+        Of AdamW; not on biases and normalization.
+    clip
+        Largest norm of the gradient.
+    ema
+        Final decay of the exponential moving average of the weights, which is what is validated
+        and exported; ramped up, so that a short run does not average in its beginning.
+    precision
+        Of Lightning: ``"bf16-mixed"``, ``"32-true"``, ...
+    start
+        Weights to start from: a file of recolor's, of torchvision's ResNet or timm's
+        EfficientNet names (``.safetensors`` or ``.pth``), several separated by commas; "" is from
+        scratch.
+    log_every, validate_every, checkpoint_every
+        In steps.
+    patience
+        Validations without a better one after which to stop; 0 never stops early.
+    """
+
+    kind: ClassVar[str]
+
+    steps: int = 10_000
+    batch: int = 64
+    size: int = 224
+    seed: int = 0
+    rate: float = 3e-4
+    path_rates: Mapping[str, float] = field(default_factory=dict)
+    warm_up: int = 200
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.999
+    precision: str = "bf16-mixed"
+    start: str = ""
+    log_every: int = 20
+    validate_every: int = 500
+    checkpoint_every: int = 500
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        positive = ("steps", "batch", "rate", "clip", "log_every", "validate_every")
+        for name in (*positive, "checkpoint_every"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"expected {name} above 0, got {getattr(self, name)}")
+        if self.size % 32 or self.size <= 0:
+            raise TrainingError(f"expected size to be a multiple of 32, got {self.size}")
+
+    @classmethod
+    def read(cls, path: Path | None, overrides: Mapping[str, Any] | None = None) -> Self:
+        """The recipe of a TOML file, with some of its values replaced.
+
+        Parameters
+        ----------
+        path
+            None for the default values.
+        overrides
+            Values by name; text is read as TOML.
+
+        Raises
+        ------
+        TrainingError
+            Where the file cannot be read, or a name or a type is wrong.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{path} cannot be read as a recipe: {error}") from error
+        for name, value in (overrides or {}).items():
+            values[name] = _toml_value(value) if isinstance(value, str) else value
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The recipe of values by name, as `dataclasses.asdict` gives them."""
+        defaults = {f.name: getattr(cls(), f.name) for f in fields(cls)}
+        for name, value in values.items():
+            if name not in defaults:
+                raise TrainingError(
+                    f"a recipe for the {cls.kind} has no {name!r}; it has {', '.join(defaults)}"
+                )
+            default = defaults[name]
+            number = isinstance(default, float) and type(value) in (int, float)
+            if type(value) is not type(default) and not number and not _is_list(value, default):
+                raise TrainingError(
+                    f"expected {name} to be a {type(default).__name__} such as {default!r}, got "
+                    f"{value!r}"
+                )
+        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+
+
+@dataclass(frozen=True)
+class GeneratorRecipe(Recipe):
+    """How to train a generator.
+
+    Parameters
+    ----------
+    grid, width, decoder, attention
+        As in `GeneratorConfig`.
+    neighbors, sigma
+        Of the soft encoding of colors.
+    pixels
+        Coarse pixels of each picture that the loss looks at, drawn anew at each step; 0 is all.
+    chroma
+        Additional weight per Lab unit of chroma.
+    regression
+        Weight of the Huber loss on the decoded mean color.
+    rebalance
+        Uniform share of the class rebalancing, in [0, 1]; 1 is none.
+    rebalance_from
+        Share of the steps after which rebalancing begins.
+    zoom
+        Smallest side of a crop as a share of the picture's.
+    degrade
+        Share of pictures whose lightness is made to look old.
+    """
+
+    kind: ClassVar[str] = "generator"
+
+    grid: int = 10
+    width: int = 320
+    decoder: tuple[int, int, int] = (256, 128, 96)
+    attention: int = 2
+    neighbors: int = 5
+    sigma: float = 5.0
+    pixels: int = 784
+    chroma: float = 0.05
+    regression: float = 1.0
+    rebalance: float = 0.9
+    rebalance_from: float = 0.7
+    zoom: float = 0.6
+    degrade: float = 0.3
+
+    @property
+    def network(self) -> GeneratorConfig:
+        """The shape of the network."""
+        return GeneratorConfig(self.grid, self.width, self.decoder, self.attention)
+
+
+@dataclass(frozen=True)
+class RefinerRecipe(Recipe):
+    """How to train a refiner.
+
+    Parameters
+    ----------
+    width, blocks
+        As in `RefinerConfig`.
+    generator
+        Name or path of the weights whose generator is to be refined.
+    crop
+        Side of the crops that are trained on, in pixels, a multiple of 4.
+    temperature
+        Range of the temperatures of the coarse ab.
+    hinted
+        Share of pictures with hints.
+    most_hints
+        Largest number of hints in a picture; small numbers are as frequent as large ones.
+    noised
+        Share of pictures whose coarse ab is the true one with noise.
+    knee
+        Of the Charbonnier loss, Lab units.
+    edges
+        Additional weight of the pixels at color edges.
+    chroma
+        Weight of the loss of chroma against bicubic upsampling.
+    """
+
+    kind: ClassVar[str] = "refiner"
+
+    width: int = 64
+    blocks: int = 3
+    generator: str = "default"
+    crop: int = 128
+    temperature: tuple[float, float] = (0.36, 1.0)
+    hinted: float = 0.5
+    most_hints: int = 50
+    noised: float = 0.15
+    knee: float = 10.0
+    edges: float = 1.0
+    chroma: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop % 4 or not 0 < self.crop <= self.size:
+            raise TrainingError(
+                f"expected crop to be a multiple of 4 up to size {self.size}, got {self.crop}"
+            )
+
+    @property
+    def network(self) -> RefinerConfig:
+        """The shape of the network."""
+        return RefinerConfig(self.width, self.blocks)
+
+
+def _is_list(value: Any, default: Any) -> bool:
+    return isinstance(default, tuple) and isinstance(value, list) and len(value) == len(default)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a string without quotes

@@ -1,0 +1,196 @@
+"""The refiner's task: from the coarse ab that a frozen generator predicts to the true one."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recolor_core.generator import Generator
+from recolor_core.hints import spread_hints
+from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.losses import charbonnier, lost_chroma, weighted_mean
+from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
+from recolor_core.refiner import SCALE, Refiner, upsample
+from recolor_core.trainer.recipe import RefinerRecipe
+from recolor_core.trainer.task import Task, Validation, rng_of
+
+DEFAULT_TEMPERATURE = 0.6
+"""The temperature at the default vividness: what another one adds is the user's wish."""
+
+VALIDATION_HINTS = 10
+
+
+class RefinerTask(Task):
+    """Trains a `Refiner` on what a `Generator` predicts.
+
+    Parameters
+    ----------
+    recipe
+        How.
+    generator
+        Frozen, in inference mode. Not asked where a batch brings ``"logits"`` along.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, recipe: RefinerRecipe, generator: Generator) -> None:
+        super().__init__(Refiner(recipe.network))
+        self.recipe = recipe
+        self._generator = [generator.eval().requires_grad_(False)]  # hidden: not trained or saved
+
+    @property
+    def generator(self) -> Generator:
+        """The frozen generator."""
+        return self._generator[0]
+
+    def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
+        """Loss and its parts of one step; `rows` are this device's of the whole batch."""
+        with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
+            light, coarse, hints, target = self.sample(batch, step, rows)
+        refined = self.network(light, coarse, hints).float()
+        bicubic = upsample(coarse, SCALE)
+        weight = 1 + self.recipe.edges * edge_band(target).float()
+        error = weighted_mean(charbonnier(refined - target, self.recipe.knee), weight)
+        chroma = lost_chroma(refined, bicubic)
+        with torch.no_grad():
+            before = weighted_mean(charbonnier(bicubic - target, self.recipe.knee), weight)
+        return {
+            "loss": error + self.recipe.chroma * chroma,
+            "error": error.detach(),
+            "error_of_bicubic": before,
+            "lost_chroma": chroma.detach(),
+        }
+
+    def sample(
+        self, batch: Mapping[str, Tensor], step: int, rows: slice
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Crops to train on.
+
+        Returns
+        -------
+        tuple of Tensor
+            Lightness (B, 1, c, c), coarse ab (B, 2, c / 4, c / 4), hints (B, 3, c / 4, c / 4) and
+            what the refined ab should be, (B, 2, c, c).
+        """
+        recipe = self.recipe
+        rgb, device = batch["rgb"], batch["rgb"].device
+        lab = rgb_to_lab(rgb)
+        light, true = lab[:, :1], lab[:, 1:]
+        logits = batch["logits"].float() if "logits" in batch else self._predict(light)
+        cells, crop = logits.shape[-1], recipe.crop // SCALE
+        # What is drawn for a picture does not depend on how many devices share the batch.
+        rng = rng_of(recipe.seed, step)
+        count = recipe.batch
+        low, high = recipe.temperature
+        temperature = low * (high / low) ** torch.rand(count, generator=rng)[rows]
+        kind = torch.rand(count, generator=rng)[rows]
+        corner = torch.randint(0, cells - crop + 1, (count, 2), generator=rng)[rows]
+        flip = (torch.rand(count, generator=rng) < 0.5)[rows]
+        seeds = torch.randint(2**62, (count,), generator=rng)[rows]
+        samples = []
+        for i in range(len(rgb)):
+            y, x = corner[i].tolist()
+            fine = (slice(None), *(slice(SCALE * s, SCALE * (s + crop)) for s in (y, x)))
+            cell = (slice(None), slice(y, y + crop), slice(x, x + crop))
+            target, hints = true[i][fine], torch.zeros(3, crop, crop, device=device)
+            own = torch.Generator().manual_seed(int(seeds[i]))
+            if kind[i] < recipe.hinted:
+                hinted = _random_hints(true[i], recipe.most_hints, own)
+                spread = self._hinted(light[i], logits[i : i + 1], hinted)
+                coarse, hints = spread[cell], hinted[cell]
+            elif kind[i] < recipe.hinted + recipe.noised:
+                noise = _smooth_noise(crop, own).to(device)
+                coarse = F.avg_pool2d(target, SCALE) + noise
+            else:
+                seen = logits[i : i + 1][(slice(None), *cell)]
+                coarse = self.generator.mean_color(seen, float(temperature[i]))[0]
+                usual = self.generator.mean_color(seen, DEFAULT_TEMPERATURE)[0]
+                # Vividness is the user's wish; the refiner is not to undo it.
+                target = target + upsample((coarse - usual)[None], SCALE)[0]
+            one = (light[i][fine], coarse, hints, target)
+            samples.append(tuple(t.flip(-1) for t in one) if flip[i] else one)
+        light, coarse, hints, target = (torch.stack(t) for t in zip(*samples, strict=True))
+        return light, coarse, hints, target
+
+    def _predict(self, light: Tensor) -> Tensor:
+        generator = self.generator.to(light.device)
+        helps = light.device.type == "cuda"
+        with torch.autocast(light.device.type, torch.bfloat16, enabled=helps):
+            logits: Tensor = generator(light)
+        return logits.float()
+
+    def _hinted(self, light: Tensor, logits: Tensor, hints: Tensor) -> Tensor:
+        """Coarse ab at the default temperature, hints spread as `Colorizer.refine` does."""
+        generator = self.generator.to(logits.device)
+        ab = generator.mean_color(logits, DEFAULT_TEMPERATURE)[0]
+        # Kriging solves small systems, which a CPU does sooner than a GPU.
+        inputs = (ab, hints, logits[0], generator.uncertainty(logits)[0, 0], light)
+        return spread_hints(*(t.cpu() for t in inputs)).to(logits.device)
+
+    @torch.no_grad()
+    def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:
+        """Refined against bicubic, without hints and with a few."""
+        lab = rgb_to_lab(batch["rgb"])
+        light, true = lab[:, :1], lab[:, 1:]
+        rgb = batch["rgb"].float() / 255
+        logits = batch["logits"].float() if "logits" in batch else self._predict(light)
+        measures: dict[str, Tensor] = {}
+        rows: list[Tensor] = []
+        for name, count in (("", 0), ("_hinted", VALIDATION_HINTS)):
+            coarse = self.generator.mean_color(logits, DEFAULT_TEMPERATURE)
+            hints = coarse.new_zeros(len(coarse), 3, *coarse.shape[-2:])
+            if count:
+                for i in range(len(coarse)):
+                    own = torch.Generator().manual_seed(first + i)
+                    hints[i] = _random_hints(true[i], count, own, exactly=True)
+                    coarse[i] = self._hinted(light[i], logits[i : i + 1], hints[i])
+            bicubic, refined = upsample(coarse, SCALE), network(light, coarse, hints).float()
+            before, after = (_rgb(light, ab) for ab in (bicubic, refined))
+            rows += [before, after]
+            measures |= {
+                f"psnr{name}": psnr(after, rgb),
+                f"psnr_gain{name}": psnr(after, rgb) - psnr(before, rgb),
+                f"edge_error{name}": edge_error(refined, true),
+                f"edge_error_of_bicubic{name}": edge_error(bicubic, true),
+                f"colorfulness{name}": colorfulness(after),
+                f"colorfulness_of_bicubic{name}": colorfulness(before),
+            }
+        measures["score"] = measures["psnr_gain"] + measures["psnr_gain_hinted"]
+        gray = _rgb(light, torch.zeros_like(true))
+        return Validation(measures, torch.stack((gray, *rows, rgb), dim=1))
+
+
+def _rgb(light: Tensor, ab: Tensor) -> Tensor:
+    return lab_to_rgb(torch.cat((light, ab), dim=1)).clamp(0, 1)
+
+
+def _random_hints(
+    true: Tensor, most: int, rng: torch.Generator, *, exactly: bool = False
+) -> Tensor:
+    """Disks of true colors as `hint_map` makes them, (3, h, w): half of them are single cells.
+
+    A disk has the color of the one pixel at its center, as a person picks it.
+    """
+    height, width = (size // SCALE for size in true.shape[-2:])
+    drawn = math.exp(math.log(most + 1) * float(torch.rand((), generator=rng)))
+    count = most if exactly else max(1, int(drawn))
+    row = torch.randint(0, true.shape[-2], (count,), generator=rng)
+    column = torch.randint(0, true.shape[-1], (count,), generator=rng)
+    radius = 4 * torch.rand(count, generator=rng) ** 2
+    if exactly:
+        radius.zero_()
+    colors = true[:, row, column].cpu()
+    cell_row, cell_column = row // SCALE, column // SCALE
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    apart = (y - cell_row[:, None, None]) ** 2 + (x - cell_column[:, None, None]) ** 2
+    inside = (apart <= radius[:, None, None] ** 2).float()
+    total = torch.einsum("cn,nhw->chw", torch.cat((colors, torch.ones(1, count))), inside)
+    return (total / total[2].clamp(min=1)).to(true.device)
+
+
+def _smooth_noise(side: int, rng: torch.Generator) -> Tensor:
+    """Errors as generators make them: large in area, up to some 15 Lab units; (2, side, side)."""
+    grain = torch.randn(1, 2, 6, 6, generator=rng) * 12 * torch.rand((), generator=rng)
+    return F.interpolate(grain, size=(side, side), mode="bicubic")[0]

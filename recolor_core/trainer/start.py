@@ -1,0 +1,144 @@
+"""Transfer learning: weights to start from, wherever they come from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from recolor_core.encoder import fold_batch_norm
+from recolor_core.generator import Generator, GeneratorConfig
+from recolor_core.trainer.recipe import TrainingError
+from recolor_core.weights import fetch_weights
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a start took over.
+
+    Parameters
+    ----------
+    loaded
+        Names of the tensors that were taken over.
+    fresh
+        Names of those that keep their initialization.
+    """
+
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
+    """Copy every tensor that fits by name and shape into a network.
+
+    Understood are weights files of recolor (the network under `prefix`), and state dicts of
+    torchvision's ResNet (the low-level path) and timm's EfficientNet-lite2 (the semantic path).
+    The first convolution of three channels is summed over them for a path of one channel.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    files
+        Paths, separated by commas, later ones over earlier ones.
+    prefix
+        ``"generator."`` or ``"refiner."``.
+
+    Raises
+    ------
+    TrainingError
+        Where a file cannot be read, or fits nowhere.
+    """
+    state = network.state_dict()
+    weights = {name for name in state if not name.endswith("num_batches_tracked")}
+    loaded: set[str] = set()
+    for path in (Path(file.strip()) for file in files.split(",") if file.strip()):
+        found = _named_as_ours(read_tensors(path), prefix)
+        fitting = {}
+        for name, tensor in found.items():
+            if name in weights:
+                tensor = _channels_summed(tensor, state[name])
+                if tensor.shape == state[name].shape:
+                    fitting[name] = tensor
+        if not fitting:
+            raise TrainingError(
+                f"no tensor of {path} fits the {prefix[:-1]} by name and shape; expected a "
+                "weights file of recolor, or a state dict of torchvision's ResNet-101 or timm's "
+                "tf_efficientnet_lite2"
+            )
+        network.load_state_dict(fitting, strict=False)
+        loaded |= fitting.keys()
+    return Transfer(tuple(sorted(loaded)), tuple(sorted(weights - loaded)))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file, or of a state dict that `torch.save` wrote.
+
+    Nothing in the file is executed.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read as weights: {error}") from error
+    except Exception as error:  # of pickle: whatever is not a tensor is refused
+        raise TrainingError(f"{path} holds more than tensors ({error})") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping):
+        raise TrainingError(f"{path} holds a {type(state).__name__}, expected a state dict")
+    return {str(name): t.float() for name, t in state.items() if isinstance(t, Tensor)}
+
+
+def read_metadata(path: Path) -> dict[str, object]:
+    """The JSON that recolor wrote into a weights file; empty for other files."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("recolor", "{}")))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read as weights: {error}") from error
+
+
+def _named_as_ours(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    ours = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    if ours:
+        return ours
+    path = "semantic." if any(name.startswith("conv_stem") for name in tensors) else "low_level."
+    return {path + name: tensor for name, tensor in tensors.items()}
+
+
+def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
+    """A first convolution of RGB for gray: what it gives for R = G = B."""
+    if tensor.ndim == 4 == like.ndim and like.shape[1] == 1 and tensor.shape[1] == 3:
+        return tensor.sum(1, keepdim=True)
+    return tensor
+
+
+def frozen_generator(weights: str) -> tuple[Generator, str]:
+    """The generator of a weights file, for inference, and the SHA-256 of the file.
+
+    The refiner in the file may have any shape.
+
+    Parameters
+    ----------
+    weights
+        A name that `recolor_core.list_weights` gives, or the path of a file.
+    """
+    path = Path(weights) if weights.endswith(".safetensors") else fetch_weights(weights)
+    values = read_metadata(path).get("generator")
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path} is no weights file of recolor with a generator")
+    config = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    generator = Generator(GeneratorConfig(**config))
+    if missing := start_from(generator, str(path), "generator.").fresh:
+        raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")
+    fold_batch_norm(generator.eval().requires_grad_(False))
+    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with path.open("rb") as file:
+        return generator, hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,57 @@
+"""What a training loop asks of a network's task."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from recolor_core.trainer.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was measured of some pictures.
+
+    Parameters
+    ----------
+    measures
+        (B,) each; NaN where a picture has no value. ``"score"`` chooses the best weights.
+    pictures
+        (B, n, 3, H, W) in [0, 1]: each picture n times, from gray to truth.
+    """
+
+    measures: Mapping[str, Tensor]
+    pictures: Tensor
+
+
+class Task(nn.Module, ABC):
+    """A network, what it is trained on, and how it is measured.
+
+    The forward pass gives the loss, so that Lightning's strategies can wrap it as one module.
+    """
+
+    recipe: Recipe
+    higher_is_better: ClassVar[bool]
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @abstractmethod
+    def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
+        """``"loss"`` and whatever else is worth logging, scalars."""
+
+    @abstractmethod
+    def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:
+        """Measure a network (the averaged one) on a batch whose first picture has this number."""
+
+
+def rng_of(*numbers: int) -> torch.Generator:
+    """A generator on the CPU that depends on all the numbers and on nothing else."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number + 1) % 2**62
+    return torch.Generator().manual_seed(seed)
