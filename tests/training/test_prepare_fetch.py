@@ -203,7 +203,7 @@ def test_an_empty_file_is_a_file(server, tmp_path):
 
 def test_a_run_that_fails_is_resumed_without_loading_a_chunk_twice(server, tmp_path):
     server.trouble = lambda number, start: (503, None) if start >= 5 * CHUNK else None
-    with pytest.raises(PrepareError, match="503.*Run the same command again"):
+    with pytest.raises(PrepareError, match=r"503.*Run the same command again"):
         fetched(server, tmp_path)
     assert left(tmp_path) == {"data.zip.part", "data.zip.part.json"}
     done = json.loads((tmp_path / "data.zip.part.json").read_text())["done"]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.prepare.duplicates import NearPairs, clusters, near_pairs
 from training.prepare.errors import PrepareError
+from training.prepare.measures import AB_CELLS
 from training.prepare.store import Table
 
 Badness = NDArray[np.float64]
@@ -113,19 +114,19 @@ def color_surprise(table: Table) -> NDArray[np.float64]:
     """How unusual each picture's colors are in this collection, in robust standard deviations.
 
     The cross-entropy in bits between a picture's histogram of a*b* and the mean histogram of all
-    decodable pictures (with one picture's weight of uniform colors), minus the median, over 1.4826
-    times the median absolute deviation. Below 20 pictures there is no distribution to speak of,
-    and all are 0.
+    the others (with one picture's weight of uniform colors), minus the median, over 1.4826 times
+    the median absolute deviation. Below 20 pictures there is no distribution to speak of, and all
+    are 0.
     """
-    valid = table["error"] == ""
+    valid = np.flatnonzero(table["error"] == "")
     surprise = np.zeros(len(table))
-    if valid.sum() < 20:
+    if len(valid) < 20:
         return surprise
-    histograms = table.ab_histograms
-    mean = histograms[valid].sum(0, dtype=np.float64) + 1 / histograms.shape[1]
-    bits = -np.log2(mean / mean.sum())
-    for part in np.array_split(np.flatnonzero(valid), 1 + len(table) // 8192):
-        surprise[part] = histograms[part].astype(np.float64) @ bits
+    together = table.ab_histograms[valid].sum(0, dtype=np.float64) + 1 / AB_CELLS
+    for part in np.array_split(valid, 1 + len(valid) // 8192):
+        histograms = table.ab_histograms[part].astype(np.float64)
+        others = (together - histograms) / len(valid)
+        surprise[part] = -(histograms * np.log2(others)).sum(1)
     median = np.median(surprise[valid])
     spread = 1.4826 * np.median(np.abs(surprise[valid] - median))
     surprise[valid] = (surprise[valid] - median) / max(spread, 1e-9)
