@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -12,14 +12,16 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible, QLabeledDoubleSlider
+from superqt import QLabeledDoubleSlider
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,17 @@ class Controls(QWidget):
         )
         self.restore = _button("restore", "Restore defaults", "Set all choices back.")
         self.run = _button("run", "Colorize", "Colorize the layer; the results are new layers.")
+        self.run.setStyleSheet("font-weight: bold")
         self.cancel = _button(
             "cancel", "Cancel", "Stop within a moment. Pictures that are finished are kept."
         )
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
+        keeps_place = self.progress.sizePolicy()
+        keeps_place.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(keeps_place)
+        self.progress.hide()
         _name(self.progress, "progress", "How much of the run is done.")
         self.status = _text("status", "What is going on.")
         self.inspect = _button(
@@ -139,8 +146,8 @@ class Controls(QWidget):
         self.save_hints = _button(
             "save_hints", "Save…", "Save the hints of this picture; recolor --hints takes the file."
         )
-        self.advanced = QCollapsible("Advanced")
-        self.more_hints = QCollapsible("Color hints")
+        self.advanced = Section("advanced", "Advanced")
+        self.more_hints = Section("more_hints", "Color hints")
         self._arrange()
 
     def choices(self) -> dict[str, Choice]:
@@ -168,10 +175,11 @@ class Controls(QWidget):
         advanced.addRow("Working size", self.size)
         advanced.addRow("Alternatives", self.alternatives)
         advanced.addRow("Levels", self.levels)
-        advanced.addRow("Percentiles", _row(self.low, self.high))
+        advanced.addRow("Black below", self.low)
+        advanced.addRow("White above", self.high)
         advanced.addRow("Measured in", self.per)
         advanced.addRow("", self.restore)
-        self.advanced.setContent(_holder(advanced))
+        self.advanced.fill(advanced)
 
         hints = QGridLayout()
         hints.setContentsMargins(0, 0, 0, 0)
@@ -182,7 +190,7 @@ class Controls(QWidget):
         strokes = _form()
         strokes.addRow("Strokes", self.strokes)
         hints.addLayout(strokes, 2, 0, 1, 2)
-        self.more_hints.setContent(_holder(hints))
+        self.more_hints.fill(hints)
 
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
@@ -197,6 +205,44 @@ class Controls(QWidget):
         column.addWidget(self.readout)
         column.addWidget(self.more_hints)
         column.addStretch(1)
+
+
+class Section(QWidget):
+    """Controls that are folded away until their title is clicked."""
+
+    def __init__(self, name: str, title: str) -> None:
+        super().__init__()
+        self.title = QToolButton()
+        self.title.setObjectName(f"recolor.{name}")
+        self.title.setText(title)
+        self.title.setCheckable(True)
+        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.title.setArrowType(Qt.ArrowType.RightArrow)
+        self.title.setStyleSheet("QToolButton { border: none; background: transparent; }")
+        self.title.toggled.connect(self._unfold)
+        self._content = QWidget()
+        self._content.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.title)
+        column.addWidget(self._content)
+
+    def fill(self, layout: QLayout) -> None:
+        """What is folded away."""
+        layout.setContentsMargins(12, 0, 0, 4)
+        self._content.setLayout(layout)
+
+    def minimumSizeHint(self) -> QSize:
+        """Also when folded, so that unfolding does not widen the panel."""
+        return (
+            super().minimumSizeHint().expandedTo(QSize(self._content.minimumSizeHint().width(), 0))
+        )
+
+    def _unfold(self, on: bool) -> None:
+        arrows = Qt.ArrowType
+        self.title.setArrowType(arrows.DownArrow if on else arrows.RightArrow)
+        self._content.setVisible(on)
 
 
 def fill(menu: QComboBox, items: Iterable[tuple[str, Any]], keep: Any = None) -> None:
@@ -257,6 +303,7 @@ def _percentile(name: str, tooltip: str, low: float, high: float) -> QDoubleSpin
     box = QDoubleSpinBox()
     box.setRange(low, high)
     box.setSingleStep(0.1)
+    box.setDecimals(2)
     box.setSuffix(" %")
     _name(box, name, tooltip)
     return box

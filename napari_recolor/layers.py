@@ -91,6 +91,7 @@ def make_layers(
     arrays: Mapping[str, NDArray[Any]],
     geometry: Geometry,
     origin: tuple[int, ...],
+    limits: Mapping[str, float],
     metadata: Mapping[str, Any],
 ) -> dict[str, Image]:
     """The layers of a run, by role; no viewer has them yet.
@@ -103,6 +104,8 @@ def make_layers(
         Of the source.
     origin
         Where in the source the results begin.
+    limits
+        Of `limits_of`.
     metadata
         What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` (its number),
         ``id`` and so on. Each layer gets it with its role as ``layer``.
@@ -116,7 +119,6 @@ def make_layers(
         "working": covering(geometry, origin, size, working),
         "coarse": covering(geometry, origin, size, cells),
     }
-    limit = chroma_limit(arrays)
     layers = {}
     for role, array in arrays.items():
         arguments: dict[str, Any] = {
@@ -133,14 +135,17 @@ def make_layers(
             place = placed["working" if array.shape[-2:] == working else "coarse"]
             if role in CHROMA:
                 arguments |= {"colormap": chroma_colormap(role[0])}
-                arguments |= {"contrast_limits": (-limit, limit)}
             else:
                 arguments |= {"colormap": "viridis" if role == "uncertainty" else "magma"}
-                arguments |= {"contrast_limits": (0, spread(array))}
+            arguments |= {"contrast_limits": contrast_limits(role, limits[role])}
         layer = layers[role] = Image(array, **arguments, **place.arguments)
-        layer.name_overlay.visible = True
+        layer.name_overlay.font_size = 7  # fits into a cell of the grid
         if not is_picture(role):
+            layer.name_overlay.visible = True
             layer.colorbar.visible = True
+            layer.colorbar.size = (10, 70)
+            layer.colorbar.font_size = 7
+            layer.colorbar.position = "bottom_right"
     return layers
 
 
@@ -167,30 +172,48 @@ def title(role: str) -> str:
     return {"rgb": "RGB", "change": "ab change"}.get(role, role)
 
 
-def chroma_limit(arrays: Mapping[str, NDArray[Any]]) -> float:
-    """The limit that a* and b*, coarse and refined, are shown up to: they can be compared."""
-    return max(20.0, *(5 * np.ceil(spread(np.abs(arrays[role])) / 5) for role in CHROMA))
+def limits_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """Up to which value each of the stages is shown, so that all but a few values lie below.
+
+    Coarse and refined a* have the same limit, b* too: they can be compared.
+    """
+    found = {}
+    for role, array in arrays.items():
+        if not is_picture(role):
+            size = np.abs(array) if role in CHROMA else array
+            found[role] = max(1.0, float(np.percentile(size, 99.9)))
+    for axis in "ab":
+        pair = [role for role in CHROMA if role[0] == axis]
+        common = 5 * float(np.ceil(max(found[role] for role in pair) / 5))
+        found |= dict.fromkeys(pair, max(10.0, common))
+    return found
 
 
-def spread(array: NDArray[Any]) -> float:
-    """A limit that all but a few values stay below."""
-    return max(1.0, float(np.percentile(array, 99.9)))
+def contrast_limits(role: str, limit: float) -> list[float]:
+    """Of the layer of a stage: symmetric for a* and b*."""
+    return [-limit if role in CHROMA else 0.0, limit]
 
 
 @lru_cache
 def chroma_colormap(axis: str) -> Colormap:
     """The colors that a* ("a": green to magenta) or b* ("b": blue to yellow) stand for.
 
-    All have L* = 70, so that only the color tells, and zero is neutral gray.
+    All have L* = 70, so that only the color tells; zero is neutral gray, and the ends are the most
+    colorful that sRGB has at this L*.
     """
     import torch
 
-    from recolor_core.lab import SRGB, to_rgb
+    from recolor_core.lab import SRGB, rgb_to_lab, to_rgb
 
-    values = torch.linspace(-75, 75, 255)[None]
-    ab = torch.stack((values, 0 * values) if axis == "a" else (0 * values, values))
-    # The code of a gray of L* = 70: its luminance is ((70 + 16) / 116)^3.
-    luminance = torch.full_like(values, ((70 + 16) / 116) ** 3, dtype=torch.float64)
-    rgb = to_rgb(SRGB.curve.encode(luminance).to(torch.float32), ab)
-    colors = rgb[:, 0].T.clamp(0, 1).numpy()
-    return Colormap(colors, name=f"{axis}*", display_name=f"{axis}*")
+    def colors(values: torch.Tensor) -> torch.Tensor:
+        zero = torch.zeros_like(values)
+        ab = torch.stack((values, zero) if axis == "a" else (zero, values))
+        # The code of a gray of L* = 70: its luminance is ((70 + 16) / 116)^3.
+        luminance = torch.full_like(values, ((70 + 16) / 116) ** 3, dtype=torch.float64)
+        return to_rgb(SRGB.curve.encode(luminance).to(torch.float32), ab)
+
+    outside = torch.tensor([[-150.0, 150.0]])  # to_rgb keeps hue and L*, and fits the chroma
+    low, high = rgb_to_lab(colors(outside).double())["ab".index(axis) + 1, 0].tolist()
+    values = torch.cat((torch.linspace(low, 0, 128), torch.linspace(0, high, 128)[1:]))
+    table = colors(values[None])[:, 0].T.clamp(0, 1).numpy()
+    return Colormap(table, name=f"{axis}*", display_name=f"{axis}*")

@@ -8,14 +8,13 @@ from napari.components import LayerList
 from napari.layers import Image
 
 from napari_recolor.layers import (
-    CHROMA,
     KEY,
     Geometry,
-    chroma_limit,
+    contrast_limits,
     is_picture,
     layers_of_run,
+    limits_of,
     make_layers,
-    spread,
 )
 from napari_recolor.reading import Index, Plan
 from napari_recolor.worker import Options, Stages
@@ -44,7 +43,7 @@ class Run:
         self.stages = Stages(plan)
         self.finished: list[Index] = []
         self.layers: dict[str, Image] = {}
-        self._limit = 0.0
+        self._limits: dict[str, float] = {}  # of the stages, by role
 
     def about(self) -> dict[str, Any]:
         """What ``layer.metadata["recolor"]`` tells; JSON types alone."""
@@ -78,24 +77,29 @@ class Run:
 
     def make_layers(self) -> dict[str, Image]:
         """The layers, as soon as the first picture is finished; for a viewer to take."""
-        arrays = self.stages.arrays
-        self._limit = chroma_limit(arrays)
-        self.layers = make_layers(arrays, self.geometry, self.plan.origin, self.about())
+        self._limits = self._limits_of(self.finished[0])
+        self.layers = make_layers(
+            self.stages.arrays, self.geometry, self.plan.origin, self._limits, self.about()
+        )
         return self.layers
 
-    def show(self, viewer_layers: LayerList) -> None:
-        """Show what the arrays hold now, and tell how it came to be."""
-        arrays, about = self.stages.arrays, self.about()
-        before, self._limit = self._limit, max(self._limit, chroma_limit(arrays))
+    def show(self, viewer_layers: LayerList, index: Index) -> None:
+        """Show a picture that is finished or colored anew, and tell how it came to be."""
+        about, before = self.about(), self._limits
+        new = self._limits_of(index)
+        self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
         for role, layer in layers_of_run(viewer_layers, self.id).items():
             layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
-            # Unless the user has chosen other limits.
-            if role in CHROMA and layer.contrast_limits == [-before, before]:
-                layer.contrast_limits_range = layer.contrast_limits = (-self._limit, self._limit)
-            elif not is_picture(role) and layer.contrast_limits[1] < spread(arrays[role]):
-                layer.contrast_limits_range = layer.contrast_limits = (0, spread(arrays[role]))
+            if not is_picture(role):
+                shown, wanted = (contrast_limits(role, x[role]) for x in (before, self._limits))
+                if layer.contrast_limits == shown != wanted:  # not if the user chose others
+                    layer.contrast_limits_range = layer.contrast_limits = wanted
             if layer.visible:
                 layer.refresh(extent=False)
+
+    def _limits_of(self, index: Index) -> dict[str, float]:
+        slot = self.plan.slot(index)
+        return limits_of({role: array[slot] for role, array in self.stages.arrays.items()})
 
     def hints(
         self, values: Callable[[Index], Sequence[HintValue]], index: Index

@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error, show_warning
 from napari.viewer import Viewer
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker
@@ -69,10 +69,12 @@ class ColorizeWidget(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(self.controls)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(scroll)
-        self.setMinimumWidth(310)
+        beside = scroll.verticalScrollBar().sizeHint().width()
+        self.setMinimumWidth(self.controls.minimumSizeHint().width() + beside)
 
         self._describing = QTimer(self)
         self._describing.setSingleShot(True)
@@ -127,7 +129,7 @@ class ColorizeWidget(QWidget):
         controls.strokes.currentIndexChanged.connect(self._choose_strokes)
         controls.load_hints.clicked.connect(self._load_hints)
         controls.save_hints.clicked.connect(self._save_hints)
-        self._inspector.changed.connect(controls.inspect.setChecked)
+        self._inspector.changed.connect(self._on_inspected)
 
     def _wire_viewer(self) -> None:
         viewer, describe = self.viewer, self._describe_soon
@@ -305,6 +307,7 @@ class ColorizeWidget(QWidget):
         self._worker[:] = [worker]
         worker.start()
         self.controls.progress.setRange(0, 0)
+        self.controls.progress.show()
         self._say("Starting…")
         self._enable()
 
@@ -355,7 +358,7 @@ class ColorizeWidget(QWidget):
             if step.finished is not None:
                 run.finished.append(step.finished)
                 if run.layers:
-                    run.show(self.viewer.layers)
+                    run.show(self.viewer.layers, step.finished)
                 else:
                     self._add_layers(run)
             if not self._steps:  # else there is news already
@@ -404,7 +407,7 @@ class ColorizeWidget(QWidget):
             )
         self.viewer.layers.selection.active = run.layers["rgb"]
         self.controls.readout.set_stages(layers)
-        run.show(self.viewer.layers)
+        run.show(self.viewer.layers, run.finished[-1])
         self._run = run
         self._enable()
 
@@ -420,8 +423,7 @@ class ColorizeWidget(QWidget):
             self.destroyed.disconnect(self._activity.close)
             self._activity.close()
             self._activity = None
-        self.controls.progress.setRange(0, 1000)
-        self.controls.progress.setValue(0)
+        self.controls.progress.hide()
         if run.finished:
             self._run = run
         done, count = len(run.finished), len(run.plan.indices)
@@ -464,6 +466,12 @@ class ColorizeWidget(QWidget):
         else:
             self._inspector.stop()
         self.controls.inspect.setChecked(self._inspector.active)
+
+    def _on_inspected(self, on: bool) -> None:
+        for layer in filter(is_result, self.viewer.layers):
+            if layer.rgb:  # else nothing of the picture is covered
+                layer.name_overlay.visible = on
+        self.controls.inspect.setChecked(on)
 
     def _copy_python(self) -> None:
         about = self._about()
@@ -580,7 +588,7 @@ class ColorizeWidget(QWidget):
             return
         run, index = self._recolored
         run.stages.replace(index, result)
-        run.show(self.viewer.layers)
+        run.show(self.viewer.layers, index)
         self._say(f"Colored with {len(result.provenance['hints'])} hints.")
 
     def _stop_recoloring(self) -> None:
