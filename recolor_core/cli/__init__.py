@@ -71,9 +71,7 @@ def _show_version(wanted: bool) -> None:
 def _colorize(
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="IN...", help="Pictures, folders, patterns, or - for standard input."
-        ),
+        typer.Argument(metavar="IN", help="Pictures, folders, patterns, or - for standard input."),
     ],
     out: Annotated[
         str | None,
@@ -235,7 +233,7 @@ def _terminable() -> Iterator[None]:
 
 def _weights(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show all that is known of these.")
+        str | None, typer.Argument(metavar="NAME", help="Show all that is known of these.")
     ] = None,
     fetch: Annotated[
         str | None, typer.Option(metavar="NAME", help="Download these, checked by their SHA-256.")
@@ -267,7 +265,7 @@ def _weights(
 
 def _info(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Pictures, folders, patterns or -.")
+        list[str], typer.Argument(metavar="FILE", help="Pictures, folders, patterns or -.")
     ],
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", help="Go into the folders of a folder.")

@@ -29,13 +29,16 @@ def describe(name: str) -> dict[str, Any]:
         Where it cannot be read.
     """
     with open_picture(sys.stdin.buffer if name == STREAM else name) as file:
-        pages = list(file)
+        pages, packets = [], []
+        for page in file:  # one at a time: they may be large
+            pages.append(_page(page))
+            packets.append(page.metadata.xmp)
         return {
             "file": name,
             "format": file.format,
-            "pages": [_page(page) for page in pages],
+            "pages": pages,
             "colorized_as": file.output_name(),
-            "recolor": made_by_recolor(pages[0].metadata.xmp),
+            "recolor": made_by_recolor(packets[0]),
         }
 
 
