@@ -211,6 +211,8 @@ def _read_manifest(path: Path) -> dict[str, list[_Entry]]:
     for row, (split, digest, source, name) in zip(rows, wanted, strict=True):
         if (source, name) not in there:
             raise PrepareError(f"{source} no longer holds {name}: run `clean` again.")
+        if split not in entries:
+            raise PrepareError(f"{path}: {name} is in split '{split}', not one of {SPLITS}.")
         facts = {fact: row.get(fact) or "" for fact in FACTS}
         facts["source"] = facts["source"] or Path(source).name
         entries[split].append(_Entry("", there[source, name], digest, facts))
