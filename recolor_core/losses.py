@@ -121,4 +121,5 @@ def rebalancing_weights(frequency: Tensor, uniform: float) -> Tensor:
     """
     frequency = frequency / frequency.sum()
     weights = 1 / ((1 - uniform) * frequency + uniform / len(frequency)).clamp(min=1e-12)
-    return weights / (frequency * weights).sum()
+    normalized: Tensor = weights / (frequency * weights).sum()
+    return normalized

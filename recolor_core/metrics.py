@@ -45,7 +45,8 @@ def psnr(rgb: Tensor, true: Tensor) -> Tensor:
         (B,); at most 100, for equal pictures too.
     """
     error = (rgb - true).square().mean(dim=(1, 2, 3))
-    return -10 * error.clamp(min=1e-10).log10()
+    ratio: Tensor = -10 * error.clamp(min=1e-10).log10()
+    return ratio
 
 
 def colorfulness(rgb: Tensor) -> Tensor:
@@ -104,7 +105,8 @@ def edge_error(ab: Tensor, true: Tensor) -> Tensor:
     """
     band = edge_band(true)
     distance = (ab - true).norm(dim=1, keepdim=True) * band
-    return distance.sum(dim=(1, 2, 3)) / band.sum(dim=(1, 2, 3))
+    mean: Tensor = distance.sum(dim=(1, 2, 3)) / band.sum(dim=(1, 2, 3))
+    return mean
 
 
 def bootstrap_interval(

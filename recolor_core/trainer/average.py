@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
@@ -29,7 +29,8 @@ class MovingAverage:
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after a step."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages, values = list(self.network.parameters()), list(network.parameters())
+        averages: list[Tensor] = list(self.network.parameters())
+        values: list[Tensor] = list(network.parameters())
         torch._foreach_lerp_(averages, values, 1 - decay)
         for average, value in zip(self.network.buffers(), network.buffers(), strict=True):
             average.copy_(value)

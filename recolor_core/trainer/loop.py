@@ -4,8 +4,8 @@ import errno
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ def fit(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         loggers = [
-            CSVLogger(folder, name="log", version=f"from_{first:06d}"),
+            # Written at once: a run that is killed leaves its curve behind.
+            CSVLogger(folder, "log", f"from_{first:06d}", flush_logs_every_n_steps=1),
             TensorBoardLogger(folder, name="tensorboard", version=f"from_{first:06d}"),
         ]
     except OSError as error:
@@ -159,7 +160,7 @@ def fit(
         line = bar.add_task("", total=recipe.steps, completed=first) if bar else None
         for step in range(first, recipe.steps):
             before = time.perf_counter()
-            batch = next(batches)
+            batch: dict[str, Tensor] = next(batches)
             waited += time.perf_counter() - before
             parts = run.step(batch, step, rows)
             done = step + 1
@@ -237,6 +238,7 @@ class _Run:
         mean = self.fabric.all_reduce(packed, reduce_op="mean")
         failed = self.fabric.all_reduce(self.failed.float(), reduce_op="sum")
         assert isinstance(mean, Tensor)
+        assert isinstance(failed, Tensor)
         if float(failed) > 0:
             raise TrainingError(
                 f"the loss was not finite at or before step {step}; the last good checkpoint is "
@@ -301,6 +303,7 @@ class _Run:
             "step": step,
             "network": self.task.network.state_dict(),
             "average": self.average.state_dict(),
+            "task": dict(self.task.named_buffers(recurse=False)),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "worse": self.worse,
@@ -327,6 +330,8 @@ class _Run:
             )
         self.task.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
+        for name, buffer in self.task.named_buffers(recurse=False):
+            buffer.copy_(state["task"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best, self.worse = float(state["best"]), int(state["worse"])
 
@@ -391,10 +396,8 @@ def _parameter_groups(
 
 def _disk_error(path: Path, error: Exception) -> TrainingError:
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    try:
+    with suppress(OSError):
         full = full or shutil.disk_usage(path.parent).free < 2**20
-    except OSError:
-        pass
     why = "the disk is full" if full else str(error).splitlines()[0]
     return TrainingError(
         f"{path} cannot be written: {why}; the last good checkpoint is kept: make room and resume"
@@ -409,11 +412,3 @@ def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )
-
-
-def batches_of(photographs: Dataset[dict[str, Tensor]], count: int) -> Iterator[dict[str, Tensor]]:
-    """One batch of the first pictures, again and again: what a loader costs shows beside it."""
-    items = [photographs[i % len(photographs)] for i in range(count)]  # type: ignore[arg-type]
-    batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
-    while True:
-        yield batch

@@ -122,7 +122,11 @@ class Recipe:
                     f"expected {name} to be a {type(default).__name__} such as {default!r}, got "
                     f"{value!r}"
                 )
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+        fitting: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fitting)
 
 
 @dataclass(frozen=True)

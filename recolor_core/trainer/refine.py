@@ -33,7 +33,8 @@ class RefinerTask(Task):
         Frozen, in inference mode. Not asked where a batch brings ``"logits"`` along.
     """
 
-    higher_is_better = True
+    recipe: RefinerRecipe
+    network: Refiner
 
     def __init__(self, recipe: RefinerRecipe, generator: Generator) -> None:
         super().__init__(Refiner(recipe.network))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -134,7 +135,9 @@ def frozen_generator(weights: str) -> tuple[Generator, str]:
     values = read_metadata(path).get("generator")
     if not isinstance(values, dict):
         raise TrainingError(f"{path} is no weights file of recolor with a generator")
-    config = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    config: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
     generator = Generator(GeneratorConfig(**config))
     if missing := start_from(generator, str(path), "generator.").fresh:
         raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +33,7 @@ class Task(nn.Module, ABC):
     """
 
     recipe: Recipe
-    higher_is_better: ClassVar[bool]
+    network: nn.Module
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,0 +1,183 @@
+"""Augmentation of a batch on its device: crops, flips, tone curves, and lightness that looks old.
+
+What decides about a picture is drawn for the whole batch on the CPU, so that it does not depend on
+how many devices share the batch; noise is drawn on the device.
+"""
+
+import io
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from recolor_core.lab import SRGB, rgb_to_lab
+
+
+def uniform(rng: torch.Generator, count: int, low: float, high: float, rows: slice) -> Tensor:
+    """A number for each picture of a batch of `count`, of which `rows` are wanted."""
+    return (low + (high - low) * torch.rand(count, generator=rng))[rows]
+
+
+def crop_and_flip(
+    rgb: Tensor, size: int, smallest: float, rng: torch.Generator, count: int, rows: slice
+) -> Tensor:
+    """A random square of each picture, every other one mirrored.
+
+    Parameters
+    ----------
+    rgb
+        (B, 3, S, S), codes in [0, 1].
+    size
+        Side of the result.
+    smallest
+        Smallest side of the square, as a share of S.
+    """
+    side = uniform(rng, count, smallest, 1, rows)
+    across, down = (uniform(rng, count, -1, 1, rows) * (1 - side) for _ in range(2))
+    mirror = uniform(rng, count, -1, 1, rows).sign()
+    theta = torch.zeros(len(rgb), 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = side * mirror, side
+    theta[:, 0, 2], theta[:, 1, 2] = across, down
+    grid = F.affine_grid(theta.to(rgb.device), [len(rgb), 3, size, size], align_corners=False)
+    return F.grid_sample(rgb, grid, padding_mode="border", align_corners=False)
+
+
+def tone_curve(lightness: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """L* through a random curve that keeps black and white: gammas from 2/3 to 3/2.
+
+    Exposure, development and printing differ; the colors of a scene do not.
+    """
+    gamma = torch.exp(uniform(rng, count, -1, 1, rows) * math.log(1.5))
+    return 100 * (lightness / 100).clamp(0, 1) ** _fit(gamma, lightness)
+
+
+def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """L* of pictures, a share of which are made to look like historic photographs.
+
+    Each of those gets some of: the response of orthochromatic or blue-sensitive emulsion, fading,
+    uneven exposure, blur, grain, scratches and dust, and JPEG compression, in the order in which
+    they befall a photograph.
+
+    Parameters
+    ----------
+    rgb
+        (B, 3, H, W), codes in [0, 1].
+    share
+        Of the pictures that are degraded.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, H, W), L* in [0, 100].
+    """
+    device = rgb.device
+    noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    old = uniform(rng, count, 0, 1, rows) < share
+
+    def some(of: float) -> Tensor:
+        """Which pictures are affected."""
+        return _fit((uniform(rng, count, 0, 1, rows) < of) & old, rgb)
+
+    light = rgb_to_lab(rgb)[:, :1]
+    light = torch.where(some(0.3), orthochromatic(rgb, rng, count, rows), light)
+    light = torch.where(some(0.4), fade(light, rng, count, rows), light)
+    light = torch.where(some(0.3), expose_unevenly(light, rng, count, rows), light)
+    light = torch.where(some(0.4), blur(light, rng, count, rows), light)
+    light = torch.where(some(0.6), grain(light, rng, count, rows, noise), light)
+    light = torch.where(some(0.3), scratch(light, rng, count, rows), light)
+    pressed = some(0.4).flatten()
+    quality = uniform(rng, count, 25, 90, rows)
+    if bool(pressed.any()):  # the flags were drawn on the CPU; only the pixels come from the device
+        light = light.clone()
+        for i in pressed.nonzero().flatten().tolist():
+            light[i, 0] = compress(light[i, 0], int(quality[i]))
+    return light.clamp(0, 100)
+
+
+def orthochromatic(rgb: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """L* as an emulsion saw it that is blind to red: skies white, lips and brick dark."""
+    blue = _fit(uniform(rng, count, 0.3, 0.9, rows), rgb)[:, 0]
+    linear = SRGB.curve.decode(rgb)
+    luminance = blue * linear[:, 2] + (1 - blue) * (0.9 * linear[:, 1] + 0.1 * linear[:, 0])
+    gray = SRGB.curve.encode(luminance)[:, None].expand(-1, 3, -1, -1)
+    return rgb_to_lab(gray)[:, :1]
+
+
+def fade(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """Less contrast between a lifted black and a dimmed white."""
+    black, white = (uniform(rng, count, *span, rows) for span in ((0, 30), (70, 100)))
+    low, high = _fit(black, light), _fit(white, light)
+    return low + light / 100 * (high - low)
+
+
+def expose_unevenly(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """A light or dark cloud over part of the picture, and vignetting."""
+    field = torch.randn(count, 1, 3, 3, generator=rng)[rows].to(light.device)
+    field = F.interpolate(field, size=light.shape[-2:], mode="bicubic")
+    strength = _fit(uniform(rng, count, 3, 12, rows), light)
+    y, x = (torch.linspace(-1, 1, n, device=light.device) for n in light.shape[-2:])
+    corner = _fit(uniform(rng, count, 0, 15, rows), light)
+    return light + strength * field - corner * (y[:, None] ** 2 + x**2)
+
+
+def blur(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """A Gaussian of sigma 0.5 to 2.5 pixels, a lens or a hand that was not steady."""
+    sigma = _fit(uniform(rng, count, 0.5, 2.5, rows), light)
+    reach = 6
+    x = torch.arange(-reach, reach + 1, device=light.device)
+    kernel = torch.exp(-(x**2) / (2 * sigma[:, 0] ** 2))
+    kernel = (kernel / kernel.sum(-1, keepdim=True))[:, None]  # (B, 1, 1, 13)
+    padded = F.pad(light, (reach,) * 4, mode="replicate").transpose(0, 1)
+    across = F.conv2d(padded, kernel, groups=len(light))
+    both = F.conv2d(across, kernel.transpose(-1, -2), groups=len(light))
+    return both.transpose(0, 1)
+
+
+def grain(
+    light: Tensor, rng: torch.Generator, count: int, rows: slice, noise: torch.Generator
+) -> Tensor:
+    """Silver grain: noise of one to two pixels in size, strongest in the middle tones."""
+    strength = _fit(uniform(rng, count, 1, 8, rows), light)
+    coarse = _fit(uniform(rng, count, 0, 1, rows), light)
+    fine = torch.randn(light.shape, generator=noise, device=light.device)
+    smooth = 2.5 * F.avg_pool2d(fine, 3, stride=1, padding=1)
+    middle = 1 - ((light - 50) / 70) ** 2
+    return light + strength * middle * torch.lerp(fine, smooth, coarse)
+
+
+def scratch(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """Up to four thin lines and twelve specks, white or black, on each picture."""
+    height, width = light.shape[-2:]
+    y = torch.arange(height, device=light.device)[:, None]
+    x = torch.arange(width, device=light.device)
+    for number in range(16):
+        there = _fit(uniform(rng, count, 0, 1, rows) < 0.5, light)
+        tone = _fit(uniform(rng, count, -1, 1, rows).sign() * 50 + 50, light)
+        place_x = _fit(uniform(rng, count, 0, width, rows), light)
+        place_y = _fit(uniform(rng, count, 0, height, rows), light)
+        slope = _fit(uniform(rng, count, -0.3, 0.3, rows), light)
+        radius = _fit(uniform(rng, count, 0.4, 1.2, rows), light)
+        if number < 4:
+            mark = (x - place_x - slope * (y - place_y)).abs() <= radius
+        else:
+            mark = (x - place_x) ** 2 + (y - place_y) ** 2 <= (1.5 * radius) ** 2
+        light = torch.where(mark & there, tone, light)
+    return light
+
+
+def compress(light: Tensor, quality: int) -> Tensor:
+    """L* (H, W) of a JPEG of the picture."""
+    codes = (light.clamp(0, 100) * 2.55).round().to(torch.uint8).cpu().numpy()
+    with io.BytesIO() as file:
+        Image.fromarray(codes).save(file, "JPEG", quality=quality)
+        with Image.open(file) as pressed:
+            decoded = torch.from_numpy(np.array(pressed, dtype=np.float32))
+    return (decoded / 2.55).to(light.device)
+
+
+def _fit(value: Tensor, like: Tensor) -> Tensor:
+    """(B,) -> (B, 1, 1, 1) on the device of `like`."""
+    return value.to(like.device)[:, None, None, None]
