@@ -28,6 +28,9 @@ def main() -> None:
     name, *words = sys.argv[1:] or [""]
     if name not in _COMMANDS:
         name, words = "", sys.argv[1:]
+    # Threads that wait for each other shall sleep: where other programs run too, spinning made
+    # torch several times slower. It is read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _COMMANDS[name](words, prog_name=f"recolor {name}".strip())
         code = DONE

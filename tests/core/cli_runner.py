@@ -1,5 +1,6 @@
 """Runs the command inside the tests' own process: importing torch costs seconds."""
 
+import os
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -44,6 +45,7 @@ def recolor(*words: object, stdin: bytes = b"", stdout: BinaryIO | None = None) 
     code = 0
     with (
         patch.multiple(sys, argv=["recolor", *map(str, words)], **streams),
+        patch.dict(os.environ),
         patch("recolor_core.colorizer.load_weights", _load_once),
     ):
         try:
