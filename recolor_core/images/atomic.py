@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from recolor_core.errors import ImageError, OutputExistsError
 
@@ -99,7 +99,9 @@ class StreamFile:
 
     def __init__(self, stream: BinaryIO) -> None:
         self.name = "<stdout>"
-        self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (closed in discard)
+        # It has a name, unlike a TemporaryFile: tifffile asks for it.
+        temporary = tempfile.NamedTemporaryFile()  # noqa: SIM115 (closed in discard)
+        self.file = cast(BinaryIO, temporary)
         self._stream = stream
 
     def commit(self) -> None:

@@ -188,13 +188,16 @@ def _resolution(boxes: dict[bytes, bytes]) -> Resolution | None:
 
 def _capture(resolution: Resolution) -> bytes:
     scale = Fraction(100) if resolution.unit == "cm" else Fraction(10000, 254)
-    x, y = (
-        (value * scale).limit_denominator(max(1, int(65535 / max(Fraction(1), value * scale))))
-        for value in (resolution.x, resolution.y)
+    (y_top, y_bottom, y_power), (x_top, x_bottom, x_power) = (
+        _of_16_bits(value * scale) for value in (resolution.y, resolution.x)
     )
+    return struct.pack(">4H2b", y_top, y_bottom, x_top, x_bottom, y_power, x_power)
+
+
+def _of_16_bits(value: Fraction) -> tuple[int, int, int]:
+    """Numerator, denominator and power of ten of a number, as exactly as 16 bits allow."""
     power = 0
-    while max(x, y) > 65535:
-        x, y, power = Fraction(round(x / 10)), Fraction(round(y / 10)), power + 1
-    return struct.pack(
-        ">4H2b", y.numerator, y.denominator, x.numerator, x.denominator, power, power
-    )
+    while value > 65535:
+        value, power = value / 10, power + 1
+    value = value.limit_denominator(int(65535 / max(Fraction(1), value)))
+    return value.numerator, value.denominator, power

@@ -20,8 +20,8 @@ from .badfiles import (
     animated,
     circular_tiff,
     encoded,
-    jpeg_bomb,
     jpeg_2000,
+    jpeg_bomb,
     png_header,
     tiff,
 )

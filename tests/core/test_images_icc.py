@@ -71,10 +71,7 @@ def assembled(model: bytes, connection: bytes, tags: list[tuple[bytes, bytes]]) 
 def table_profile(model: bytes, channels: int) -> bytes:
     """A profile that only has a lookup table to Lab: full ink or no light is black."""
     corners = np.array(list(np.ndindex(*[2] * channels)))
-    if model == b"CMYK":
-        light = np.prod(1 - corners, axis=1)
-    else:
-        light = corners.mean(axis=1)
+    light = np.prod(1 - corners, axis=1) if model == b"CMYK" else corners.mean(axis=1)
     lab = np.stack((light * 255, np.full(len(light), 128), np.full(len(light), 128)), axis=1)
     ramp = bytes(range(256))
     tag = b"mft1" + struct.pack(">4xBBBx", channels, 3, 2)
