@@ -76,6 +76,6 @@ def palette_of_picture(image: Any, space: ColorSpace = SRGB) -> Palette:
 def palette_record(palette: Palette) -> dict[str, Any]:
     """What provenance says of a palette, in JSON types: the colors, or of many their SHA-256."""
     if len(palette) <= 32:
-        return {"ab": np.round(palette, 3).tolist()}
+        return {"ab": [[round(float(x), 3) for x in color] for color in palette]}
     digest = hashlib.sha256(np.ascontiguousarray(palette, "<f4").tobytes()).hexdigest()
     return {"samples": len(palette), "sha256": digest}

@@ -112,6 +112,13 @@ def _colorize(
     hints: Annotated[
         str | None, typer.Option(metavar="FILE", help="Points of known color, JSON; one picture.")
     ] = None,
+    palette: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLORS|FILE",
+            help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference picture.',
+        ),
+    ] = None,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -177,13 +184,14 @@ def _colorize(
     ):
         try:
             # These import torch.
-            from recolor_core.cli.batch import Batch, Order
+            from recolor_core.cli.batch import Batch, Order, read_palette
             from recolor_core.colorizer import Colorizer, Settings
             from recolor_core.hints import read_hints
 
             order = Order(
                 settings=Settings(vividness, saturation, size, alternatives),
                 hints=read_hints(hints) if hints else (),
+                palette=read_palette(palette) if palette else None,
                 levels=span,
                 stages=stages,
                 overwrite=overwrite,

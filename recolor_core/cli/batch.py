@@ -17,6 +17,7 @@ from recolor_core.errors import ImageError, OutputExistsError, RecolorError
 from recolor_core.hints import Hint
 from recolor_core.images import PictureFile, PictureWriter, open_picture, write_stage
 from recolor_core.intake import Levels, read_gray
+from recolor_core.palette import Palette, palette_of_colors, palette_of_picture
 
 _STAGES: tuple[tuple[str, str, Callable[[Colorization], NDArray[Any]]], ...] = (
     ("ab-coarse", "a* and b* of the generator, Lab units", lambda r: r.ab_coarse),
@@ -31,7 +32,7 @@ class Order:
 
     Parameters
     ----------
-    settings, hints, levels
+    settings, hints, palette, levels
         As in a call of `Colorizer`.
     stages
         Write the stages as TIFF beside the result.
@@ -45,6 +46,7 @@ class Order:
 
     settings: Settings
     hints: Sequence[Hint]
+    palette: Palette | None
     levels: Levels | str | None
     stages: bool
     overwrite: bool
@@ -166,7 +168,7 @@ class Batch:
                 coarse = self.colorizer.generate(
                     read_gray(page.codes, page.space, order.levels), order.settings.size
                 )
-                result = self.colorizer.refine(coarse, order.settings, order.hints)
+                result = self.colorizer.refine(coarse, order.settings, order.hints, order.palette)
                 facts = result.provenance | {"source": Path(file.name).name}
                 main.write(page, self._counted(result.strips()), facts)
                 for i, alternative in enumerate(alternatives):
@@ -193,6 +195,15 @@ class Batch:
         for strip in strips:
             yield strip
             self.report.advance(strip.shape[0] * strip.shape[1] / 1e6)
+
+
+def read_palette(text: str) -> Palette:
+    """The palette of a list of colors, ``"#5b3a1e,#6ca0dc"``, or of the file of a picture."""
+    if text.startswith("#"):
+        return palette_of_colors([color.strip() for color in text.split(",")])
+    with open_picture(Path(text)) as file:
+        page = next(iter(file))
+        return palette_of_picture(page.codes, page.space)
 
 
 def _skipped(outcome: Outcome) -> Outcome:

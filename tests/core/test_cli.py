@@ -160,6 +160,27 @@ def test_hints_color_what_they_point_at(jpeg: Path) -> None:
     assert (red[..., 0] - red[..., 1]).mean() > (plain[..., 0] - plain[..., 1]).mean() + 5
 
 
+def test_a_palette_of_colors_or_of_a_picture_steers(jpeg: Path) -> None:
+    reference = jpeg.with_name("reference.png")
+    Image.new("RGB", (20, 20), "#b45a28").save(reference)
+    warmth = []
+    for number, palette in enumerate(([], ["--palette", "#b45a28"], ["--palette", reference])):
+        target = jpeg.with_name(f"{number}.png")
+        assert recolor(jpeg, "-o", target, *palette, *FAST).code == 0
+        red, _, blue = pixels(target).astype(float).mean((0, 1))
+        warmth.append(red - blue)
+    assert warmth[1] > warmth[0] + 10
+    assert warmth[1] == pytest.approx(warmth[2], abs=1)  # one color, however it was said
+
+
+@pytest.mark.parametrize("palette", ["#b45a2", "#b45a28,", "no-such-file.png"])
+def test_a_palette_that_is_none_is_refused(jpeg: Path, palette: str) -> None:
+    call = recolor(jpeg, "--palette", palette, *FAST)
+    assert call.code == 2
+    assert len(call.errors) == 1
+    assert not jpeg.with_name("photo.recolor.png").exists()
+
+
 def test_hints_belong_to_one_picture(folder: Path) -> None:
     hints = folder / "hints.json"
     hints.write_text('{"hints": []}')
