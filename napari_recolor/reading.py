@@ -139,7 +139,7 @@ class Source:
 
     def load(self, index: Index, region: Region) -> NDArray[Any]:
         """One picture, or a region of it, as an array of its own; nothing else is read."""
-        return np.array(self.data[(*index, *region)])
+        return np.array(self.data[(*index, *region)], self.dtype.newbyteorder("="))
 
 
 @dataclass(frozen=True, eq=False)

@@ -252,7 +252,7 @@ class ColorizeWidget(QWidget):
             return str(error)
 
     def _enable(self, _: Any = None) -> None:
-        controls, busy = self.controls, self._running is not None or bool(self._pending)
+        controls, busy = self.controls, self.busy
         measured = self._preferences.levels != "contrast"
         controls.run.setEnabled(not busy and isinstance(self._plan(), Plan))
         controls.cancel.setEnabled(self._running is not None)
@@ -279,7 +279,7 @@ class ColorizeWidget(QWidget):
     def run(self) -> None:
         """Colorize the chosen layer in a worker thread."""
         plan = self._plan()
-        if self._running is not None or self._pending or isinstance(plan, str):
+        if self.busy or isinstance(plan, str):
             return
         self._stop_recoloring()
         self._inspector.stop()
@@ -310,6 +310,11 @@ class ColorizeWidget(QWidget):
         self.controls.progress.show()
         self._say("Starting…")
         self._enable()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is on, or its layers are still on their way into the viewer."""
+        return self._running is not None or bool(self._pending)
 
     def cancel(self) -> None:
         """End the run; finished pictures stay."""
