@@ -101,7 +101,8 @@ def chroma_weight(ab: Tensor, per_unit: float) -> Tensor:
     Tensor
         (N,)
     """
-    return 1 + per_unit * ab.norm(dim=1)
+    weight: Tensor = 1 + per_unit * ab.norm(dim=1)
+    return weight
 
 
 def rebalancing_weights(frequency: Tensor, uniform: float) -> Tensor:

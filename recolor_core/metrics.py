@@ -65,7 +65,8 @@ def colorfulness(rgb: Tensor) -> Tensor:
     red, green, blue = (255 * rgb).unbind(1)
     opponents = torch.stack((red - green, (red + green) / 2 - blue), dim=1)
     deviation = opponents.std(dim=(2, 3), correction=0).norm(dim=1)
-    return deviation + 0.3 * opponents.mean(dim=(2, 3)).norm(dim=1)
+    result: Tensor = deviation + 0.3 * opponents.mean(dim=(2, 3)).norm(dim=1)
+    return result
 
 
 def edge_band(true: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class GeneratorTask(Task):
             logits = logits.flatten(0, 1).float()
             entropy = (weight * color_cross_entropy(logits, index, share)).sum()
             mean = F.softmax(logits, dim=1) @ bins
-            regression = F.huber_loss(mean, true, delta=KNEE) / KNEE
+            regression = F.huber_loss(mean / KNEE, true / KNEE)
         return {
             "loss": entropy + recipe.regression * regression,
             "cross_entropy": entropy.detach(),

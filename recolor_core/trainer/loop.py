@@ -4,7 +4,7 @@ import errno
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,14 +153,16 @@ def fit(
         pin_memory=fabric.device.type == "cuda",
         persistent_workers=False,
     )
-    batches = iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+    batches: Iterator[dict[str, Tensor]] = iter(
+        fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[arg-type]
+    )
     bar = _bar() if progress and fabric.is_global_zero else None
     started, waited, stopped = time.perf_counter(), 0.0, False
     with bar or nullcontext():
         line = bar.add_task("", total=recipe.steps, completed=first) if bar else None
         for step in range(first, recipe.steps):
             before = time.perf_counter()
-            batch: dict[str, Tensor] = next(batches)
+            batch = next(batches)
             waited += time.perf_counter() - before
             parts = run.step(batch, step, rows)
             done = step + 1

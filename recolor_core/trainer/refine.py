@@ -77,9 +77,9 @@ class RefinerTask(Task):
         """
         recipe = self.recipe
         rgb, device = batch["rgb"], batch["rgb"].device
-        lab = rgb_to_lab(rgb)
-        light, true = lab[:, :1], lab[:, 1:]
-        logits = batch["logits"].float() if "logits" in batch else self._predict(light)
+        logits = batch.get("logits")
+        if logits is None:
+            logits = self._predict(rgb_to_lab(rgb)[:, :1])
         cells, crop = logits.shape[-1], recipe.crop // SCALE
         # What is drawn for a picture does not depend on how many devices share the batch.
         rng = rng_of(recipe.seed, step)
@@ -95,25 +95,27 @@ class RefinerTask(Task):
             y, x = corner[i].tolist()
             fine = (slice(None), *(slice(SCALE * s, SCALE * (s + crop)) for s in (y, x)))
             cell = (slice(None), slice(y, y + crop), slice(x, x + crop))
-            target, hints = true[i][fine], torch.zeros(3, crop, crop, device=device)
+            lab, hints = rgb_to_lab(rgb[i][fine]), torch.zeros(3, crop, crop, device=device)
+            light, target = lab[:1], lab[1:]
             own = torch.Generator().manual_seed(int(seeds[i]))
             if kind[i] < recipe.hinted:
-                hinted = _random_hints(true[i], recipe.most_hints, own)
-                spread = self._hinted(light[i], logits[i : i + 1], hinted)
+                whole = rgb_to_lab(rgb[i])  # a hint reaches beyond the crop
+                hinted = _random_hints(whole[1:], recipe.most_hints, own)
+                spread = self._hinted(whole[:1], logits[i : i + 1].float(), hinted)
                 coarse, hints = spread[cell], hinted[cell]
             elif kind[i] < recipe.hinted + recipe.noised:
                 noise = _smooth_noise(crop, own).to(device)
                 coarse = F.avg_pool2d(target, SCALE) + noise
             else:
-                seen = logits[i : i + 1][(slice(None), *cell)]
+                seen = logits[i][cell][None].float()
                 coarse = self.generator.mean_color(seen, float(temperature[i]))[0]
                 usual = self.generator.mean_color(seen, DEFAULT_TEMPERATURE)[0]
                 # Vividness is the user's wish; the refiner is not to undo it.
                 target = target + upsample((coarse - usual)[None], SCALE)[0]
-            one = (light[i][fine], coarse, hints, target)
+            one = (light, coarse, hints, target)
             samples.append(tuple(t.flip(-1) for t in one) if flip[i] else one)
-        light, coarse, hints, target = (torch.stack(t) for t in zip(*samples, strict=True))
-        return light, coarse, hints, target
+        stacked = [torch.stack(tensors) for tensors in zip(*samples, strict=True)]
+        return stacked[0], stacked[1], stacked[2], stacked[3]
 
     def _predict(self, light: Tensor) -> Tensor:
         generator = self.generator.to(light.device)
