@@ -1,6 +1,7 @@
 """The generator: sizes, the color bins, and what is read from a distribution over them."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_lower_temperature_moves_to_the_likeliest_color(generator):
     torch.testing.assert_close(generator.mean_color(logits, 1e-3), likeliest, rtol=0, atol=0.5)
     # The expected logit never falls as it gets colder.
     expected = [((logits / t).softmax(1) * logits).sum(1) for t in (3.0, 1.0, 0.6, 0.36, 0.1, 0.01)]
-    assert all(bool((b >= a - 1e-5).all()) for a, b in zip(expected, expected[1:], strict=False))
+    assert all(bool((b >= a - 1e-5).all()) for a, b in pairwise(expected))
 
 
 def test_a_vivid_color_over_a_pale_background_gets_more_vivid_as_it_gets_colder(generator):
