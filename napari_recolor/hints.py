@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Value = tuple[float, float, str, float]
 """x, y, color and radius of a hint: what `recolor_core.Hint` takes, without importing torch."""
 
-QUIET_MS = 60
+QUIET_MS = 25
 """A change is told when so many milliseconds have passed without a further one."""
 
 CELLS = 56

@@ -41,6 +41,8 @@ def describe(
             parts.append(f"{name} {' → '.join(known)}")
     if uncertainty is not None:
         parts.append(f"uncertainty {uncertainty:.1f}")
+    # A narrow panel breaks the line between the parts, not within them.
+    parts = [part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts]
     return "   ".join(parts).replace("-", "\N{MINUS SIGN}")
 
 
@@ -69,7 +71,7 @@ class Readout(QLabel):
         self.viewer = viewer
         self._stages: Mapping[str, Image] = {}
         viewer.cursor.events.position.connect(self.read)
-        self.destroyed.connect(lambda: viewer.cursor.events.position.disconnect(self.read))
+        self.destroyed.connect(lambda: self._leave())  # a slot of its own is not called any more
 
     def set_stages(self, stages: Mapping[str, Image]) -> None:
         """Read from other layers.
@@ -79,7 +81,10 @@ class Readout(QLabel):
         stages
             Layers by what they hold: see `STAGES`. Any may be missing.
         """
-        self._stages = stages
+        self._forget()
+        self._stages = dict(stages)
+        for layer in self._stages.values():  # colored anew
+            layer.events.set_data.connect(self.read)
         self.read()
 
     def read(self) -> None:
@@ -99,6 +104,15 @@ class Readout(QLabel):
             None if uncertainty is None else float(uncertainty),
         )
         self.setText(text or self.IDLE)
+
+    def _forget(self) -> None:
+        for layer in self._stages.values():
+            layer.events.set_data.disconnect(self.read)
+        self._stages = {}
+
+    def _leave(self) -> None:
+        self._forget()
+        self.viewer.cursor.events.position.disconnect(self.read)
 
 
 def value_at(layer: Image, position: tuple[float, ...]) -> "np.ndarray | None":

@@ -1,0 +1,162 @@
+"""Make the pictures of docs/napari.md: run the plugin as a user does, and look at it.
+
+``python tools/screenshots.py [FOLDER]``, on a screen of at least 1366 x 768 pixels, which may be a
+virtual one.
+"""
+
+import io
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Layer
+from PIL import Image
+from qtpy.QtCore import QObject
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
+
+from napari_recolor.inspector import Inspector
+from napari_recolor.samples import LayerData, colorado, migrant_mother
+
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+WINDOW = (1366, 768)
+LOW_WINDOW = (1366, 560)  # where pictures stand side by side
+LARGEST = 300_000  # bytes; they are part of the repository
+PATIENCE = 120_000  # milliseconds
+
+# Colors that the photograph has in no coloring by itself, so that it is plain what hints do.
+HINTS = [((300, 150), "#a03c2c"), ((75, 430), "#d09a50")]
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Make them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Of no use in a picture: napari shows warnings of libraries in its window.
+    warnings.simplefilter("ignore")
+    viewer = Viewer(show=True)
+    viewer.window.resize(*WINDOW)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+
+    colorize(viewer, panel, colorado)
+    viewer.cursor.position = (60.0, 200.0)
+    settle()
+    save(window(viewer), folder / "panel.png")
+
+    viewer.window.resize(*LOW_WINDOW)
+    settle()
+    button(panel, "inspect").click()
+    settle()
+    save(canvas(viewer), folder / "stages.png")
+    button(panel, "inspect").click()
+    viewer.window.resize(*WINDOW)
+    settle()
+
+    rgb = layer(viewer, "RGB")
+    before = rgb.data.copy()
+    button(panel, "more_hints").setChecked(True)
+    button(panel, "hints").click()
+    hints = viewer.layers.selection.active
+    for position, color in HINTS:
+        hints.selected_data = set()
+        hints.current_face_color = color
+        hints.add(position)
+    hints.selected_data = set()
+    said = f"Colored with {len(HINTS)} hints."
+    wait_for(lambda: part(panel, QLabel, "status").text() == said, "the hints")
+    settle()
+    assert not np.array_equal(rgb.data, before)
+    save(window(viewer), folder / "hints.png")
+
+    viewer.layers.clear()
+    colorize(viewer, panel, migrant_mother)
+    viewer.window.resize(*LOW_WINDOW)
+    settle()
+    rgb, uncertainty = layer(viewer, "RGB"), layer(viewer, "uncertainty")
+    rgb.name_overlay.visible = True
+    inspector = Inspector(viewer)
+    inspector.start([rgb, uncertainty], columns=2)
+    settle()
+    save(canvas(viewer), folder / "uncertainty.png")
+    inspector.stop()
+    viewer.close()
+
+
+def colorize(viewer: Viewer, panel: QWidget, sample: Callable[[], list[LayerData]]) -> None:
+    """Open a sample and run the panel on it."""
+    ((picture, options, _),) = sample()
+    viewer.add_image(picture, **options)
+    settle()
+    status = part(panel, QLabel, "status")
+    status.clear()
+    button(panel, "run").click()
+    wait_for(lambda: status.text().startswith("Done"), "the run")
+    wait_for(lambda: button(panel, "inspect").isEnabled(), "its layers")
+    settle()
+
+
+def layer(viewer: Viewer, result: str) -> Layer:
+    """Find a result of the run."""
+    (found,) = (layer for layer in viewer.layers if layer.name.endswith(f" {result}"))
+    return found
+
+
+def part(panel: QWidget, kind: type[QObject], name: str) -> Any:
+    """Find a part of the panel by its object name."""
+    found = panel.findChild(kind, f"recolor.{name}")
+    assert found is not None, f"the panel has no {name}"
+    return found
+
+
+def button(panel: QWidget, name: str) -> QAbstractButton:
+    """Find a button of the panel."""
+    return part(panel, QAbstractButton, name)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Let the window live until something has happened."""
+    for _ in range(PATIENCE // 50):
+        if condition():
+            return
+        QTest.qWait(50)
+    sys.exit(f"Waited {PATIENCE / 1000:.0f} s for {what}, in vain.")
+
+
+def settle() -> None:
+    """Let everything be drawn."""
+    QTest.qWait(800)
+    QApplication.processEvents()
+
+
+def window(viewer: Viewer) -> np.ndarray:
+    """The whole window."""
+    return viewer.screenshot(canvas_only=False, flash=False)
+
+
+def canvas(viewer: Viewer) -> np.ndarray:
+    """What is drawn, without the window around it."""
+    return viewer.screenshot(canvas_only=True, flash=False)
+
+
+def save(shot: np.ndarray, path: Path) -> None:
+    """Write a PNG, with fewer colors where it would be too large."""
+    if shot[..., :3].std() < 10:
+        sys.exit(f"{path.name}: nothing was drawn")
+    picture = Image.fromarray(shot[..., :3])
+    palette = picture.quantize(256, Image.Quantize.MEDIANCUT, kmeans=3)
+    fewer = picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    for version in (picture, fewer, palette):  # the last one has bands, but no noise
+        file = io.BytesIO()
+        version.save(file, "PNG", optimize=True)
+        if file.tell() <= LARGEST:
+            path.write_bytes(file.getvalue())
+            print(f"{path}: {file.tell() / 1000:.0f} kB, {version.mode}")
+            return
+    sys.exit(f"{path.name}: expected at most {LARGEST} bytes, got {file.tell()}")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
