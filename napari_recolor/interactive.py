@@ -1,6 +1,7 @@
 """Colors a picture anew while hints and settings change: the generator is not asked again."""
 
 from collections.abc import Generator, Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 if TYPE_CHECKING:
     from recolor_core import Colorization, Colorizer, Hint, Settings
     from recolor_core.colorizer import Coarse
+    from recolor_core.palette import Palette
 
 
 class Recoloring(QObject):
@@ -28,6 +30,8 @@ class Recoloring(QObject):
         Of that run: `recolor_core.Hint`, or plain (x, y, color, radius).
     parent
         Of the object.
+    palette
+        Of that run: see `recolor_core.palette`.
     """
 
     recolored = Signal(object)
@@ -43,10 +47,11 @@ class Recoloring(QObject):
         settings: "Settings",
         hints: Sequence[Any] = (),
         parent: QObject | None = None,
+        palette: "Palette | None" = None,
     ) -> None:
         super().__init__(parent)
         self._colorizer, self._coarse = colorizer, coarse
-        self._settings, self._hints = settings, tuple(hints)
+        self._settings, self._hints, self._palette = settings, tuple(hints), palette
         self._worker: GeneratorWorker | None = None
         self._waiting = False
 
@@ -56,18 +61,22 @@ class Recoloring(QObject):
         return self._worker is not None
 
     def request(
-        self, settings: "Settings | None" = None, hints: Sequence[Any] | None = None
+        self,
+        settings: "Settings | None" = None,
+        hints: Sequence[Any] | None = None,
+        palette: "Palette | EllipsisType | None" = ...,
     ) -> None:
         """Color anew.
 
         Parameters
         ----------
-        settings, hints
-            What to change; None leaves what was asked for last. The `size` of the settings has had
-            its effect already.
+        settings, hints, palette
+            What to change; what is not given stays as it was asked for last. The `size` of the
+            settings has had its effect already. A palette of None is no palette.
         """
         self._settings = settings or self._settings
         self._hints = self._hints if hints is None else tuple(hints)
+        self._palette = self._palette if palette is ... else palette
         if self._worker is None:
             self._start()
             self.busy_changed.emit(True)
@@ -85,7 +94,12 @@ class Recoloring(QObject):
     def _start(self) -> None:
         self._waiting = False
         self._worker = worker = create_worker(
-            _recolor, self._colorizer, self._coarse, self._settings, self._hints
+            _recolor,
+            self._colorizer,
+            self._coarse,
+            self._settings,
+            self._hints,
+            self._palette,
         )
         worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
@@ -113,6 +127,7 @@ def _recolor(
     coarse: "Coarse",
     settings: "Settings",
     hints: Sequence["Hint | tuple[float, float, str, float]"],
+    palette: "Palette | None",
 ) -> Generator[None, None, "tuple[Colorization | None, Exception | None]"]:
     """Run in the worker. Every yield is a chance to be told to quit.
 
@@ -124,7 +139,7 @@ def _recolor(
 
         yield
         known = [hint if isinstance(hint, Hint) else Hint(*hint) for hint in hints]
-        result = colorizer.refine(coarse, settings, known)
+        result = colorizer.refine(coarse, settings, known, palette)
         strips = []
         for strip in result.strips():
             yield

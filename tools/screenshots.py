@@ -15,9 +15,8 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Layer
 from PIL import Image
-from qtpy.QtCore import QObject
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
+from qtpy.QtCore import QEventLoop, QObject, QTimer
+from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
 
 from napari_recolor.inspector import Inspector
 from napari_recolor.samples import LayerData, colorado, migrant_mother
@@ -121,14 +120,20 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     for _ in range(PATIENCE // 50):
         if condition():
             return
-        QTest.qWait(50)
+        wait(50)
     sys.exit(f"Waited {PATIENCE / 1000:.0f} s for {what}, in vain.")
 
 
 def settle() -> None:
     """Let everything be drawn."""
-    QTest.qWait(800)
-    QApplication.processEvents()
+    wait(800)
+
+
+def wait(milliseconds: int) -> None:
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def window(viewer: Viewer) -> np.ndarray:

@@ -8,7 +8,9 @@ import pytest
 from napari_recolor.interactive import Recoloring
 from recolor_core import Colorizer, Hint, Settings
 from recolor_core.intake import read_gray
+from recolor_core.palette import palette_of_colors
 
+GREENS = palette_of_colors(["#305020", "#809060"])
 RED = (60.0, 40.0, "#c03020", 20.0)
 
 
@@ -32,18 +34,18 @@ class Gate:
         self.asked = []
         self.open = threading.Event()
 
-    def refine(self, coarse, settings, hints):
-        self.asked.append((settings.vividness, list(hints)))
+    def refine(self, coarse, settings, hints, palette):
+        self.asked.append((settings.vividness, list(hints), palette))
         assert self.open.wait(20)
-        return self.colorizer.refine(coarse, settings, hints)
+        return self.colorizer.refine(coarse, settings, hints, palette)
 
 
 def test_comes_out_as_from_the_core(qtbot, colorizer, coarse):
     recoloring = Recoloring(colorizer, coarse, Settings())
     with qtbot.waitSignal(recoloring.recolored, timeout=20000) as signal:
-        recoloring.request(Settings(vividness=0.9), [RED])
+        recoloring.request(Settings(vividness=0.9), [RED], GREENS)
     (result,) = signal.args
-    expected = colorizer.refine(coarse, Settings(vividness=0.9), [Hint(*RED)])
+    expected = colorizer.refine(coarse, Settings(vividness=0.9), [Hint(*RED)], GREENS)
     np.testing.assert_array_equal(vars(result)["rgb"], expected.rgb)  # there, not yet to be made
     assert result.provenance == expected.provenance
     qtbot.waitUntil(lambda: not recoloring.busy)
@@ -61,7 +63,7 @@ def test_the_newest_request_wins(qtbot, colorizer, coarse):
         recoloring.request(Settings(vividness=vividness))
     gate.open.set()
     qtbot.waitUntil(lambda: not recoloring.busy, timeout=20000)
-    assert [vividness for vividness, _ in gate.asked] == [0.1, 0.4]
+    assert [vividness for vividness, *_ in gate.asked] == [0.1, 0.4]
     assert [settings["vividness"] for settings in came] == [0.4]
     assert busy == [True, False]
 
@@ -70,11 +72,24 @@ def test_what_is_not_changed_stays_as_it_was(qtbot, colorizer, coarse):
     gate = Gate(colorizer)
     gate.open.set()
     recoloring = Recoloring(gate, coarse, Settings(vividness=0.1))
-    for change in ({"hints": [RED]}, {"settings": Settings(vividness=0.7)}, {"hints": []}):
+    steps = (
+        {"hints": [RED]},
+        {"settings": Settings(vividness=0.7)},
+        {"palette": GREENS},
+        {"hints": []},
+        {"palette": None},
+    )
+    for change in steps:
         with qtbot.waitSignal(recoloring.recolored, timeout=20000):
             recoloring.request(**change)
         qtbot.waitUntil(lambda: not recoloring.busy)
-    assert gate.asked == [(0.1, [Hint(*RED)]), (0.7, [Hint(*RED)]), (0.7, [])]
+    assert gate.asked == [
+        (0.1, [Hint(*RED)], None),
+        (0.7, [Hint(*RED)], None),
+        (0.7, [Hint(*RED)], GREENS),
+        (0.7, [], GREENS),
+        (0.7, [], None),
+    ]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError])
