@@ -112,6 +112,21 @@ def test_packed_pictures_are_the_originals_made_small(cleaned, tmp_path):
             assert np.array_equal(Image.open(io.BytesIO(data)), original)
 
 
+def test_what_needs_no_change_is_packed_byte_by_byte(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    picture(0).save(folder / "as_it_is.webp", quality=50)
+    picture(1).save(folder / "turned.webp", quality=50, exif=exif)
+    picture(2).save(folder / "other.png")
+    clean([folder], tmp_path / "r", thresholds=KEEP_ALL, val=0)
+    pack(tmp_path / "r", tmp_path / "shards")
+    packed = set(contents(tmp_path / "shards" / "train-0000.tar").values())
+    originals = {path.name for path in folder.iterdir() if path.read_bytes() in packed}
+    assert originals == {"as_it_is.webp"}
+
+
 @pytest.mark.parametrize("codec", list(Codec))
 def test_the_same_input_gives_the_same_bytes(cleaned, tmp_path, codec):
     packing = Packing(short_side=40, codec=codec, per_shard=7)

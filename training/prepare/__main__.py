@@ -186,7 +186,9 @@ def pack_command(
     into: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
     short_side: Annotated[int, typer.Option(help="Pixels; never enlarged.")] = Packing.short_side,
     codec: Annotated[Codec, typer.Option(help="How to encode.")] = Packing.codec,
-    quality: Annotated[int, typer.Option(help="Of lossy WebP, 0 to 100.")] = Packing.quality,
+    quality: Annotated[
+        int, typer.Option(help="Of lossy WebP and JPEG, 0 to 100.")
+    ] = Packing.quality,
     per_shard: Annotated[int, typer.Option(help="Pictures in a shard.")] = Packing.per_shard,
     workers: Processes = 1,
 ) -> None:

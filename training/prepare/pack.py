@@ -27,11 +27,13 @@ INDEX = "index.json"
 class Codec(StrEnum):
     """How pictures are encoded in the shards.
 
-    ``webp`` halves the resolution of color, as every lossy WebP does; the lossless ones keep the
-    codes exactly and take about five times the room.
+    ``webp`` halves the resolution of color, as every lossy WebP does; ``jpeg`` is written without
+    that (4:4:4), takes 1.6 times the room and is decoded three times as fast; the lossless ones
+    keep the codes exactly and take four (WebP) and seven (PNG) times the room.
     """
 
     WEBP = "webp"
+    JPEG = "jpeg"
     WEBP_LOSSLESS = "webp-lossless"
     PNG = "png"
 
@@ -45,8 +47,9 @@ class Packing:
     short_side : int
         Pixels; smaller pictures are not enlarged.
     codec : Codec
+        A picture of this format that needs neither shrinking nor conversion is packed as it is.
     quality : int
-        Of lossy WebP, [0, 100].
+        Of lossy WebP and JPEG, [0, 100].
     per_shard : int
         Number of pictures in a shard.
     """
@@ -64,9 +67,9 @@ class Packing:
             )
 
     @property
-    def suffix(self) -> str:
-        """Of the pictures' names in the tars."""
-        return ".png" if self.codec is Codec.PNG else ".webp"
+    def format(self) -> str:
+        """File format as Pillow names it."""
+        return "WEBP" if self.codec is Codec.WEBP_LOSSLESS else self.codec.upper()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class _Job:
         plan = [
             asdict(self.packing),
             # Another encoder may write other bytes for the same picture.
-            [PIL.__version__, features.version("webp"), features.version("zlib")],
+            [PIL.__version__, *(features.version(name) for name in ("webp", "jpg", "zlib"))],
             [(entry.key, entry.pixel_sha256) for entry in self.entries],
         ]
         return hashlib.sha256(json.dumps(plan).encode()).hexdigest()
@@ -240,7 +243,9 @@ def _write_shard(job: _Job) -> Shard:
     ):
         for entry in job.entries:
             data = _encode(entry, job.packing)
-            info = tarfile.TarInfo(entry.key + job.packing.suffix)  # owner 0, time 0: always equal
+            info = tarfile.TarInfo(
+                f"{entry.key}.{job.packing.format.lower()}"
+            )  # owner 0, time 0: always equal
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     size, digest = _size_and_sha256(job.path)
@@ -249,23 +254,26 @@ def _write_shard(job: _Job) -> Shard:
 
 def _encode(entry: _Entry, packing: Packing) -> bytes:
     try:
-        image = decode(entry.picture.read()).rgb
-        same = pixel_sha256(image) == entry.pixel_sha256
+        data = entry.picture.read()
+        decoded = decode(data)
+        same = pixel_sha256(decoded.rgb) == entry.pixel_sha256
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise PrepareError(
             f"{entry.picture.label} can no longer be read ({error}): run `clean` again."
         ) from error
     if not same:
         raise PrepareError(f"{entry.picture.label} has changed since `clean`: run it again.")
-    small = shrink(image, packing.short_side)
+    small = shrink(decoded.rgb, packing.short_side)
+    if small is decoded.rgb and decoded.as_stored and decoded.format == packing.format:
+        return data  # to encode it once more could only make it worse
     file = io.BytesIO()
-    if packing.codec is Codec.PNG:
-        small.save(file, "PNG")
-    elif packing.codec is Codec.WEBP_LOSSLESS:
-        small.save(file, "WEBP", lossless=True, quality=75)  # here quality is effort
-    else:
-        # Color is what these pictures are for: "sharp YUV" halves its resolution with care.
-        small.save(file, "WEBP", quality=packing.quality, method=4, use_sharp_yuv=True)
+    options: dict[Codec, dict[str, int]] = {
+        Codec.WEBP: {"quality": packing.quality},
+        Codec.JPEG: {"quality": packing.quality, "subsampling": 0},
+        Codec.WEBP_LOSSLESS: {"lossless": True},
+        Codec.PNG: {},
+    }
+    small.save(file, packing.format, **options[packing.codec])
     return file.getvalue()
 
 

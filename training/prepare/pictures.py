@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from training.prepare.errors import PrepareError
 
@@ -182,12 +182,15 @@ class Decoded:
         What the file was, e.g. ``JPEG`` and ``CMYK``.
     transparent : float
         Share of pixels in [0, 1] that are at least half transparent.
+    as_stored : bool
+        Whether the codes are the file's own: 8-bit RGB, upright and without a profile.
     """
 
     rgb: Image.Image
     format: str
     mode: str
     transparent: float
+    as_stored: bool
 
 
 def decode(data: bytes) -> Decoded:
@@ -210,10 +213,12 @@ def decode(data: bytes) -> Decoded:
                 file.load()
                 profile = file.info.get("icc_profile")
                 picture = ImageOps.exif_transpose(file)
+                upright = file.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            as_stored = mode == "RGB" and upright and not profile
             picture, transparent = _flatten(picture)
             rgb = _to_srgb(picture, profile)
             rgb.info.clear()  # else a writer would store the profile that no longer holds
-            return Decoded(rgb, kind, mode, transparent)
+            return Decoded(rgb, kind, mode, transparent, as_stored and not transparent)
     except Image.UnidentifiedImageError as error:
         raise PrepareError("not a picture in a known format") from error
     except Exception as error:  # damaged files raise whatever their decoder met
