@@ -434,7 +434,7 @@ def test_archives_unpack_into_a_folder_of_their_name_once(tmp_path, name):
     assert not (folder / "c.txt").exists()
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "a/../../evil.txt", "/tmp/evil.txt", "..\\evil"])
+@pytest.mark.parametrize("name", ["../evil.txt", "a/../../evil.txt", "/evil.txt", "..\\evil"])
 @pytest.mark.parametrize("make", [zipped, tarred])
 def test_archives_cannot_write_outside_their_folder(tmp_path, make, name):
     inside = tmp_path / "inside"
@@ -448,7 +448,7 @@ def test_archives_cannot_write_outside_their_folder(tmp_path, make, name):
     except PrepareError:
         assert left(inside) == {archive.name}
     assert left(tmp_path) == {"inside"}
-    assert not Path("/tmp/evil.txt").exists()
+    assert not Path("/evil.txt").exists()
 
 
 def test_links_damage_and_foreign_files_are_refused(tmp_path):

@@ -210,4 +210,4 @@ def _color_entropy(codes: NDArray[np.uint8]) -> float:
     cell = (codes >> 3).astype(np.int64) @ np.array([1024, 32, 1])
     share = np.bincount(cell.ravel()) / cell.size
     share = share[share > 0]
-    return float(-(share * np.log2(share)).sum())
+    return float((share * -np.log2(share)).sum())
