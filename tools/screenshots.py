@@ -92,7 +92,9 @@ def colorize(viewer: Viewer, panel: QWidget, sample: Callable[[], list[LayerData
     status = part(panel, QLabel, "status")
     status.clear()
     button(panel, "run").click()
-    wait_for(lambda: status.text().startswith("Done"), "the run")
+    wait_for(lambda: status.text().startswith(("Done", "Failed")), "the run")
+    if not status.text().startswith("Done"):
+        sys.exit(status.text())
     wait_for(lambda: button(panel, "inspect").isEnabled(), "its layers")
     settle()
 
