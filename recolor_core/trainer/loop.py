@@ -220,8 +220,14 @@ class _Run:
             group["lr"] = factor * rate_at(self.recipe, step)
         parts: dict[str, Tensor] = self.module(batch, step, rows)
         self.fabric.backward(parts["loss"])
-        self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.recipe.clip)
-        self.failed |= ~torch.isfinite(parts["loss"].detach())
+        norm = self.fabric.clip_gradients(
+            self.module,
+            self.optimizer,
+            max_norm=self.recipe.clip,
+            error_if_nonfinite=False,  # it would wait for the device at every step
+        )
+        assert isinstance(norm, Tensor)
+        self.failed |= ~torch.isfinite(parts["loss"].detach() + norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update(self.task.network, step)

@@ -1,0 +1,561 @@
+import errno
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from recolor_core.generator import Generator
+from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.refiner import Refiner, upsample
+from recolor_core.trainer import (
+    CachedPhotographs,
+    CacheError,
+    GeneratorRecipe,
+    GeneratorTask,
+    Machine,
+    PredictionCache,
+    RefinerRecipe,
+    RefinerTask,
+    TrainingError,
+    augment,
+    fit,
+    start_from,
+    write_predictions,
+)
+from recolor_core.trainer.average import MovingAverage
+from recolor_core.trainer.data import OneBatch, StepSampler
+from recolor_core.trainer.loop import rate_at
+from recolor_core.trainer.task import rng_of
+
+CPU = Machine(accelerator="cpu", devices=1, workers=0)
+TINY = RefinerRecipe(
+    steps=6,
+    batch=2,
+    size=64,
+    crop=32,
+    width=8,
+    blocks=1,
+    warm_up=2,
+    rate=1e-2,
+    precision="32-true",
+    log_every=1,
+    validate_every=3,
+    checkpoint_every=2,
+)
+
+
+class Invented(Dataset):
+    """Smooth colored pictures with random predictions: nothing to read, nothing to predict."""
+
+    def __init__(self, count=5, size=64, bins=259):
+        rng = torch.Generator().manual_seed(7)
+        lab = 30 * torch.randn(count, 3, 6, 6, generator=rng)
+        lab[:, 0] = 50 + lab[:, 0] / 2
+        lab = F.interpolate(lab, size=(size, size), mode="bicubic")
+        self.rgb = (255 * lab_to_rgb(lab).clamp(0, 1)).to(torch.uint8)
+        self.logits = torch.randn(count, bins, size // 4, size // 4, generator=rng).half()
+
+    def __len__(self):
+        return len(self.rgb)
+
+    def __getitem__(self, index):
+        return {"rgb": self.rgb[index], "logits": self.logits[index]}
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return Generator()
+
+
+def refiner_task(generator, **changes):
+    torch.manual_seed(0)
+    return RefinerTask(replace(TINY, **changes), generator)
+
+
+def train(task, folder, **options):
+    return fit(task, Invented(), folder, machine=CPU, progress=False, **options)
+
+
+# --- recipes ----------------------------------------------------------------------------------
+
+
+def test_a_recipe_is_read_from_toml_and_overridden(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("steps = 7\nrate = 1\ntemperature = [0.5, 1.0]\n[path_rates]\nlow = 0.0\n")
+    recipe = RefinerRecipe.read(path, {"steps": "9", "generator": "mine.safetensors"})
+    assert (recipe.steps, recipe.rate, recipe.temperature) == (9, 1, (0.5, 1.0))
+    assert recipe.path_rates == {"low": 0.0}
+    assert recipe.generator == "mine.safetensors"
+    assert RefinerRecipe.of(asdict(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("stepz = 7", "no 'stepz'"),
+        ("steps = 'many'", "steps to be a int"),
+        ("steps = 0", "steps above 0"),
+        ("size = 100", "multiple of 32"),
+        ("crop = 30", "multiple of 4"),
+        ("temperature = [1.0]", "temperature"),
+        ("steps = ", "cannot be read"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_words(tmp_path, text, expected):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=expected):
+        RefinerRecipe.read(path)
+
+
+# --- which picture when -----------------------------------------------------------------------
+
+
+def test_every_picture_comes_once_an_epoch_whatever_the_number_of_devices():
+    def pictures(rows, first=0):
+        return list(StepSampler(10, 4, 3, first, 5, rows))
+
+    whole = pictures(slice(0, 4))
+    flat = [picture for batch in whole for picture in batch]
+    assert sorted(flat[:10]) == sorted(flat[10:]) == list(range(10))
+    assert flat[:10] != flat[10:]
+    halves = zip(pictures(slice(0, 2)), pictures(slice(2, 4)), strict=True)
+    assert [one + other for one, other in halves] == whole
+    assert pictures(slice(0, 4), first=3) == whole[3:]
+
+
+def test_one_batch_is_the_same_pictures_again_and_again():
+    data = OneBatch(Invented(5), 2)
+    assert len(data) == 5
+    assert data[0]["rgb"].equal(data[4]["rgb"])
+    assert not data[0]["rgb"].equal(data[1]["rgb"])
+
+
+# --- the loop ---------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_warms_up_and_ends_at_zero():
+    recipe = replace(TINY, steps=100, warm_up=10, rate=2.0)
+    rates = [rate_at(recipe, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == pytest.approx(2)
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[100] == pytest.approx(0)
+
+
+def test_a_training_lowers_its_loss_and_leaves_logs_pictures_and_checkpoints(tmp_path, generator):
+    task = refiner_task(generator, steps=30, noised=1.0, hinted=0.0, validate_every=15)
+    task.network.out.weight.data.normal_(0, 0.3)  # worse than bicubic to begin with
+    outcome = train(task, tmp_path, validation=Invented(2))
+    assert outcome.step == 30
+    assert outcome.pictures_per_second > 0
+    lines = (tmp_path / "log/from_000000/metrics.csv").read_text().splitlines()
+    column = lines[0].split(",").index("train/loss")
+    losses = [float(line.split(",")[column]) for line in lines[1:] if line.split(",")[column]]
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert list((tmp_path / "tensorboard/from_000000").iterdir())
+    assert len(list((tmp_path / "pictures").glob("*.webp"))) == 2
+    assert sorted(path.name for path in tmp_path.glob("*.ckpt")) == ["best.ckpt", "last.ckpt"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["refiner", pytest.param("generator", marks=pytest.mark.slow)])
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, generator, kind, monkeypatch):
+    def task():
+        if kind == "refiner":
+            return refiner_task(generator)
+        torch.manual_seed(0)
+        common = {name: getattr(TINY, name) for name in ("warm_up", "precision", "log_every")}
+        return GeneratorTask(
+            GeneratorRecipe(
+                steps=4, batch=2, size=32, checkpoint_every=1, rebalance_from=0.5, **common
+            )
+        )
+
+    train(task(), tmp_path / "whole")
+    dying = task()
+    forward = type(dying).forward
+
+    def die(self, batch, step, rows):
+        if step == 3:
+            raise Killed
+        return forward(self, batch, step, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dying), "forward", die)
+        with pytest.raises(Killed):
+            train(dying, tmp_path / "killed")
+    torch.manual_seed(99)  # what else the process did must not matter
+    train(task(), tmp_path / "killed")
+    whole, resumed = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "killed")
+    )
+    assert whole["step"] == resumed["step"]
+    for part in ("network", "average", "task"):
+        assert whole[part].keys() == resumed[part].keys()
+        assert all(value.equal(resumed[part][name]) for name, value in whole[part].items())
+
+
+def test_frozen_paths_keep_every_bit_and_slow_ones_move_less(tmp_path, generator):
+    task = refiner_task(generator, path_rates={"low_level": 0.0, "encode_color": 1e-3})
+    task.network.out.weight.data.normal_()
+    before = {name: t.clone() for name, t in task.network.state_dict().items()}
+    train(task, tmp_path)
+    moved = {n: float((t - before[n]).abs().max()) for n, t in task.network.state_dict().items()}
+    assert all(moved[name] == 0 for name in moved if name.startswith("low_level"))
+    assert 0 < moved["encode_color.0.0.weight"] < 0.1 * moved["fuse.weight"]
+
+
+def test_no_progress_stops_early(tmp_path, generator):
+    task = refiner_task(generator, steps=50, rate=1e-12, validate_every=1, patience=2)
+    task.network.out.weight.data.zero_()
+    outcome = train(task, tmp_path, validation=Invented(2))
+    assert outcome.stopped_early
+    assert outcome.step == 3  # one best, two that are no better
+
+
+def test_the_average_is_ramped_and_copies_buffers():
+    network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
+    average = MovingAverage(network, 0.999)
+    network[0].weight.data.fill_(5.0)
+    network[1].running_mean.fill_(3.0)
+    start = float(average.network[0].weight)
+    average.update(network, 0)
+    assert float(average.network[0].weight) == pytest.approx(0.1 * start + 0.9 * 5)
+    assert float(average.network[1].running_mean) == 3
+    before = float(average.network[0].weight)
+    average.update(network, 10**6)
+    assert float(average.network[0].weight) == pytest.approx(0.999 * before + 0.001 * 5)
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path, generator):
+    class Poisoned(Invented):
+        def __getitem__(self, index):
+            item = super().__getitem__(index)
+            return item | {"logits": torch.full_like(item["logits"], float("nan"))}
+
+    train(refiner_task(generator, steps=2), tmp_path)
+    good = (tmp_path / "last.ckpt").read_bytes()
+    recipe = replace(TINY, hinted=0.0, noised=0.0)
+    with pytest.raises(TrainingError, match="not finite"):
+        fit(
+            RefinerTask(recipe, generator),
+            Poisoned(),
+            tmp_path / "poisoned",
+            machine=CPU,
+            progress=False,
+        )
+    assert not (tmp_path / "poisoned" / "last.ckpt").exists()
+    assert (tmp_path / "last.ckpt").read_bytes() == good
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, generator, monkeypatch):
+    train(refiner_task(generator, steps=6), tmp_path / "a")
+    save, calls = torch.save, []
+
+    def full(state, path):
+        calls.append(state["step"])
+        if len(calls) > 1:
+            path.write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"disk is full.*make room and resume"):
+        train(refiner_task(generator), tmp_path / "b")
+    monkeypatch.undo()
+    assert not list((tmp_path / "b").glob("*.part"))
+    train(refiner_task(generator), tmp_path / "b")
+    one, other = (torch.load(tmp_path / n / "last.ckpt", weights_only=True) for n in "ab")
+    assert all(value.equal(other["network"][name]) for name, value in one["network"].items())
+
+
+def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
+    train(refiner_task(generator), tmp_path)
+    with pytest.raises(TrainingError, match="differs in rate"):
+        train(refiner_task(generator, rate=0.5), tmp_path)
+    with pytest.raises(TrainingError, match="there already"):
+        train(refiner_task(generator), tmp_path, resume=False)
+    other = GeneratorTask(GeneratorRecipe(size=32, batch=2, steps=9, precision="32-true"))
+    with pytest.raises(TrainingError, match="of a refiner, expected a generator's"):
+        train(other, tmp_path)
+    (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(TrainingError, match="damaged or foreign"):
+        train(refiner_task(generator), tmp_path)
+
+
+def test_one_photograph_is_too_few(tmp_path, generator):
+    with pytest.raises(TrainingError, match="at least 2"):
+        fit(refiner_task(generator), Invented(1), tmp_path, machine=CPU, progress=False)
+
+
+def test_freezing_everything_is_refused(tmp_path, generator):
+    with pytest.raises(TrainingError, match="freezes"):
+        train(refiner_task(generator, path_rates={"": 0.0}), tmp_path)
+
+
+# --- starting weights -------------------------------------------------------------------------
+
+
+def test_weights_of_torchvision_names_start_the_low_level_path(tmp_path):
+    network = Refiner(TINY.network)
+    theirs = {
+        name: torch.randn(tensor.shape)
+        for name, tensor in network.low_level.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    theirs["conv1.weight"] = torch.randn(64, 3, 7, 7)
+    theirs["fc.weight"] = torch.randn(1000, 2048)
+    torch.save(theirs, tmp_path / "resnet101.pth")
+    taken = start_from(network, str(tmp_path / "resnet101.pth"), "refiner.")
+    assert all(name.startswith("low_level.") for name in taken.loaded)
+    assert "out.weight" in taken.fresh
+    assert network.low_level.conv1.weight.equal(theirs["conv1.weight"].sum(1, keepdim=True))
+    name = "layer1.0.conv1.weight"
+    assert network.low_level.state_dict()[name].equal(theirs[name])
+
+
+def test_weights_of_timm_names_start_the_semantic_path(tmp_path):
+    network = Generator()
+    theirs = {n: torch.randn_like(t.float()) for n, t in network.semantic.state_dict().items()}
+    theirs["classifier.weight"] = torch.randn(1000, 1280)
+    save_file(theirs, tmp_path / "lite2.safetensors")
+    taken = start_from(network, str(tmp_path / "lite2.safetensors"), "generator.")
+    assert all(name.startswith("semantic.") for name in taken.loaded)
+    assert network.semantic.conv_stem.weight.equal(theirs["conv_stem.weight"])
+
+
+def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
+    save_file({"what": torch.zeros(3)}, tmp_path / "foreign.safetensors")
+    torch.save({"state": tmp_path}, tmp_path / "code.pth")
+    (tmp_path / "damaged.safetensors").write_bytes(b"no")
+    network = Refiner(TINY.network)
+    for name, words in (("foreign.safetensors", "fits"), ("code.pth", "more than tensors")):
+        with pytest.raises(TrainingError, match=words):
+            start_from(network, str(tmp_path / name), "refiner.")
+    for name in ("damaged.safetensors", "missing.pth"):
+        with pytest.raises(TrainingError, match="cannot be read"):
+            start_from(network, str(tmp_path / name), "refiner.")
+
+
+# --- the cache --------------------------------------------------------------------------------
+
+
+class FewPixels(Dataset):
+    def __init__(self, count):
+        self.rgb = torch.randint(
+            256, (count, 3, 32, 32), generator=torch.Generator().manual_seed(1)
+        ).to(torch.uint8)
+
+    def __getitem__(self, index):
+        return self.rgb[index]
+
+
+def test_the_cache_holds_what_the_generator_says_and_goes_on_where_it_stopped(tmp_path, generator):
+    generator.eval()
+    pixels, order = FewPixels(5), [3, 1, 4, 0]
+    writing = write_predictions(tmp_path, generator, "it", pixels, order, batch=2)
+    assert next(writing) == 2
+    writing.close()
+    assert len(PredictionCache.open(tmp_path, "it")) == 2
+    assert list(write_predictions(tmp_path, generator, "it", pixels, order, batch=2)) == [4]
+    cache = PredictionCache.open(tmp_path, "it")
+    item = CachedPhotographs(cache)[2]
+    assert item["rgb"].equal(pixels[4])
+    with torch.inference_mode():
+        expected = generator(rgb_to_lab(pixels[4][None])[:, :1])[0]
+    assert (item["logits"].float() - expected).abs().max() < 2e-3 * expected.abs().max()
+
+
+def test_the_cache_of_another_generator_is_refused(tmp_path, generator):
+    list(write_predictions(tmp_path, generator.eval(), "one", FewPixels(2), [0, 1]))
+    with pytest.raises(CacheError, match="predictions of the generator one"):
+        PredictionCache.open(tmp_path, "another")
+    with pytest.raises(CacheError, match="something else"):
+        next(write_predictions(tmp_path, generator, "one", FewPixels(2), [1, 0]))
+    with pytest.raises(CacheError, match="no readable cache"):
+        PredictionCache.open(tmp_path / "nowhere", "one")
+
+
+# --- what the refiner is asked for ------------------------------------------------------------
+
+
+def batch_of(count=4):
+    data = Invented(count)
+    return {"rgb": data.rgb, "logits": data.logits}
+
+
+def test_noised_truth_is_to_become_the_truth(generator):
+    task = refiner_task(generator, batch=4, noised=1.0, hinted=0.0)
+    light, coarse, hints, target = task.sample(batch_of(), 0, slice(0, 4))
+    assert light.shape == (4, 1, 32, 32)
+    assert coarse.shape == (4, 2, 8, 8)
+    assert not hints.any()
+    lab = rgb_to_lab(batch_of()["rgb"])
+    for i in range(4):  # the crop is one of the picture, perhaps mirrored
+        windows = lab[i].unfold(1, 32, 4).unfold(2, 32, 4).flatten(1, 2).transpose(0, 1)
+        crop = torch.cat((light[i], target[i]))
+        distance = [(w - c).abs().amax() for w in windows for c in (crop, crop.flip(-1))]
+        assert min(distance) < 1e-3
+    assert 0 < (coarse - F.avg_pool2d(target, 4)).abs().mean() < 30
+
+
+def test_the_wish_for_vividness_is_part_of_the_target(generator):
+    # At one temperature throughout, the target departs from the truth by what the temperature adds.
+    settings = {"batch": 4, "noised": 0.0, "hinted": 0.0}
+    usual = refiner_task(generator, temperature=(0.6, 0.6), **settings)
+    vivid = refiner_task(generator, temperature=(0.36, 0.36), **settings)
+    one, other = (task.sample(batch_of(), 0, slice(0, 4)) for task in (usual, vivid))
+    added = upsample(other[1] - one[1], 4)
+    assert added.abs().max() > 1
+    assert other[3] - one[3] == pytest.approx(added, abs=1e-3)
+
+
+def test_hints_have_true_colors_and_change_the_coarse_ab(generator):
+    task = refiner_task(generator, batch=4, hinted=1.0, noised=0.0)
+    _, coarse, hints, target = task.sample(batch_of(), 0, slice(0, 4))
+    hinted = hints[:, 2] > 0
+    assert hinted.any()
+    assert hints[:, 2].unique().tolist() == [0, 1]
+    plain = refiner_task(generator, batch=4, hinted=0.0, noised=0.0, temperature=(0.6, 0.6))
+    unhinted = plain.sample(batch_of(), 0, slice(0, 4))[1]
+    assert not torch.equal(coarse, unhinted)
+    low, high = (f(F.unfold(target, 32)) for f in (torch.amin, torch.amax))
+    assert hints[:, :2].amax() <= high + 40
+    assert hints[:, :2].amin() >= low - 40
+
+
+def test_what_is_drawn_does_not_depend_on_the_number_of_devices(generator):
+    task = refiner_task(generator, batch=4)
+    whole = task.sample(batch_of(), 5, slice(0, 4))
+    rows = slice(2, 4)
+    part = task.sample({name: t[rows] for name, t in batch_of().items()}, 5, rows)
+    for one, other in zip(whole, part, strict=True):
+        assert one[rows].equal(other)
+
+
+# --- what the generator is asked for ----------------------------------------------------------
+
+
+def generator_task(**changes):
+    torch.manual_seed(0)
+    return GeneratorTask(GeneratorRecipe(batch=4, size=32, **changes))
+
+
+def test_the_generator_is_asked_for_the_colors_of_what_it_sees():
+    task = generator_task(pixels=0, degrade=0.0)
+    light, colors, pixels = task.sample(batch_of()["rgb"], 0, slice(0, 4))
+    assert light.shape == (4, 1, 32, 32)
+    assert colors.shape == (4 * 64, 2)
+    assert pixels.sort(1).values.equal(torch.arange(64).expand(4, -1))
+    few = generator_task(pixels=10, degrade=0.0)
+    _, some, chosen = few.sample(batch_of()["rgb"], 0, slice(0, 4))
+    by_number = torch.empty(4, 64, 2).scatter(
+        1, pixels[..., None].expand(-1, -1, 2), colors.view(4, 64, 2)
+    )
+    assert some.view(4, 10, 2).equal(by_number.gather(1, chosen[..., None].expand(-1, -1, 2)))
+
+
+def test_the_generators_loss_falls_when_it_knows_the_answer():
+    task = generator_task(pixels=0, degrade=0.0, rebalance=1.0).eval()
+    rgb, rows = batch_of()["rgb"], slice(0, 4)
+    with torch.no_grad():
+        before = task({"rgb": rgb}, 0, rows)["loss"]
+        _, colors, pixels = task.sample(rgb, 0, rows)
+        logits = -(torch.cdist(colors, task.network.bins) ** 2) / 50
+        answer = torch.empty(4, 64, logits.shape[1]).scatter(
+            1, pixels[..., None].expand(-1, -1, logits.shape[1]), logits.view(4, 64, -1)
+        )
+        task.network.forward = lambda light: answer.transpose(1, 2).unflatten(2, (8, 8))
+        after = task({"rgb": rgb}, 0, rows)["loss"]
+    assert after < 0.5 * before
+
+
+# --- augmentation -----------------------------------------------------------------------------
+
+
+def drawn(function, picture, *arguments):
+    rows = slice(0, len(picture))
+    return function(picture, *arguments, rng_of(3), len(picture), rows)
+
+
+def test_a_crop_is_a_part_of_the_picture():
+    ramp = torch.linspace(0, 1, 64).expand(6, 3, 64, 64).contiguous()
+    cut = drawn(augment.crop_and_flip, ramp, 32, 0.5)
+    assert cut.shape == (6, 3, 32, 32)
+    span = cut[:, 0, 0, -1] - cut[:, 0, 0, 0]
+    assert ((span.abs() > 0.45) & (span.abs() < 1)).all()
+    assert len(span.sign().unique()) == 2  # some are mirrored
+    whole = drawn(augment.crop_and_flip, ramp, 64, 1.0)
+    for one, original in zip(whole, ramp, strict=True):
+        assert min((one - original).abs().max(), (one.flip(-1) - original).abs().max()) < 1e-5
+
+
+def test_a_tone_curve_keeps_black_white_and_the_order_of_tones():
+    ramp = torch.linspace(0, 100, 50).expand(8, 1, 2, 50)
+    curved = drawn(augment.tone_curve, ramp)
+    assert curved[..., 0].abs().max() == 0
+    assert curved[..., -1] == pytest.approx(torch.full((8, 1, 2), 100.0))
+    assert curved.diff(dim=-1).min() > 0
+    assert len(curved[:, 0, 0, 25].unique()) == 8
+
+
+def test_lightness_stays_in_range_and_only_a_share_of_it_gets_old():
+    rgb = Invented(8).rgb.float() / 255
+    clean = rgb_to_lab(rgb)[:, :1]
+    assert drawn(augment.degrade, rgb, 0.0) == pytest.approx(clean, abs=1e-4)
+    old = drawn(augment.degrade, rgb, 1.0)
+    assert old.shape == clean.shape
+    assert 0 <= old.min() <= old.max() <= 100
+    assert ((old - clean).abs().amax((1, 2, 3)) > 1).sum() >= 6
+    some = drawn(augment.degrade, rgb, 0.5)
+    changed = (some - clean).abs().amax((1, 2, 3)) > 0.1
+    assert 0 < changed.sum() < 8
+
+
+def test_orthochromatic_film_sees_blue_light_and_red_dark():
+    colors = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])[:, :, None, None].expand(2, 3, 8, 8)
+    true, seen = rgb_to_lab(colors)[:, 0, 0, 0], drawn(augment.orthochromatic, colors)[:, 0, 0, 0]
+    assert seen[0] < true[0]
+    assert seen[1] > true[1]
+
+
+@pytest.mark.parametrize("damage", ["fade", "expose_unevenly", "blur", "scratch"])
+def test_each_damage_changes_a_picture_and_keeps_most_of_it(damage):
+    light = rgb_to_lab(Invented(4).rgb)[:, :1]
+    damaged = drawn(getattr(augment, damage), light)
+    assert damaged.shape == light.shape
+    assert torch.isfinite(damaged).all()
+    assert 0 < (damaged - light).abs().mean() < 25
+
+
+def test_blur_keeps_the_mean_and_lowers_the_variance():
+    noise = 50 + 10 * torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    soft = drawn(augment.blur, noise)
+    assert soft.mean() == pytest.approx(float(noise.mean()), abs=0.3)
+    assert soft.std() < 0.7 * noise.std()
+
+
+def test_grain_is_strongest_in_the_middle_tones():
+    light = torch.tensor([50.0, 98.0]).repeat_interleave(32).expand(4, 1, 64, 64)
+    noise = torch.Generator().manual_seed(0)
+    grained = augment.grain(light, rng_of(1), 4, slice(0, 4), noise) - light
+    assert grained[..., :32].std() > 1.5 * grained[..., 32:].std()
+
+
+def test_jpeg_costs_more_at_a_lower_quality():
+    light = rgb_to_lab(Invented(1).rgb)[0, 0] + 5 * torch.randn(64, 64)
+    light = light.clamp(0, 100)
+    fine, coarse = (augment.compress(light, q) for q in (95, 20))
+    assert (fine - light).abs().mean() < (coarse - light).abs().mean() < 15
