@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error, show_warning
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker
@@ -24,7 +24,7 @@ from napari_recolor.inspector import Inspector
 from napari_recolor.interactive import Recoloring
 from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
 from napari_recolor.reading import Index, Plan, make_plan, shown_index
-from napari_recolor.readout import Readout
+from napari_recolor.readout import STAGES, Readout
 from napari_recolor.run import Run
 from napari_recolor.settings import level_rule, options, preferences, restore_defaults
 from napari_recolor.worker import Engine, Failure, Step, choices, colorize, see_again
@@ -47,11 +47,12 @@ class ColorizeWidget(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self.viewer = napari_viewer
-        self.controls = Controls(Readout(napari_viewer))
+        # napari hands plugins a proxy, whose layers are proxies anew whenever they are asked for.
+        self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.controls = Controls(Readout(self.viewer))
         self._preferences = preferences()
         self._engine = Engine()
-        self._inspector = Inspector(napari_viewer)
+        self._inspector = Inspector(self.viewer)
         self._hint_layer: HintLayer | None = None
         self._recoloring: Recoloring | None = None
         self._recolored: tuple[Run, Index] | None = None  # what that is for
@@ -145,7 +146,7 @@ class ColorizeWidget(QWidget):
         ]
         for emitter, slot in self._connections:
             emitter.connect(slot)
-        # The panel may be gone before the viewer is, and a run must not go on without it.
+        # Holds nothing of the panel but what is cleared here: it must not keep it alive.
         connections, worker = self._connections, self._worker
 
         def leave() -> None:
@@ -155,7 +156,19 @@ class ColorizeWidget(QWidget):
             for one in worker:
                 one.quit()
 
+        self._leave = leave
         self.destroyed.connect(leave)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Leave the viewer alone when napari takes the panel out of its dock."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._leave()
+            self._inspector.stop()
+            self._stop_recoloring()
+            if self._hint_layer is not None:
+                self._hint_layer.close()
+                self._hint_layer = None
 
     # --- what there is to choose from ---------------------------------------------------------
 
@@ -411,7 +424,7 @@ class ColorizeWidget(QWidget):
                 pair, ("contrast_limits", "contrast_limits_range", "gamma")
             )
         self.viewer.layers.selection.active = run.layers["rgb"]
-        self.controls.readout.set_stages(layers)
+        self._read_out(layers)
         run.show(self.viewer.layers, run.finished[-1])
         self._run = run
         self._enable()
@@ -460,13 +473,17 @@ class ColorizeWidget(QWidget):
         layers = layers_of_run(self.viewer.layers, self._run.id)
         return next((layer.metadata[KEY] for layer in layers.values()), None)
 
+    def _read_out(self, layers: dict[str, Layer]) -> None:
+        known = {role: layer for role, layer in layers.items() if role in STAGES}
+        self.controls.readout.set_stages(known)
+
     def _inspect(self, on: bool) -> None:
         if on == self._inspector.active:
             return
         about = self._about()
         if on and about is not None:
             layers = layers_of_run(self.viewer.layers, about["id"])
-            self.controls.readout.set_stages(layers)
+            self._read_out(layers)
             self._inspector.start([layers[role] for role in INSPECTED if role in layers], 3)
         else:
             self._inspector.stop()
@@ -510,13 +527,16 @@ class ColorizeWidget(QWidget):
         hint_layer = self._hint_layer = HintLayer(self.viewer, self._layer)
         hint_layer.changed.connect(self._recolor)
         hint_layer.closed.connect(self._on_hints_closed)
-        hint_layer.eyedropper_changed.connect(self.controls.eyedropper.setChecked)
+        hint_layer.eyedropper_changed.connect(self._on_eyedropper)
         self._enable()
 
     def _on_hints_closed(self) -> None:
         self._hint_layer = None
         self._stop_recoloring()
         self._enable()
+
+    def _on_eyedropper(self, on: bool) -> None:
+        self.controls.eyedropper.setChecked(on)
 
     def _use_eyedropper(self, on: bool) -> None:
         if self._hint_layer is not None:

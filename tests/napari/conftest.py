@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from superqt.utils import WorkerBase
 
-from napari_recolor.worker import Engine
+from napari_recolor.worker import Engine, Options
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +35,25 @@ def photo() -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def open_panel(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., Any]]:
-    """Open the panel as a user does, in a viewer with layers."""
+def direct(engine: Engine) -> Callable[..., Any]:
+    """What the library makes of a picture, at the size that the tests use."""
+    return lambda picture, **options: engine.colorizer(Options())(picture, size=64, **options)
+
+
+@pytest.fixture
+def open_panel(
+    make_napari_viewer: Any, qtbot: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Any]]:
+    """Open the panel as a user does, in a viewer with layers; the networks see little, quickly."""
+
+    monkeypatch.setattr("napari_recolor.widget.Engine", lambda: engine)
 
     def opened(*images: Any, show: bool = False, **arguments: Any) -> Any:
         viewer = make_napari_viewer(show=show)
         for image in images:
             viewer.add_image(image, name="photo", **arguments)
         _, widget = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
-        qtbot.waitUntil(lambda: widget.controls.device.count() >= 2, timeout=60_000)
+        widget.controls.size.setValue(64)
         return widget
 
     yield opened

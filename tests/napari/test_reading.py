@@ -116,7 +116,7 @@ def test_the_visible_region_is_what_the_camera_sees():
     assert plan.region == (slice(38, 63), slice(85, 116))
     assert plan.size == (25, 31)
     viewer.scene.camera.center = (0, 100, 5000)
-    with pytest.raises(ImageError, match="Nothing of .* is in view"):
+    with pytest.raises(ImageError, match=r"Nothing of .* is in view"):
         make_plan(layer, viewer, "region", AUTO)
 
 

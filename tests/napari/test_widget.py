@@ -1,0 +1,545 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from napari.utils.progress import progress
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidget
+from superqt.utils import WorkerBase
+
+from napari_recolor import command_text, worker
+from napari_recolor.layers import KEY
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def panel(open_panel, photo):
+    """The panel in a viewer with one photograph."""
+    return open_panel(photo)
+
+
+@pytest.fixture
+def notified(monkeypatch):
+    """Messages that napari shows to the user."""
+    shown = []
+    monkeypatch.setattr(
+        notification_manager, "dispatch", lambda notification: shown.append(notification.message)
+    )
+    return shown
+
+
+def run(widget, finish):
+    button(widget, "run").click()
+    finish(widget)
+    return {layer.metadata[KEY]["layer"]: layer for layer in results(widget)}
+
+
+def results(widget):
+    return [layer for layer in widget.viewer.layers if KEY in layer.metadata]
+
+
+def button(widget, name):
+    return widget.findChild(QPushButton, f"recolor.{name}")
+
+
+def text(widget, name):
+    return widget.findChild(QLabel, f"recolor.{name}").text()
+
+
+def test_is_found_by_its_names(panel):
+    for name in ("layer", "run", "cancel", "inspect", "status", "vividness"):
+        assert panel.findChild(QWidget, f"recolor.{name}") is not None, name
+    named = [w for w in panel.findChildren(QWidget) if w.objectName().startswith("recolor.")]
+    assert len({w.objectName() for w in named}) == len(named)
+
+
+def test_every_control_tells_what_it_is_for(panel):
+    for kind in (QComboBox, QPushButton):
+        for control in panel.findChildren(kind):
+            assert control.toolTip(), control.objectName()
+
+
+def test_fits_a_small_screen(panel):
+    # 1366 x 768, less the menu bar, the title of the dock and the status bar.
+    needed = panel.controls.sizeHint()
+    assert needed.height() < 660
+    assert panel.minimumWidth() < 400
+    panel.controls.advanced.title.click()
+    panel.controls.more_hints.title.click()
+    assert panel.controls.minimumSizeHint().width() <= panel.minimumWidth()
+    assert panel.sizeHint().height() < 660  # it scrolls
+
+
+def test_colorizes_what_the_library_colorizes(panel, photo, finish, direct):
+    layers = run(panel, finish)
+    expected = direct(photo)
+    np.testing.assert_array_equal(layers["rgb"].data, expected.rgb)
+    assert set(layers) == {
+        *("rgb", "a coarse", "b coarse", "a refined", "b refined", "change", "uncertainty")
+    }
+    source, *_ = panel.viewer.layers
+    np.testing.assert_array_equal(source.data, photo)
+    assert KEY not in source.metadata
+    assert panel.viewer.layers[-1] is layers["rgb"]
+    assert panel.viewer.layers.selection.active is layers["rgb"]
+    assert text(panel, "status").startswith("Done: 1 picture on ")
+
+
+def test_metadata_tell_how_it_came_to_be(panel, finish):
+    about = run(panel, finish)["rgb"].metadata[KEY]
+    assert about["run"] == 1
+    assert len(about["weights"]["sha256"]) == 64
+    assert about["settings"]["size"] == 64
+    assert about["source"]["layer"] == "photo"
+    assert about["device"]["generator"]
+    assert about["version"]
+    assert [picture["of_source"] for picture in about["pictures"]] == [[]]
+    json.dumps(about)  # for files
+
+
+def test_runs_are_numbered(panel, finish):
+    run(panel, finish)
+    run(panel, finish)
+    names = {layer.name for layer in results(panel)}
+    assert "photo · run 1 · RGB" in names
+    assert "photo · run 2 · RGB" in names
+    assert len(results(panel)) == 14
+    assert panel.controls.layer.count() == 1  # results are no pictures to colorize
+
+
+def test_options_of_the_panel_are_those_of_the_run(panel, photo, finish, direct):
+    panel.controls.vividness.setValue(0.9)
+    panel.controls.saturation.setValue(1.5)
+    panel.controls.alternatives.setValue(2)
+    layers = run(panel, finish)
+    expected = direct(photo, vividness=0.9, saturation=1.5, alternatives=2)
+    np.testing.assert_array_equal(layers["rgb"].data, expected.rgb)
+    np.testing.assert_array_equal(layers["alternative 2"].data, expected.alternatives[1])
+
+
+def test_a_stack_in_the_scope_chosen(open_panel, photo, finish, direct):
+    stack = np.stack([photo, photo[::-1], photo // 2])
+    widget = open_panel(stack, scale=(3, 1, 1))
+    viewer = widget.viewer
+    viewer.dims.set_current_step(0, 1)
+    assert run(widget, finish)["rgb"].data.shape == (1, *photo.shape, 3)
+    (slice_only,) = (layer for layer in results(widget) if layer.rgb)
+    assert slice_only.translate.tolist() == [3, 0, 0]
+    np.testing.assert_array_equal(slice_only.data[0], direct(photo[::-1]).rgb)
+    widget.controls.scope.setCurrentText("whole stack")
+    rgb = run(widget, finish)["rgb"]
+    assert rgb.data.shape == (3, *photo.shape, 3)
+    np.testing.assert_array_equal(rgb.data[2], direct(photo // 2).rgb)
+    assert [p["index"] for p in rgb.metadata[KEY]["pictures"]] == [[0], [1], [2]]
+
+
+def test_finished_slices_are_shown_while_others_are_worked_on(open_panel, photo, finish, qtbot):
+    widget = open_panel(np.stack([photo] * 4))
+    widget.controls.scope.setCurrentText("whole stack")
+    seen = []
+    widget.viewer.layers.events.inserted.connect(lambda event: seen.append(widget._running))
+    run(widget, finish)
+    assert seen[0] is not None  # the first layer came before the run had ended
+    (rgb,) = (layer for layer in results(widget) if layer.rgb)
+    assert rgb.data.any(axis=(1, 2, 3)).all()
+
+
+def test_pixels_on_the_canvas_are_those_of_the_result(open_panel, photo, finish, qtbot):
+    widget = open_panel(photo, show=True)
+    layers = run(widget, finish)
+    viewer = widget.viewer
+    for dtype in ("as it is", np.uint16, np.float32):
+        rgb = layers["rgb"]
+        if dtype != "as it is":
+            white = 65535 if dtype == np.uint16 else 1
+            viewer.layers[0].data = (photo / 255 * white).astype(dtype)
+            for layer in results(widget):
+                viewer.layers.remove(layer)
+            qtbot.waitUntil(button(widget, "run").isEnabled)
+            rgb = run(widget, finish)["rgb"]
+        height, width = photo.shape
+        viewer.fit_to_view(layers=[rgb])
+        zoom = 3
+        viewer.scene.camera.zoom = zoom / viewer.window._qt_window.devicePixelRatioF()
+        QApplication.processEvents()
+        shot = viewer.screenshot(canvas_only=True, flash=False)
+        middle = np.array(shot.shape[:2]) / 2
+        y, x = np.mgrid[20 : height - 20 : 7, 20 : width - 20 : 7]
+        rows = (middle[0] + (y - (height - 1) / 2) * zoom).astype(int)
+        columns = (middle[1] + (x - (width - 1) / 2) * zoom).astype(int)
+        codes = rgb.data[y, x].astype(float)
+        white = 1 if rgb.data.dtype.kind == "f" else np.iinfo(rgb.data.dtype).max
+        np.testing.assert_allclose(shot[rows, columns, :3], codes / white * 255, atol=1.01)
+
+
+def test_cancel_is_answered_at_the_next_step(panel, finish, monkeypatch, qtbot):
+    monkeypatch.setattr("recolor_core.colorizer.STRIP", 128)  # 96 strips
+    show, canceled_at = panel._show_progress, []
+
+    def cancel_early(step):
+        show(step)
+        if step.stage == "coloring" and not canceled_at:
+            canceled_at.append(step.done)
+            button(panel, "cancel").click()
+
+    monkeypatch.setattr(panel, "_show_progress", cancel_early)
+    button(panel, "run").click()
+    assert button(panel, "cancel").isEnabled()
+    assert not button(panel, "run").isEnabled()
+    finish(panel)
+    assert canceled_at[0] < 96
+    assert not results(panel)
+    assert text(panel, "status") == "Canceled; nothing done."
+    assert button(panel, "run").isEnabled()
+    assert not button(panel, "cancel").isEnabled()
+    assert not progress._all_instances
+    run(panel, finish)  # and it goes on as if nothing had been
+    assert len(results(panel)) == 7
+
+
+def test_cancel_in_the_activity_dock(open_panel, photo, finish):
+    widget = open_panel(np.stack([photo] * 30))
+    widget.controls.scope.setCurrentText("whole stack")
+    button(widget, "run").click()
+    widget._activity._pictures.cancel()  # what the dock's button does
+    finish(widget)
+    assert text(widget, "status").startswith("Canceled")
+
+
+def test_progress_is_shown_and_taken_away(panel, finish, qtbot):
+    button(panel, "run").click()
+    assert [bar.desc for bar in progress._all_instances]
+    assert not panel.controls.progress.isHidden()
+    finish(panel)
+    assert not progress._all_instances
+    assert panel.controls.progress.isHidden()
+
+
+def test_an_error_is_told_once_and_the_panel_is_ready_again(panel, finish, notified, monkeypatch):
+    def fail(self, *arguments):
+        raise RuntimeError("surprise")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recolor_core.colorizer.Colorizer.generate", fail)
+        button(panel, "run").click()
+        finish(panel)
+    assert len(notified) == 1
+    assert "surprise" in notified[0]
+    assert text(panel, "status") == "Failed: RuntimeError: surprise"
+    assert button(panel, "run").isEnabled()
+    assert not progress._all_instances
+    run(panel, finish)
+    assert len(results(panel)) == 7
+
+
+def test_a_full_gpu_is_told_and_the_cpu_goes_on(
+    panel, photo, finish, notified, monkeypatch, direct
+):
+    import torch
+
+    class Full:
+        """A GPU whose memory is full: stands for the device wherever the core asks for it."""
+
+        type = "cuda"
+
+        def __str__(self):
+            return "cuda"
+
+    from recolor_core import colorizer
+
+    def out_of_memory(self, *arguments, **options):
+        if arguments and isinstance(arguments[0], Full):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return to(self, *arguments, **options)
+
+    to = torch.nn.Module.to
+    monkeypatch.setattr(torch.nn.Module, "to", out_of_memory)
+    monkeypatch.setattr(colorizer, "choose_device", lambda name: Full())
+    panel._preferences.device = "cuda"
+    rgb = run(panel, finish)["rgb"]
+    assert any("the memory of cuda is full" in message for message in notified)
+    assert "out of memory" in rgb.metadata[KEY]["device"]["generator"]
+    monkeypatch.undo()
+    np.testing.assert_array_equal(rgb.data, direct(photo).rgb)
+
+
+def test_labels_are_refused_with_a_sentence(panel, photo):
+    labels = panel.viewer.add_labels(photo // 100, name="cells")
+    panel.controls.layer.setCurrentText("cells")
+    assert panel._layer is labels
+    assert text(panel, "plan").startswith("“cells” holds labels")
+    assert not button(panel, "run").isEnabled()
+
+
+def test_without_a_layer_it_says_what_to_do(open_panel):
+    widget = open_panel()
+    assert "Open a picture" in text(widget, "plan")
+    assert not button(widget, "run").isEnabled()
+
+
+def test_the_plan_follows_layer_and_viewer(open_panel, photo, qtbot):
+    widget = open_panel(np.stack([photo, photo]))
+    assert "1 picture at stack = 0" in text(widget, "plan")
+    widget.viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: "stack = 1" in text(widget, "plan"))
+    widget.viewer.layers[0].axis_labels = ("t", "y", "x")
+    qtbot.waitUntil(lambda: "T = 1" in text(widget, "plan"))
+    widget.controls.scope.setCurrentText("whole stack")
+    qtbot.waitUntil(lambda: "2 pictures" in text(widget, "plan"))
+    widget.viewer.layers[0].name = "film"
+    assert widget.controls.layer.currentText() == "film"
+    widget.viewer.layers.clear()
+    assert "Open a picture" in text(widget, "plan")
+
+
+def test_the_source_may_go_while_it_is_colorized(panel, photo, finish, direct):
+    button(panel, "run").click()
+    panel.viewer.layers.clear()
+    finish(panel)
+    layers = {layer.metadata[KEY]["layer"]: layer for layer in results(panel)}
+    np.testing.assert_array_equal(layers["rgb"].data, direct(photo).rgb)
+
+
+def test_the_panel_may_be_closed_while_it_works(open_panel, photo, qtbot):
+    widget = open_panel(np.stack([photo] * 50))
+    widget.controls.scope.setCurrentText("whole stack")
+    button(widget, "run").click()
+    qtbot.waitUntil(lambda: bool(results(widget)), timeout=120_000)
+    viewer = widget.viewer
+    (one,) = widget._worker
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: not one.is_running, timeout=60_000)
+    QApplication.processEvents()
+    assert one.abort_requested
+    assert not progress._all_instances
+    viewer.dims.set_current_step(0, 3)  # nobody listens who is gone
+    viewer.add_image(photo)
+
+
+def test_the_viewer_may_be_closed_while_it_works(open_panel, photo, qtbot):
+    widget = open_panel(np.stack([photo] * 50))
+    widget.controls.scope.setCurrentText("whole stack")
+    button(widget, "run").click()
+    (one,) = widget._worker
+    qtbot.waitUntil(lambda: one.is_running, timeout=60_000)
+    widget.viewer.close()
+    qtbot.waitUntil(lambda: not one.is_running, timeout=60_000)
+    assert one.abort_requested
+
+
+def test_stages_share_their_limits(panel, finish):
+    layers = run(panel, finish)
+    for axis in "ab":
+        coarse, refined = layers[f"{axis} coarse"], layers[f"{axis} refined"]
+        low, high = coarse.contrast_limits
+        assert low == -high
+        coarse.contrast_limits = (-7, 7)
+        assert refined.contrast_limits == [-7, 7]
+
+
+def test_inspect_shows_stages_and_gives_the_view_back(panel, finish):
+    layers = run(panel, finish)
+    viewer = panel.viewer
+    before = [(layer, layer.visible) for layer in viewer.layers]
+    button(panel, "inspect").click()
+    assert viewer.canvas.grid.enabled
+    assert viewer.canvas.grid.shape == (2, 3)
+    assert layers["a coarse"].visible
+    assert layers["rgb"].name_overlay.visible
+    button(panel, "inspect").click()
+    assert not viewer.canvas.grid.enabled
+    assert [(layer, layer.visible) for layer in viewer.layers] == before
+    assert not layers["rgb"].name_overlay.visible
+
+
+def test_hints_color_the_picture_anew(panel, finish, qtbot):
+    rgb = run(panel, finish)["rgb"]
+    before = rgb.data.copy()
+    button(panel, "hints").click()
+    hint_layer = panel._hint_layer.layer
+    hint_layer.current_face_color = "#ff0000"
+    hint_layer.add([40, 60])
+    qtbot.waitUntil(lambda: "Colored with 1 hints" in text(panel, "status"), timeout=60_000)
+    assert (rgb.data != before).any()
+    (picture,) = rgb.metadata[KEY]["pictures"]
+    assert [hint["color"] for hint in picture["hints"]] == ["#ff0000"]
+    hint_layer.data = np.empty((0, 2))
+    qtbot.waitUntil(lambda: "Colored with 0 hints" in text(panel, "status"), timeout=60_000)
+    np.testing.assert_array_equal(rgb.data, before)
+
+
+def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, finish):
+    panel.controls.vividness.setValue(0.25)
+    panel.controls.scope.setCurrentText("visible region")
+    saved = preferences_of_this_test.read_text(encoding="utf-8")
+    assert "vividness: 0.25" in saved
+    assert "scope: region" in saved
+
+    # A napari that starts anew finds them.
+    from napari.settings import _clear_plugin_settings_cache
+
+    _clear_plugin_settings_cache()
+    _, again = panel.viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    from napari_recolor.widget import ColorizeWidget
+
+    fresh = ColorizeWidget(panel.viewer) if again is panel else again
+    assert fresh.controls.vividness.value() == 0.25
+    assert fresh.controls.scope.currentText() == "visible region"
+    assert fresh.controls.size.value() == 64
+    fresh.controls.restore.click()
+    assert fresh.controls.vividness.value() == 0.5
+    assert fresh.controls.scope.currentText() == "current slice"
+    assert "vividness" not in preferences_of_this_test.read_text(encoding="utf-8")
+    fresh.deleteLater()
+
+
+def test_the_preferences_dialog_and_the_panel_agree(panel):
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+
+    dialog = PreferencesDialog()
+    pages = [dialog._list.item(i).text() for i in range(dialog._list.count())]
+    assert "Recolor" in pages
+    panel._preferences.vividness = 0.75  # what the dialog sets
+    assert panel.controls.vividness.value() == 0.75
+    dialog.close()
+
+
+def test_defaults_are_those_of_the_library(panel):
+    from recolor_core import Settings
+
+    defaults = {
+        name: field.default for name, field in type(panel._preferences).model_fields.items()
+    }
+    library = Settings()
+    for name in ("vividness", "saturation", "size", "alternatives"):
+        assert defaults[name] == getattr(library, name)
+    assert worker.Options() == worker.Options(
+        **{name: defaults[name] for name in worker.Options.__dataclass_fields__}
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "stack", "levels", "region", "viewer", "hints"])
+def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path, kind, qtbot):
+    data = {
+        "stack": np.stack([photo, photo[::-1]]),
+        "levels": (photo.astype(np.float32) - 50) * 3,
+    }.get(kind, photo)
+    widget = open_panel()
+    viewer = widget.viewer
+    if kind == "viewer":
+        viewer.add_image(data, name="photo")
+    else:
+        tifffile.imwrite(tmp_path / "photo.tif", data, photometric="minisblack")
+        viewer.open(tmp_path / "photo.tif", plugin="napari")
+    widget.controls.scope.setCurrentText({"stack": "whole stack"}.get(kind, "current slice"))
+    if kind == "region":
+        viewer.canvas.size = (60, 60)
+        viewer.scene.camera.zoom = 1
+        widget.controls.scope.setCurrentText("visible region")
+    if kind == "hints":
+        button(widget, "hints").click()
+        widget._hint_layer.layer.add([40, 60])
+    qtbot.waitUntil(button(widget, "run").isEnabled)
+    rgb = run(widget, finish)["rgb"]
+    button(widget, "copy_python").click()
+    program = QGuiApplication.clipboard().text()
+    assert ("hints=[Hint(" in program) == (kind == "hints")
+    assert ("levels=(" in program) == (kind == "levels")
+    scope = {"viewer": viewer}
+    exec(program, scope)
+    np.testing.assert_array_equal(np.array(scope["rgb"]), rgb.data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints"])
+def test_copied_command_writes_the_same_picture(open_panel, photo, finish, tmp_path, kind, qtbot):
+    import shlex
+
+    data = {
+        "stack": np.stack([photo, photo[::-1]]),
+        "levels": (photo.astype(np.float32) - 50) * 3,
+    }.get(kind, photo)
+    tifffile.imwrite(tmp_path / "my photo.tif", data, photometric="minisblack")
+    widget = open_panel()
+    widget.viewer.open(tmp_path / "my photo.tif", plugin="napari")
+    widget.controls.scope.setCurrentText("whole stack")
+    if kind == "hints":
+        button(widget, "hints").click()
+        widget._hint_layer.layer.add([40, 60])
+    qtbot.waitUntil(button(widget, "run").isEnabled)
+    rgb = run(widget, finish)["rgb"]
+    button(widget, "copy_command").click()
+    command, *words = shlex.split(QGuiApplication.clipboard().text())
+    assert command == "recolor"
+    subprocess.run([sys.executable, "-c", RECOLOR, *words], check=True)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "my photo.recolor.tif"), rgb.data)
+
+
+RECOLOR = "from recolor_core.cli import main; main()"
+
+
+def test_a_command_that_cannot_do_the_same_is_not_copied(panel, finish):
+    run(panel, finish)
+    QGuiApplication.clipboard().setText("before")
+    button(panel, "copy_command").click()
+    assert QGuiApplication.clipboard().text() == "before"
+    assert "Save the layer" in text(panel, "status")
+
+
+def test_color_profiles_of_files_count(open_panel, photo, finish, tmp_path):
+    from PIL import Image as Pillow
+    from PIL import ImageCms
+
+    path = tmp_path / "profile.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Pillow.fromarray(np.stack([photo] * 3, -1)).save(path, icc_profile=profile)
+    widget = open_panel()
+    widget.viewer.open(path, plugin="napari")
+    rgb = run(widget, finish)["rgb"]
+    assert rgb.metadata[KEY]["source"]["file"]["path"] == str(path)
+    command = command_text.command(rgb.metadata[KEY])
+    assert str(path) in command
+
+
+def test_weights_of_a_file(panel, tmp_path, finish, monkeypatch):
+    from recolor_core import weights
+
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes((weights.BUNDLED / "default.safetensors").read_bytes())
+    monkeypatch.setattr(
+        "napari_recolor.widget.QFileDialog.getOpenFileName", lambda *_: (str(path), "")
+    )
+    menu = panel.controls.weights
+    menu.setCurrentText("choose a file…")
+    assert menu.currentText() == "mine.safetensors"
+    assert panel._preferences.weights == str(path)
+    assert run(panel, finish)["rgb"].metadata[KEY]["weights"]["asked"] == str(path)
+
+
+@pytest.mark.slow
+def test_twenty_runs_leave_nothing_behind(panel, photo, finish):
+    import gc
+    import weakref
+
+    finished = []
+    for _ in range(20):
+        layers = run(panel, finish)
+        finished.append(weakref.ref(panel._run))
+        for layer in layers.values():
+            panel.viewer.layers.remove(layer)
+        del layers
+    del layer
+    QApplication.processEvents()
+    panel.viewer.add_image(photo)  # napari itself holds on to the layer removed last
+    gc.collect()
+    assert sum(one() is not None for one in finished) <= 1
+    assert not WorkerBase._worker_set
+    assert not progress._all_instances
+    pictures = [o for o in gc.get_objects() if isinstance(o, Image) and KEY in o.metadata]
+    assert len(pictures) <= 7
