@@ -172,20 +172,51 @@ def _parametric(tag: bytes) -> ToneCurve | None:
     if g <= 0 or a <= 0:
         return None
     if kind == 1:
-        return ToneCurve(g, a, b, c=0, d=-b / a)
-    if kind == 3 or (kind == 4 and e == f == 0):
-        return ToneCurve(g, a, b, c, d)
+        c, d = 0.0, -b / a
+    if kind != 2 and e == f == 0:
+        curve = ToneCurve(g, a / (a + b), b / (a + b), c, d)  # 16 bits of fraction do not hit 1
+        if d >= 0 and abs((a + b) ** g - 1) < _SRGB_CURVE_TOLERANCE and _turns_round(curve):
+            return curve
     code = np.linspace(0, 1, _SAMPLES)
     if kind == 2:  # c is an offset here
         return _sampled(np.where(code >= -b / a, np.maximum(a * code + b, 0) ** g, 0) + c)
-    return _sampled(np.where(code >= d, np.maximum(a * code + b, 0) ** g + e, c * code + f))
+    linear = np.where(code >= d, np.maximum(a * code + b, 0) ** g + e, c * code + f)
+    return _sampled(np.maximum.accumulate(linear))
+
+
+def _turns_round(curve: ToneCurve) -> bool:
+    """Whether every 16-bit code comes back: not where the two parts of a formula do not meet."""
+    codes = torch.arange(65536, dtype=torch.float64)
+    if curve.decode(codes[:1]) != 0:
+        return False
+    return bool(((curve.encode(curve.decode(codes / 65535)) * 65535).round() == codes).all())
 
 
 def _from_lightness(curve: ToneCurve) -> ToneCurve | None:
     """The curve of a gray profile whose connection space is Lab: it gives L* / 100."""
     lightness = curve.decode(torch.linspace(0, 1, _SAMPLES, dtype=torch.float64)).numpy() * 100
     foot = lightness * 27 / 24389
-    return _sampled(np.where(lightness > 8, ((lightness + 16) / 116) ** 3, foot))
+    linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, foot)
+    return _sampled(np.round(linear * 65535) / 65535)  # as `profile_of` has to store it
+
+
+def profile_in_color(gray: bytes) -> bytes:
+    """The profile of a colorized picture whose gray codes a gray profile describes.
+
+    Its curve is that of the gray profile, byte for byte where it can be, its primaries are sRGB's:
+    gray codes go on meaning what they meant.
+
+    Parameters
+    ----------
+    gray
+        A gray profile whose `read_profile` has a space.
+    """
+    profile = read_profile(gray)
+    assert profile is not None
+    assert profile.space is not None
+    if gray[20:24] == b"Lab ":
+        return profile_of(profile.space)
+    return _matrix_profile(profile.space, 2 if gray[8] == 2 else 4, _tags(gray)[b"kTRC"])
 
 
 def profile_of(space: ColorSpace) -> bytes:
@@ -209,6 +240,10 @@ def profile_of(space: ColorSpace) -> bytes:
         numbers = (curve.gamma, curve.a, curve.b, curve.c, curve.d)
         fixed = struct.pack(">5i", *(round(number * 65536) for number in numbers))
         version, trc = 4, b"para" + struct.pack(">IHH", 0, 3, 0) + fixed
+    return _matrix_profile(space, version, trc)
+
+
+def _matrix_profile(space: ColorSpace, version: int, trc: bytes) -> bytes:
     xyz = np.array(space.to_white_xyz) * _D65[:, None]
     colorants = (_adaptation(_D65, _D50) @ xyz).T
     text = _text_tag_2 if version == 2 else _text_tag_4

@@ -296,7 +296,7 @@ def _meaning(
         profile = None
     if profile and stored.icc:
         if profile.space:
-            kept = stored.icc if profile.model == "RGB" else icc.profile_of(profile.space)
+            kept = stored.icc if profile.model == "RGB" else icc.profile_in_color(stored.icc)
             return codes, profile.space, kept, f"{profile.name} profile"
         words = f"converted from {profile.name} to sRGB"
         if codes.ndim == 2 and profile.model == "RGB":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from recolor_core.images import icc, open_picture
-from recolor_core.lab import SRGB, ColorSpace, ToneCurve, lab_to_rgb, rgb_to_lab
+from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lab_to_rgb, rgb_to_lab, to_rgb
 
 from .badfiles import encoded, tiff
 
@@ -102,6 +102,7 @@ CURVES = {
     "para 1": para(1, 2.2, 0.9, 0.1),
     "para 2": para(2, 2.2, 0.8, 0.1, 0.05),
     "para 3": para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
+    "Rec. 709": para(3, 1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081),
     "para 4": para(4, 2.0, 0.9, 0.05, 0.2, 0.1, 0.03, 0.01),
 }
 
@@ -126,17 +127,30 @@ def test_a_gray_profile_and_the_one_for_its_colors_agree(name: str) -> None:
     assert found is not None
     assert found.model == "GRAY"
     assert found.space is not None
-    colors = icc.profile_of(found.space)
+    colors = icc.profile_in_color(gray)
+    imagecodecs.cms_profile_validate(colors)
     codes = np.linspace(0, 65535, 200).round().astype(np.uint16)[None]
     of_gray = transformed(codes, gray, icc.profile_of(SRGB), "gray").astype(int)
     of_rgb = transformed(np.repeat(codes[..., None], 3, axis=2), colors, icc.profile_of(SRGB))
-    assert np.abs(of_gray - of_rgb).max() <= 4  # of 65535: curves are stored in 16 bits
+    assert np.abs(of_gray - of_rgb).max() <= 2  # of 65535
     again = icc.read_profile(colors)
     assert again is not None
     assert again.space is not None
-    x = torch.from_numpy(CODES)
-    assert (again.space.curve.decode(x) - found.space.curve.decode(x)).abs().max() < 2e-5
-    assert again.space.to_white_xyz == found.space.to_white_xyz
+    assert again.space == found.space
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_gray_of_the_colors_is_the_input(name: str) -> None:
+    """Of every code that the curve tells from its neighbors."""
+    found = icc.read_profile(profile_with_curve(CURVES[name]))
+    assert found is not None
+    assert found.space is not None
+    codes = torch.arange(65536, dtype=torch.int32).reshape(256, 256).to(torch.uint16)
+    ab = torch.from_numpy(np.random.default_rng(0).normal(0, 30, (2, 256, 256)).astype(np.float32))
+    rgb = to_rgb(codes, ab, found.space)
+    told = gray_codes(codes.expand(3, -1, -1), found.space) == codes
+    assert told.float().mean() > 0.98
+    assert torch.equal(gray_codes(rgb, found.space)[told], codes[told])
 
 
 def test_a_gray_profile_that_connects_through_lab() -> None:
@@ -147,6 +161,10 @@ def test_a_gray_profile_that_connects_through_lab() -> None:
     assert found.space is not None
     middle = found.space.curve.decode(torch.tensor([0.5], dtype=torch.float64))
     assert float(middle) == pytest.approx(((50 + 16) / 116) ** 3, abs=1e-5)
+    again = icc.read_profile(icc.profile_in_color(gray))
+    assert again is not None
+    assert again.space is not None
+    assert again.space.curve == found.space.curve
 
 
 @pytest.mark.parametrize("profile", [LITTLE_CMS_SRGB, icc.profile_of(SRGB)], ids=["lcms", "own"])
@@ -225,7 +243,7 @@ def test_a_gray_picture_keeps_the_meaning_of_its_codes() -> None:
     assert np.array_equal(page.codes, gray)
     assert page.space.curve.gamma == pytest.approx(2.2, abs=1e-4)
     assert page.space.to_white_xyz == SRGB.to_white_xyz
-    assert page.metadata.icc == icc.profile_of(page.space)
+    assert page.metadata.icc == icc.profile_in_color(GRAY_22)
     assert "16-bit gray" in page.reading
 
 
