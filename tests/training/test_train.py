@@ -1,0 +1,277 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+
+from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.generator import Generator, GeneratorConfig
+from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.weights import load_weights, save_weights
+from training import export, train
+from training.photographs import DataError, Squares, list_photographs, square
+from training.validate import Truth, measure_picture, random_hints, summarize
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("size=64", "batch=2", "precision=32-true", "log_every=1", "checkpoint_every=1")
+SETS = [word for pair in QUICK for word in ("--set", pair)]
+ON_CPU = ["--accelerator", "cpu", "--workers", "0", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
+    for number in range(3):
+        shift = 40 * number
+        for name, pixels in (("astronaut", astronaut), ("coffee", coffee)):
+            cut = pixels[shift : shift + 200, shift : shift + 260]
+            Image.fromarray(cut).save(folder / f"{name}-{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A weights file with small networks."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
+    refiner = Refiner(RefinerConfig(width=8, blocks=1))
+    facts = {"license": "none", "training_data": "none", "recipe": "random"}
+    save_weights(path, generator, refiner, **facts)
+    return path
+
+
+def command(app, *words):
+    """Exit code of a command run in this process."""
+    old, sys.argv = sys.argv, ["command", *map(str, words)]
+    try:
+        train.run(app)
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        sys.argv = old
+    return 0
+
+
+def refiner_command(data, out, weights, *more):
+    sets = [*SETS, "--set", "crop=32", "--set", "steps=2", "--set", f"generator={weights}"]
+    sets += ["--set", "width=8", "--set", "blocks=1"]
+    return command(
+        train.app, "refiner", "--data", data, "--out", out, *sets, *ON_CPU, "--devices", 1, *more
+    )
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def test_squares_are_cut_from_the_center_of_folders_and_tars(photographs, tmp_path):
+    with tarfile.open(tmp_path / "some.tar", "w") as tar:
+        for path in sorted(photographs.iterdir()):
+            tar.add(path, path.name)
+    from_folder, from_tar = (list_photographs([p]) for p in (photographs, tmp_path / "some.tar"))
+    assert len(from_folder) == len(from_tar) == 6
+    assert Squares(from_folder, 64)[4].equal(Squares(from_tar, 64)[4])
+    assert square(from_folder[0], 200).shape == (200, 200, 3)
+    whole = np.asarray(Image.open(photographs / "astronaut-0.png"))
+    assert np.array_equal(square(from_folder[0], 200), whole[:, 30:230])
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "holds no picture"),
+        ({"a.png": "color"}, "at least 2 photographs"),
+        ({"a.png": "color", "b.png": "broken"}, "cannot be read"),
+        ({"a.png": "gray", "b.png": "gray"}, "gray"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(tmp_path, weights, capsys, files, words):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, kind in files.items():
+        picture = Image.fromarray(skimage.data.coffee()[:80, :80])
+        if kind == "broken":
+            (data / name).write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+        else:
+            (picture.convert("L") if kind == "gray" else picture).save(data / name)
+    assert refiner_command(data, tmp_path / "out", weights) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_picture_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path, weights, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(80):  # so many that the check of a sample passes this one by
+        content = (photographs / "coffee-0.png").read_bytes()
+        (data / f"{number:03}.png").write_bytes(content[:99] if number == 1 else content)
+    one_epoch = ["--set", "steps=40", "--workers", "1"]
+    assert refiner_command(data, tmp_path / "out", weights, *one_epoch) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "001.png cannot be read" in error
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "nonsense=3"], "no 'nonsense'"),
+        (["--set", "steps"], "name=value"),
+        (["--config", "missing.toml"], "cannot be read as a recipe"),
+        (["--set", "start=missing.pth"], "missing.pth cannot be read"),
+        (["--set", "generator=missing.safetensors"], "missing.safetensors"),
+    ],
+)
+def test_a_wrong_recipe_ends_in_one_line(photographs, tmp_path, weights, capsys, more, words):
+    assert refiner_command(photographs, tmp_path / "out", weights, *more) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+# --- the chain --------------------------------------------------------------------------------
+
+
+def test_refiner_is_trained_exported_and_colorizes(photographs, tmp_path, weights, capsys):
+    cached = ["--cache", tmp_path / "cache", "--validation", photographs, "--validation-count", 2]
+    assert refiner_command(photographs, tmp_path / "out", weights, *cached) == 0
+    assert "done at step 2" in capsys.readouterr().out
+    exported, card = tmp_path / "new.safetensors", tmp_path / "card.md"
+    last = tmp_path / "out" / "last.ckpt"
+    words = ["--generator", weights, "--refiner", last, "--card", card, "--recipe", "two steps"]
+    assert command(export.app, exported, *words) == 0
+    record = capsys.readouterr().out
+    networks = load_weights(exported)
+    assert networks.record.sha256 in record
+    assert networks.record.sha256 in card.read_text()
+    average = torch.load(last, weights_only=True)["average"]
+    kept = networks.refiner.state_dict()["out.weight"]
+    assert kept.equal(average["out.weight"].half().float())
+    gray = skimage.data.camera()[::4, ::4]
+    assert Colorizer(exported, "cpu")(gray, size=64).rgb.shape == (*gray.shape, 3)
+
+
+def test_export_refuses_what_is_no_checkpoint(tmp_path, weights, capsys):
+    wrong = tmp_path / "wrong.ckpt"
+    wrong.write_bytes(b"nothing")
+    assert command(export.app, tmp_path / "x.safetensors", "--generator", wrong) == 2
+    missing = tmp_path / "missing.ckpt"
+    assert command(export.app, tmp_path / "x.safetensors", "--generator", missing) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert "damaged or foreign" in errors[0]
+    assert "found none" in errors[1]
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+# --- validation -------------------------------------------------------------------------------
+
+
+def test_the_truth_measures_best(photographs):
+    truth = Truth(square(list_photographs([photographs])[0], 64))
+    best = truth.measure(truth.ab)
+    assert best["psnr"] > 60
+    assert best["ssim"] == pytest.approx(1, abs=1e-4)
+    assert best["ciede2000"] < 0.05
+    gray = truth.measure(torch.zeros_like(truth.ab))
+    assert gray["colorfulness"] < 0.5
+    assert gray["edge_error"] > best["edge_error"]
+    assert gray["mse"] == pytest.approx(float((truth.coarse / 255).square().mean()))
+
+
+def test_validation_goes_the_way_of_the_colorizer(photographs, weights):
+    colorizer = Colorizer(weights, "cpu")
+    pixels = square(list_photographs([photographs])[0], 224)
+    measured = measure_picture(colorizer, pixels, Settings(), [3], (1.0, 2.0), seed=4)
+    hints = random_hints(pixels, 3, np.random.default_rng(4))
+    assert [h.color for h in hints] == [
+        f"#{bytes(pixels[int(h.y), int(h.x)]).hex()}" for h in hints
+    ]
+    result = colorizer(pixels, hints=hints)
+    expected = Truth(pixels).measure(torch.from_numpy(result.ab_refined)[None])
+    assert measured["refined, 3 hints"] == pytest.approx(expected)
+    summary = summarize([measured, measured])
+    mean, low, high = summary["refined"]["psnr"]
+    assert low == pytest.approx(mean) == pytest.approx(high)
+    gain = measured["refined"]["psnr"] - measured["coarse"]["psnr"]
+    assert summary["refined"]["psnr_over_bicubic"][0] == pytest.approx(gain)
+    json.dumps(summary)
+
+
+def test_an_unreadable_picture_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"a\.png cannot be read"):
+        square(list_photographs([tmp_path])[0], 64)
+
+
+# --- whole processes --------------------------------------------------------------------------
+
+
+def process(photographs, out, weights, *more):
+    words = ["refiner", "--data", photographs, "--out", out, *SETS, *ON_CPU]
+    words += ["--set", "crop=32", "--set", "width=8", "--set", "blocks=1"]
+    words += ["--set", f"generator={weights}", *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.train", *map(str, words)], cwd=ROOT, env=environment
+    )
+
+
+def losses(out):
+    curve = {}
+    for path in sorted(out.glob("log/*/metrics.csv")):
+        with path.open(newline="") as file:
+            curve |= {row["step"]: float(row["train/loss"]) for row in csv.DictReader(file)}
+    return curve
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_and_resumed_it_is_never_killed(photographs, tmp_path, weights):
+    steps = ("--devices", "1", "--set", "steps=40")
+    assert process(photographs, tmp_path / "whole", weights, *steps).wait() == 0
+    doomed = process(photographs, tmp_path / "killed", weights, *steps)
+    last = tmp_path / "killed" / "last.ckpt"
+    while not last.exists() and doomed.poll() is None:
+        time.sleep(0.05)
+    time.sleep(np.random.default_rng().uniform(0, 0.5))
+    doomed.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    assert doomed.wait() != 0
+    assert torch.load(last, weights_only=True)["step"] < 40
+    assert process(photographs, tmp_path / "killed", weights, *steps).wait() == 0
+    whole, resumed = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "killed")
+    )
+    for part in ("network", "average"):
+        assert all(value.equal(resumed[part][name]) for name, value in whole[part].items())
+    assert losses(tmp_path / "whole") == losses(tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo on Windows needs a host name to bind to")
+def test_two_processes_give_the_loss_curve_of_one(photographs, tmp_path, weights):
+    steps = ("--set", "steps=10", "--set", "batch=4")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert process(photographs, one, weights, *steps, "--devices", "1").wait() == 0
+    both = ("--devices", "2", "--strategy", "ddp")
+    assert process(photographs, two, weights, *steps, *both).wait() == 0
+    single, double = losses(one), losses(two)
+    assert single.keys() == double.keys()
+    assert len(single) == 10
+    # Each process normalizes by its own half of the batch, so the curves are near, not equal.
+    assert list(double.values()) == pytest.approx(list(single.values()), rel=0.02)
