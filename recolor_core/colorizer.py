@@ -25,11 +25,11 @@ from recolor_core.refiner import SCALE
 from recolor_core.upsample import GuidedUpsampler
 from recolor_core.weights import load_weights
 
-STRIP = 2**17
+STRIP = 2**18
 """Pixels that are worked on at a time at full resolution: they fit into the cache."""
 
-TILE = 1024
-"""Side of the tiles in which the refiner works at large working sizes, in pixels."""
+SMALLEST_TILE = 128
+"""Where a GPU is full, the refiner's tiles are halved down to this side, in pixels."""
 
 HALO = 128
 """What a tile sees around it: more than the refiner's receptive field, so that tiles fit."""
@@ -54,12 +54,16 @@ class Settings:
         at 224; larger finds smaller things and loses sight of the whole.
     alternatives
         Number of further colorings that the distribution allows, 0 to 16.
+    tile
+        Side of the tiles in which the refiner works where the working size is larger, in pixels,
+        32 to 4096. Smaller ones need less memory and more time; colors are the same.
     """
 
     vividness: float = 0.5
     saturation: float = 1.0
     size: int = 224
     alternatives: int = 0
+    tile: int = 1024
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -67,6 +71,7 @@ class Settings:
             ("saturation", 0, 4),
             ("size", 32, 4096),
             ("alternatives", 0, 16),
+            ("tile", 32, 4096),
         ):
             value = getattr(self, name)
             if not low <= value <= high:  # also refuses NaN
@@ -324,9 +329,11 @@ class Colorizer:
         images, settings, palette, space, levels, **changes
             As in a call.
         batch
-            How many consecutive pictures of one working size go through the networks together.
-            More than 1 is faster on a GPU; on the CPU it gains nothing.
+            How many consecutive pictures of one working size go through the networks together, 1
+            or more. More than 1 is faster on a GPU; on the CPU it gains nothing.
         """
+        if batch < 1:
+            raise ImageError(f"expected a batch of 1 picture or more, got {batch!r}")
         settings = replace(settings or Settings(), **changes)
         pictures = (read_gray(image, space, levels) for image in images)
         for _, group in groupby(pictures, lambda gray: working_size(gray.shape, settings.size)):
@@ -374,7 +381,12 @@ class Colorizer:
     def _generate(self, grays: Sequence[GrayPicture], size: int) -> list[Coarse]:
         sizes = [working_size(gray.shape, size) for gray in grays]
         light = torch.stack([gray.lightness(s)[None] for gray, s in zip(grays, sizes, strict=True)])
-        logits, device = _run(self._networks.generator, self.device, light)
+        generator = self._networks.generator
+        try:
+            logits, device = _run(generator, self.device, light), str(self.device)
+        except RuntimeError as error:
+            device = self._leave(error, generator)
+            logits = _run(generator, torch.device("cpu"), light)
         return [
             Coarse(gray, light[i : i + 1], logits[i : i + 1], device)
             for i, gray in enumerate(grays)
@@ -417,7 +429,7 @@ class Colorizer:
                     )
                 ]
             )
-            refined, device = self._refine_tiles(light, ab, hinted)
+            refined, device = self._refine_tiles(light, ab, hinted, settings.tile)
             colorings.append((settings.saturation * ab, settings.saturation * refined))
         return [
             Colorization(
@@ -432,29 +444,34 @@ class Colorizer:
             for i, c in enumerate(coarse)
         ]
 
-    def _refine_tiles(self, light: Tensor, ab: Tensor, hints: Tensor) -> tuple[Tensor, str]:
-        """The refiner over a picture of any working size, in tiles where it is large."""
-        height, width = light.shape[-2:]
-        refined = torch.empty(len(ab), 2, height, width)
-        device = str(self.device)
-        for top in range(0, height, TILE):
-            for left in range(0, width, TILE):
-                # With the halo a tile sees all that reaches its pixels.
-                y, x = max(top - HALO, 0), max(left - HALO, 0)
-                bottom, right = min(top + TILE, height), min(left + TILE, width)
-                window = (..., slice(y, bottom + HALO), slice(x, right + HALO))
-                cells = (
-                    ...,
-                    slice(y // SCALE, -(-(bottom + HALO) // SCALE)),
-                    slice(x // SCALE, -(-(right + HALO) // SCALE)),
-                )
-                tile, device = _run(
-                    self._networks.refiner, self.device, light[window], ab[cells], hints[cells]
-                )
-                refined[..., top:bottom, left:right] = tile[
-                    ..., top - y : bottom - y, left - x : right - x
-                ]
-        return refined, device
+    def _refine_tiles(
+        self, light: Tensor, ab: Tensor, hints: Tensor, tile: int
+    ) -> tuple[Tensor, str]:
+        """The refiner over a picture of any working size, and where it ran."""
+        refiner, device, said = self._networks.refiner, self.device, str(self.device)
+        tile = min(tile, max(light.shape[-2:]))
+        while True:
+            try:
+                return _tiled(refiner, device, tile, light, ab, hints), said
+            except RuntimeError as error:
+                if device.type == "cpu":
+                    raise
+                if out_of_memory(error) and tile >= 2 * SMALLEST_TILE:
+                    tile //= 2
+                else:
+                    said, device = self._leave(error, refiner), torch.device("cpu")
+
+    def _leave(self, error: RuntimeError, network: nn.Module) -> str:
+        """Warn that a network goes on on the CPU, where the memory of a GPU is the reason."""
+        if not out_of_memory(error) or self.device.type == "cpu":
+            raise error
+        name = type(network).__name__.lower()
+        warnings.warn(
+            f"the memory of {self.device} is full: the {name} runs on the CPU instead",
+            DeviceWarning,
+            stacklevel=5,
+        )
+        return f"cpu ({self.device} was out of memory)"
 
     def _provenance(
         self,
@@ -509,28 +526,41 @@ def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
 
 
 @torch.inference_mode()
-def _run(network: nn.Module, device: torch.device, *inputs: Tensor) -> tuple[Tensor, str]:
-    """The output of a network, on the CPU, and the device that computed it.
-
-    Where the memory of a GPU is full, the batch is halved, and a single picture goes to the CPU.
-    """
+def _run(network: nn.Module, device: torch.device, *inputs: Tensor) -> Tensor:
+    """The output of a network, on the CPU; where a GPU is full, of half the batch at a time."""
     try:
         network.to(device)
         with autocast(device):
             output: Tensor = network(*(x.to(device) for x in inputs))
-        return output.float().cpu(), str(device)
+        return output.float().cpu()
     except RuntimeError as error:
-        if not out_of_memory(error) or device.type == "cpu":
+        if not out_of_memory(error) or device.type == "cpu" or len(inputs[0]) == 1:
             raise
-    if len(inputs[0]) > 1:
-        halves = [_run(network, device, *(x[part] for x in inputs)) for part in _halves(inputs[0])]
-        return torch.cat([output for output, _ in halves]), halves[-1][1]
-    warnings.warn(
-        f"the memory of {device} is full: {type(network).__name__.lower()} runs on the CPU instead",
-        DeviceWarning,
-        stacklevel=2,
-    )
-    return _run(network, torch.device("cpu"), *inputs)[0], f"cpu ({device} was out of memory)"
+    return torch.cat([_run(network, device, *(x[h] for x in inputs)) for h in _halves(inputs[0])])
+
+
+def _tiled(
+    refiner: nn.Module, device: torch.device, tile: int, light: Tensor, ab: Tensor, hints: Tensor
+) -> Tensor:
+    """The refiner in tiles, each with so much around it as reaches its pixels."""
+    height, width = light.shape[-2:]
+    step = -(-tile // SCALE) * SCALE  # whole cells of the coarse ab
+    refined = torch.empty(len(ab), 2, height, width)
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            y, x = max(top - HALO, 0), max(left - HALO, 0)
+            bottom, right = min(top + step, height), min(left + step, width)
+            pixels = (..., slice(y, bottom + HALO), slice(x, right + HALO))
+            cells = (
+                ...,
+                slice(y // SCALE, -(-(bottom + HALO) // SCALE)),
+                slice(x // SCALE, -(-(right + HALO) // SCALE)),
+            )
+            part = _run(refiner, device, light[pixels], ab[cells], hints[cells])
+            refined[..., top:bottom, left:right] = part[
+                ..., top - y : bottom - y, left - x : right - x
+            ]
+    return refined
 
 
 def _halves(x: Tensor) -> tuple[slice, slice]:

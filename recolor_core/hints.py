@@ -181,7 +181,13 @@ def spread_hints(
 
 
 def _check(hint: Hint) -> None:
-    numbers = (hint.x, hint.y, hint.radius)
-    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
-        raise HintsError(f"expected finite x, y and radius in pixels, got {numbers}")
-    _ = hint.ab
+    try:
+        finite = all(math.isfinite(n) for n in (hint.x, hint.y, hint.radius))
+    except (TypeError, OverflowError):
+        finite = False
+    if not finite or hint.radius < 0:
+        raise HintsError(
+            "expected a hint's x, y and radius as numbers of pixels, the radius not negative, got "
+            f"x={hint.x!r:.20}, y={hint.y!r:.20}, radius={hint.radius!r:.20}"
+        )
+    _ = hint.ab  # refuses what is no color

@@ -80,6 +80,7 @@ def read_gray(
         For any other shape, dtype or range, and for NaN or infinity without `levels`.
     """
     array = np.asarray(image)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.size == 0:
@@ -110,7 +111,7 @@ def _full_range(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype in (np.uint8, np.uint16):
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return array
     if array.dtype.kind != "f":
         raise ImageError(
             f"expected uint8, uint16, bool or floating point in [0, 1], got {array.dtype}, which "
@@ -144,9 +145,14 @@ def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str
         low, high = float(finite.min()), float(finite.max())
         high = high if high > low else low + 1  # a constant picture is black
     else:
-        low, high = (float(level) for level in levels)
-    if not low < high:
-        raise ImageError(f"expected levels=(low, high) with low < high, got ({low:g}, {high:g})")
+        try:
+            low, high = (float(level) for level in levels)
+        except (TypeError, ValueError):
+            low = high = np.nan
+    if not (low < high and np.isfinite(high - low)):
+        raise ImageError(
+            f"expected levels=(low, high), two finite numbers with low < high, got {levels!r}"
+        )
     unit = (array.astype(np.float64) - low) / (high - low)
     unit = np.clip(np.nan_to_num(unit, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
     words = f"{array.dtype} from {low:g} (black) to {high:g} (white)"

@@ -29,7 +29,8 @@ _EPSILON = 216 / 24389
 _KAPPA = 24389 / 27
 _KNEE = 6 / 29  # cube root of _EPSILON
 
-_ROOTS = 2**16  # entries of a table over square roots: at most a 16-bit code apart
+_TINY = 1e-30  # keeps powers and their gradients finite at 0
+_ROOTS = 2**18  # entries of a table over square roots of linear light: less than a 16-bit code
 _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07 Lab units
 
 
@@ -62,7 +63,7 @@ class ToneCurve:
             position = code.clamp(0, 1) * (len(table) - 1)
             below = position.floor().long().clamp(max=len(table) - 2)
             return torch.lerp(table[below], table[below + 1], position - below)
-        power = (self.a * code + self.b).clamp(min=1e-12) ** self.gamma
+        power = (self.a * code + self.b).clamp(min=_TINY) ** self.gamma
         return torch.where(code >= self.d, power, self.c * code)
 
     def encode(self, linear: Tensor) -> Tensor:
@@ -71,10 +72,10 @@ class ToneCurve:
             table = torch.tensor(self.table, dtype=linear.dtype, device=linear.device)
             above = torch.searchsorted(table, linear.contiguous()).clamp(1, len(table) - 1)
             low, high = table[above - 1], table[above]
-            share = ((linear - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+            share = ((linear - low) / (high - low).clamp(min=_TINY)).clamp(0, 1)
             return (above - 1 + share) / (len(table) - 1)
         knee = (self.a * self.d + self.b) ** self.gamma
-        power = (linear.clamp(min=max(knee, 1e-12)) ** (1 / self.gamma) - self.b) / self.a
+        power = (linear.clamp(min=max(knee, _TINY)) ** (1 / self.gamma) - self.b) / self.a
         return torch.where(linear >= knee, power, linear / self.c if self.c else linear * 0)
 
 
@@ -188,6 +189,8 @@ def lab_to_rgb(
     if isinstance(lab, np.ndarray):
         return _channels_last(lab_to_rgb, lab, space)
     _three_channels(lab)
+    if not lab.dtype.is_floating_point:
+        raise ImageError(f"expected Lab in floating point, got {lab.dtype}; convert it first")
     lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
     xyz = _f_inverse(torch.stack((fy + a / 500, fy, fy - b / 200), dim=-3))
@@ -219,7 +222,11 @@ def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
     top = max_code(codes.dtype)
     linear = space.curve.decode(codes.to(torch.float64) / top)
     luminance = (linear * _matrix(space, linear)[1, :, None, None]).sum(-3)
-    return _to_codes(space.curve.encode(luminance) * top, codes.dtype)
+    gray = _to_codes(space.curve.encode(luminance) * top, codes.dtype)
+    # A sampled curve may be flat, where several codes mean the same light.
+    red, green, blue = (_comparable(channel) for channel in codes.unbind(-3))
+    neutral = (red == green) & (green == blue)
+    return torch.where(neutral, red, _comparable(gray)).to(codes.dtype)
 
 
 def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
@@ -254,7 +261,7 @@ def max_code(dtype: torch.dtype) -> int:
     ImageError
         For any other dtype.
     """
-    if dtype in (torch.float32, torch.float64, torch.float16):
+    if dtype in (torch.float32, torch.float64):
         return 1
     if dtype in (torch.uint8, torch.uint16):
         return 255 if dtype == torch.uint8 else 65535
@@ -267,10 +274,11 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
     """RGB codes of a gray picture and a chroma, whose gray is the input's code at every pixel.
 
     The chroma is shrunk at constant L* and hue until the color lies in the gamut, never clipped.
-    R and B are rounded; G is then chosen so that luminance comes out right, and the gray of the
-    result is compared with the input. Where it differs, neighboring codes are tried; R = G = B =
-    `gray`, which always fits, is the last resort. So ``gray_codes(to_rgb(v, ab)) == v`` holds for
-    uint8, uint16 and float32 without exception (float64: within a few rounding errors).
+    R and B are rounded; G is then chosen so that luminance comes out right (of floating point, B
+    and R once more), and the gray of the result is compared with the input. Where it differs,
+    neighboring codes are tried; R = G = B = `gray`, which always fits, is the last resort. So
+    ``gray_codes(to_rgb(v, ab)) == v`` holds for uint8, uint16 and float32 without exception
+    (float64: within a few rounding errors).
 
     Parameters
     ----------
@@ -289,64 +297,85 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
     Notes
     -----
     Every pixel stands for itself, so the result does not depend on how a picture is cut into
-    strips. Work in strips of about 100,000 pixels: they stay in the processor's cache.
+    strips (of floating point: but for the last bit). Work in strips of a few 100,000 pixels: they
+    stay in the processor's cache.
     """
-    if gray.dtype in (torch.uint8, torch.uint16):
+    if max_code(gray.dtype) > 1:
         return _to_integer_rgb(gray, ab, space)
     luminance = space.curve.decode(gray.to(torch.float64))
-    red, _, blue = _fit(luminance, _f(luminance), ab.to(torch.float64), space)
+    fy = _f(luminance)
+    linear = _fit(luminance, fy, _f_inverse(fy), ab.to(torch.float64), space)
     weights = space.to_white_xyz[1]
-    red, blue = (space.curve.encode(x.clamp_(0, 1)).to(gray.dtype) for x in (red, blue))
-    others = weights[0] * space.curve.decode(red.to(torch.float64))
-    others += weights[2] * space.curve.decode(blue.to(torch.float64))
-    green = space.curve.encode(((luminance - others) / weights[1]).clamp_(0, 1)).to(gray.dtype)
-    rgb = torch.stack((red, green, blue))
+    rgb = torch.stack([space.curve.encode(light.clamp_(0, 1)) for light in linear]).to(gray.dtype)
+    # Each channel makes up for what rounding left of the luminance, the finest ones last.
+    for channel in (1, 2, 0):
+        light = space.curve.decode(rgb.to(torch.float64))
+        missing = luminance - sum(w * x for w, x in zip(weights, light, strict=True))
+        better = (light[channel] + missing / weights[channel]).clamp_(0, 1)
+        rgb[channel] = space.curve.encode(better).to(gray.dtype)
     if gray.dtype == torch.float32:  # of float64 the check itself is no finer than the codes
         _match_gray(rgb, gray, gray_codes(rgb, space) != gray, space)
     return rgb
 
 
 def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
-    """`to_rgb` for integers: float32 and tables, float64 where the check leaves a doubt."""
+    """`to_rgb` for integers: float32 and tables, float64 where the check leaves a doubt.
+
+    Made of operations that round alike in a processor's vector and scalar units (no powers, no
+    fused multiply-add), so that a pixel's color does not depend on where in a tensor it lies.
+    """
     tables = _tables(space, gray.dtype, gray.device)
     index = gray.to(torch.int32)
     weights = space.to_white_xyz[1]
     luminance = _look_up(tables.linear, index)
-    red, _, blue = _fit(luminance, _look_up(tables.f, index), ab.to(torch.float32), space)
-    red, blue = (
-        _look_up(tables.code_of_root, x.clamp_(0, 1).sqrt_().mul_(_ROOTS - 1).to(torch.int32))
-        for x in (red, blue)
-    )
+    fy, y = _look_up(tables.f, index), _look_up(tables.y, index)
+    red, _, blue = _fit(luminance, fy, y, ab.to(torch.float32), space)
+    red, blue = _nearest_codes(red, tables), _nearest_codes(blue, tables)
     result = _look_up(tables.linear, red).mul_(weights[0])
-    result.add_(_look_up(tables.linear, blue), alpha=weights[2])
-    green = ((luminance - result) / weights[1]).clamp_(0, 1)
-    green = space.curve.encode(green).mul_(max_code(gray.dtype)).round_().to(torch.int32)
-    result.add_(_look_up(tables.linear, green), alpha=weights[1])
-    wrong = (result < _look_up(tables.low, index)) | (result > _look_up(tables.high, index))
+    result.add_(_look_up(tables.linear, blue).mul_(weights[2]))
+    green = _nearest_codes((luminance - result).div_(weights[1]), tables)
+    result.add_(_look_up(tables.linear, green).mul_(weights[1]))
+    # The margin covers the float32 rounding of a sum of three products.
+    wrong = result <= _look_up(tables.edges, index).mul_(1 + 5e-7)
+    wrong.logical_or_(result >= _look_up(tables.edges, index + 1).mul_(1 - 5e-7))
     rgb = torch.stack((red, green, blue))
     _match_gray(rgb, gray, wrong, space)
     return rgb.to(gray.dtype)
 
 
-def _fit(luminance: Tensor, fy: Tensor, ab: Tensor, space: ColorSpace) -> tuple[Tensor, ...]:
-    """Linear R, G, B of (L*, a*, b*), the chroma shrunk until they lie in [0, 1]."""
+def _nearest_codes(linear: Tensor, tables: "_Tables") -> Tensor:
+    """The codes, int32, nearest to linear light of [0, 1]."""
+    root = linear.clamp_(0, 1).sqrt().mul_(_ROOTS - 1)
+    codes = _look_up(tables.code_of_root, root.to(torch.int32))  # or the one below
+    return codes.add_((linear >= _look_up(tables.edges, codes + 1)).int())
+
+
+def _fit(
+    luminance: Tensor, fy: Tensor, y: Tensor, ab: Tensor, space: ColorSpace
+) -> tuple[Tensor, ...]:
+    """Linear R, G, B of (L*, a*, b*), the chroma shrunk until they lie in [0, 1].
+
+    `fy` is f(luminance) and `y` its inverse: the luminance itself but for rounding, which would
+    tint dark grays if it stood on one side of a difference alone.
+    """
     # With d = (X, Z) - Y every channel is Y + m d, because the rows of the inverse sum to 1 too.
     rows = _matrix(space, luminance, inverse=True).tolist()
 
-    def channels(y: Tensor, f: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-        dx = _f_inverse(torch.add(f, a, alpha=1 / 500)).sub_(y)
-        dz = _f_inverse(torch.sub(f, b, alpha=1 / 200)).sub_(y)
-        return tuple(torch.add(y, dx, alpha=x).add_(dz, alpha=z) for x, _, z in rows)
+    def channels(share: Tensor | float, *pixels: Tensor) -> tuple[Tensor, ...]:
+        luminance, fy, y, a, b = pixels
+        dx = _f_inverse((a * share).div_(500).add_(fy)).sub_(y)
+        dz = _f_inverse((b * share).div_(-200).add_(fy)).sub_(y)
+        return tuple((x * dx).add_(luminance).add_(z * dz) for x, _, z in rows)
 
-    linear = channels(luminance, fy, ab[0], ab[1])
+    pixels: tuple[Tensor, ...] = (luminance, fy, y, ab[0], ab[1])
+    linear = channels(1.0, *pixels)
     outside = _out_of_gamut(linear)
     if bool(outside.any()):
-        y, f, a, b = (x[outside] for x in (luminance, fy, ab[0], ab[1]))
-        share = torch.zeros_like(y)
+        pixels = tuple(x[outside] for x in pixels)
+        share = torch.zeros_like(pixels[0])
         for step in _BISECTION:
-            fits = ~_out_of_gamut(channels(y, f, (share + step) * a, (share + step) * b))
-            share = share.add_(fits, alpha=step)
-        for channel, fitting in zip(linear, channels(y, f, share * a, share * b), strict=True):
+            share.add_(step * ~_out_of_gamut(channels(share + step, *pixels)))
+        for channel, fitting in zip(linear, channels(share, *pixels), strict=True):
             channel[outside] = fitting
     return linear
 
@@ -403,9 +432,9 @@ class _Tables:
 
     linear: Tensor
     f: Tensor
+    y: Tensor  # the inverse of f, in float32
     lightness: Tensor
-    low: Tensor  # luminances strictly between low and high round to this code
-    high: Tensor
+    edges: Tensor  # linear light from edges[code] up to edges[code + 1] rounds to the code
     code_of_root: Tensor  # int32, the code of linear light, one entry for each of its square roots
 
 
@@ -415,21 +444,29 @@ def _tables(space: ColorSpace, dtype: torch.dtype, device: torch.device) -> _Tab
     codes = torch.arange(top + 1, dtype=torch.float64)
     linear = space.curve.decode(codes / top)
     f = _f(linear)
-    # A margin of 5e-7 covers the float32 rounding of a sum of three products; what falls into it
-    # is settled in float64.
-    low = space.curve.decode((codes - 0.5) / top) * (1 + 5e-7)
-    high = space.curve.decode((codes + 0.5) / top) * (1 - 5e-7)
-    low[0], high[-1] = -torch.inf, torch.inf
+    edges = space.curve.decode((torch.arange(top + 2, dtype=torch.float64) - 0.5) / top)
+    edges[0], edges[-1] = -torch.inf, torch.inf
     roots = torch.arange(_ROOTS, dtype=torch.float64) / (_ROOTS - 1)
-    code_of_root = (space.curve.encode(roots**2) * top).round().to(device, torch.int32)
-    columns = torch.stack((linear, f, 116 * f - 16, low, high)).to(device, torch.float32)
-    linear, f, light, low, high = columns
-    return _Tables(linear, f, light, low, high, code_of_root)
+    code_of_root = (space.curve.encode(roots**2) * top).round().clamp(0, top)
+    f = f.to(torch.float32)
+    return _Tables(
+        linear=linear.to(device, torch.float32),
+        f=f.to(device),
+        y=_f_inverse(f).to(device),
+        lightness=(116 * f - 16).to(device),
+        edges=edges.to(device, torch.float32),
+        code_of_root=code_of_root.to(device, torch.int32),
+    )
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:
     """``table[index]``, four times as fast."""
     return torch.index_select(table, 0, index.flatten()).view(index.shape)
+
+
+def _comparable(codes: Tensor) -> Tensor:
+    """Integer codes as int32, since PyTorch computes little with uint16."""
+    return codes if codes.dtype.is_floating_point else codes.to(torch.int32)
 
 
 def _to_codes(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -460,7 +497,8 @@ def _channels_last(
         raise ImageError(
             f"expected an array (..., 3), got {array.shape}; for channels in front use a tensor"
         )
-    pixels = np.require(array.reshape(1, -1, 3), requirements=["C", "W"])
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    pixels = np.require(native.reshape(1, -1, 3), requirements=["C", "W"])
     converted = convert(torch.from_numpy(pixels).permute(2, 0, 1), space)
     result: NDArray[np.floating] = converted.permute(1, 2, 0).reshape(array.shape).numpy()
     return result

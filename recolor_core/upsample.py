@@ -68,7 +68,9 @@ class GuidedUpsampler:
         first, last = int(above[0]), int(below[-1])
         # Across once a row of the grid, which is coarser than the picture, then down.
         across = F.interpolate(self._model[:, first : last + 1], size=self.size[1], mode="linear")
-        model = torch.lerp(across[:, above - first], across[:, below - first], share)
+        upper, lower = across[:, above - first], across[:, below - first]
+        # torch.lerp rounds otherwise at the end of a tensor than elsewhere.
+        model = upper.add_(lower.sub_(upper).mul_(share))
         return model[:2].mul_(lightness).add_(model[2:])
 
 
