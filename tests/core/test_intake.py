@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -11,7 +11,6 @@ from recolor_core import ImageError
 from recolor_core.intake import read_gray
 from recolor_core.lab import ColorSpace, ToneCurve, gray_codes, lightness
 
-BIG_ENDIAN = pytest.param(">u2", marks=pytest.mark.xfail(reason="not taken for uint16"))
 LINEAR = ColorSpace("linear", ToneCurve(1, a=1, b=0, c=1, d=0))
 
 
@@ -27,7 +26,7 @@ def ramp(dtype, shape=(6, 8)):
 # What is read
 
 
-@pytest.mark.parametrize("dtype", ["u1", "<u2", BIG_ENDIAN, "<f4", ">f4", "<f8", ">f8"])
+@pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("shape", [(6, 8), (1, 1), (1, 9), (9, 1), (6, 8, 1)])
 def test_gray_codes_are_kept_as_they_are(dtype, shape):
     array = ramp(dtype, shape)
@@ -136,6 +135,7 @@ def test_levels_of_color_are_set_before_its_luminance_is_taken():
 finite = st.floats(-1e6, 1e6)
 
 
+@settings(max_examples=50)
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.int16, np.uint32, np.uint8]),
@@ -192,18 +192,14 @@ def test_floats_beyond_the_unit_range_are_refused_with_their_range(bad):
     assert f"{bad:g}" in str(caught.value)
 
 
-INFINITE = pytest.param((0, float("inf")), marks=pytest.mark.xfail(reason="all becomes black"))
-
-
 @pytest.mark.parametrize(
-    "levels", [(1, 1), (2, 1), (float("nan"), 1), (0, float("nan")), "full", INFINITE]
+    "levels", [(1, 1), (2, 1), (float("nan"), 1), (0, float("nan")), "full", (0, float("inf"))]
 )
 def test_levels_that_are_none_are_refused(levels):
     with pytest.raises(ImageError, match="expected levels="):
         read_gray(np.zeros((2, 2), np.int16), levels=levels)
 
 
-@pytest.mark.xfail(reason="ValueError or TypeError")
 @pytest.mark.parametrize("levels", [(1,), (1, 2, 3), ("a", "b"), 5])
 def test_levels_of_another_form_are_refused(levels):
     with pytest.raises(ImageError, match="expected levels="):

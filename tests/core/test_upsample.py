@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -23,6 +23,7 @@ def whole(ab, lightness, full):
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
+@settings(max_examples=50)
 @given(sizes, st.tuples(st.integers(1, 70), st.integers(1, 70)))
 def test_any_size_gives_chroma_of_every_pixel(size, full):
     ab = whole(*scene(size, full))
