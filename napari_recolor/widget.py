@@ -58,7 +58,8 @@ class ColorizeWidget(QWidget):
         self._recolored: tuple[Run, Index] | None = None  # what that is for
         self._run: Run | None = None  # the last one whose layers are there
         self._running: Run | None = None
-        self._pending: list[Image] = []  # layers on their way into the viewer
+        self._adding: Run | None = None  # whose layers are on their way into the viewer
+        self._pending: list[Image] = []  # those layers
         self._failure: Failure | None = None
         self._worker: list[GeneratorWorker] = []  # at most one; shared with whom ends it
         self._canceled = False
@@ -327,7 +328,7 @@ class ColorizeWidget(QWidget):
     @property
     def busy(self) -> bool:
         """Whether a run is on, or its layers are still on their way into the viewer."""
-        return self._running is not None or bool(self._pending)
+        return self._running is not None or self._adding is not None
 
     def cancel(self) -> None:
         """End the run; finished pictures stay."""
@@ -396,27 +397,28 @@ class ColorizeWidget(QWidget):
     def _add_layers(self, run: Run) -> None:
         """The picture at once, the others one at a time: the window stays responsive."""
         layers = run.make_layers()
-        self.viewer.add_layer(layers["rgb"])
+        self._adding = run
         self._pending = [layer for role, layer in layers.items() if role != "rgb"]
+        self.viewer.add_layer(layers["rgb"])
         QTimer.singleShot(0, self._add_next)
 
     def _add_next(self) -> None:
-        run = self._running or self._run
-        rgb = None if run is None else run.layers["rgb"]
-        if not self._pending or rgb not in self.viewer.layers:
-            self._pending = []
-            self._settle()
+        run = self._adding
+        if run is None:
             return
-        layer = self._pending.pop(0)
-        self.viewer.layers.insert(self.viewer.layers.index(rgb), layer)
-        QTimer.singleShot(0, self._add_next)
+        rgb = run.layers["rgb"]
+        if self._pending and rgb in self.viewer.layers:
+            layer = self._pending.pop(0)
+            self.viewer.layers.insert(self.viewer.layers.index(rgb), layer)
+            QTimer.singleShot(0, self._add_next)
+            return
+        self._adding, self._pending = None, []
+        if rgb in self.viewer.layers:
+            self._settle(run)
+        self._enable()
 
-    def _settle(self) -> None:
+    def _settle(self, run: Run) -> None:
         """All layers of a run are there."""
-        run = self._running or self._run
-        if run is None or run.layers["rgb"] not in self.viewer.layers:
-            self._enable()
-            return
         layers = layers_of_run(self.viewer.layers, run.id)
         for axis in "ab":
             pair = [layers[role] for role in CHROMA if role[0] == axis and role in layers]
@@ -427,7 +429,6 @@ class ColorizeWidget(QWidget):
         self._read_out(layers)
         run.show(self.viewer.layers, run.finished[-1])
         self._run = run
-        self._enable()
 
     def _on_warning(self, warned: tuple[Any, ...]) -> None:
         message, category = warned[0], warned[1]
