@@ -38,7 +38,8 @@ _LOSSLESS = set(_WRITABLE) | _BILEVEL
 _NO_PREDICTOR = {_NONE, _PACKBITS}
 _DIFFERENCE, _FLOAT_DIFFERENCE = 2, 3
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
-_REDUCED, _MASK = 1, 4  # NewSubfileType bits
+_MASK = 4  # bit of NewSubfileType
+_PLANAR = 2
 _PREMULTIPLIED = 1
 _UNITS: dict[int, ResolutionUnit] = {1: "none", 2: "inch", 3: "cm"}
 _XMP = 700
@@ -46,7 +47,7 @@ _DESCRIPTION = 270
 
 # Tags that describe the picture and stay true of its colorized copy: DocumentName,
 # ImageDescription, Make, Model, PageName, XPosition, YPosition, PageNumber, Software, DateTime,
-# Artist, HostComputer, Copyright, IPTC, ImageJ's byte counts and metadata, GeoTIFF, Windows' XP*.
+# Artist, HostComputer, Copyright, IPTC, GeoTIFF, Windows' XP*.
 _KEPT = {269, 270, 271, 272, 285, 286, 287, 297, 305, 306, 315, 316, 33432, 33723}
 _KEPT |= {33550, 33922, 34264, 34735, 34736, 34737} | set(range(40091, 40096))
 
@@ -89,10 +90,9 @@ class TiffPages:
             raise self._source.error(place + came, remedy)
 
         model = _model(page, refuse)
-        base = {"gray": 1, "rgb": 3, "cmyk": 4}[model]
-        samples = page.samplesperpixel if page.photometric != _PALETTE else 1
-        base_stored = base if page.photometric != _PALETTE else 1
-        if samples - base_stored not in (0, 1):
+        colors = 1 if page.photometric == _PALETTE else {"gray": 1, "rgb": 3, "cmyk": 4}[model]
+        samples = page.samplesperpixel
+        if samples - colors not in (0, 1) or (samples > 1 and page.photometric == _PALETTE):
             refuse(f"{samples} channels per pixel", "save it as gray or RGB, with alpha or without")
         if page.is_volumetric:
             refuse("a volume in one page (ImageDepth)", "save it as one page per slice")
@@ -103,7 +103,7 @@ class TiffPages:
         if page.photometric == _PALETTE:
             notes.append("palette, expanded to RGB")
             bits = 8 if _is_8_bit(page) else 16
-        if page.dataoffsets and page.planarconfig == 2 and samples > 1:
+        if page.planarconfig == _PLANAR and samples > 1:
             notes.append("planar")
         return Stored(
             height=page.imagelength,
@@ -111,7 +111,7 @@ class TiffPages:
             model=model,
             bits=bits,
             is_float=page.sampleformat == _FLOAT,
-            alpha=samples > base_stored,
+            alpha=samples > colors,
             white_is_zero=page.photometric == _WHITE_IS_ZERO,
             decode=partial(self._decode, page, refuse),
             icc=page.iccprofile,
