@@ -19,9 +19,19 @@ def charbonnier(error: Tensor, knee: float) -> Tensor:
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of `values` weighted by `weights`, which are broadcast."""
+    """Mean over pictures of each one's weighted mean, whatever the others weigh.
+
+    Parameters
+    ----------
+    values
+        (B, C, H, W).
+    weights
+        Broadcast to the shape of `values`.
+    """
     weights = weights.expand_as(values)
-    return (values * weights).sum() / weights.sum()
+    shares = (values * weights).sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3))
+    mean: Tensor = shares.mean()
+    return mean
 
 
 def lost_chroma(ab: Tensor, reference: Tensor) -> Tensor:

@@ -55,27 +55,30 @@ def chain(folder: Path) -> None:
     # Neighboring cuts of one photograph are near-duplicates, and these are all there are.
     run("training.prepare", "clean", photographs, "--into", cleaned, "--val", "0.2")
     run("training.prepare", "pack", cleaned, "--into", shards)
-    train, val = sorted(shards.glob("train-*.tar")), sorted(shards.glob("val-*.tar"))
-    data = [word for path in train for word in ("--data", path)]
-    check = [word for path in val or train for word in ("--validation", path)]
+    training, held_out = sorted(shards.glob("train-*.tar")), sorted(shards.glob("val-*.tar"))
+    data = [word for path in training for word in ("--data", path)]
+    check = [word for path in held_out or training for word in ("--validation", path)]
     quick = ["--set", f"steps={STEPS}", "--set", "batch=4", "--set", "precision=32-true"]
     quick += ["--set", "size=64", "--set", "log_every=1", "--set", "start=", "--no-progress"]
     quick += ["--accelerator", "cpu", "--devices", "1", "--workers", "1"]
-    configs = Path(__file__).parent / "configs"
-    for network, more in (("generator", []), ("refiner", ["--set", "crop=32"])):
-        if network == "refiner":
-            run("training.export", folder / "half.safetensors", "--generator", best)
-            more += ["--set", f"generator={folder / 'half.safetensors'}"]
-            more += ["--cache", str(folder / "cache")]
-        out = folder / network
-        config = ["--config", configs / f"{network}.toml", "--out", out]
-        run("training.train", network, *data, *check, *config, *quick, *more)
-        best = out / "last.ckpt"
+
+    def train(network: str, *more: str | Path) -> Path:
+        config = Path(__file__).parent / "configs" / f"{network}.toml"
+        words = ["--config", config, "--out", folder / network, *quick, *more]
+        run("training.train", network, *data, *check, *words)
+        return folder / network / "last.ckpt"
+
+    generator = train("generator")
+    # The refiner is trained on what a whole weights file's generator predicts.
+    half = folder / "half.safetensors"
+    run("training.export", half, "--generator", generator)
+    of_generator = ["--set", f"generator={half}", "--cache", folder / "cache"]
+    refiner = train("refiner", "--set", "crop=32", *of_generator)
     weights = folder / "smoke.safetensors"
     run(
         *("training.export", weights, "--card", folder / "card.md"),
-        *("--generator", folder / "generator" / "last.ckpt"),
-        *("--refiner", folder / "refiner" / "last.ckpt"),
+        *("--generator", generator),
+        *("--refiner", refiner),
     )
     gray = skimage.data.camera()
     rgb = Colorizer(weights, "cpu")(gray).rgb

@@ -40,8 +40,7 @@ class GeneratorTask(Task):
     network: Generator
 
     def __init__(self, recipe: GeneratorRecipe) -> None:
-        super().__init__(Generator(recipe.network))
-        self.recipe = recipe
+        super().__init__(recipe, lambda: Generator(recipe.network))
         bins = len(self.network.bins)
         # How often each color came so far: what the rebalancing at the end goes by.
         self.register_buffer("frequency", torch.ones(bins))
@@ -58,12 +57,11 @@ class GeneratorTask(Task):
                 self.frequency.scatter_add_(0, index.flatten(), share.flatten())
             elif recipe.rebalance < 1:
                 weight = weight * rebalancing_weights(self.frequency, recipe.rebalance)[index[:, 0]]
-            weight = weight / weight.sum()
         logits = self.network(light).flatten(2).transpose(1, 2)  # (B, h w, Q)
         logits = logits.gather(1, pixels[..., None].expand(-1, -1, logits.shape[-1]))
         with torch.autocast(light.device.type, enabled=False):
             logits = logits.flatten(0, 1).float()
-            entropy = (weight * color_cross_entropy(logits, index, share)).sum()
+            entropy = (weight * color_cross_entropy(logits, index, share)).mean()
             mean = F.softmax(logits, dim=1) @ bins
             regression = F.huber_loss(mean / KNEE, true / KNEE)
         return {

@@ -37,8 +37,7 @@ class RefinerTask(Task):
     network: Refiner
 
     def __init__(self, recipe: RefinerRecipe, generator: Generator) -> None:
-        super().__init__(Refiner(recipe.network))
-        self.recipe = recipe
+        super().__init__(recipe, lambda: Refiner(recipe.network))
         self._generator = [generator.eval().requires_grad_(False)]  # hidden: not trained or saved
 
     @property

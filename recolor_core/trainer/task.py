@@ -1,7 +1,7 @@
 """What a training loop asks of a network's task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,14 +30,24 @@ class Task(nn.Module, ABC):
     """A network, what it is trained on, and how it is measured.
 
     The forward pass gives the loss, so that Lightning's strategies can wrap it as one module.
+
+    Parameters
+    ----------
+    recipe
+        How to train.
+    network
+        Makes the network, its fresh weights by the recipe's seed.
     """
 
     recipe: Recipe
     network: nn.Module
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, recipe: Recipe, network: Callable[[], nn.Module]) -> None:
         super().__init__()
-        self.network = network
+        self.recipe = recipe
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(recipe.seed)  # fresh weights are part of the recipe
+            self.network = network()
 
     @abstractmethod
     def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:

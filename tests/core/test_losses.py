@@ -34,6 +34,8 @@ def test_a_weighted_mean_counts_what_weighs():
     weights = torch.tensor([[[[1.0, 0.0]]]])
     assert weighted_mean(values, weights) == 2
     assert weighted_mean(values, torch.ones(1)) == values.mean()
+    both = weighted_mean(torch.cat((values, 2 * values)), torch.cat((weights, 9 * weights)))
+    assert both == (2 + 4) / 2  # every picture counts the same
 
 
 def test_only_paler_pictures_lose_chroma():

@@ -72,7 +72,6 @@ def generator():
 
 
 def refiner_task(generator, **changes):
-    torch.manual_seed(0)
     return RefinerTask(replace(TINY, **changes), generator)
 
 
@@ -172,7 +171,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, generator, kind, m
     def task():
         if kind == "refiner":
             return refiner_task(generator)
-        torch.manual_seed(0)
         common = {name: getattr(TINY, name) for name in ("warm_up", "precision", "log_every")}
         return GeneratorTask(
             GeneratorRecipe(
@@ -202,6 +200,12 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, generator, kind, m
     for part in ("network", "average", "task"):
         assert whole[part].keys() == resumed[part].keys()
         assert all(value.equal(resumed[part][name]) for name, value in whole[part].items())
+
+
+def test_the_seed_decides_the_fresh_weights(generator):
+    one, same, other = (refiner_task(generator, seed=seed) for seed in (1, 1, 2))
+    assert one.network.fuse.weight.equal(same.network.fuse.weight)
+    assert not one.network.fuse.weight.equal(other.network.fuse.weight)
 
 
 def test_frozen_paths_keep_every_bit_and_slow_ones_move_less(tmp_path, generator):
@@ -449,7 +453,6 @@ def test_what_is_drawn_does_not_depend_on_the_number_of_devices(generator):
 
 
 def generator_task(**changes):
-    torch.manual_seed(0)
     return GeneratorTask(GeneratorRecipe(batch=4, size=32, **changes))
 
 
