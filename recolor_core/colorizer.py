@@ -56,7 +56,8 @@ class Settings:
         Number of further colorings that the distribution allows, 0 to 16.
     tile
         Side of the tiles in which the refiner works where the working size is larger, in pixels,
-        32 to 4096. Smaller ones need less memory and more time; colors are the same.
+        32 to 4096, rounded up to multiples of 32. Smaller ones need less memory and more time; the
+        colors are the same.
     """
 
     vividness: float = 0.5
@@ -411,7 +412,7 @@ class Colorizer:
             [hint_map(h, c.gray.shape, grid) for c, h in zip(coarse, hints, strict=True)]
         )
         colorings = []  # the first one is the picture's, the others its alternatives
-        device = coarse[0].device
+        devices = []
         for direction in range(-1, settings.alternatives):
             drawn = logits
             if direction >= 0:
@@ -430,6 +431,7 @@ class Colorizer:
                 ]
             )
             refined, device = self._refine_tiles(light, ab, hinted, settings.tile)
+            devices.append(device)
             colorings.append((settings.saturation * ab, settings.saturation * refined))
         return [
             Colorization(
@@ -439,7 +441,9 @@ class Colorizer:
                 uncertainty=_numpy(uncertainty[i, 0]),
                 ab_alternatives=tuple(_numpy(refined[i]) for _, refined in colorings[1:]),
                 working_lightness=_numpy(light[i, 0]),
-                provenance=self._provenance(c, settings, hints[i], palette, device),
+                provenance=self._provenance(
+                    c, settings, hints[i], palette, ", ".join(dict.fromkeys(devices))
+                ),
             )
             for i, c in enumerate(coarse)
         ]
@@ -544,7 +548,7 @@ def _tiled(
 ) -> Tensor:
     """The refiner in tiles, each with so much around it as reaches its pixels."""
     height, width = light.shape[-2:]
-    step = -(-tile // SCALE) * SCALE  # whole cells of the coarse ab
+    step = -(-tile // 32) * 32  # so that tiles begin where a refiner's blocks of cells do
     refined = torch.empty(len(ab), 2, height, width)
     for top in range(0, height, step):
         for left in range(0, width, step):

@@ -28,10 +28,15 @@ class RefinerConfig:
         Channels of the body.
     blocks
         Number of residual blocks of the body.
+    detail
+        0, or the side, in cells of the coarse ab, of what the coarse ab alone decides: of the
+        residual only what is finer counts. For networks that were trained on the predictions of
+        another generator, whose colors they would shift and whose hints they would wash out.
     """
 
     width: int = 64
     blocks: int = 8
+    detail: int = 0
 
 
 class Refiner(nn.Module):
@@ -94,6 +99,8 @@ class Refiner(nn.Module):
         features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
         features = F.relu(self.full(torch.cat((features, x), dim=1)))
         residual: Tensor = self.out(features)
+        if self.config.detail:
+            residual = residual - _smooth(residual, SCALE * self.config.detail)
         refined = upsample(ab, SCALE) + AB_LIMIT * residual
         return refined[..., :height, :width]
 
@@ -114,3 +121,10 @@ class EDSRBlock(nn.Module):
 def upsample(ab: Tensor, scale: int) -> Tensor:
     """Bicubic upsampling of (B, 2, h, w) by a whole factor: the baseline that the refiner beats."""
     return F.interpolate(ab, scale_factor=scale, mode="bicubic")
+
+
+def _smooth(x: Tensor, block: int) -> Tensor:
+    """What of (B, C, H, W) the means of whole blocks can show."""
+    means = F.avg_pool2d(pad_to_multiple(x, block), block)
+    smooth = F.interpolate(means, scale_factor=block, mode="bicubic")
+    return smooth[..., : x.shape[-2], : x.shape[-1]]

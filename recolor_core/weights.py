@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import platformdirs
 import pooch
+import rich.console
+import rich.progress
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -72,10 +74,18 @@ RECORDS: tuple[WeightsRecord, ...] = (
     WeightsRecord(
         name="default",
         file="default.safetensors",
-        sha256="17da6c9cfa1ec89caa7270fbf6f2ee5bdfbd94901ac8b181682787f1d7bb6cef",
+        sha256="8b26f8cd149c6d093816961b76cb98f9f6117b9abd760377d6a35ca7c6088d22",
         license="Research use: the training photographs have mixed and partly unstated licenses.",
-        training_data="@DATA@",
-        recipe="@RECIPE@",
+        training_data=(
+            "32,943 photographs of 150 to 256 pixels short side: outdoor, indoor and general "
+            "scenes of public repositories; validated on 1,044 others of the same sources."
+        ),
+        recipe=(
+            "Generator: semantic path from ImageNet weights of EfficientNet-lite2, the rest from "
+            "scratch; classification over 259 ab bins weighted by chroma, Huber loss on their "
+            "mean; 24 epochs. Refiner: 730 steps on another generator's colors; of what it adds, "
+            "only the detail counts."
+        ),
         metrics={},
     ),
 )
@@ -123,7 +133,7 @@ def load_weights(weights: str | Path = "default") -> Networks:
     try:
         generator = Generator(_config(GeneratorConfig, about["generator"]))
         refiner = Refiner(_config(RefinerConfig, about["refiner"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"{path} describes no networks of this version ({error!r}); use the version of "
             "recolor that wrote it"
@@ -217,7 +227,7 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
                 known_hash=f"sha256:{record.sha256}",
                 fname=record.file,
                 path=_cache(),
-                progressbar=progress,
+                downloader=pooch.HTTPDownloader(progressbar=_Bar() if progress else False),
             )
         )
     except (OSError, ValueError) as error:
@@ -327,6 +337,26 @@ def _shape(shapes: Mapping[str, torch.Size], name: str) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Bar:
+    """A rich progress bar with the face that pooch wants."""
+
+    def __init__(self) -> None:
+        columns = (*rich.progress.Progress.get_default_columns(), rich.progress.DownloadColumn())
+        self._progress = rich.progress.Progress(*columns, console=rich.console.Console(stderr=True))
+        self._task = self._progress.add_task("Fetching")
+        self.total = 0
+
+    def update(self, count: int) -> None:
+        self._progress.start()
+        self._progress.update(self._task, total=self.total, advance=count)
+
+    def reset(self) -> None:
+        self._progress.reset(self._task)
+
+    def close(self) -> None:
+        self._progress.stop()
 
 
 def _cache() -> Path:
