@@ -36,8 +36,11 @@ class Geometry:
     @classmethod
     def of(cls, layer: Layer) -> "Geometry":
         """The geometry of a layer."""
-        values = {f.name: getattr(layer, f.name) for f in fields(cls)}
-        return cls(**{k: v.copy() if isinstance(v, np.ndarray) else v for k, v in values.items()})
+        values: dict[str, Any] = {}
+        for one in fields(cls):
+            value = getattr(layer, one.name)
+            values[one.name] = value.copy() if isinstance(value, np.ndarray) else value
+        return cls(**values)
 
     def part(self, origin: Iterable[float], step: Iterable[float]) -> "Geometry":
         """The geometry of an array whose pixels are larger, or that is a part.

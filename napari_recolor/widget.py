@@ -226,10 +226,11 @@ class ColorizeWidget(QWidget):
     def _choose_layer(self, _: Any = None) -> None:
         layer = self._layer
         for one in self.viewer.layers:
+            chosen = one is layer
             for name in ("data", "axis_labels", "contrast_limits"):
                 if name in one.events:
                     one.events[name].disconnect(self._describe_soon)
-                    if one is layer:
+                    if chosen:
                         one.events[name].connect(self._describe_soon)
         self._describe()
 

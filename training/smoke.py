@@ -72,7 +72,7 @@ def chain(folder: Path) -> None:
     # The refiner is trained on what a whole weights file's generator predicts.
     half = folder / "half.safetensors"
     run("training.export", half, "--generator", generator)
-    of_generator = ["--set", f"generator={half}", "--cache", folder / "cache"]
+    of_generator: list[str | Path] = ["--set", f"generator={half}", "--cache", folder / "cache"]
     refiner = train("refiner", "--set", "crop=32", *of_generator)
     weights = folder / "smoke.safetensors"
     run(
