@@ -51,8 +51,8 @@ class Controls(QWidget):
         )
         self.vividness = _slider(
             "vividness",
-            "Conservative: the mean of all plausible colors, safe and pale. Vivid: the likeliest "
-            "color.",
+            "Conservative: pale, near the mean of all plausible colors. Vivid: as colorful as "
+            "photographs are. In the middle, colors err least.",
             1,
         )
         self.saturation = _slider(

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ VIVID_TEMPERATURE = 0.36
 """Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is
 0.6, the best of those tried on the validation split."""
 
+VIVID_CHROMA = 1.3
+"""Factor on the chroma at vividness 1, where photographs are as colorful as true ones on average;
+its inverse at 0. Temperature alone makes little difference: the likeliest color is often gray."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,9 +50,10 @@ class Settings:
     Parameters
     ----------
     vividness
-        From 0 (the mean of all plausible colors, safe and pale) to 1 (the likeliest color).
+        From 0 (the mean of all plausible colors, and paler than it: conservative) to 1 (close to
+        the likeliest color, and as colorful as photographs are); 0.5 errs least.
     saturation
-        Factor on a* and b*, 0 to 4. 1 leaves the prediction as it is.
+        Further factor on a* and b*, 0 to 4.
     size
         Short side of the picture that the networks see, in pixels, 32 to 4096. They were trained
         at 224; larger finds smaller things and loses sight of the whole.
@@ -75,13 +80,22 @@ class Settings:
             ("tile", 32, 4096),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:  # also refuses NaN
+            kind = type(getattr(type(self), name))
+            if not isinstance(value, SupportsFloat) or not low <= float(value) <= high:
                 raise ImageError(f"expected {name} from {low} to {high}, got {value!r}")
+            if kind(value) != value:
+                raise ImageError(f"expected {name} as a whole number, got {value!r}")
+            object.__setattr__(self, name, kind(value))  # NumPy's numbers are no JSON
 
     @property
     def temperature(self) -> float:
         """Temperature at which the color distribution is averaged."""
         return float(VIVID_TEMPERATURE**self.vividness)
+
+    @property
+    def chroma(self) -> float:
+        """Factor on the predicted a* and b*."""
+        return float(self.saturation * VIVID_CHROMA ** (2 * self.vividness - 1))
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,8 @@ class Colorization:
     ab_coarse
         (2, h, w) float32, Lab units: what the generator predicts, at a quarter of the working size.
     ab_refined
-        (2, 4 h, 4 w) float32, Lab units: what the refiner makes of it, at the working size.
+        (2, h', w') float32, Lab units: what the refiner makes of it, at the working size, of which
+        h and w are a quarter, rounded up.
     uncertainty
         (h, w) float32, Lab units: the standard deviation of the predicted color.
     ab_alternatives
@@ -412,6 +427,7 @@ class Colorizer:
             [hint_map(h, c.gray.shape, grid) for c, h in zip(coarse, hints, strict=True)]
         )
         colorings = []  # the first one is the picture's, the others its alternatives
+        hinted[:, :2] /= max(settings.chroma, 1e-3)  # hints are colors of the result
         devices = []
         for direction in range(-1, settings.alternatives):
             drawn = logits
@@ -432,7 +448,7 @@ class Colorizer:
             )
             refined, device = self._refine_tiles(light, ab, hinted, settings.tile)
             devices.append(device)
-            colorings.append((settings.saturation * ab, settings.saturation * refined))
+            colorings.append((settings.chroma * ab, settings.chroma * refined))
         return [
             Colorization(
                 gray=c.gray,

@@ -93,7 +93,7 @@ def _colorize(
         str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")
     ] = "auto",
     vividness: Annotated[
-        float, typer.Option(help="From 0, safe and pale, to 1, the likeliest color.")
+        float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
     ] = 0.5,
     saturation: Annotated[
         float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")

@@ -419,13 +419,48 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
     mean = generator.mean_color(coarse.logits)[0].numpy()
     likeliest = generator.mean_color(coarse.logits, 1e-3)[0].numpy()
     results = [
-        recolor.refine(coarse, Settings(vividness=v)).ab_coarse for v in (0, 0.25, 0.5, 0.75, 1)
+        recolor.refine(coarse, settings).ab_coarse / settings.chroma
+        for settings in map(Settings, (0, 0.25, 0.5, 0.75, 1))
     ]
     np.testing.assert_allclose(results[0], mean, atol=1e-4)
     away = [np.linalg.norm(ab - mean) for ab in results]
     left = [np.linalg.norm(ab - likeliest) for ab in results]
     assert away == sorted(away)
     assert left == sorted(left, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg", "chinatown.tif"]
+)
+def test_vivid_pictures_have_more_chroma(recolor, name):
+    coarse = recolor.generate(read_gray(read_sample(name)), SMALL.size)
+    chroma = [
+        np.hypot(*recolor.refine(coarse, Settings(vividness=v)).ab_refined).mean()
+        for v in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    assert chroma == sorted(chroma)
+
+
+@pytest.mark.parametrize("options", [{"vividness": 1}, {"saturation": 2}, {"vividness": 0}])
+def test_hints_mean_what_they_say_however_vivid_the_rest_is(recolor, photograph, options):
+    hints = [Hint(300, 200, "#b03030", 40)]
+    result = recolor(photograph, hints=hints, **options)
+    height, width = result.ab_refined.shape[1:]
+    at = result.ab_refined[:, 200 * height // 452, 300 * width // 588]
+    assert np.hypot(*(at - hints[0].ab)) < 15
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("alternatives", 1.5), ("size", 224.5), ("tile", "64"), ("vividness", "1")]
+)
+def test_settings_of_another_kind_are_refused(name, value):
+    with pytest.raises(ImageError, match=f"expected {name}"):
+        Settings(**{name: value})
+
+
+def test_settings_of_numpy_become_plain_numbers():
+    settings = Settings(vividness=np.float32(0.5), size=np.int64(64))
+    assert (type(settings.vividness), type(settings.size)) == (float, int)
 
 
 def test_alternatives_differ_from_each_other_and_keep_the_gray(recolor, photograph):
