@@ -45,8 +45,10 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
     path = Path(file["path"])
     words = ["recolor", str(path), "-o", str(path.with_name(f"{path.stem}.recolor.tif"))]
     words += ["--weights", about["weights"]["asked"], "--device", _device(about)]
-    for name in ("vividness", "saturation", "size", "alternatives"):
-        words += [f"--{name}", f"{about['settings'][name]!r}"]
+    for name, value in about["settings"].items():
+        words += [f"--{name}", f"{value!r}"]
+    if about["palette_colors"]:
+        words += ["--palette", ",".join(about["palette_colors"])]
     (span,) = levels
     if span:
         words.append(f"--levels={span[0]!r},{span[1]!r}")  # = : the first may begin with a minus
@@ -90,6 +92,9 @@ def python(about: Mapping[str, Any]) -> str:
         ]
         space = ", space=pages[0].space"
     settings = ", ".join(f"{name}={value!r}" for name, value in about["settings"].items())
+    if about["palette_colors"]:
+        lines.append("from recolor_core.palette import palette_of_colors")
+        settings += f", palette=palette_of_colors({about['palette_colors']!r})"
     lines += [
         f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
         f"settings = dict({settings})",

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
+    QLineEdit,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -72,6 +73,16 @@ class Controls(QWidget):
             "size",
             "Short side of the picture that the networks see. They were trained at 224; larger "
             "finds smaller things and loses sight of the whole.",
+        )
+        self.tile = QSpinBox()
+        self.tile.setRange(32, 4096)
+        self.tile.setSingleStep(32)
+        self.tile.setSuffix(" px")
+        _name(
+            self.tile,
+            "tile",
+            "Side of the tiles in which the refiner works where the working size is larger. "
+            "Smaller ones need less memory; the colors are the same.",
         )
         self.alternatives = QSpinBox()
         self.alternatives.setRange(0, 16)
@@ -146,8 +157,20 @@ class Controls(QWidget):
         self.save_hints = _button(
             "save_hints", "Save…", "Save the hints of this picture; recolor --hints takes the file."
         )
+        self.palette = QLineEdit()
+        self.palette.setPlaceholderText("#5b3a1e, #6ca0dc")
+        self.palette.setClearButtonEnabled(True)
+        _name(
+            self.palette,
+            "palette",
+            "Colors that the picture as a whole should have. Where they go is decided by what the "
+            "networks see. Empty: whatever they predict.",
+        )
+        self.reference = _menu(
+            "reference", "Take the palette from a picture in color, such as one of the same place."
+        )
         self.advanced = Section("advanced", "Advanced")
-        self.more_hints = Section("more_hints", "Color hints")
+        self.more_hints = Section("more_hints", "Color hints and palette")
         self._arrange()
 
     def choices(self) -> dict[str, Choice]:
@@ -156,9 +179,11 @@ class Controls(QWidget):
         for name in ("scope", "weights", "device", "levels", "per"):
             menu: QComboBox = getattr(self, name)
             found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
-        for name in ("vividness", "saturation", "size", "alternatives", "low", "high"):
+        for name in ("vividness", "saturation", "size", "tile", "alternatives", "low", "high"):
             control = getattr(self, name)
             found[name] = Choice(control.value, control.setValue, control.valueChanged)
+        text = self.palette
+        found["palette"] = Choice(text.text, text.setText, text.textChanged)
         return found
 
     def _arrange(self) -> None:
@@ -173,6 +198,7 @@ class Controls(QWidget):
 
         advanced = _form()
         advanced.addRow("Working size", self.size)
+        advanced.addRow("Tile", self.tile)
         advanced.addRow("Alternatives", self.alternatives)
         advanced.addRow("Levels", self.levels)
         advanced.addRow("Black below", self.low)
@@ -189,6 +215,8 @@ class Controls(QWidget):
         hints.addWidget(self.save_hints, 1, 1)
         strokes = _form()
         strokes.addRow("Strokes", self.strokes)
+        strokes.addRow("Palette", self.palette)
+        strokes.addRow("Like", self.reference)
         hints.addLayout(strokes, 2, 0, 1, 2)
         self.more_hints.fill(hints)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
+from napari.utils.events import Event
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
@@ -144,12 +145,18 @@ def make_layers(
         layer = layers[role] = Image(array, **arguments, **place.arguments)
         layer.name_overlay.font_size = 7  # fits into a cell of the grid
         if not is_picture(role):
-            layer.name_overlay.visible = True
-            layer.colorbar.visible = True
             layer.colorbar.size = (10, 70)
             layer.colorbar.font_size = 7
             layer.colorbar.position = "bottom_right"
+            layer.events.visible.connect(_label)
     return layers
+
+
+def _label(event: Event) -> None:
+    """Give a layer its colorbar and name when it is shown first: making them takes a while."""
+    layer = event.source
+    layer.events.visible.disconnect(_label)
+    layer.colorbar.visible = layer.name_overlay.visible = True
 
 
 def layers_of_run(layers: Iterable[Layer], run: str) -> dict[str, Layer]:

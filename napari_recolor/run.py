@@ -16,6 +16,7 @@ from napari_recolor.layers import (
     limits_of,
     make_layers,
 )
+from napari_recolor.palette import colors_of
 from napari_recolor.reading import Index, Plan
 from napari_recolor.worker import Options, Stages
 
@@ -55,6 +56,7 @@ class Run:
             "run": self.number,
             "id": self.id,
             "weights": {**first["weights"], "asked": self.options.weights},
+            "palette_colors": colors_of(self.options.palette),
             "source": {
                 "layer": source.name,
                 "path": source.path,

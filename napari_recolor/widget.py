@@ -23,6 +23,7 @@ from napari_recolor.hints import HintLayer
 from napari_recolor.inspector import Inspector
 from napari_recolor.interactive import Recoloring
 from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
+from napari_recolor.palette import palette_text
 from napari_recolor.reading import Index, Plan, make_plan, shown_index
 from napari_recolor.readout import STAGES, Readout
 from napari_recolor.run import Run
@@ -32,6 +33,9 @@ from recolor_core.errors import DeviceWarning, RecolorError
 
 INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
 """What Inspect shows, row by row, three in each."""
+
+AIR_MS = 20
+"""Time for the window to answer its user between one layer and the next, in milliseconds."""
 
 CHOOSE_FILE = "choose a file…"
 
@@ -129,13 +133,14 @@ class ColorizeWidget(QWidget):
         controls.hints.clicked.connect(self._add_hints)
         controls.eyedropper.toggled.connect(self._use_eyedropper)
         controls.strokes.currentIndexChanged.connect(self._choose_strokes)
+        controls.reference.activated.connect(self._take_palette)
         controls.load_hints.clicked.connect(self._load_hints)
         controls.save_hints.clicked.connect(self._save_hints)
         self._inspector.changed.connect(self._on_inspected)
 
     def _wire_viewer(self) -> None:
         viewer, describe = self.viewer, self._describe_soon
-        self._connections += [
+        connections = [
             (viewer.layers.events.inserted, self._list_layers),
             (viewer.layers.events.removed, self._on_removed),
             (viewer.layers.events.reordered, self._list_layers),
@@ -145,6 +150,8 @@ class ColorizeWidget(QWidget):
             (viewer.scene.camera.events.center, describe),
             (viewer.scene.camera.events.zoom, describe),
         ]
+        # napari cannot disconnect a method of what Qt has deleted; a partial it can.
+        self._connections += [(emitter, partial(slot)) for emitter, slot in connections]
         for emitter, slot in self._connections:
             emitter.connect(slot)
         # Holds nothing of the panel but what is cleared here: it must not keep it alive.
@@ -218,6 +225,11 @@ class ColorizeWidget(QWidget):
         fill(self.controls.layer, [(layer.name, layer) for layer in offered], keep)
         strokes = [layer for layer in self.viewer.layers if isinstance(layer, Labels | Shapes)]
         fill(self.controls.strokes, [("none", None), *((layer.name, layer) for layer in strokes)])
+        colored = [layer for layer in self.viewer.layers if isinstance(layer, Image) and layer.rgb]
+        fill(
+            self.controls.reference,
+            [("choose a picture…", None), *((layer.name, layer) for layer in reversed(colored))],
+        )
         for layer in self.viewer.layers:
             layer.events.name.disconnect(self._list_layers)
             layer.events.name.connect(self._list_layers)
@@ -401,7 +413,7 @@ class ColorizeWidget(QWidget):
         self._adding = run
         self._pending = [layer for role, layer in layers.items() if role != "rgb"]
         self.viewer.add_layer(layers["rgb"])
-        QTimer.singleShot(0, self._add_next)
+        QTimer.singleShot(AIR_MS, self._add_next)
 
     def _add_next(self) -> None:
         run = self._adding
@@ -411,7 +423,7 @@ class ColorizeWidget(QWidget):
         if self._pending and rgb in self.viewer.layers:
             layer = self._pending.pop(0)
             self.viewer.layers.insert(self.viewer.layers.index(rgb), layer)
-            QTimer.singleShot(0, self._add_next)
+            QTimer.singleShot(AIR_MS, self._add_next)
             return
         self._adding, self._pending = None, []
         if rgb in self.viewer.layers:
@@ -544,6 +556,11 @@ class ColorizeWidget(QWidget):
         if self._hint_layer is not None:
             self._hint_layer.eyedropper = on
 
+    def _take_palette(self, _: Any = None) -> None:
+        reference = self.controls.reference.currentData()
+        if reference is not None:
+            self.controls.palette.setText(palette_text(reference))
+
     def _choose_strokes(self, _: Any = None) -> None:
         if self._hint_layer is not None:
             self._hint_layer.strokes = self.controls.strokes.currentData()
@@ -580,7 +597,8 @@ class ColorizeWidget(QWidget):
 
             settings = Settings(**{**run.options.settings, "alternatives": 0})
             colorizer = self._engine.colorizer(run.options)
-            self._recoloring = Recoloring(colorizer, coarse, settings, values, self)
+            palette = run.options.read_palette()
+            self._recoloring = Recoloring(colorizer, coarse, settings, values, self, palette)
             self._recolored = (run, index)
             self._recoloring.recolored.connect(self._on_recolored)
             self._recoloring.failed.connect(lambda error: show_error(str(error)))

@@ -6,6 +6,7 @@ not wait for it.
 
 import ctypes
 import importlib.util
+import os
 import sys
 import tempfile
 import traceback
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_recolor.palette import colors_of
 from napari_recolor.reading import Index, Plan, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from recolor_core.colorizer import Coarse, Colorization, Colorizer
     from recolor_core.intake import GrayPicture
     from recolor_core.lab import ColorSpace
+    from recolor_core.palette import Palette
 
 Levels = tuple[float, float] | None
 
@@ -42,7 +45,7 @@ REMEMBERED = 4
 
 @dataclass(frozen=True)
 class Options:
-    """How to colorize: the parameters of `recolor_core.Colorizer` and its `Settings`."""
+    """How to colorize: the parameters of `recolor_core.Colorizer`, its `Settings`, a palette."""
 
     weights: str = "default"
     device: str = "auto"
@@ -50,13 +53,22 @@ class Options:
     saturation: float = 1.0
     size: int = 224
     alternatives: int = 0
+    tile: int = 1024
+    palette: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of `recolor_core.Settings`."""
         fields = asdict(self)
-        del fields["weights"], fields["device"]
+        del fields["weights"], fields["device"], fields["palette"]
         return fields
+
+    def read_palette(self) -> "Palette | None":
+        """The palette as `recolor_core` takes it."""
+        from recolor_core.palette import palette_of_colors
+
+        colors = colors_of(self.palette)
+        return palette_of_colors(colors) if colors else None
 
 
 @dataclass(eq=False)
@@ -221,7 +233,7 @@ def colorize(
         from recolor_core import Hint, Settings
         from recolor_core.intake import read_gray
 
-        settings = Settings(**options.settings)
+        settings, palette = Settings(**options.settings), options.read_palette()
         yield Step(0, count, 0, 1, "loading the weights")
         colorizer = engine.colorizer(options)
         yield Step(0, count, 0, 1, "reading")
@@ -234,7 +246,7 @@ def colorize(
             coarse = engine.see(plan, index, read_gray(picture, space, levels), options)
             yield Step(number, count, 0, 1, "refining")
             known = [Hint(*hint) for hint in (hints or {}).get(index, ())]
-            result = colorizer.refine(coarse, settings, known)
+            result = colorizer.refine(coarse, settings, known, palette)
             total = stages.fill_steps(result)
             for done in stages.fill(index, result, levels):
                 yield Step(number, count, done, total, "coloring")
@@ -338,6 +350,9 @@ def _load_torch() -> None:
     """
     if "torch" in sys.modules:
         return
+    # Threads that wait for each other shall sleep: where other programs run too, and a viewer does,
+    # spinning made torch several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     spec = importlib.util.find_spec("torch")
     if spec is not None and spec.origin is not None and sys.platform != "win32":
         for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):

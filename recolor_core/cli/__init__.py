@@ -105,6 +105,10 @@ def _colorize(
         int,
         typer.Option(metavar="N", help="Write N other plausible colorings too, up to 16."),
     ] = 0,
+    tile: Annotated[
+        int,
+        typer.Option(help="Side of the refiner's tiles at large sizes; less needs less memory."),
+    ] = 1024,
     stages: Annotated[
         bool,
         typer.Option("--stages", help="Write coarse and refined ab and the uncertainty as TIFF."),
@@ -189,7 +193,7 @@ def _colorize(
             from recolor_core.hints import read_hints
 
             order = Order(
-                settings=Settings(vividness, saturation, size, alternatives),
+                settings=Settings(vividness, saturation, size, alternatives, tile),
                 hints=read_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
                 levels=span,

@@ -142,8 +142,13 @@ def test_only_the_picture_is_shown_at_first():
 def test_stages_have_colorbars_and_names_on_the_canvas():
     layers = layers_over(Image(np.zeros((40, 60))), arrays_of())
     for role in (*CHROMA, "change", "uncertainty"):
-        assert layers[role].colorbar.visible
-        assert layers[role].name_overlay.visible
+        layer = layers[role]
+        layer.visible = True
+        assert layer.colorbar.visible
+        assert layer.name_overlay.visible
+        layer.colorbar.visible = layer.visible = False
+        layer.visible = True
+        assert not layer.colorbar.visible  # the user's choice stands
     assert not layers["rgb"].name_overlay.visible  # nothing covers the picture
 
 

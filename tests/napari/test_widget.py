@@ -376,6 +376,28 @@ def test_hints_color_the_picture_anew(panel, finish, qtbot):
     np.testing.assert_array_equal(rgb.data, before)
 
 
+def test_a_palette_is_taken_from_a_picture_and_steers(panel, finish):
+    without = run(panel, finish)["rgb"].data
+    color = np.zeros((30, 40, 3), np.uint8)
+    color[:20], color[20:] = (200, 40, 30), (20, 90, 40)
+    panel.viewer.add_image(color, name="reference", rgb=True)
+    menu = panel.findChild(QComboBox, "recolor.reference")
+    menu.setCurrentIndex(menu.findText("reference"))
+    menu.activated.emit(menu.currentIndex())
+    words = panel.controls.palette.text().split(",")
+    assert set(words) == {"#c8281e", "#145a28"}
+    assert (words.count("#c8281e"), words.count("#145a28")) == (21, 11)  # 32nds
+    rgb = run(panel, finish)["rgb"]
+    assert rgb.metadata[KEY]["palette_colors"] == words
+    assert (rgb.data[..., 0].astype(int) - without[..., 0]).mean() > 5
+
+
+def test_a_palette_that_is_none_is_told(panel, finish, notified):
+    panel.controls.palette.setText("#80302, red")
+    assert not run(panel, finish)
+    assert "expected a color as #rrggbb" in text(panel, "status")
+
+
 def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, finish):
     panel.controls.vividness.setValue(0.25)
     panel.controls.scope.setCurrentText("visible region")
@@ -419,7 +441,7 @@ def test_defaults_are_those_of_the_library(panel):
         name: field.default for name, field in type(panel._preferences).model_fields.items()
     }
     library = Settings()
-    for name in ("vividness", "saturation", "size", "alternatives"):
+    for name in vars(library):
         assert defaults[name] == getattr(library, name)
     assert worker.Options() == worker.Options(
         **{name: defaults[name] for name in worker.Options.__dataclass_fields__}
@@ -432,7 +454,7 @@ def test_defaults_are_those_of_the_library(panel):
         "file",
         *(
             pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("stack", "levels", "region", "viewer", "hints")
+            for kind in ("stack", "levels", "region", "viewer", "hints", "palette")
         ),
     ],
 )
@@ -456,6 +478,8 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
     if kind == "hints":
         button(widget, "hints").click()
         widget._hint_layer.layer.add([40, 60])
+    if kind == "palette":
+        widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
     rgb = run(widget, finish)["rgb"]
     button(widget, "copy_python").click()
@@ -468,7 +492,7 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints"])
+@pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints", "palette"])
 def test_copied_command_writes_the_same_picture(open_panel, photo, finish, tmp_path, kind, qtbot):
     import shlex
 
@@ -483,6 +507,8 @@ def test_copied_command_writes_the_same_picture(open_panel, photo, finish, tmp_p
     if kind == "hints":
         button(widget, "hints").click()
         widget._hint_layer.layer.add([40, 60])
+    if kind == "palette":
+        widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
     rgb = run(widget, finish)["rgb"]
     button(widget, "copy_command").click()
