@@ -34,24 +34,6 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return mean
 
 
-def lost_chroma(ab: Tensor, reference: Tensor) -> Tensor:
-    """By how much the mean chroma of pictures fell below that of a reference, in Lab units.
-
-    Without it a network that minimizes an error learns to pale whatever it is unsure of.
-
-    Parameters
-    ----------
-    ab, reference
-        (B, 2, H, W), Lab units.
-    """
-    chroma, kept = (_chroma(x).mean(dim=(1, 2)) for x in (ab, reference))
-    return F.relu(kept - chroma).mean()
-
-
-def _chroma(ab: Tensor) -> Tensor:
-    return (ab.square().sum(1) + 1e-2).sqrt()  # smooth at gray
-
-
 def soft_encode(
     ab: Tensor, bins: Tensor, neighbors: int = 5, sigma: float = 5.0
 ) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,6 @@ from training.prepare.pictures import Picture
 SIZE = 224
 """Side of the squares, in pixels."""
 
-MEASURES = ("mse", "psnr", "ssim", "ciede2000", "colorfulness", "edge_error")
-
 Row = dict[str, float | str]
 
 
@@ -51,21 +49,24 @@ class Truth:
         self.coarse = torch.nn.functional.avg_pool2d(self.ab, SCALE)
         self._lab = lab[0].permute(1, 2, 0).double().numpy()
 
-    def measure(self, ab: Tensor) -> dict[str, float]:
-        """Measures of a chroma, (1, 2, H, W) in Lab units."""
+    def measure(self, ab: Tensor, brief: bool = False) -> dict[str, float]:
+        """Measures of a chroma, (1, 2, H, W) in Lab units; a brief one leaves out the slow ones."""
         rgb = lab_to_rgb(torch.cat((self.lightness, ab), dim=1)).clamp(0, 1)
-        lab = rgb_to_lab(rgb)[0].permute(1, 2, 0).double().numpy()
-        similarity = structural_similarity_index_measure(rgb, self.rgb, data_range=1.0)
-        assert isinstance(similarity, Tensor)
         coarse = torch.nn.functional.avg_pool2d(ab, SCALE)
-        return {
+        measures = {
             "mse": float(coarse_error(coarse, self.coarse)),
             "psnr": float(psnr(rgb, self.rgb)),
-            "ssim": float(similarity),
-            "ciede2000": float(deltaE_ciede2000(self._lab, lab).mean()),
             "colorfulness": float(colorfulness(rgb)),
             "edge_error": float(edge_error(ab, self.ab)),
         }
+        if brief:
+            return measures
+        lab = rgb_to_lab(rgb)[0].permute(1, 2, 0).double().numpy()
+        similarity = structural_similarity_index_measure(rgb, self.rgb, data_range=1.0)
+        assert isinstance(similarity, Tensor)
+        measures["ssim"] = float(similarity)
+        measures["ciede2000"] = float(deltaE_ciede2000(self._lab, lab).mean())
+        return measures
 
 
 def random_hints(rgb: NDArray[np.uint8], count: int, rng: np.random.Generator) -> list[Hint]:
@@ -107,9 +108,11 @@ def measure_picture(
         result = colorizer.refine(coarse, settings, random_hints(rgb, count, rng))
         name = f", {count} hints" if count else ""
         ab = torch.from_numpy(result.ab_coarse)[None]
-        measured[f"coarse{name}"] = truth.measure(upsample(ab, SCALE))
+        brief = count > 0
+        measured[f"coarse{name}"] = truth.measure(upsample(ab, SCALE), brief)
         measured[f"coarse{name}"]["mse"] = float(coarse_error(ab, truth.coarse))
-        measured[f"refined{name}"] = truth.measure(torch.from_numpy(result.ab_refined)[None])
+        refined = torch.from_numpy(result.ab_refined)[None]
+        measured[f"refined{name}"] = truth.measure(refined, brief)
     return measured
 
 
@@ -133,7 +136,7 @@ def summarize(measured: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]
     for way in measured[0]:
         if way == "truth":
             continue
-        summary[way] = {name: bootstrap_interval(column(way, name)) for name in MEASURES}
+        summary[way] = {name: bootstrap_interval(column(way, name)) for name in measured[0][way]}
         pairs = np.stack((column(way, "colorfulness"), true_colorfulness), axis=1)
         summary[way]["colorfulness_ratio"] = bootstrap_interval(pairs, ratio)
         if way.startswith("refined"):
@@ -216,12 +219,12 @@ def validate(
 def print_table(group: str, summary: dict[str, Any]) -> None:
     """One line per way to color, means only."""
     print(f"{group} ({summary['pictures']} pictures)")
-    print(f"{'':22}{'MSE':>8}{'PSNR':>8}{'SSIM':>8}{'CIEDE':>8}{'CF':>8}{'ratio':>8}{'edges':>8}")
-    names = (*MEASURES[:5], "colorfulness_ratio", "edge_error")
+    names = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_error")
+    print(f"{'':22}" + "".join(f"{name[:12]:>13}" for name in names))
     for way, values in summary.items():
         if way not in ("pictures", "truth"):
-            means = [values[name][0] for name in names]
-            print(f"{way:22}{means[0]:8.5f}" + "".join(f"{mean:8.3f}" for mean in means[1:]))
+            cells = [f"{values[name][0]:13.4g}" if name in values else f"{'':13}" for name in names]
+            print(f"{way:22}" + "".join(cells))
 
 
 if __name__ == "__main__":

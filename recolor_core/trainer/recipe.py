@@ -195,14 +195,12 @@ class RefinerRecipe(Recipe):
         Share of pictures with hints.
     most_hints
         Largest number of hints in a picture; small numbers are as frequent as large ones.
-    noised
-        Share of pictures whose coarse ab is the true one with noise.
+    softened
+        Share of pictures whose coarse ab is the true one in other colors, blurred.
     knee
         Of the Charbonnier loss, Lab units.
     edges
         Additional weight of the pixels at color edges.
-    chroma
-        Weight of the loss of chroma against bicubic upsampling.
     """
 
     kind: ClassVar[str] = "refiner"
@@ -212,12 +210,11 @@ class RefinerRecipe(Recipe):
     generator: str = "default"
     crop: int = 128
     temperature: tuple[float, float] = (0.36, 1.0)
-    hinted: float = 0.5
+    hinted: float = 0.25
     most_hints: int = 50
-    noised: float = 0.15
-    knee: float = 10.0
-    edges: float = 1.0
-    chroma: float = 0.05
+    softened: float = 0.5
+    knee: float = 2.0
+    edges: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

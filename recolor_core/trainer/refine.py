@@ -1,4 +1,4 @@
-"""The refiner's task: from the coarse ab that a frozen generator predicts to the true one."""
+"""The refiner's task: the coarse ab that a frozen generator predicts, with its edges."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from recolor_core.generator import Generator
 from recolor_core.hints import spread_hints
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
-from recolor_core.losses import charbonnier, lost_chroma, weighted_mean
+from recolor_core.losses import charbonnier, weighted_mean
 from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
 from recolor_core.refiner import SCALE, Refiner, upsample
 from recolor_core.trainer.recipe import RefinerRecipe
 from recolor_core.trainer.task import Task, Validation, rng_of
 
 DEFAULT_TEMPERATURE = 0.6
-"""The temperature at the default vividness: what another one adds is the user's wish."""
+"""The temperature at the default vividness."""
 
 VALIDATION_HINTS = 10
 
@@ -50,18 +50,12 @@ class RefinerTask(Task):
         with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
             light, coarse, hints, target = self.sample(batch, step, rows)
         refined = self.network(light, coarse, hints).float()
-        bicubic = upsample(coarse, SCALE)
         weight = 1 + self.recipe.edges * edge_band(target).float()
-        error = weighted_mean(charbonnier(refined - target, self.recipe.knee), weight)
-        chroma = lost_chroma(refined, bicubic)
+        loss = weighted_mean(charbonnier(refined - target, self.recipe.knee), weight)
         with torch.no_grad():
-            before = weighted_mean(charbonnier(bicubic - target, self.recipe.knee), weight)
-        return {
-            "loss": error + self.recipe.chroma * chroma,
-            "error": error.detach(),
-            "error_of_bicubic": before,
-            "lost_chroma": chroma.detach(),
-        }
+            error = charbonnier(upsample(coarse, SCALE) - target, self.recipe.knee)
+            bicubic = weighted_mean(error, weight)
+        return {"loss": loss, "loss_of_bicubic": bicubic}
 
     def sample(
         self, batch: Mapping[str, Tensor], step: int, rows: slice
@@ -73,6 +67,14 @@ class RefinerTask(Task):
         tuple of Tensor
             Lightness (B, 1, c, c), coarse ab (B, 2, c / 4, c / 4), hints (B, 3, c / 4, c / 4) and
             what the refined ab should be, (B, 2, c, c).
+
+        Notes
+        -----
+        Which colors things have is the generator's and the user's to say. Where a generator errs,
+        it errs over whole things: asked for the true color of those, a refiner cannot learn
+        anything but to pale them, and the edges are lost in the noise of such a target. So it is
+        asked for what it can know, where edges are: for what the coarse grid cannot hold, and for
+        sharp colors of blurred ones.
         """
         recipe = self.recipe
         rgb, device = batch["rgb"], batch["rgb"].device
@@ -102,15 +104,14 @@ class RefinerTask(Task):
                 hinted = _random_hints(whole[1:], recipe.most_hints, own)
                 spread = self._hinted(whole[:1], logits[i : i + 1].float(), hinted)
                 coarse, hints = spread[cell], hinted[cell]
-            elif kind[i] < recipe.hinted + recipe.noised:
-                noise = _smooth_noise(crop, own).to(device)
-                coarse = F.avg_pool2d(target, SCALE) + noise
+                target = _with_detail(coarse, target)
+            elif kind[i] < recipe.hinted + recipe.softened:
+                target = _other_colors(target, own)
+                coarse = _softened(F.avg_pool2d(target, SCALE), own)
             else:
                 seen = logits[i][cell][None].float()
                 coarse = self.generator.mean_color(seen, float(temperature[i]))[0]
-                usual = self.generator.mean_color(seen, DEFAULT_TEMPERATURE)[0]
-                # Vividness is the user's wish; the refiner is not to undo it.
-                target = target + upsample((coarse - usual)[None], SCALE)[0]
+                target = _with_detail(coarse, target)
             one = (light, coarse, hints, target)
             samples.append(tuple(t.flip(-1) for t in one) if flip[i] else one)
         stacked = [torch.stack(tensors) for tensors in zip(*samples, strict=True)]
@@ -192,7 +193,30 @@ def _random_hints(
     return (total / total[2].clamp(min=1)).to(true.device)
 
 
-def _smooth_noise(side: int, rng: torch.Generator) -> Tensor:
-    """Errors as generators make them: large in area, up to some 15 Lab units; (2, side, side)."""
-    grain = torch.randn(1, 2, 6, 6, generator=rng) * 12 * torch.rand((), generator=rng)
-    return F.interpolate(grain, size=(side, side), mode="bicubic")[0]
+def _with_detail(coarse: Tensor, true: Tensor) -> Tensor:
+    """Coarse ab upsampled, with the detail of the true ab that a coarse grid cannot hold."""
+    detail = true - upsample(F.avg_pool2d(true[None], SCALE), SCALE)[0]
+    return upsample(coarse[None], SCALE)[0] + detail
+
+
+def _other_colors(ab: Tensor, rng: torch.Generator) -> Tensor:
+    """The same edges between other colors: ab turned, paled or deepened, and drifting slowly."""
+    turn, depth = torch.rand(2, generator=rng).tolist()
+    angle = 1.2 * (turn - 0.5)
+    scale = 0.4 + 0.9 * depth
+    matrix = scale * torch.tensor(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    )
+    drift = 8 * torch.rand((), generator=rng) * torch.randn(1, 2, 5, 5, generator=rng)
+    drift = F.interpolate(drift, size=ab.shape[-2:], mode="bicubic")[0]
+    return torch.einsum("ij,jhw->ihw", matrix.to(ab.device), ab) + drift.to(ab.device)
+
+
+def _softened(ab: Tensor, rng: torch.Generator) -> Tensor:
+    """Blurred as predictions are, by a Gaussian of up to one and a half cells."""
+    sigma = 0.01 + 1.5 * float(torch.rand((), generator=rng))
+    x = torch.arange(-4.0, 5.0, device=ab.device)
+    kernel = torch.exp(-x.square() / (2 * sigma * sigma))
+    kernel = (kernel / kernel.sum()).expand(1, 1, 1, -1)
+    padded = F.pad(ab[:, None], (4, 4, 4, 4), mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel), kernel.transpose(-1, -2))[:, 0]

@@ -204,7 +204,7 @@ def test_validation_goes_the_way_of_the_colorizer(photographs, weights):
         f"#{bytes(pixels[int(h.y), int(h.x)]).hex()}" for h in hints
     ]
     result = colorizer(pixels, hints=hints)
-    expected = Truth(pixels).measure(torch.from_numpy(result.ab_refined)[None])
+    expected = Truth(pixels).measure(torch.from_numpy(result.ab_refined)[None], brief=True)
     assert measured["refined, 3 hints"] == pytest.approx(expected)
     summary = summarize([measured, measured])
     mean, low, high = summary["refined"]["psnr"]
