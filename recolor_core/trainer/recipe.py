@@ -210,11 +210,11 @@ class RefinerRecipe(Recipe):
     generator: str = "default"
     crop: int = 128
     temperature: tuple[float, float] = (0.36, 1.0)
-    hinted: float = 0.25
+    hinted: float = 0.4
     most_hints: int = 50
-    softened: float = 0.5
+    softened: float = 0.2
     knee: float = 2.0
-    edges: float = 2.0
+    edges: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -213,8 +213,8 @@ def _other_colors(ab: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _softened(ab: Tensor, rng: torch.Generator) -> Tensor:
-    """Blurred as predictions are, by a Gaussian of up to one and a half cells."""
-    sigma = 0.01 + 1.5 * float(torch.rand((), generator=rng))
+    """Blurred as predictions are, by a Gaussian of up to 0.8 cells."""
+    sigma = 0.01 + 0.8 * float(torch.rand((), generator=rng))
     x = torch.arange(-4.0, 5.0, device=ab.device)
     kernel = torch.exp(-x.square() / (2 * sigma * sigma))
     kernel = (kernel / kernel.sum()).expand(1, 1, 1, -1)

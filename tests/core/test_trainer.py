@@ -428,10 +428,9 @@ def test_of_a_prediction_the_refiner_is_asked_for_the_detail_alone(generator):
     _, coarse, _, target = task.sample(batch_of(), 0, slice(0, 4))
     detail = target - upsample(coarse, 4)
     assert detail.abs().max() > 0.5
-    # Random predictions are far from the truth, yet the target's coarse colors are theirs; at the
-    # borders of a crop bicubic upsampling does not know what lies beyond.
-    inner = (..., slice(1, -1), slice(1, -1))
-    assert coarse_of(detail)[inner].abs().mean() < 0.5
+    # Random predictions are 20 units and more from the truth; yet the target keeps their colors but
+    # for what bicubic upsampling blurs.
+    assert coarse_of(detail).abs().mean() < 1
 
 
 def test_hints_have_true_colors_and_change_the_coarse_ab(generator):
