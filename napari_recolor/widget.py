@@ -634,7 +634,8 @@ class ColorizeWidget(QWidget):
         run, index = self._recolored
         run.stages.replace(index, result)
         run.show(self.viewer.layers, index)
-        self._say(f"Colored with {len(result.provenance['hints'])} hints.")
+        count = len(result.provenance["hints"])
+        self._say(f"Colored with {count} hint{'' if count == 1 else 's'}.")
 
     def _stop_recoloring(self) -> None:
         if self._recoloring is not None:

@@ -367,7 +367,7 @@ def test_hints_color_the_picture_anew(panel, finish, qtbot):
     hint_layer = panel._hint_layer.layer
     hint_layer.current_face_color = "#ff0000"
     hint_layer.add([40, 60])
-    qtbot.waitUntil(lambda: "Colored with 1 hints" in text(panel, "status"), timeout=60_000)
+    qtbot.waitUntil(lambda: "Colored with 1 hint." in text(panel, "status"), timeout=60_000)
     assert (rgb.data != before).any()
     (picture,) = rgb.metadata[KEY]["pictures"]
     assert [hint["color"] for hint in picture["hints"]] == ["#ff0000"]
