@@ -32,7 +32,8 @@ SMALLEST_TILE = 128
 """Where a GPU is full, the refiner's tiles are halved down to this side, in pixels."""
 
 HALO = 128
-"""What a tile sees around it: more than the refiner's receptive field, so that tiles fit."""
+"""What a tile sees around it, in pixels: more than reaches a pixel through a refiner of up to 12
+blocks, so that tiles fit together."""
 
 VIVID_TEMPERATURE = 0.36
 """Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is
@@ -180,8 +181,15 @@ class Colorization:
         ----------
         ab
             Chroma to use, (2, h, w) in Lab units, instead of `ab_refined`.
+
+        Raises
+        ------
+        ImageError
+            Where the chroma is not finite.
         """
         chroma = torch.from_numpy(self.ab_refined if ab is None else ab)
+        if not bool(torch.isfinite(chroma).all()):
+            raise ImageError("expected ab of numbers, got NaN or infinity; check where it is from")
         guide = torch.from_numpy(self.working_lightness)
         upsampler = GuidedUpsampler(chroma, guide, self.shape)
         rows = self._strip_rows

@@ -86,7 +86,13 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "mean; 24 epochs. Refiner: 730 steps on another generator's colors; of what it adds, "
             "only the detail counts."
         ),
-        metrics={},
+        metrics={
+            # 1,044 photographs at 224 pixels; docs/model-card.md has the intervals.
+            "coarse_mse": 0.00165,
+            "coarse_psnr_db": 26.03,
+            "coarse_ciede2000": 7.77,
+            "coarse_colorfulness_ratio": 0.745,
+        },
     ),
 )
 
@@ -169,6 +175,11 @@ def save_weights(
     Returns
     -------
     WeightsRecord
+
+    Raises
+    ------
+    WeightsError
+        Where a weight is NaN, infinite or too large for half precision.
     """
     path = Path(path)
     tensors = {
@@ -177,6 +188,12 @@ def save_weights(
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(
+                f"{name} has values that are no numbers in half precision; the training has "
+                "diverged: export an earlier checkpoint"
+            )
     about = {
         "format": FORMAT,
         "generator": asdict(generator.config),

@@ -441,6 +441,13 @@ def test_vivid_pictures_have_more_chroma(recolor, name):
     assert chroma == sorted(chroma)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_chroma_that_is_no_number_is_refused(recolor, value):
+    result = recolor(picture((40, 60)), SMALL)
+    with pytest.raises(ImageError, match="NaN or infinity"):
+        list(result.strips(np.full_like(result.ab_refined, value)))
+
+
 @pytest.mark.parametrize("options", [{"vividness": 1}, {"saturation": 2}, {"vividness": 0}])
 def test_hints_mean_what_they_say_however_vivid_the_rest_is(recolor, photograph, options):
     hints = [Hint(300, 200, "#b03030", 40)]

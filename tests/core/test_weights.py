@@ -151,7 +151,21 @@ def test_loaded_networks_do_not_share_their_weights(saved):
 # The weights that come with the package
 
 
-@pytest.mark.xfail(reason="placeholders")
+def test_weights_that_half_precision_cannot_hold_are_not_written(tmp_path):
+    refiner = Refiner(RefinerConfig(width=16, blocks=1))
+    refiner.fuse.weight.data[0] = 1e6
+    with pytest.raises(WeightsError, match="half precision"):
+        save_weights(
+            tmp_path / "w.safetensors",
+            Generator(),
+            refiner,
+            license="x.",
+            training_data="x.",
+            recipe="x.",
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_record_is_complete_and_its_file_is_what_it_says():
     records = list_weights()
     assert records[0].name == "default"
