@@ -1,10 +1,16 @@
 """What the user chose, kept by napari among the plugin's preferences."""
 
+from contextlib import nullcontext
+
 from napari.settings import get_plugin_settings
 from napari.utils.events import EventedModel
+from npe2 import PluginManager
+from npe2.manifest.schema import discovery_blocked
 
 from napari_recolor.reading import LevelRule
 from napari_recolor.worker import Options
+
+PLUGIN = "napari-recolor"
 
 
 def preferences() -> EventedModel:
@@ -13,7 +19,11 @@ def preferences() -> EventedModel:
     napari shows them under File > Preferences > Recolor and keeps them in a file beside its own
     settings. A value that does not fit its description raises a ValueError.
     """
-    return get_plugin_settings("napari-recolor").colorize
+    # napari would parse the manifests of all plugins again, a tenth of a second and more, though a
+    # viewer has done so when it started.
+    known = PLUGIN in PluginManager.instance()
+    with discovery_blocked() if known else nullcontext():
+        return get_plugin_settings(PLUGIN).colorize
 
 
 def restore_defaults(chosen: EventedModel) -> None:

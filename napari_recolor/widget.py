@@ -1,5 +1,6 @@
 """The Colorize panel: wires controls, worker, layers and the parts that look at them."""
 
+import atexit
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -30,6 +31,10 @@ from napari_recolor.run import Run
 from napari_recolor.settings import level_rule, options, preferences, restore_defaults
 from napari_recolor.worker import Engine, Failure, Step, choices, colorize, see_again
 from recolor_core.errors import DeviceWarning, RecolorError
+
+# A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
+# a thread that outlives Qt's objects takes the process down.
+atexit.register(GeneratorWorker.await_workers)
 
 INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
 """What Inspect shows, row by row, three in each."""
