@@ -5,11 +5,17 @@ virtual one.
 """
 
 import io
+import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+# With the defaults, whatever the preferences of whoever makes the pictures. napari reads this when
+# it is imported.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 
 import numpy as np
 from napari import Viewer
