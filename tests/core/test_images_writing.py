@@ -5,6 +5,7 @@ import json
 import os
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -137,21 +138,26 @@ def test_outputs_have_the_usual_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """The operating system itself refuses files of more than 4 kB."""
+    """The operating system itself refuses files of more than 4 kB.
+
+    Only inside the block: pytest writes its own output into what may be a file.
+    """
     resource = pytest.importorskip("resource", reason="limits are POSIX ones")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_disk_without_room(tmp_path: Path, ending: str, request: pytest.FixtureRequest) -> None:
+def test_a_disk_without_room(tmp_path: Path, ending: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    request.getfixturevalue("small_disk")
     with (
+        small_disk(),
         pytest.raises(ImageError, match=r"out.*cannot be written.*make room") as caught,
         PictureWriter(tmp_path / f"out{ending}") as writer,
     ):
