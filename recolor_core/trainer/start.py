@@ -122,9 +122,9 @@ def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def frozen_generator(weights: str) -> tuple[Generator, str]:
-    """The generator of a weights file, for inference, and the SHA-256 of the file.
+    """The generator of a weights file, for inference, and the SHA-256 of its tensors.
 
-    The refiner in the file may have any shape.
+    The refiner in the file may be any, of any shape: it does not change what is predicted.
 
     Parameters
     ----------
@@ -141,7 +141,9 @@ def frozen_generator(weights: str) -> tuple[Generator, str]:
     generator = Generator(GeneratorConfig(**config))
     if missing := start_from(generator, str(path), "generator.").fresh:
         raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
     fold_batch_norm(generator.eval().requires_grad_(False))
     generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with path.open("rb") as file:
-        return generator, hashlib.file_digest(file, "sha256").hexdigest()
+    return generator, digest.hexdigest()

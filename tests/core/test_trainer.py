@@ -23,6 +23,7 @@ from recolor_core.trainer import (
     TrainingError,
     augment,
     fit,
+    frozen_generator,
     start_from,
     write_predictions,
 )
@@ -30,6 +31,7 @@ from recolor_core.trainer.average import MovingAverage
 from recolor_core.trainer.data import OneBatch, StepSampler
 from recolor_core.trainer.loop import rate_at
 from recolor_core.trainer.task import rng_of
+from recolor_core.weights import save_weights
 
 CPU = Machine(accelerator="cpu", devices=1, workers=0)
 TINY = RefinerRecipe(
@@ -351,6 +353,22 @@ def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
     for name in ("damaged.safetensors", "missing.pth"):
         with pytest.raises(TrainingError, match="cannot be read"):
             start_from(network, str(tmp_path / name), "refiner.")
+
+
+def test_the_frozen_generator_is_known_by_itself_alone(tmp_path, generator):
+    facts = {"license": "none", "training_data": "none"}
+    names = []
+    for number, recipe in enumerate(("one", "another")):
+        path, refiner = tmp_path / f"{number}.safetensors", Refiner(TINY.network)
+        save_weights(path, generator, refiner, recipe=recipe, **facts)
+        frozen, name = frozen_generator(str(path))
+        names.append(name)
+    assert names[0] == names[1]
+    assert not frozen.training
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    generator.head.bias.data[0] += 1
+    save_weights(path, generator, refiner, recipe="trained on", **facts)
+    assert frozen_generator(str(path))[1] != names[0]
 
 
 # --- the cache --------------------------------------------------------------------------------
