@@ -169,7 +169,10 @@ class Batch:
                     read_gray(page.codes, page.space, order.levels), order.settings.size
                 )
                 result = self.colorizer.refine(coarse, order.settings, order.hints, order.palette)
-                facts = result.provenance | {"source": Path(file.name).name}
+                facts = result.provenance | {
+                    "source": Path(file.name).name,
+                    "levels": order.levels,
+                }
                 main.write(page, self._counted(result.strips()), facts)
                 for i, alternative in enumerate(alternatives):
                     strips = self._counted(result.strips(result.ab_alternatives[i]))

@@ -221,7 +221,7 @@ class PictureWriter:
             source=Path(self._like.name).name if self._like else "array",
             source_sha256=self._like.sha256 if self._like else "",
             output=self.path.name if self.path else "",
-            exact_gray=self.exact_gray,
+            exact_gray=self.exact_gray and not any(page.get("levels") for page in self._pages),
             created=self._created,
         )
 

@@ -202,6 +202,13 @@ def test_levels_say_what_is_black_and_white(tmp_path: Path, levels: str) -> None
     np.testing.assert_allclose(gray, (values + 2) / 8, atol=1e-5)
 
 
+def test_a_leveled_picture_does_not_claim_the_gray_of_its_file(jpeg: Path) -> None:
+    assert recolor(jpeg, "--levels", "10,200", "--sidecar", *FAST).code == 0
+    facts = json.loads(jpeg.with_name("photo.recolor.png.json").read_text())
+    assert facts["output"]["exact_gray"] is False
+    assert facts["pages"][0]["levels"] == [10, 200]
+
+
 @pytest.mark.parametrize("levels", ["1", "low,high", "1,2,3", "5,1"])
 def test_levels_that_are_none(jpeg: Path, levels: str) -> None:
     call = recolor(jpeg, "--levels", levels, *FAST)
