@@ -416,6 +416,22 @@ def test_an_interrupted_call_leaves_whole_results_alone(folder: Path) -> None:
     assert recolor(folder, *FAST).code == 0
 
 
+# The command on a machine so slow that a signal finds a picture half done.
+SLOWLY = """
+import time
+from recolor_core.cli import main
+from recolor_core.colorizer import Colorization
+
+def strips(self, ab=None, quickly=Colorization.strips):
+    for strip in quickly(self, ab):
+        time.sleep(1)
+        yield strip
+
+Colorization.strips = strips
+main()
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
@@ -425,9 +441,8 @@ def test_a_signal_removes_what_is_half_done(tmp_path: Path, signal: str) -> None
 
     source = tmp_path / "large.tif"
     tifffile.imwrite(source, photo(1500, 2000, np.uint16))
-    run = "from recolor_core.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", run, str(source)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOWLY, str(source)], stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not list(tmp_path.glob(".recolor-*")):
         time.sleep(0.05)
