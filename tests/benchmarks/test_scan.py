@@ -139,7 +139,8 @@ def test_command(benchmark, codes, tmp_path):
 
     scan, target = tmp_path / "scan.tif", tmp_path / "out.tif"
     tifffile.imwrite(scan, codes)
-    command = [sys.executable, "-m", "recolor_core.cli", scan, "-o", target, "--overwrite"]
+    run = "from recolor_core.cli import main; main()"
+    command = [sys.executable, "-c", run, scan, "-o", target, "--overwrite"]
     benchmark.pedantic(subprocess.run, [command], {"check": True, "capture_output": True}, rounds=2)
     kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     benchmark.extra_info["peak_mib"] = kilobytes // (1 if sys.platform == "linux" else 1024) // 1024
