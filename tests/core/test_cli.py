@@ -418,9 +418,13 @@ def test_an_interrupted_call_leaves_whole_results_alone(folder: Path) -> None:
 
 # The command on a machine so slow that a signal finds a picture half done.
 SLOWLY = """
+import signal
 import time
 from recolor_core.cli import main
 from recolor_core.colorizer import Colorization
+
+# A shell starts what runs in its background with Ctrl-C ignored, tests included.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def strips(self, ab=None, quickly=Colorization.strips):
     for strip in quickly(self, ab):
