@@ -1,0 +1,116 @@
+"""Whether the picture keeps its structure: SSIM, and color that stops at its edges."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recolor_core.errors import ImageError
+
+EDGE_GRADIENT = 4.0
+"""Change of color, in Lab units per pixel, from which on a pixel lies on a color edge."""
+
+EDGE_BAND = 2
+"""Pixels on either side of a color edge that belong to its band."""
+
+SSIM_WINDOW = 11
+"""Side of the Gaussian window of SSIM, in pixels (Wang et al. 2004)."""
+
+_SSIM_SIGMA = 1.5
+_SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 for codes in [0, 1]
+
+
+def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
+    """Structural similarity of red, green and blue apart (Wang et al. 2004).
+
+    Gaussian window of 11 x 11 with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03, means and
+    covariances weighted by the window, averaged over all positions where it fits in the picture.
+
+    Parameters
+    ----------
+    rgb, true
+        (B, C, H, W), codes in [0, 1], at least 11 x 11 pixels. In float32 it is good to about
+        1e-4 where the picture is flat; give float64 for more.
+
+    Returns
+    -------
+    Tensor
+        (B, C), in [-1, 1]; 1 is best and means equal.
+
+    Raises
+    ------
+    ImageError
+        Where the window does not fit.
+    """
+    if min(rgb.shape[-2:]) < SSIM_WINDOW:
+        raise ImageError(
+            f"expected pictures of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels for SSIM, "
+            f"got {tuple(rgb.shape[-2:])}; compare small ones by PSNR"
+        )
+    mean, true_mean, square, true_square, product = _smooth(
+        torch.stack((rgb, true, rgb * rgb, true * true, rgb * true))
+    )
+    variances = square - mean * mean + true_square - true_mean * true_mean
+    covariance = product - mean * true_mean
+    luminance = (2 * mean * true_mean + _SSIM_C1) / (mean * mean + true_mean**2 + _SSIM_C1)
+    structure = (2 * covariance + _SSIM_C2) / (variances + _SSIM_C2)
+    similarity: Tensor = (luminance * structure).mean(dim=(2, 3))
+    return similarity
+
+
+def ssim(rgb: Tensor, true: Tensor) -> Tensor:
+    """Mean of `channel_ssim` over the channels of each picture: (B,), in [-1, 1]; 1 is best."""
+    return channel_ssim(rgb, true).mean(dim=1)
+
+
+def edge_band(true: Tensor) -> Tensor:
+    """Where the color of the true picture changes: its edges and `EDGE_BAND` pixels around them.
+
+    Parameters
+    ----------
+    true
+        (B, 2, H, W): true a* and b* in Lab units.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, H, W), bool. Edges are where the central differences of a* and b*, taken as one
+        vector, are at least `EDGE_GRADIENT`.
+    """
+    padded = F.pad(true, (1, 1, 1, 1), mode="replicate")
+    across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    edges = (across.square() + down.square()).sum(1, keepdim=True) >= EDGE_GRADIENT**2
+    side = 2 * EDGE_BAND + 1
+    return F.max_pool2d(edges.float(), side, stride=1, padding=EDGE_BAND) > 0
+
+
+def edge_error(ab: Tensor, true: Tensor) -> Tensor:
+    """Mean chroma distance (CIE 1976) within the edge band of each picture, in Lab units.
+
+    Color that bleeds over an edge is wrong there, whatever the picture is elsewhere.
+
+    Parameters
+    ----------
+    ab, true
+        (B, 2, H, W), Lab units.
+
+    Returns
+    -------
+    Tensor
+        (B,), at least 0; 0 is best. NaN for a picture without a color edge.
+    """
+    band = edge_band(true)
+    distance = (ab - true).norm(dim=1, keepdim=True) * band
+    mean: Tensor = distance.sum(dim=(1, 2, 3)) / band.sum(dim=(1, 2, 3))
+    return mean
+
+
+def _smooth(pictures: Tensor) -> Tensor:
+    """The Gaussian window's mean at every place of (..., H, W) where it fits."""
+    offset = torch.arange(SSIM_WINDOW, dtype=pictures.dtype, device=pictures.device)
+    weights = (-((offset - SSIM_WINDOW // 2) / _SSIM_SIGMA).square() / 2).exp()
+    weights = weights / weights.sum()
+    height, width = pictures.shape[-2:]
+    flat = pictures.reshape(-1, 1, height, width)
+    flat = F.conv2d(F.conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    return flat.view(*pictures.shape[:-2], *flat.shape[-2:])
