@@ -225,12 +225,16 @@ class Coarse:
         (1, Q, h / 4, w / 4): of the color distribution.
     device
         Where the generator ran.
+    ab
+        None, or (1, 2, h / 4, w / 4): the coarse ab to go on with, in Lab units, hints spread
+        already, in place of what `Colorizer.coarse_ab` makes of the distribution.
     """
 
     gray: GrayPicture
     lightness: Tensor
     logits: Tensor
     device: str
+    ab: Tensor | None = None
 
 
 class Colorizer:
@@ -251,12 +255,21 @@ class Colorizer:
         Where the weights are unknown or damaged.
     DeviceError
         Where this machine has no such device.
+
+    Attributes
+    ----------
+    record
+        What is known of the weights.
+    memory
+        Keeps the colors of stacks and films steady (see `recolor_core.frames`); None where the
+        weights have none.
     """
 
     def __init__(self, weights: str | Path = "default", device: str = "auto") -> None:
         self.device = choose_device(device)
         self._networks = load_weights(weights)
         self.record = self._networks.record
+        self.memory = self._networks.memory
 
     def __call__(
         self,
@@ -402,6 +415,50 @@ class Colorizer:
         """
         return self._refine([coarse], settings or Settings(), [hints], palette)[0]
 
+    @torch.inference_mode()
+    def coarse_ab(
+        self,
+        coarse: Coarse,
+        settings: Settings | None = None,
+        hints: Sequence[Hint] = (),
+        palette: Palette | None = None,
+    ) -> Tensor:
+        """The coarse ab that `refine` begins with, before chroma is scaled: (1, 2, h / 4, w / 4).
+
+        The parameters are those of `refine`.
+        """
+        settings = settings or Settings()
+        hinted = self._hint_map(coarse, settings, hints)
+        return self._color(coarse, self._steered(coarse.logits, palette), settings, hinted)
+
+    def _steered(self, logits: Tensor, palette: Palette | None) -> Tensor:
+        if palette is None:
+            return logits
+        return self._networks.generator.steered(logits, torch.from_numpy(palette))
+
+    def _hint_map(self, coarse: Coarse, settings: Settings, hints: Sequence[Hint]) -> Tensor:
+        grid = (coarse.logits.shape[-2], coarse.logits.shape[-1])
+        hinted = hint_map(hints, coarse.gray.shape, grid)
+        hinted[:2] /= max(settings.chroma, 1e-3)  # hints are colors of the result
+        return hinted
+
+    def _color(
+        self,
+        coarse: Coarse,
+        logits: Tensor,
+        settings: Settings,
+        hinted: Tensor,
+        angle: float | None = None,
+    ) -> Tensor:
+        """Mean color, hints spread; leaning towards the hue of an angle, if one is given."""
+        generator = self._networks.generator
+        drawn = logits if angle is None else generator.tilted(logits, angle)
+        ab = generator.mean_color(drawn, settings.temperature)
+        if not bool(hinted[2].any()):
+            return ab
+        spread = generator.uncertainty(logits)[0, 0]
+        return spread_hints(ab[0], hinted, logits[0], spread, coarse.lightness[0])[None]
+
     def _generate(self, grays: Sequence[GrayPicture], size: int) -> list[Coarse]:
         sizes = [working_size(gray.shape, size) for gray in grays]
         light = torch.stack([gray.lightness(s)[None] for gray, s in zip(grays, sizes, strict=True)])
@@ -426,32 +483,21 @@ class Colorizer:
     ) -> list[Colorization]:
         generator = self._networks.generator
         light = torch.cat([c.lightness for c in coarse])
-        logits = torch.cat([c.logits for c in coarse])
-        if palette is not None:
-            logits = generator.steered(logits, torch.from_numpy(palette))
+        logits = self._steered(torch.cat([c.logits for c in coarse]), palette)
         uncertainty = generator.uncertainty(logits)
-        grid = (logits.shape[-2], logits.shape[-1])
         hinted = torch.stack(
-            [hint_map(h, c.gray.shape, grid) for c, h in zip(coarse, hints, strict=True)]
+            [self._hint_map(c, settings, h) for c, h in zip(coarse, hints, strict=True)]
         )
         colorings = []  # the first one is the picture's, the others its alternatives
-        hinted[:, :2] /= max(settings.chroma, 1e-3)  # hints are colors of the result
         devices = []
-        for direction in range(-1, settings.alternatives):
-            drawn = logits
-            if direction >= 0:
-                drawn = generator.tilted(logits, 2 * math.pi * direction / settings.alternatives)
-            ab = torch.stack(
+        turns = range(settings.alternatives)
+        for angle in (None, *(2 * math.pi * turn / settings.alternatives for turn in turns)):
+            ab = torch.cat(
                 [
-                    spread_hints(*one)
-                    for one in zip(
-                        generator.mean_color(drawn, settings.temperature),
-                        hinted,
-                        logits,
-                        uncertainty[:, 0],
-                        light[:, 0],
-                        strict=True,
-                    )
+                    c.ab
+                    if angle is None and c.ab is not None
+                    else self._color(c, logits[i : i + 1], settings, hinted[i], angle)
+                    for i, c in enumerate(coarse)
                 ]
             )
             refined, device = self._refine_tiles(light, ab, hinted, settings.tile)

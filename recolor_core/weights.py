@@ -1,8 +1,9 @@
 """Weights: one record per file, checked before it is used.
 
-A weights file is a safetensors file with the tensors of both networks, named ``generator.*`` and
-``refiner.*``, and with a JSON text under ``recolor`` in its metadata: the configuration of each
-network and what is known of the training. Nothing in it is ever executed.
+A weights file is a safetensors file with the tensors of the networks, named ``generator.*``,
+``refiner.*`` and, where it has a color memory for stacks and films, ``memory.*``, and with a JSON
+text under ``recolor`` in its metadata: the configuration of each network and what is known of the
+training. Nothing in it is ever executed.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from recolor_core.encoder import fold_batch_norm
 from recolor_core.errors import WeightsError
 from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.temporal import ColorMemory, MemoryConfig
 
 FORMAT = 1
 """Version of the layout of a weights file."""
@@ -99,11 +101,12 @@ RECORDS: tuple[WeightsRecord, ...] = (
 
 @dataclass(frozen=True)
 class Networks:
-    """Both networks of a weights file, ready for inference."""
+    """The networks of a weights file, ready for inference; `memory` where it has one."""
 
     record: WeightsRecord
     generator: Generator
     refiner: Refiner
+    memory: ColorMemory | None
 
 
 def list_weights() -> list[WeightsRecord]:
@@ -112,7 +115,7 @@ def list_weights() -> list[WeightsRecord]:
 
 
 def load_weights(weights: str | Path = "default") -> Networks:
-    """Both networks of a weights file, on the CPU, in float32 and in inference mode.
+    """The networks of a weights file, on the CPU, in float32 and in inference mode.
 
     Parameters
     ----------
@@ -139,29 +142,31 @@ def load_weights(weights: str | Path = "default") -> Networks:
     try:
         generator = Generator(_config(GeneratorConfig, about["generator"]))
         refiner = Refiner(_config(RefinerConfig, about["refiner"]))
+        memory = ColorMemory(_config(MemoryConfig, about["memory"])) if "memory" in about else None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"{path} describes no networks of this version ({error!r}); use the version of "
             "recolor that wrote it"
         ) from error
-    for prefix, network in (("generator.", generator), ("refiner.", refiner)):
+    for prefix, network in _named(generator, refiner, memory):
         _fill(network, _with_prefix(tensors, prefix), path)
         fold_batch_norm(network.eval().requires_grad_(False))
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Networks(record or _record_of_file(path, about), generator, refiner)
+    return Networks(record or _record_of_file(path, about), generator, refiner, memory)
 
 
 def save_weights(
     path: str | Path,
     generator: Generator,
     refiner: Refiner,
+    memory: ColorMemory | None = None,
     *,
     license: str,
     training_data: str,
     recipe: str,
     metrics: Mapping[str, float] | None = None,
 ) -> WeightsRecord:
-    """Write both networks into one weights file, in half precision.
+    """Write the networks into one weights file, in half precision.
 
     Parameters
     ----------
@@ -169,6 +174,8 @@ def save_weights(
         Ends in ``.safetensors``. Written under another name first, then renamed.
     generator, refiner
         Trained networks, batch normalization not folded.
+    memory
+        For stacks and films, if there is one.
     license, training_data, recipe, metrics
         As in `WeightsRecord`; stored in the file.
 
@@ -183,8 +190,8 @@ def save_weights(
     """
     path = Path(path)
     tensors = {
-        f"{prefix}.{name}": tensor.detach().cpu().to(torch.float16).contiguous()
-        for prefix, network in (("generator", generator), ("refiner", refiner))
+        prefix + name: tensor.detach().cpu().to(torch.float16).contiguous()
+        for prefix, network in _named(generator, refiner, memory)
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
@@ -198,6 +205,7 @@ def save_weights(
         "format": FORMAT,
         "generator": asdict(generator.config),
         "refiner": asdict(refiner.config),
+        **({"memory": asdict(memory.config)} if memory else {}),
         "license": license,
         "training_data": training_data,
         "recipe": recipe,
@@ -317,6 +325,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "recolor that wrote it"
         )
     return about, tensors
+
+
+def _named(
+    generator: Generator, refiner: Refiner, memory: ColorMemory | None
+) -> list[tuple[str, nn.Module]]:
+    """The networks that there are, by what the names of their tensors begin with."""
+    networks: list[tuple[str, nn.Module]] = [("generator.", generator), ("refiner.", refiner)]
+    return [*networks, ("memory.", memory)] if memory else networks
 
 
 def _config(kind: Callable[..., _Config], values: Mapping[str, Any]) -> _Config:

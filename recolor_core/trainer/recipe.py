@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from recolor_core.errors import RecolorError
 from recolor_core.generator import GeneratorConfig
 from recolor_core.refiner import RefinerConfig
+from recolor_core.temporal import MemoryConfig
 
 
 class TrainingError(RecolorError, RuntimeError):
@@ -46,9 +47,7 @@ class Recipe:
     precision
         Of Lightning: ``"bf16-mixed"``, ``"32-true"``, ...
     start
-        Weights to start from: a file of recolor's, of torchvision's ResNet or timm's
-        EfficientNet names (``.safetensors`` or ``.pth``), several separated by commas; "" is from
-        scratch.
+        Weights to start from, as `start_from` takes them; "" is from scratch.
     log_every, validate_every, checkpoint_every
         In steps.
     patience
@@ -153,6 +152,11 @@ class GeneratorRecipe(Recipe):
         Smallest side of a crop as a share of the picture's.
     degrade
         Share of pictures whose lightness is made to look old.
+    teacher
+        Weights of a semantic path that sees color, in one of the forms that `start` takes: the
+        semantic path of the generator learns to see the same in gray. "" is none.
+    distill
+        With a teacher, weight of the share of what it sees that is not seen in gray.
     """
 
     kind: ClassVar[str] = "generator"
@@ -170,6 +174,8 @@ class GeneratorRecipe(Recipe):
     rebalance_from: float = 0.7
     zoom: float = 0.6
     degrade: float = 0.3
+    teacher: str = ""
+    distill: float = 2.0
 
     @property
     def network(self) -> GeneratorConfig:
@@ -227,6 +233,50 @@ class RefinerRecipe(Recipe):
     def network(self) -> RefinerConfig:
         """The shape of the network."""
         return RefinerConfig(self.width, self.blocks)
+
+
+@dataclass(frozen=True)
+class TemporalRecipe(Recipe):
+    """How to train a color memory.
+
+    Parameters
+    ----------
+    width
+        As in `MemoryConfig`.
+    generator
+        Name or path of the weights whose generator colors the frames.
+    crop
+        Side of the frames that are trained on, in pixels, a multiple of 32.
+    frames
+        Of a clip.
+    knee
+        Of the Charbonnier loss on the true color, Lab units.
+    consistency
+        Weight of what differs from the frame before, beyond what the true colors do.
+    """
+
+    kind: ClassVar[str] = "temporal"
+
+    width: int = 32
+    generator: str = "default"
+    crop: int = 128
+    frames: int = 8
+    knee: float = 2.0
+    consistency: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop % 32 or not 0 < self.crop <= self.size:
+            raise TrainingError(
+                f"expected crop to be a multiple of 32 up to size {self.size}, got {self.crop}"
+            )
+        if self.frames < 2:
+            raise TrainingError(f"expected clips of 2 frames or more, got frames = {self.frames}")
+
+    @property
+    def network(self) -> MemoryConfig:
+        """The shape of the network."""
+        return MemoryConfig(self.width)
 
 
 def _is_list(value: Any, default: Any) -> bool:

@@ -1,0 +1,152 @@
+"""Where things were in the frame before: dense motion of lightness, and what a cut looks like."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LEVELS = 4
+"""Levels of the pyramid, each half as fine: motion of up to about 8 cells is found."""
+
+ITERATIONS = 2
+"""Lucas-Kanade steps on each level."""
+
+WINDOW = 7
+"""Side of the window over which motion is taken as one, in pixels of a level."""
+
+FLATNESS = 4.0
+"""Squared gradient of L*, per pixel, below which a place says little of its motion."""
+
+CUT_MATCH = 0.45
+"""Correlation of two frames, the later one compensated for motion, below which they are of
+different shots."""
+
+
+def estimate_motion(before: Tensor, now: Tensor) -> Tensor:
+    """Backward motion between two frames by lightness.
+
+    Pyramidal Lucas-Kanade (Bouguet 2001) for every pixel, on lightness less its local mean, so that
+    flicker and drifting exposure are no motion.
+
+    Parameters
+    ----------
+    before, now
+        (B, 1, h, w), L* in [0, 100], of consecutive frames.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, h, w): for each pixel of `now` how far to the right and down it was in `before`, in
+        pixels. 0 where nothing can be told.
+    """
+    pyramid = [(before, now)]
+    while len(pyramid) < LEVELS and min(pyramid[-1][0].shape[-2:]) >= 2 * WINDOW:
+        pyramid.append(tuple(F.avg_pool2d(x, 2, ceil_mode=True) for x in pyramid[-1]))  # type: ignore[arg-type]
+    flow = now.new_zeros(len(now), 2, *pyramid[-1][1].shape[-2:])
+    for then, here in reversed(pyramid):
+        if flow.shape[-2:] != here.shape[-2:]:
+            flow = 2 * F.interpolate(flow, size=here.shape[-2:], mode="bilinear")
+        flow = _steps(_details(then), _details(here), flow)
+    return flow
+
+
+def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
+    """Lucas-Kanade steps on one level, from a first guess."""
+    padded = F.pad(here, (1, 1, 1, 1), mode="replicate")
+    across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    xx, xy, yy = _mean(torch.cat((across * across, across * down, down * down), 1)).split(1, 1)
+    xx, yy = xx + FLATNESS, yy + FLATNESS
+    determinant = xx * yy - xy * xy
+    # What a place knows of its motion: the smaller eigenvalue of its structure tensor.
+    half = (xx + yy) / 2
+    known = half - (half * half - determinant).clamp(min=0).sqrt()
+    for _ in range(ITERATIONS):
+        change = here - warp(then, flow)
+        x, y = _mean(torch.cat((across * change, down * change), 1)).split(1, 1)
+        step = torch.cat((yy * x - xy * y, xx * y - xy * x), 1) / determinant
+        flow = flow + step.clamp(-1, 1)
+        flow = _mean(flow * known) / _mean(known)
+    return flow
+
+
+def warp(x: Tensor, flow: Tensor) -> Tensor:
+    """A frame moved to where its things are now.
+
+    Parameters
+    ----------
+    x
+        (B, C, h, w), of the frame before.
+    flow
+        (B, 2, h, w), backward motion in pixels.
+
+    Returns
+    -------
+    Tensor
+        (B, C, h, w); the border is repeated for what was outside.
+    """
+    height, width = x.shape[-2:]
+    column = torch.arange(width, device=x.device, dtype=x.dtype) + flow[:, 0]
+    row = torch.arange(height, device=x.device, dtype=x.dtype)[:, None] + flow[:, 1]
+    grid = torch.stack(((2 * column + 1) / width - 1, (2 * row + 1) / height - 1), dim=-1)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def inside(flow: Tensor) -> Tensor:
+    """Which pixels were within the frame before, (B, 1, h, w) of 0 and 1."""
+    height, width = flow.shape[-2:]
+    column = torch.arange(width, device=flow.device) + flow[:, :1]
+    row = torch.arange(height, device=flow.device)[:, None] + flow[:, 1:]
+    within = (column >= -0.5) & (column <= width - 0.5) & (row >= -0.5) & (row <= height - 0.5)
+    return within.to(flow.dtype)
+
+
+def follow(points: Tensor, flow: Tensor) -> Tensor:
+    """Where points of the frame before are now.
+
+    Parameters
+    ----------
+    points
+        (N, 2): x and y in pixels, the centers of pixels at whole numbers.
+    flow
+        (1, 2, h, w), backward motion in pixels.
+
+    Returns
+    -------
+    Tensor
+        (N, 2); whether that is within the frame is for the caller to see.
+    """
+    height, width = flow.shape[-2:]
+    size = points.new_tensor([width, height])
+    now = points
+    for _ in range(4):  # backward motion at the place that is sought
+        grid = ((2 * now + 1) / size - 1)[None, None]
+        there = F.grid_sample(flow, grid, padding_mode="border", align_corners=False)
+        now = points - there[0, :, 0].T
+    return now
+
+
+def mismatch(before: Tensor, now: Tensor) -> Tensor:
+    """How little two aligned frames agree in their details, (B, 1, h, w), L* units."""
+    return _mean((_details(now) - _details(before)).abs(), 3)
+
+
+def match(before: Tensor, now: Tensor) -> Tensor:
+    """Correlation in [-1, 1] of two aligned frames, (B,): 1 for frames of one shot.
+
+    Of the details (what a change of light leaves as it is); of two flat frames that differ in
+    nothing but brightness it is 1.
+    """
+    before, now = _details(before), _details(now)
+    both = (before * now).mean(dim=(1, 2, 3))
+    spread = (before.square().mean(dim=(1, 2, 3)) * now.square().mean(dim=(1, 2, 3))).sqrt()
+    noise = 0.25  # of L*, squared: what grain leaves of a flat frame
+    return (both + noise) / (spread + noise)
+
+
+def _details(x: Tensor) -> Tensor:
+    return x - _mean(x, 9)
+
+
+def _mean(x: Tensor, side: int = WINDOW) -> Tensor:
+    """Mean over a window, by fewer pixels at the border."""
+    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
