@@ -1,0 +1,509 @@
+"""Measure models on photographs: ``python -m training.evaluate FOLDER... --out DIR``.
+
+Every picture is cut to a center square of 224 pixels, and its gray codes are all that a model sees
+of it. The networks go the way of a user's picture, `Colorizer.generate` and `Colorizer.refine`.
+Models that learn (`training.models`) are fitted on the pictures of ``--train``.
+
+It writes into the folder:
+
+``evaluation.json``
+    ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``sources``
+    and ``train`` (the paths given); ``pictures`` (how many in all and in each category);
+    ``models`` (name, title, fitted_on: a number of pictures or null, seconds_per_picture);
+    ``groups``: group -> model -> metric -> [mean, low, high], of ``all`` and of each category;
+    ``comparisons``: group -> "one over another" -> ``psnr`` (dB gained) and ``edge_error``
+    (relative change); ``calibration``: model -> ``area``, ``skill`` and ``sigma_ratio`` of
+    `recolor_core.metrics`; ``unavailable``: what could not be measured -> why. Intervals are 95 %
+    bootstrap intervals over pictures. What has no value is null.
+``pictures.csv``, ``pictures.parquet``
+    One row per picture and model: ``picture`` (source::name), ``key`` (as a manifest calls it),
+    ``fingerprint`` of its content, ``category``, ``model`` and, in Lab units where nothing else is
+    said, ``mse`` (of ab / 255 on a grid of 56 x 56), ``rmse`` (of ab), ``psnr`` (dB), ``ssim``,
+    both also by channel (``psnr_r``), ``ciede2000``, ``colorfulness`` and ``true_colorfulness``,
+    ``edge_error``, ``lightness_max`` and ``lightness_mean`` (|dL*| of the 8-bit picture),
+    ``gray_exact`` (share of its pixels whose gray is the source's), ``uncertainty_mean``,
+    ``mse_of_alternatives`` (mean over all of them, where the best is the row's), ``lpips`` where
+    its network is there, and ``seconds`` (on the device and with the processes of this run; from
+    gray codes to ab at full size).
+``risk_coverage.csv``
+    model, coverage, risk, low, high, ideal: the mean error of the cells that are kept when the most
+    uncertain ones are left out.
+``table.md``
+    The groups as Markdown tables.
+``figures/quality_time``
+    As SVG, PNG and CSV: quality against seconds per picture.
+``rows.jsonl``, ``fits/``
+    What was measured and fitted so far. A further run into the same folder takes it from there and
+    does only what is missing; what was measured of other pictures or models is kept.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from recolor_core.colorizer import Settings
+from recolor_core.weights import load_weights
+from training.evaluation_data import (
+    FORMAT,
+    Evaluation,
+    markdown_table,
+    plain_table,
+    read_evaluation,
+)
+from training.measures import MEASURES, VERSION, Truth
+from training.models import NAMES, Fitted, Model, Plan, build, fingerprint, fit
+from training.perceptual import BackboneError, Lpips
+from training.photographs import DataError, list_photographs, square
+from training.prepare.parallel import unordered
+from training.prepare.pictures import Picture
+from training.quality_time import draw_quality_time
+from training.summary import calibration, compare, plain, summarize
+from training.train import run
+
+SIZE = 224
+"""Side of the squares, in pixels."""
+
+ERRORS = Console(stderr=True)
+
+
+class Squares(Sequence[NDArray[np.uint8]]):
+    """Photographs as (`SIZE`, `SIZE`, 3) squares, read when asked for, with a progress bar."""
+
+    def __init__(self, pictures: Sequence[Picture], what: str) -> None:
+        self.pictures = pictures
+        self.what = what
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        return square(self.pictures[index], SIZE)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        for picture in track(self.pictures, self.what, console=ERRORS):
+            yield square(picture, SIZE)
+
+
+def content(picture: Picture) -> str:
+    """Fingerprint of a picture's bytes, 16 hexadecimal digits.
+
+    Raises
+    ------
+    DataError
+        Where they cannot be read.
+    """
+    try:
+        return hashlib.sha256(picture.read()).hexdigest()[:16]
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{picture.label} cannot be read ({error}); remove it") from error
+
+
+@dataclass(frozen=True)
+class Training:
+    """The pictures that models are fitted on.
+
+    Parameters
+    ----------
+    pictures, fingerprints
+        As many of one as of the other.
+    """
+
+    pictures: tuple[Picture, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, sources: list[Path], count: int, measured: set[str]) -> "Training":
+        """A random sample of the sources without the pictures that are measured.
+
+        Parameters
+        ----------
+        sources
+            Folders, tars or zips.
+        count
+            How many; 0 is all. A smaller sample is the beginning of a larger one.
+        measured
+            Fingerprints of the pictures to leave out: they would be known by heart.
+        """
+        if not sources:
+            return cls()
+        found = list_photographs(sources)
+        order = np.random.default_rng(0).permutation(len(found))
+        chosen: dict[str, Picture] = {}
+        for index in order:
+            if count and len(chosen) == count:
+                break
+            known_as = content(found[index])
+            if known_as not in measured:
+                chosen.setdefault(known_as, found[index])
+        if not chosen:
+            raise DataError(
+                "all training pictures are among those to measure; give others by --train"
+            )
+        return cls(tuple(chosen.values()), tuple(chosen))
+
+    def first(self, count: int) -> "Training":
+        """The first of them."""
+        return Training(self.pictures[:count], self.fingerprints[:count])
+
+
+@dataclass(frozen=True)
+class Team:
+    """Models that are ready to predict, in whichever process.
+
+    Parameters
+    ----------
+    plan
+        Of what they are made.
+    fits
+        Folder of their fits.
+    known_as
+        (name, fingerprint) of each.
+    """
+
+    plan: Plan
+    fits: Path
+    known_as: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def fitted(cls, plan: Plan, training: Training, fits: Path) -> "Team":
+        """Fit the models of a plan, or take over the fits that are there."""
+        known_as = []
+        for model in build(plan):
+            known_as.append((model.name, fingerprint(model, training.fingerprints)))
+            if isinstance(model, Fitted):
+                fit(
+                    model,
+                    Squares(training.pictures, f"Fitting {model.name}"),
+                    known_as[-1][1],
+                    fits,
+                )
+        return cls(plan, fits, tuple(known_as))
+
+    def models(self) -> list[Model]:
+        """The models, loaded."""
+        models = build(self.plan)
+        for model in models:
+            if isinstance(model, Fitted):
+                fit(model, (), dict(self.known_as)[model.name], self.fits)
+        return models
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to measure.
+
+    Parameters
+    ----------
+    picture, fingerprint
+        Which.
+    team
+        The models; those of `names` are asked.
+    """
+
+    picture: Picture
+    fingerprint: str
+    team: Team
+    names: tuple[str, ...]
+
+
+Row = dict[str, Any]
+"""``picture`` and ``model`` (fingerprints), ``measures`` and ``doubts``, for JSON."""
+
+_models = lru_cache(maxsize=1)(Team.models)  # loaded once in each process
+
+
+@lru_cache(maxsize=1)
+def _perceptual() -> tuple[Lpips | None, str]:
+    """LPIPS, or why not."""
+    try:
+        return Lpips(), ""
+    except BackboneError as error:
+        return None, str(error)
+
+
+def measure(job: Job) -> list[Row]:
+    """Have every model color a picture, and measure what comes."""
+    truth = Truth(square(job.picture, SIZE))
+    team = dict(job.team.known_as)
+    rows = []
+    for model in _models(job.team):
+        if model.name not in job.names:
+            continue
+        hints = truth.hints(model.hints)
+        started = perf_counter()
+        prediction = model.predict(truth.gray, hints)
+        seconds = perf_counter() - started
+        measures = truth.measure(prediction, _perceptual()[0])
+        measures["seconds"] = prediction.seconds or seconds
+        calibrated = not model.hints and not prediction.alternatives
+        rows.append(
+            {
+                "picture": job.fingerprint,
+                "model": team[model.name],
+                "version": VERSION,
+                "measures": measures,
+                "doubts": truth.doubts(prediction) if calibrated else [],
+            }
+        )
+    return rows
+
+
+class Store:
+    """Rows in a file, each of which is on disk as soon as it is there.
+
+    Parameters
+    ----------
+    path
+        JSON lines; made where it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[tuple[str, str], Row] = {}
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # the process was killed while it wrote this line
+            if row["version"] == VERSION:
+                self._keep(row)
+        if text and not text.endswith("\n"):
+            self._append("\n")
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows, in memory and on disk."""
+        self._append("".join(json.dumps(row) + "\n" for row in rows))
+        for row in rows:
+            self._keep(row)
+
+    def _keep(self, row: Row) -> None:
+        row["doubts"] = np.array(row["doubts"], np.float32)
+        self.rows[row["picture"], row["model"]] = row
+
+    def _append(self, text: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def measure_all(
+    pictures: Mapping[str, Picture], team: Team, store: Store, workers: int
+) -> list[list[Row]]:
+    """Measure what the store lacks.
+
+    Parameters
+    ----------
+    pictures
+        By their fingerprints.
+    team
+        The models.
+    store
+        Where the rows go.
+    workers
+        Number of processes.
+
+    Returns
+    -------
+    list
+        For each picture the rows of all models, in order.
+    """
+    jobs = []
+    for known_as, picture in pictures.items():
+        missing = tuple(name for name, m in team.known_as if (known_as, m) not in store.rows)
+        if missing:
+            jobs.append(Job(picture, known_as, team, missing))
+    for rows in track(unordered(measure, jobs, workers), "Measuring", len(jobs), console=ERRORS):
+        store.add(rows)
+    return [[store.rows[known_as, m] for _, m in team.known_as] for known_as in pictures]
+
+
+def categories(pictures: Sequence[Picture], manifest: Path | None) -> list[str]:
+    """The category of each picture by a table with the columns key and category, else ""."""
+    if manifest is None:
+        return [""] * len(pictures)
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            known = {row["key"]: row["category"] for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{manifest} cannot be read as a CSV with the columns key and category ({error})"
+        ) from error
+    return [next((known[key] for key in picture.keys if key in known), "") for picture in pictures]
+
+
+def tabulate(
+    pictures: Mapping[str, Picture], groups: Sequence[str], team: Team, rows: list[list[Row]]
+) -> pd.DataFrame:
+    """One row per picture and model, as ``pictures.csv`` has them."""
+    records = []
+    for (known_as, picture), group, own in zip(pictures.items(), groups, rows, strict=True):
+        about = {
+            "picture": f"{Path(picture.source).name}::{picture.name}",
+            "key": picture.keys[0],
+            "fingerprint": known_as,
+            "category": group,
+        }
+        for (name, _), row in zip(team.known_as, own, strict=True):
+            records.append({**about, "model": name, **row["measures"]})
+    columns = ["picture", "key", "fingerprint", "category", "model", *MEASURES, "seconds"]
+    return pd.DataFrame(records).reindex(columns=columns)
+
+
+def main(
+    sources: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
+    out: Annotated[Path, typer.Option(help="Folder of the evaluation; gone on with if there.")],
+    train: Annotated[
+        list[Path] | None, typer.Option(help="Photographs to fit models on; repeat.")
+    ] = None,
+    train_count: Annotated[int, typer.Option(help="How many of them; 0 is all.")] = 2000,
+    models: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}; all by default.")] = "",
+    weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
+    original: Annotated[
+        Path | None, typer.Option(help="Checkpoint of `training.train original`.")
+    ] = None,
+    vividness: Annotated[float, typer.Option(help="From 0 to 1.")] = Settings.vividness,
+    saturation: Annotated[float, typer.Option(help="Factor on the chroma.")] = Settings.saturation,
+    hints: Annotated[str, typer.Option(help="Numbers of random hints, or none.")] = "1,10,50",
+    alternatives: Annotated[
+        int, typer.Option(help="Measure the best of so many alternatives too; 0 does not.")
+    ] = 4,
+    every: Annotated[int, typer.Option(min=1, help="Measure every n-th picture only.")] = 1,
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV with key and category, to measure categories apart.")
+    ] = None,
+    workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
+    device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
+) -> None:
+    """Measure models on photographs, with intervals, as tables and a figure."""
+    names, unavailable = _chosen(models, train, original)
+    counts = _counts(hints)
+    settings = Settings(vividness=vividness, saturation=saturation, size=SIZE)
+    listed = list_photographs(sources)[::every]
+    pictures = {content(picture): picture for picture in track(listed, "Reading", console=ERRORS)}
+    training = Training.of(train or [], train_count, set(pictures))
+    plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
+    out.mkdir(parents=True, exist_ok=True)
+    team = Team.fitted(plan, training, out / "fits")
+    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers)
+    if reason := _perceptual()[1]:
+        unavailable["lpips"] = reason
+    groups = categories(list(pictures.values()), manifest)
+    table = tabulate(pictures, groups, team, rows)
+    record = load_weights(weights).record
+    about = {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights": {"name": record.name, "sha256": record.sha256},
+        "settings": {**asdict(settings), "hints": counts, "alternatives": alternatives},
+        "sources": [str(path) for path in sources],
+        "train": [str(path) for path in train or []],
+        "device": device,
+        "processes": workers,
+        "unavailable": unavailable,
+    }
+    evaluation = write(out, about, table, rows, build(plan), len(training.pictures))
+    for group, summary in evaluation.groups.items():
+        print(f"{group} ({evaluation.about['pictures'][group]} pictures)\n{plain_table(summary)}")
+    for what, why in unavailable.items():
+        print(f"not measured: {what}: {why}")
+
+
+def write(
+    out: Path,
+    about: dict[str, Any],
+    table: pd.DataFrame,
+    rows: list[list[Row]],
+    models: Sequence[Model],
+    trained_on: int,
+) -> Evaluation:
+    """Summarize the rows and write every file of the format, ``evaluation.json`` last."""
+    parts = {"all": table}
+    parts |= {name: part for name, part in table.groupby("category") if name}
+    groups, comparisons = {}, {}
+    measures = [*MEASURES, "seconds"]
+    names = [model.name for model in models]
+    for name, part in track(parts.items(), "Summarizing", console=ERRORS):
+        groups[name] = summarize(part, measures)
+        comparisons[name] = compare(part, names)
+    doubts = {
+        model.name: [row[i]["doubts"] for row in rows]
+        for i, model in enumerate(models)
+        if len(rows[0][i]["doubts"])
+    }
+    curves, calibrated = calibration(doubts)
+    about = about | {
+        "pictures": {name: part["fingerprint"].nunique() for name, part in parts.items()},
+        "models": [
+            {
+                "name": model.name,
+                "title": model.title,
+                "fitted_on": trained_on if isinstance(model, Fitted) else None,
+                "seconds_per_picture": groups["all"][model.name]["seconds"][0],
+            }
+            for model in models
+        ],
+        "groups": groups,
+        "comparisons": comparisons,
+        "calibration": calibrated,
+    }
+    titles = {model.name: model.title for model in models}
+    markdown = "\n\n".join(
+        f"## {name}, {about['pictures'][name]} pictures\n\n{markdown_table(group, titles)}"
+        for name, group in groups.items()
+    )
+    _replace(out / "pictures.csv", table.to_csv(index=False).encode())
+    _replace(out / "pictures.parquet", table.to_parquet(index=False))
+    _replace(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
+    _replace(out / "table.md", (markdown + "\n").encode())
+    draw_quality_time(groups["all"], titles, out / "figures")
+    _replace(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
+    return read_evaluation(out)
+
+
+def _chosen(
+    models: str, train: list[Path] | None, original: Path | None
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The models to measure, and why those left out are."""
+    if models:
+        return tuple(name.strip() for name in models.split(",")), {}
+    left_out = {}
+    if not train:
+        fitted = ("average", "nearest", "forest", "xgboost")
+        left_out = dict.fromkeys(fitted, "no pictures to fit it on; give some by --train")
+    if original is None:
+        left_out["original"] = "no checkpoint; give one by --original"
+    return tuple(name for name in NAMES if name not in left_out), left_out
+
+
+def _counts(hints: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(count) for count in hints.split(",") if count.strip())
+    except ValueError:
+        raise DataError(f"expected numbers of hints such as 1,10,50, got {hints!r}") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,141 @@
+"""What a coloring of one photograph is worth, in every measure of `recolor_core.metrics`."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from recolor_core.hints import Hint
+from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.metrics import (
+    ab_rmse,
+    channel_psnr,
+    channel_ssim,
+    coarse_error,
+    colorfulness,
+    edge_error,
+    lightness_fidelity,
+    mean_ciede2000,
+    psnr,
+)
+from recolor_core.refiner import SCALE
+from training.models import Prediction, gray_of
+
+VERSION = 1
+"""Of what is measured: raise it where a value of the same name becomes another."""
+
+MEASURES = (
+    *("mse", "rmse", "psnr", "psnr_r", "psnr_g", "psnr_b", "ssim", "ssim_r", "ssim_g", "ssim_b"),
+    *("ciede2000", "colorfulness", "true_colorfulness", "edge_error"),
+    *("lightness_max", "lightness_mean", "gray_exact", "uncertainty_mean", "mse_of_alternatives"),
+)
+"""Names of what `Truth.measure` may give; `training.evaluate` says what they mean."""
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+"""A distance that a network sees between (B, 3, H, W) codes in [0, 1] and the true ones: (B,)."""
+
+
+class Truth:
+    """The true colors of a photograph.
+
+    Parameters
+    ----------
+    rgb
+        (S, S, 3) sRGB codes, S a multiple of 4.
+    """
+
+    def __init__(self, rgb: NDArray[np.uint8]) -> None:
+        self.codes = torch.from_numpy(rgb).permute(2, 0, 1)
+        self.rgb = self.codes[None].float() / 255
+        self.lab = rgb_to_lab(self.codes[None])
+        self.ab = self.lab[:, 1:]
+        self.coarse = F.avg_pool2d(self.ab, SCALE)
+        self.gray = gray_of(rgb)
+        self.colorfulness = float(colorfulness(self.rgb))
+
+    @cached_property
+    def seed(self) -> int:
+        """Of what is drawn at random for this picture, the same wherever it lies."""
+        return int(self.codes.sum(dtype=torch.int64))
+
+    def hints(self, count: int) -> list[Hint]:
+        """Points anywhere in the picture, each with the true color of its one pixel."""
+        rng = np.random.default_rng([self.seed, count])
+        rows, columns = (rng.integers(0, n, count) for n in self.gray.shape)
+        colors = self.codes[:, rows, columns].T.numpy()
+        return [
+            Hint(float(x), float(y), f"#{bytes(color).hex()}")
+            for y, x, color in zip(rows, columns, colors, strict=True)
+        ]
+
+    def measure(
+        self, prediction: Prediction, perceptual: Perceptual | None = None
+    ) -> dict[str, float]:
+        """The measures of a prediction.
+
+        Of alternatives the one with the least ``mse`` counts. PSNR, SSIM, CIEDE2000 and
+        colorfulness are of the RGB made of the true L* and the predicted ab, clipped to the gamut;
+        the lightness is that of the picture as it is written, in 8 bit.
+        """
+        ab = torch.from_numpy(prediction.ab)[None]
+        coarse = self._coarse(prediction)
+        measures = {"mse": float(coarse_error(coarse, self.coarse))}
+        if prediction.alternatives:
+            others = torch.from_numpy(np.stack(prediction.alternatives))
+            errors = coarse_error(F.avg_pool2d(others, SCALE), self.coarse)
+            measures["mse_of_alternatives"] = float(
+                (measures["mse"] + errors.sum()) / (1 + len(errors))
+            )
+            if float(errors.min()) < measures["mse"]:
+                best = int(errors.argmin())
+                ab, measures["mse"] = others[best : best + 1], float(errors[best])
+        rgb = lab_to_rgb(torch.cat((self.lab[:, :1], ab), dim=1)).clamp(0, 1)
+        similarity = channel_ssim(rgb, self.rgb)[0]
+        written = self._written(prediction, ab, rgb)
+        fidelity = lightness_fidelity(written, torch.from_numpy(self.gray))
+        measures |= {
+            "rmse": float(ab_rmse(ab, self.ab)),
+            "psnr": float(psnr(rgb, self.rgb)),
+            "ssim": float(similarity.mean()),
+            "ciede2000": float(mean_ciede2000(rgb_to_lab(rgb), self.lab)),
+            "colorfulness": float(colorfulness(rgb)),
+            "true_colorfulness": self.colorfulness,
+            "edge_error": float(edge_error(ab, self.ab)),
+            "lightness_max": fidelity.max_error,
+            "lightness_mean": fidelity.mean_error,
+            "gray_exact": fidelity.exact_share,
+        }
+        for letter, ratio, one in zip(
+            "rgb", channel_psnr(rgb, self.rgb)[0], similarity, strict=True
+        ):
+            measures |= {f"psnr_{letter}": float(ratio), f"ssim_{letter}": float(one)}
+        if prediction.uncertainty is not None:
+            measures["uncertainty_mean"] = float(prediction.uncertainty.mean())
+        if perceptual is not None:
+            measures["lpips"] = float(perceptual(rgb, self.rgb))
+        return measures
+
+    def doubts(self, prediction: Prediction, every: int = 4) -> list[tuple[float, float]]:
+        """Stated uncertainty and error of every n-th cell, across and down, in Lab units."""
+        if prediction.uncertainty is None:
+            return []
+        error = (self._coarse(prediction) - self.coarse).norm(dim=1)[0].numpy()
+        cells = np.stack((prediction.uncertainty, error), axis=-1)[::every, ::every]
+        return [(round(float(u), 2), round(float(e), 2)) for u, e in cells.reshape(-1, 2)]
+
+    def _coarse(self, prediction: Prediction) -> Tensor:
+        """The predicted chroma on the grid on which ``mse`` is taken, its own where it has one."""
+        if prediction.coarse is not None and prediction.coarse.shape == self.coarse.shape[1:]:
+            return torch.from_numpy(prediction.coarse)[None]
+        return F.avg_pool2d(torch.from_numpy(prediction.ab)[None], SCALE)
+
+    def _written(self, prediction: Prediction, ab: Tensor, rgb: Tensor) -> Tensor:
+        """(3, S, S) codes of the picture as it would be written."""
+        if prediction.colorization is None:
+            return (255 * rgb[0]).round().to(torch.uint8)
+        strips = list(prediction.colorization.strips(ab[0].numpy()))
+        return torch.from_numpy(np.concatenate(strips)).permute(2, 0, 1)

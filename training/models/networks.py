@@ -1,0 +1,144 @@
+"""The networks that ship, on the way that a user's picture takes, and the original recipe."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+from recolor_core.hints import Hint
+from recolor_core.intake import read_gray
+from training.models.interface import Model, Prediction, enlarge, lightness_of
+
+
+class Chain:
+    """A `Colorizer` that remembers the last picture, for models that share its work.
+
+    Parameters
+    ----------
+    weights, device
+        Of `Colorizer`.
+    settings
+        How to colorize.
+    """
+
+    def __init__(self, weights: str, device: str, settings: Settings) -> None:
+        self.colorizer = Colorizer(weights, device)
+        self.settings = settings
+        self._coarse: tuple[bytes, Coarse, float] | None = None
+        self._result: tuple[tuple[Any, ...], Colorization, float] | None = None
+
+    def generate(self, gray: NDArray[np.uint8]) -> tuple[Coarse, float]:
+        """What the generator sees in the picture, and the seconds it took."""
+        codes = gray.tobytes()
+        if self._coarse is None or self._coarse[0] != codes:
+            started = time.perf_counter()
+            coarse = self.colorizer.generate(read_gray(gray), self.settings.size)
+            self._coarse = (codes, coarse, time.perf_counter() - started)
+        return self._coarse[1:]
+
+    def refine(
+        self, gray: NDArray[np.uint8], hints: Sequence[Hint], alternatives: int
+    ) -> tuple[Colorization, float]:
+        """The picture in color, and the seconds it took without the generator's."""
+        coarse, _ = self.generate(gray)
+        key = (gray.tobytes(), tuple(hints), alternatives)
+        if self._result is None or self._result[0] != key:
+            started = time.perf_counter()
+            settings = replace(self.settings, alternatives=alternatives)
+            result = self.colorizer.refine(coarse, settings, hints)
+            self._result = (key, result, time.perf_counter() - started)
+        return self._result[1:]
+
+
+class Network(Model):
+    """The networks that ship.
+
+    Parameters
+    ----------
+    chain
+        Shared by models of the same weights.
+    refined
+        Whether the refiner counts, or bicubic upsampling of what the generator predicts.
+    hints
+        Number of hints.
+    alternatives
+        Number of further colorings.
+    """
+
+    def __init__(self, chain: Chain, refined: bool, hints: int = 0, alternatives: int = 0) -> None:
+        name, title = (
+            ("refined", "refined") if refined else ("coarse", "coarse, bicubic upsampling")
+        )
+        if hints:
+            name, title = f"{name}-hints-{hints}", f"{title}, {hints} hint{'s' * (hints > 1)}"
+        if alternatives:
+            name = f"{name}-best-of-{alternatives}"
+            title = f"{title}, best of it and {alternatives} alternatives"
+        super().__init__(name, title)
+        self.chain, self.refined = chain, refined
+        self.hints, self.alternatives = hints, alternatives
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """See `Model.settings`."""
+        return {
+            **asdict(self.chain.settings),
+            "weights": self.chain.colorizer.record.sha256,
+            "alternatives": self.alternatives,
+        }
+
+    def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
+        """See `Model.predict`.
+
+        Of the bicubic one, the time is that of the generator and the upsampling.
+        """
+        _, generator = self.chain.generate(gray)
+        result, refiner = self.chain.refine(gray, hints, self.alternatives)
+        started = time.perf_counter()
+        ab = enlarge(result.ab_refined if self.refined else result.ab_coarse, gray.shape)
+        upsampling = time.perf_counter() - started
+        return Prediction(
+            ab,
+            None if self.refined else result.ab_coarse,
+            result.uncertainty,
+            tuple(enlarge(other, gray.shape) for other in result.ab_alternatives),
+            result,
+            generator + (refiner if self.refined else upsampling),
+        )
+
+
+class Original(Model):
+    """The original recipe: low-level ResNet-101 encodings, a small decoder, L1.
+
+    Parameters
+    ----------
+    path
+        Checkpoint of `training.original`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from training.original import load_original
+
+        super().__init__("original", "original recipe: low-level encodings, L1")
+        self.network: nn.Module = load_original(path).eval()
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """See `Model.settings`."""
+        return {"checkpoint": self.sha256}
+
+    @torch.inference_mode()
+    def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
+        """See `Model.predict`."""
+        light = torch.from_numpy(lightness_of(gray))[None, None]
+        coarse = self.network(light)[0].float().numpy()
+        return Prediction(enlarge(coarse, gray.shape), coarse)

@@ -1,0 +1,181 @@
+"""Regression pixel by pixel: what the gray around a pixel says of its color, and no more."""
+
+import zlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from sklearn.ensemble import RandomForestRegressor
+
+from recolor_core.hints import Hint
+from training.models.interface import (
+    Fitted,
+    Photographs,
+    Prediction,
+    ab_of,
+    gray_of,
+    lightness_of,
+)
+
+SIDES = (3, 7, 15, 31, 63)
+"""Sides of the neighborhoods, in pixels of a picture of 224 rows."""
+
+
+def features(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What is known of each pixel.
+
+    Parameters
+    ----------
+    gray
+        (H, W) gray codes.
+
+    Returns
+    -------
+    ndarray
+        (H, W, 5 + 4 k) float32 for the k `SIDES`: L*; the row and the column in [-1, 1]; mean and
+        standard deviation of L* over the picture; and of each neighborhood its mean and standard
+        deviation and how the mean changes downwards and to the right, in L* per pixel.
+    """
+    light = lightness_of(gray)
+    shape = light.shape
+    row, column = np.meshgrid(
+        *(np.linspace(-1, 1, n, dtype=np.float32) for n in shape), indexing="ij"
+    )
+    maps = [light, row, column, np.full(shape, light.mean()), np.full(shape, light.std())]
+    square = light * light
+    for side in SIDES:
+        mean = uniform_filter(light, side)
+        variance = uniform_filter(square, side) - mean * mean
+        maps += [mean, np.sqrt(variance.clip(0)), *np.gradient(mean)]
+    return np.stack(maps, axis=-1, dtype=np.float32)
+
+
+class PixelRegression(Fitted):
+    """A regression of a* and b* on the `features` of a pixel.
+
+    Parameters
+    ----------
+    name, title
+        As of `Model`.
+    pixels
+        How many pixels of each training picture are learned from.
+    parameters
+        Of the regression.
+    """
+
+    def __init__(self, name: str, title: str, pixels: int, **parameters: Any) -> None:
+        super().__init__(name, title)
+        self.pixels = pixels
+        self.parameters = parameters
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """See `Model.settings`."""
+        return {"pixels": self.pixels, "sides": list(SIDES), **self.parameters}
+
+    def fit(self, photographs: Photographs) -> None:
+        """See `Fitted.fit`."""
+        known, wanted = [], []
+        for rgb in photographs:
+            # Of the picture's own seed, so that more pictures do not change what was drawn.
+            rng = np.random.default_rng(zlib.crc32(rgb.tobytes()))
+            drawn = rng.choice(rgb.shape[0] * rgb.shape[1], self.pixels, replace=False)
+            table = features(gray_of(rgb))
+            known.append(table.reshape(-1, table.shape[-1])[drawn])
+            wanted.append(ab_of(rgb).reshape(2, -1).T[drawn])
+        self.learn(np.concatenate(known), np.concatenate(wanted))
+
+    @abstractmethod
+    def learn(self, known: NDArray[np.float32], ab: NDArray[np.float32]) -> None:
+        """Fit (N, F) features to (N, 2) colors."""
+
+    @abstractmethod
+    def regress(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, F) features -> (N, 2) colors."""
+
+    def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
+        """See `Model.predict`."""
+        table = features(gray)
+        ab = self.regress(table.reshape(-1, table.shape[-1])).astype(np.float32)
+        return Prediction(np.ascontiguousarray(ab.T.reshape(2, *gray.shape)))
+
+
+class Forest(PixelRegression):
+    """Random forest regression (Breiman 2001), of scikit-learn.
+
+    Its file is a pickle, which may run code when it is read: it is the cache of one's own folder.
+    """
+
+    suffix = ".joblib"
+
+    def __init__(self, workers: int = 1) -> None:
+        super().__init__(
+            *("forest", "random forest regression"),
+            pixels=100,
+            n_estimators=40,
+            max_features=1 / 3,
+            min_samples_leaf=20,
+            random_state=0,
+        )
+        self.workers = workers
+
+    def learn(self, known: NDArray[np.float32], ab: NDArray[np.float32]) -> None:
+        """See `PixelRegression.learn`."""
+        self.trees = RandomForestRegressor(n_jobs=self.workers, **self.parameters).fit(known, ab)
+
+    def regress(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `PixelRegression.regress`."""
+        self.trees.set_params(n_jobs=1)
+        return np.asarray(self.trees.predict(known))
+
+    def save(self, path: Path) -> None:
+        """See `Fitted.save`."""
+        joblib.dump(self.trees, path, compress=3)
+
+    def load(self, path: Path) -> None:
+        """See `Fitted.load`."""
+        self.trees = joblib.load(path)
+
+
+class XGBoost(PixelRegression):
+    """Gradient boosted trees (Chen and Guestrin 2016), one sequence for a* and one for b*."""
+
+    suffix = ".json"
+
+    def __init__(self, workers: int = 1) -> None:
+        super().__init__(
+            *("xgboost", "XGBoost regression"),
+            pixels=100,
+            n_estimators=150,
+            max_depth=8,
+            learning_rate=0.1,
+            subsample=0.5,
+            colsample_bytree=0.5,
+            min_child_weight=20,
+            random_state=0,
+        )
+        self.workers = workers
+
+    def learn(self, known: NDArray[np.float32], ab: NDArray[np.float32]) -> None:
+        """See `PixelRegression.learn`."""
+        self.trees = xgboost.XGBRegressor(n_jobs=self.workers, **self.parameters).fit(known, ab)
+
+    def regress(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `PixelRegression.regress`."""
+        self.trees.set_params(n_jobs=1)
+        return np.asarray(self.trees.predict(known))
+
+    def save(self, path: Path) -> None:
+        """See `Fitted.save`."""
+        self.trees.save_model(path)
+
+    def load(self, path: Path) -> None:
+        """See `Fitted.load`."""
+        self.trees = xgboost.XGBRegressor()
+        self.trees.load_model(path)

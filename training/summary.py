@@ -1,0 +1,136 @@
+"""From one row per picture and model to means with their intervals."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recolor_core.metrics import (
+    bootstrap_interval,
+    difference_of_means,
+    mean_of_differences,
+    ratio_of_means,
+    risk_coverage,
+    sigma_ratio,
+)
+from training.evaluation_data import Interval
+
+DRAWS = 200
+"""Bootstrap samples for curves, each of which sorts all cells of all pictures."""
+
+POINTS = 50
+"""Places of a risk-coverage curve."""
+
+_OF_COLORFULNESS = {
+    "colorfulness_ratio": ratio_of_means,
+    "colorfulness_difference_of_means": difference_of_means,
+    "colorfulness_mean_of_differences": mean_of_differences,
+}
+
+
+def summarize(rows: pd.DataFrame, measures: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    """Means of each model over its pictures, model -> metric -> [mean, low, high].
+
+    Parameters
+    ----------
+    rows
+        One per picture and model, with the columns ``model`` and `measures`.
+    measures
+        Those that a model lacks altogether are left out of its summary.
+    """
+    summary = {}
+    for model, own in rows.groupby("model", sort=False):
+        known = own[list(measures)].dropna(axis=1, how="all")
+        values = {name: bootstrap_interval(known[name].to_numpy()) for name in known}
+        pairs = own[["colorfulness", "true_colorfulness"]].to_numpy()
+        values |= {
+            name: bootstrap_interval(pairs, statistic)
+            for name, statistic in _OF_COLORFULNESS.items()
+        }
+        summary[str(model)] = values
+    return summary
+
+
+def compare(rows: pd.DataFrame, models: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    """Pairs of models, picture by picture: refined with coarse, hinted with unhinted.
+
+    Returns
+    -------
+    dict
+        ``"refined over coarse"`` -> ``"psnr"`` (dB gained) and ``"edge_error"`` (relative change:
+        -0.1 is a tenth less).
+    """
+    compared = {}
+    for model in models:
+        others = [model.replace("refined", "coarse", 1)] if model.startswith("refined") else []
+        others += [model.split("-hints-")[0], model.split("-best-of-")[0]]
+        for other in dict.fromkeys(others):
+            if other == model or other not in models:
+                continue
+            one, two = (
+                rows[rows["model"] == name].set_index("fingerprint") for name in (model, other)
+            )
+            two = two.loc[one.index]
+            gain = (one["psnr"] - two["psnr"]).to_numpy()
+            edges = np.stack((one["edge_error"], two["edge_error"]), axis=1)
+            ratio = bootstrap_interval(edges, ratio_of_means)
+            low, middle, high = (value - 1 for value in ratio)
+            compared[f"{model} over {other}"] = {
+                "psnr": bootstrap_interval(gain),
+                "edge_error": (low, middle, high),
+            }
+    return compared
+
+
+Doubts = Sequence[NDArray[np.float32]]
+"""Of each picture (n, 2): stated uncertainty and error of some cells, in Lab units."""
+
+
+def calibration(doubts: Mapping[str, Doubts]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """How well models know where they are wrong.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, coverage, risk, low, high, ideal; see `recolor_core.metrics.risk_coverage`.
+        The interval is of pictures drawn anew.
+    dict
+        model -> ``"area"``, ``"skill"`` and ``"sigma_ratio"``, each [value, low, high].
+    """
+    curves, summary = [], {}
+    for model, pictures in doubts.items():
+        whole, numbers = _calibrate(pictures)
+        rng = np.random.default_rng(0)
+        drawn = [
+            _calibrate([pictures[i] for i in rng.integers(len(pictures), size=len(pictures))])
+            for _ in range(DRAWS)
+        ]
+        low, high = np.quantile([curve["risk"] for curve, _ in drawn], (0.025, 0.975), axis=0)
+        curves.append(pd.DataFrame({"model": model, **whole, "low": low, "high": high}))
+        ends = np.quantile([values for _, values in drawn], (0.025, 0.975), axis=0)
+        summary[model] = {
+            name: (numbers[i], float(ends[0, i]), float(ends[1, i]))
+            for i, name in enumerate(("area", "skill", "sigma_ratio"))
+        }
+    columns = ["model", "coverage", "risk", "low", "high", "ideal"]
+    table = pd.concat(curves) if curves else pd.DataFrame(columns=columns)
+    return table[columns], summary
+
+
+def _calibrate(pictures: Doubts) -> tuple[dict[str, NDArray[np.floating]], list[float]]:
+    uncertainty, error = np.concatenate(pictures).T
+    curve = risk_coverage(error, uncertainty, POINTS)
+    numbers = [curve.area, curve.skill, sigma_ratio(error, uncertainty)]
+    return {"coverage": curve.coverage, "risk": curve.risk, "ideal": curve.ideal}, numbers
+
+
+def plain(value: Any) -> Any:
+    """The same for JSON, which has neither tuples nor NaN: those become null."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
