@@ -60,7 +60,6 @@ from recolor_core.weights import load_weights
 from training.evaluation_data import (
     FORMAT,
     Evaluation,
-    markdown_table,
     plain_table,
     read_evaluation,
 )
@@ -430,7 +429,7 @@ def write(
     models: Sequence[Model],
     trained_on: int,
 ) -> Evaluation:
-    """Summarize the rows and write every file of the format, ``evaluation.json`` last."""
+    """Summarize the rows and write every file of the format."""
     parts = {"all": table}
     parts |= {name: part for name, part in table.groupby("category") if name}
     groups, comparisons = {}, {}
@@ -461,17 +460,14 @@ def write(
         "calibration": calibrated,
     }
     titles = {model.name: model.title for model in models}
-    markdown = "\n\n".join(
-        f"## {name}, {about['pictures'][name]} pictures\n\n{markdown_table(group, titles)}"
-        for name, group in groups.items()
-    )
     _replace(out / "pictures.csv", table.to_csv(index=False).encode())
     _replace(out / "pictures.parquet", table.to_parquet(index=False))
     _replace(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
-    _replace(out / "table.md", (markdown + "\n").encode())
     draw_quality_time(groups["all"], titles, out / "figures")
     _replace(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
-    return read_evaluation(out)
+    evaluation = read_evaluation(out)
+    _replace(out / "table.md", (evaluation.markdown() + "\n").encode())
+    return evaluation
 
 
 def _chosen(

@@ -74,6 +74,14 @@ class Evaluation:
         groups: Mapping[str, Group] = self.about["groups"]
         return groups
 
+    def markdown(self, below: int = 2) -> str:
+        """A table for each group with its intervals, in Markdown, with headings of a level."""
+        return "\n\n".join(
+            f"{below * '#'} {name}, {self.about['pictures'][name]} pictures\n\n"
+            f"{_markdown_table(group, self.titles)}"
+            for name, group in self.groups.items()
+        )
+
     def of(self, model: str) -> pd.DataFrame:
         """The rows of one model, in the order of the pictures."""
         return self.pictures[self.pictures["model"] == model]
@@ -105,7 +113,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     return Evaluation(folder, about, pictures, risk)
 
 
-def markdown_table(group: Group, titles: Mapping[str, str]) -> str:
+def _markdown_table(group: Group, titles: Mapping[str, str]) -> str:
     """The models of a group with their intervals, in Markdown."""
     shown = [name for name in COLUMNS if any(name in values for values in group.values())]
     lines = [

@@ -22,6 +22,7 @@ from recolor_core.trainer import (
 )
 from recolor_core.trainer.start import read_metadata
 from recolor_core.weights import WeightsRecord, fetch_weights, save_weights
+from training.evaluation_data import Evaluation, read_evaluation
 from training.train import run
 
 Recipe = dict[str, Any]
@@ -74,7 +75,9 @@ def record_source(record: WeightsRecord) -> str:
     return "\n".join(["WeightsRecord(", *lines, ")"])
 
 
-def model_card(record: WeightsRecord, recipes: dict[str, Recipe], report: dict[str, Any]) -> str:
+def model_card(
+    record: WeightsRecord, recipes: dict[str, Recipe], measured: Evaluation | None
+) -> str:
     """A draft of the model card, in Markdown: what is known; a person adds the rest."""
     parts = [
         f"# Weights `{record.name}`",
@@ -84,22 +87,11 @@ def model_card(record: WeightsRecord, recipes: dict[str, Recipe], report: dict[s
     for kind, recipe in recipes.items():
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in recipe.items())
         parts.append(f"## How the {kind} was trained\n\n```\n{lines}\n```")
-    for group, summary in report.items():
-        if isinstance(summary, dict) and "pictures" in summary:
-            parts.append(
-                f"## Measured: {group}, {summary['pictures']} pictures\n\n{_table(summary)}"
-            )
+    if measured is not None:
+        parts.append(
+            f"## Measured\n\nMean (95 % bootstrap interval).\n\n{measured.markdown(below=3)}"
+        )
     return "\n\n".join(parts) + "\n"
-
-
-def _table(summary: dict[str, Any]) -> str:
-    ways = {way: v for way, v in summary.items() if isinstance(v, dict) and "psnr" in v}
-    names = list(next(iter(ways.values())))
-    rows = [f"| | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
-    for way, values in ways.items():
-        cells = ["{:.4g} [{:.4g}, {:.4g}]".format(*values[name]) for name in names]
-        rows.append(f"| {way} | {' | '.join(cells)} |")
-    return "Mean [95 % bootstrap interval].\n\n" + "\n".join(rows)
 
 
 def main(
@@ -109,7 +101,9 @@ def main(
     license_: Annotated[str, typer.Option("--license", help="One sentence.")] = "unstated",
     training_data: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
     recipe: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
-    report: Annotated[Path | None, typer.Option(help="JSON of `training.validate`.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder that `training.evaluate` wrote.")
+    ] = None,
     card: Annotated[Path | None, typer.Option(help="Write a draft of the model card.")] = None,
 ) -> None:
     """Write both networks into one weights file; print its record."""
@@ -122,8 +116,8 @@ def main(
             raise TrainingError(f"expected a checkpoint or weights file at {path}, found none")
     colorist, how_generator = read_generator(paths[0])
     finisher, how_refiner = read_refiner(paths[1])
-    measured = json.loads(report.read_text(encoding="utf-8")) if report else {}
-    values = measured.get("all", {}).get("refined", {})
+    measured = read_evaluation(report) if report else None
+    values = measured.groups["all"].get("refined", {}) if measured else {}
     record = save_weights(
         out,
         colorist,
@@ -131,7 +125,7 @@ def main(
         license=license_,
         training_data=training_data,
         recipe=recipe,
-        metrics={name: mean for name, (mean, _, _) in values.items()},
+        metrics={name: mean for name, (mean, _, _) in values.items() if mean is not None},
     )
     print(record_source(record))
     if card is not None:

@@ -1,5 +1,4 @@
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -14,13 +13,12 @@ import skimage.data
 import torch
 from PIL import Image
 
-from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.colorizer import Colorizer
 from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.refiner import Refiner, RefinerConfig
 from recolor_core.weights import load_weights, save_weights
 from training import export, train
 from training.photographs import DataError, Squares, list_photographs, square
-from training.validate import Truth, measure_picture, random_hints, summarize
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("size=64", "batch=2", "precision=32-true", "log_every=1", "checkpoint_every=1")
@@ -178,40 +176,6 @@ def test_export_refuses_what_is_no_checkpoint(tmp_path, weights, capsys):
     assert "damaged or foreign" in errors[0]
     assert "found none" in errors[1]
     assert not (tmp_path / "x.safetensors").exists()
-
-
-# --- validation -------------------------------------------------------------------------------
-
-
-def test_the_truth_measures_best(photographs):
-    truth = Truth(square(list_photographs([photographs])[0], 64))
-    best = truth.measure(truth.ab)
-    assert best["psnr"] > 60
-    assert best["ssim"] == pytest.approx(1, abs=1e-4)
-    assert best["ciede2000"] < 0.05
-    gray = truth.measure(torch.zeros_like(truth.ab))
-    assert gray["colorfulness"] < 0.5
-    assert gray["edge_error"] > best["edge_error"]
-    assert gray["mse"] == pytest.approx(float((truth.coarse / 255).square().mean()))
-
-
-def test_validation_goes_the_way_of_the_colorizer(photographs, weights):
-    colorizer = Colorizer(weights, "cpu")
-    pixels = square(list_photographs([photographs])[0], 224)
-    measured = measure_picture(colorizer, pixels, Settings(), [3], (1.0, 2.0), seed=4)
-    hints = random_hints(pixels, 3, np.random.default_rng(4))
-    assert [h.color for h in hints] == [
-        f"#{bytes(pixels[int(h.y), int(h.x)]).hex()}" for h in hints
-    ]
-    result = colorizer(pixels, hints=hints)
-    expected = Truth(pixels).measure(torch.from_numpy(result.ab_refined)[None], brief=True)
-    assert measured["refined, 3 hints"] == pytest.approx(expected)
-    summary = summarize([measured, measured])
-    mean, low, high = summary["refined"]["psnr"]
-    assert low == pytest.approx(mean) == pytest.approx(high)
-    gain = measured["refined"]["psnr"] - measured["coarse"]["psnr"]
-    assert summary["refined"]["psnr_over_bicubic"][0] == pytest.approx(gain)
-    json.dumps(summary)
 
 
 def test_an_unreadable_picture_is_named(tmp_path):
