@@ -54,7 +54,7 @@ def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
     padded = F.pad(here, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
-    xx, xy, yy = _mean(torch.cat((across * across, across * down, down * down), 1)).split(1, 1)
+    xx, xy, yy = (_mean(product) for product in (across * across, across * down, down * down))
     xx, yy = xx + FLATNESS, yy + FLATNESS
     determinant = xx * yy - xy * xy
     # What a place knows of its motion: the smaller eigenvalue of its structure tensor.
@@ -62,7 +62,7 @@ def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
     known = half - (half * half - determinant).clamp(min=0).sqrt()
     for _ in range(ITERATIONS):
         change = here - warp(then, flow)
-        x, y = _mean(torch.cat((across * change, down * change), 1)).split(1, 1)
+        x, y = _mean(across * change), _mean(down * change)
         step = torch.cat((yy * x - xy * y, xx * y - xy * x), 1) / determinant
         flow = flow + step.clamp(-1, 1)
         flow = _mean(flow * known) / _mean(known)

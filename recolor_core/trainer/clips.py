@@ -96,9 +96,9 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     Tensor
         (B, T, 1, S, S), L* in [0, 100]. A quarter of the clips stays as it is.
     """
-    batch, frames = clip.rgb.shape[:2]
+    frames = clip.rgb.shape[1]
     device = clip.rgb.device
-    light = rgb_to_lab(clip.rgb.flatten(0, 1))[:, :1].unflatten(0, (batch, frames))
+    light = torch.stack([rgb_to_lab(frame)[:, :1] for frame in clip.rgb.unbind(1)], dim=1)
     noise = torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
     worn = uniform(rng, count, 0, 1, rows) < 0.75
 
@@ -175,14 +175,14 @@ def _positions(path: Tensor, size: int) -> Tensor:
     """Where in the photograph each pixel lies, (B, T, S, S, 2) in [-1, 1]."""
     shape = [path.shape[0] * path.shape[1], 1, size, size]
     grid = F.affine_grid(path.flatten(0, 1)[:, :2], shape, align_corners=False)
-    return grid.unflatten(0, path.shape[:2])
+    return grid.view(*path.shape[:2], size, size, 2)
 
 
 def _sample(texture: Tensor, grid: Tensor, padding: str) -> Tensor:
     """(B, C, S, S) at (B, T, s, s, 2) -> (B, T, C, s, s)."""
     frames = texture.repeat_interleave(grid.shape[1], 0)
     seen = F.grid_sample(frames, grid.flatten(0, 1), padding_mode=padding, align_corners=False)
-    return seen.unflatten(0, grid.shape[:2])
+    return seen.view(*grid.shape[:2], *seen.shape[1:])
 
 
 def _flow(paths: list[Tensor], top: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,7 +199,7 @@ def _flow(paths: list[Tensor], top: Tensor, sharp: Tensor) -> tuple[Tensor, Tens
         before.flatten(0, 1),
         mode="nearest",
         align_corners=False,
-    ).unflatten(0, before.shape[:2])
+    ).view(*before.shape[:2], 2, size, size)
     same = was[:, :, :1].round() == top[:, 1:]
     within = (before.abs() <= 1 - 1 / size).all(-1)[:, :, None]
     return flow, same & (was[:, :, 1:] > 0.5) & sharp[:, 1:] & within

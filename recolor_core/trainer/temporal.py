@@ -99,16 +99,16 @@ class TemporalTask(Task):
             with torch.autocast(codes.device.type, torch.bfloat16, enabled=codes.is_cuda):
                 logits = generator(frame)
             coarse.append(generator.mean_color(logits.float(), TEMPERATURE))
-        ab = rgb_to_lab(clip.rgb.flatten(0, 1))[:, 1:]
+        on_grid = (1, SCALE, SCALE)
+        ab = torch.stack([rgb_to_lab(frame)[:, 1:] for frame in clip.rgb.unbind(1)], dim=1)
         return ColoredClip(
             rgb=clip.rgb,
             lightness=light,
             coarse=torch.stack(coarse, dim=1),
-            true=F.avg_pool2d(ab, SCALE).unflatten(0, clip.rgb.shape[:2]),
-            flow=F.avg_pool2d(clip.flow.flatten(0, 1), SCALE).unflatten(0, clip.flow.shape[:2])
-            / SCALE,
+            true=F.avg_pool3d(ab, on_grid),
+            flow=F.avg_pool3d(clip.flow, on_grid) / SCALE,
             # A cell counts where all of its pixels do.
-            visible=1 - F.max_pool3d(1 - clip.visible.float(), (1, SCALE, SCALE)),
+            visible=1 - F.max_pool3d(1 - clip.visible.float(), on_grid),
         )
 
     @torch.no_grad()
@@ -164,7 +164,7 @@ def run(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Tensor:
 def changes(ab: Tensor, flow: Tensor) -> Tensor:
     """What each place differs from where it was in the frame before, (B, T - 1, 2, h, w)."""
     before = motion.warp(ab[:, :-1].flatten(0, 1), flow.flatten(0, 1))
-    return ab[:, 1:] - before.unflatten(0, flow.shape[:2])
+    return ab[:, 1:] - before.view_as(flow)
 
 
 def _colored(true: Tensor, coarse: Tensor) -> Tensor:
