@@ -52,6 +52,7 @@ def warped_error(ab: Tensor, flow: Tensor, visible: Tensor) -> Tensor:
             f"expected flow (T - 1, 2, H, W) and visible (T - 1, H, W) for frames "
             f"{tuple(ab.shape)}, got {tuple(flow.shape)} and {tuple(visible.shape)}"
         )
+    flow = flow.to(ab.dtype)
     x = torch.arange(width, dtype=ab.dtype, device=ab.device) + flow[:, 0]
     y = torch.arange(height, dtype=ab.dtype, device=ab.device)[:, None] + flow[:, 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)

@@ -139,7 +139,7 @@ def reliability(error: Array, sigma: Array, bins: int = 10) -> Reliability:
     error, sigma
         As of `sigma_ratio`.
     bins
-        Bins of equal count; fewer where many sigmas are equal, since equal ones share a bin.
+        Bins of equal count, or fewer and unequal ones where sigmas are equal: these share one.
 
     Raises
     ------
@@ -147,8 +147,9 @@ def reliability(error: Array, sigma: Array, bins: int = 10) -> Reliability:
         Where the shapes differ, or nothing is left.
     """
     error, sigma = _pairs(error, sigma)
-    edges = np.quantile(sigma, np.arange(1, bins) / bins)
-    place = np.searchsorted(edges, sigma, side="right")
+    # Each group of equal sigmas goes where its middle lies among all.
+    _, group, size = np.unique(sigma, return_inverse=True, return_counts=True)
+    place = (bins * (np.cumsum(size) - size / 2) / len(sigma)).astype(int)[group]
     count = np.bincount(place, minlength=bins)
     filled = count > 0
     squares = [np.bincount(place, values**2, bins)[filled] for values in (sigma, error)]
