@@ -1,8 +1,9 @@
-"""Train a network: ``python -m training.train generator|refiner --config … --data … --out …``."""
+"""Train a network: ``python -m training.train NETWORK --config … --data … --out …``."""
 
 import sys
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from recolor_core.errors import RecolorError
-from recolor_core.generator import Generator
 from recolor_core.trainer import (
     CachedPhotographs,
     GeneratorRecipe,
@@ -23,7 +23,6 @@ from recolor_core.trainer import (
     Outcome,
     Photographs,
     PredictionCache,
-    Recipe,
     RefinerRecipe,
     RefinerTask,
     Task,
@@ -33,6 +32,7 @@ from recolor_core.trainer import (
     start_from,
     write_predictions,
 )
+from training.original import OriginalRecipe, OriginalTask
 from training.photographs import DataError, Squares, list_photographs
 from training.prepare.pictures import Picture
 
@@ -40,15 +40,96 @@ MARGIN = 8 / 7
 """Side of the squares that the generator's random crops are cut from: 256 pixels for 224."""
 
 
-class Network(StrEnum):
-    """What can be trained."""
+@dataclass(frozen=True)
+class Wanted:
+    """What the command was asked for, as the builders of the tasks see it."""
 
-    GENERATOR = "generator"
-    REFINER = "refiner"
+    config: Path | None
+    overrides: Mapping[str, str]
+    data: list[Path]
+    validation: list[Path]
+    validation_count: int
+    cache: Path | None
+    cache_count: int
+
+    @cached_property
+    def pictures(self) -> list[Picture]:
+        """To train on."""
+        return checked(list_photographs(self.data))
+
+    @cached_property
+    def held_out(self) -> list[Picture]:
+        """To validate on, evenly chosen; none where none are given."""
+        listed = list_photographs(self.validation) if self.validation else []
+        count = self.validation_count or len(listed)
+        return listed[:: max(1, -(-len(listed) // count))] if listed else []
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task and its data: what `fit` takes."""
+
+    task: Task
+    photographs: Dataset[dict[str, Tensor]]
+    validation: Dataset[dict[str, Tensor]] | None
+
+
+def generator(wanted: Wanted) -> Plan:
+    """A generator, on random squares of photographs."""
+    recipe = GeneratorRecipe.read(wanted.config, wanted.overrides)
+    return _on_squares(started(GeneratorTask(recipe)), wanted)
+
+
+def original(wanted: Wanted) -> Plan:
+    """The baseline, on what a generator would be trained on."""
+    recipe = OriginalRecipe.read(wanted.config, wanted.overrides)
+    return _on_squares(started(OriginalTask(recipe)), wanted)
+
+
+def refiner(wanted: Wanted) -> Plan:
+    """A refiner, on what a frozen generator predicts of photographs."""
+    recipe = RefinerRecipe.read(wanted.config, wanted.overrides)
+    frozen, name = frozen_generator(recipe.generator)
+    task = started(RefinerTask(recipe, frozen))
+    squares = Squares(wanted.pictures, recipe.size)
+    if wanted.cache is None:
+        return Plan(task, Photographs(squares), _centers(wanted, recipe.size))
+    count = wanted.cache_count or len(squares)
+    order = np.random.default_rng(recipe.seed).permutation(len(squares))[:count].tolist()
+    for _ in track(write_predictions(wanted.cache, frozen, name, squares, order), "Predicting"):
+        pass
+    cached = CachedPhotographs(PredictionCache.open(wanted.cache, name))
+    return Plan(task, cached, _centers(wanted, recipe.size))
+
+
+BUILDERS: dict[str, Callable[[Wanted], Plan]] = {
+    "generator": generator,
+    "refiner": refiner,
+    "original": original,
+}
+"""What can be trained, by name."""
+
+
+def started(task: Task) -> Task:
+    """The task, its network begun from the weights that the recipe names."""
+    if task.recipe.start:
+        taken = start_from(task.network, task.recipe.start, f"{task.recipe.kind}.")
+        fresh = sorted({name.partition(".")[0] for name in taken.fresh})
+        print(f"{len(taken.loaded)} tensors to start from; fresh: {', '.join(fresh) or 'nothing'}")
+    return task
+
+
+def _on_squares(task: Task, wanted: Wanted) -> Plan:
+    squares = Squares(wanted.pictures, round(task.recipe.size * MARGIN))
+    return Plan(task, Photographs(squares), _centers(wanted, task.recipe.size))
+
+
+def _centers(wanted: Wanted, size: int) -> Photographs | None:
+    return Photographs(Squares(wanted.held_out, size)) if wanted.held_out else None
 
 
 def main(
-    network: Network,
+    network: Annotated[str, typer.Argument(help=f"One of: {', '.join(BUILDERS)}.")],
     data: Annotated[list[Path], typer.Option(help="Folder, tar or zip of photographs; repeat.")],
     out: Annotated[Path, typer.Option(help="Folder of this training; resumed where it has one.")],
     config: Annotated[Path | None, typer.Option(help="Recipe, a TOML file.")] = None,
@@ -59,84 +140,42 @@ def main(
         list[Path] | None, typer.Option(help="Photographs to validate on, never trained on.")
     ] = None,
     validation_count: Annotated[
-        int, typer.Option(help="How many of them, evenly chosen; 0 is all.")
+        int, typer.Option(min=0, help="How many of them at most, evenly chosen; 0 is all.")
     ] = 64,
     cache: Annotated[
         Path | None,
         typer.Option(help="Refiner: keep what the generator predicts, 1.6 MB each, in a folder."),
     ] = None,
-    cache_count: Annotated[int, typer.Option(help="Photographs in the cache; 0 is all.")] = 0,
+    cache_count: Annotated[
+        int, typer.Option(min=0, help="Photographs in the cache; 0 is all.")
+    ] = 0,
     accelerator: Annotated[str, typer.Option(help="Of Lightning: auto, cpu, cuda, mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="Number of devices, or auto.")] = "auto",
     strategy: Annotated[str, typer.Option(help="Of Lightning: auto, ddp, …")] = "auto",
-    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
-    workers: Annotated[int, typer.Option(help="Loading processes for each device.")] = 2,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Loading processes for each device.")] = 2,
     synthetic: Annotated[
         bool, typer.Option(help="One batch again and again: the speed without loading.")
     ] = False,
     progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
 ) -> None:
     """Train a network by a recipe, or go on with a training that was stopped."""
-    pictures = checked(list_photographs(data))
-    task, photographs = (
-        _generator(config, set_, pictures)
-        if network is Network.GENERATOR
-        else _refiner(config, set_, pictures, cache, cache_count)
+    if network not in BUILDERS:
+        raise TrainingError(f"expected one of {', '.join(BUILDERS)} to train, got {network!r}")
+    wanted = Wanted(
+        config, _pairs(set_ or []), data, validation or [], validation_count, cache, cache_count
     )
+    plan = BUILDERS[network](wanted)
+    photographs = plan.photographs
     if synthetic:
-        photographs = OneBatch(photographs, task.recipe.batch)
-    check = None
-    if validation:
-        listed = list_photographs(validation)
-        every = max(1, len(listed) // validation_count) if validation_count else 1
-        check = Photographs(Squares(listed[::every], task.recipe.size))
+        photographs = OneBatch(photographs, plan.task.recipe.batch)
     machine = Machine(
         accelerator, int(devices) if devices.isdecimal() else devices, nodes, strategy, workers
     )
-    outcome = fit(task, photographs, out, validation=check, machine=machine, progress=progress)
+    outcome = fit(
+        plan.task, photographs, out, validation=plan.validation, machine=machine, progress=progress
+    )
     print(_sentence(outcome, out))
-
-
-def _generator(
-    config: Path | None, overrides: Sequence[str] | None, pictures: Sequence[Picture]
-) -> tuple[Task, Dataset[dict[str, Tensor]]]:
-    recipe = GeneratorRecipe.read(config, _pairs(overrides))
-    task = GeneratorTask(recipe)
-    _start(task, recipe)
-    return task, Photographs(Squares(pictures, round(recipe.size * MARGIN)))
-
-
-def _refiner(
-    config: Path | None,
-    overrides: Sequence[str] | None,
-    pictures: Sequence[Picture],
-    cache: Path | None,
-    cache_count: int,
-) -> tuple[Task, Dataset[dict[str, Tensor]]]:
-    recipe = RefinerRecipe.read(config, _pairs(overrides))
-    generator, name = frozen_generator(recipe.generator)
-    task = RefinerTask(recipe, generator)
-    _start(task, recipe)
-    squares = Squares(pictures, recipe.size)
-    if cache is None:
-        return task, Photographs(squares)
-    _predict(cache, generator, name, squares, cache_count or len(squares), recipe.seed)
-    return task, CachedPhotographs(PredictionCache.open(cache, name))
-
-
-def _predict(
-    folder: Path, generator: Generator, name: str, squares: Squares, count: int, seed: int
-) -> None:
-    order = np.random.default_rng(seed).permutation(len(squares))[:count].tolist()
-    batches = write_predictions(folder, generator, name, squares, order)
-    for _ in track(batches, "Predicting", total=None):
-        pass
-
-
-def _start(task: Task, recipe: Recipe) -> None:
-    if recipe.start:
-        taken = start_from(task.network, recipe.start, f"{recipe.kind}.")
-        print(f"{len(taken.loaded)} tensors to start from; fresh: {', '.join(taken.fresh) or '-'}")
 
 
 def checked(pictures: list[Picture]) -> list[Picture]:
@@ -159,9 +198,9 @@ def checked(pictures: list[Picture]) -> list[Picture]:
     return pictures
 
 
-def _pairs(overrides: Sequence[str] | None) -> dict[str, str]:
+def _pairs(overrides: Sequence[str]) -> dict[str, str]:
     pairs = {}
-    for text in overrides or []:
+    for text in overrides:
         name, equals, value = text.partition("=")
         if not equals:
             raise TrainingError(f"expected --set name=value, got {text!r}")

@@ -21,6 +21,42 @@ def uniform(rng: torch.Generator, count: int, low: float, high: float, rows: sli
     return (low + (high - low) * torch.rand(count, generator=rng))[rows]
 
 
+def photographs(
+    rgb: Tensor,
+    size: int,
+    zoom: float,
+    degraded: float,
+    rng: torch.Generator,
+    count: int,
+    rows: slice,
+) -> tuple[Tensor, Tensor]:
+    """Random squares of photographs, and their lightness as an old camera may have taken it.
+
+    Parameters
+    ----------
+    rgb
+        (B, 3, S, S) uint8: sRGB codes of this device's pictures.
+    size
+        Side of the squares.
+    zoom
+        Smallest side of a square as a share of S.
+    degraded
+        Share of the pictures whose lightness is made to look old.
+    rng
+        Draws for the whole batch.
+    count, rows
+        Pictures in the whole batch, and which of them are here.
+
+    Returns
+    -------
+    tuple of Tensor
+        Codes in [0, 1], (B, 3, size, size), and L* in [0, 100], (B, 1, size, size).
+    """
+    codes = crop_and_flip(rgb.float() / 255, size, zoom, rng, count, rows)
+    light = degrade(codes, degraded, rng, count, rows)
+    return codes, tone_curve(light, rng, count, rows)
+
+
 def crop_and_flip(
     rgb: Tensor, size: int, smallest: float, rng: torch.Generator, count: int, rows: slice
 ) -> Tensor:

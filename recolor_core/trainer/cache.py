@@ -1,5 +1,6 @@
 """What the frozen generator predicts, kept on disk: the refiner's trainer need not ask it again."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,9 +116,12 @@ def write_predictions(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"generator": name, "count": len(order), "first": [int(i) for i in order[:16]]}
-    state = folder / "cache.json"
     side = photographs[int(order[0])].shape[-1]
+    digest = hashlib.sha256(np.asarray(order, np.int64).tobytes())
+    for number in (order[0], order[-1]):  # stand for all: whether the pictures are the same ones
+        digest.update(photographs[int(number)].numpy().tobytes())
+    about = {"generator": name, "photographs": digest.hexdigest()}
+    state = folder / "cache.json"
     coarse = (len(order), len(generator.bins), side // SCALE, side // SCALE)
     if state.exists():
         known = json.loads(state.read_text(encoding="utf-8"))

@@ -126,14 +126,20 @@ def fit(
         ]
     except OSError as error:
         raise _disk_error(folder, error) from error
-    fabric = Fabric(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        strategy=machine.strategy,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        loggers=loggers,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            num_nodes=machine.nodes,
+            strategy=machine.strategy,
+            precision=recipe.precision,  # type: ignore[arg-type]
+            loggers=loggers,
+        )
+    except (RuntimeError, ValueError, TypeError, ImportError) as error:  # what this machine lacks
+        raise TrainingError(
+            f"cannot train on {machine.devices} device(s) of {machine.accelerator!r} with strategy "
+            f"{machine.strategy!r} and precision {recipe.precision!r}: {str(error).splitlines()[0]}"
+        ) from error
     fabric.launch()
     fabric.seed_everything(recipe.seed, verbose=False)
     if recipe.batch % fabric.world_size:
@@ -157,39 +163,39 @@ def fit(
         fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[arg-type]
     )
     bar = _bar() if progress and fabric.is_global_zero else None
-    started, waited, stopped = time.perf_counter(), 0.0, False
+    done, started, waited = first, time.perf_counter(), 0.0
     with bar or nullcontext():
         line = bar.add_task("", total=recipe.steps, completed=first) if bar else None
-        for step in range(first, recipe.steps):
+        while done < recipe.steps and not run.exhausted:
             before = time.perf_counter()
             batch = next(batches)
             waited += time.perf_counter() - before
-            parts = run.step(batch, step, rows)
-            done = step + 1
-            ends = done == recipe.steps
-            if done % recipe.log_every == 0 or ends:
+            parts = run.step(batch, done, rows)
+            done += 1
+            logs, validates, saves = (
+                done % every == 0 or done == recipe.steps
+                for every in (recipe.log_every, recipe.validate_every, recipe.checkpoint_every)
+            )
+            if logs or validates or saves:  # asking the device makes the loop wait for it
                 values = run.check(parts, done)
+            if logs:
                 seconds = time.perf_counter() - started
                 values["pictures_per_second"] = (done - first) * recipe.batch / seconds
                 values["waiting"] = waited / seconds
-                fabric.log_dict({f"train/{k}": v for k, v in values.items()}, step=done)
+                run.log("train", values, done)
                 if bar and line is not None:
                     bar.update(line, completed=done, description=_words(values))
-            if validation is not None and (done % recipe.validate_every == 0 or ends):
-                stopped = run.validate(validation, done)
-            if done % recipe.checkpoint_every == 0 or ends or stopped:
-                run.check(parts, done)
+            if validates and validation is not None:
+                run.validate(validation, done)
+            if saves or run.exhausted:
                 run.save("last.ckpt", done)
-            if stopped:
-                break
         seconds = time.perf_counter() - started
     for logger in fabric.loggers:
         logger.finalize("success")
-    taken = done - first if recipe.steps > first else 0
     return Outcome(
-        step=first + taken,
-        stopped_early=stopped,
-        pictures_per_second=taken * recipe.batch / seconds,
+        step=done,
+        stopped_early=done < recipe.steps,
+        pictures_per_second=(done - first) * recipe.batch / seconds,
         waiting=waited / seconds,
     )
 
@@ -254,9 +260,19 @@ class _Run:
             )
         return dict(zip(names, mean.tolist(), strict=True))
 
-    def validate(self, photographs: Dataset[dict[str, Tensor]], step: int) -> bool:
-        """Measure the averaged network; True where it is time to stop."""
-        stop = False
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many validations as the recipe's patience brought nothing better."""
+        return 0 < self.recipe.patience <= self.worse
+
+    def log(self, group: str, values: Mapping[str, float], step: int) -> None:
+        try:
+            self.fabric.log_dict({f"{group}/{n}": v for n, v in values.items()}, step=step)
+        except OSError as error:
+            raise _disk_error(self.folder, error) from error
+
+    def validate(self, photographs: Dataset[dict[str, Tensor]], step: int) -> None:
+        """Measure the averaged network, and keep it where it is the best so far."""
         if self.fabric.is_global_zero:
             measures: dict[str, list[Tensor]] = {}
             grids = []
@@ -271,16 +287,14 @@ class _Run:
                     grids.append(result.pictures.cpu())
                 first += len(batch["rgb"])
             means = {n: float(torch.cat(values).nanmean()) for n, values in measures.items()}
-            self.fabric.log_dict({f"validation/{n}": v for n, v in means.items()}, step=step)
+            self.log("validation", means, step)
             self._write_grid(torch.cat(grids)[:GRID_PICTURES], step)
             if means["score"] > self.best:
                 self.best, self.worse = means["score"], 0
                 self._write("best.ckpt", step)
             else:
                 self.worse += 1
-            stop = 0 < self.recipe.patience <= self.worse
-        self.best, self.worse, stop = self.fabric.broadcast((self.best, self.worse, stop))
-        return stop
+        self.best, self.worse = self.fabric.broadcast((self.best, self.worse))
 
     def _write_grid(self, pictures: Tensor, step: int) -> None:
         grid = torch.cat([torch.cat(list(row), dim=-1) for row in pictures], dim=-2)
@@ -370,7 +384,7 @@ def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainingError(f"{path} is no checkpoint of this version of recolor's trainers")
     if state["kind"] != kind:
-        raise TrainingError(f"{path} is a checkpoint of a {state['kind']}, expected a {kind}'s")
+        raise TrainingError(f"{path} is a checkpoint of kind {state['kind']!r}, expected {kind!r}")
     return state
 
 

