@@ -1,4 +1,4 @@
-"""The whole chain on bundled pictures: clean, pack, train both networks, export, colorize.
+"""The whole chain on bundled pictures: clean, pack, train each network, export, colorize.
 
 ``python -m training.smoke`` shows that every step understands what the one before it wrote. A few
 optimizer steps teach nothing: what the pictures look like is no matter here.
@@ -68,6 +68,7 @@ def chain(folder: Path) -> None:
         run("training.train", network, *data, *check, *words)
         return folder / network / "last.ckpt"
 
+    train("original")
     generator = train("generator")
     # The refiner is trained on what a whole weights file's generator predicts.
     half = folder / "half.safetensors"
