@@ -13,7 +13,8 @@ It writes into the folder:
     ``groups``: group -> model -> metric -> [mean, low, high], of ``all`` and of each category;
     ``comparisons``: group -> "one over another" -> ``psnr`` (dB gained) and ``edge_error``
     (relative change); ``calibration``: model -> ``area``, ``skill`` and ``sigma_ratio`` of
-    `recolor_core.metrics`; ``unavailable``: what could not be measured -> why. Intervals are 95 %
+    `recolor_core.metrics`; ``fid``: model -> ``value``, ``pictures`` and ``caveat``, where its
+    network is there; ``unavailable``: what could not be measured -> why. Intervals are 95 %
     bootstrap intervals over pictures. What has no value is null.
 ``pictures.csv``, ``pictures.parquet``
     One row per picture and model: ``picture`` (source::name), ``key`` (as a manifest calls it),
@@ -32,7 +33,7 @@ It writes into the folder:
     The groups as Markdown tables.
 ``figures/quality_time``
     As SVG, PNG and CSV: quality against seconds per picture.
-``rows.jsonl``, ``fits/``
+``rows.jsonl``, ``fid.json``, ``fits/``
     What was measured and fitted so far. A further run into the same folder takes it from there and
     does only what is missing; what was measured of other pictures or models is kept.
 """
@@ -50,6 +51,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import torch
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
@@ -63,8 +65,9 @@ from training.evaluation_data import (
     plain_table,
     read_evaluation,
 )
+from training.frechet import frechet
 from training.measures import MEASURES, VERSION, Truth
-from training.models import NAMES, Fitted, Model, Plan, build, fingerprint, fit
+from training.models import FITTED, NAMES, Fitted, Model, Plan, build, fingerprint, fit
 from training.perceptual import BackboneError, Lpips
 from training.photographs import DataError, list_photographs, square
 from training.prepare.parallel import unordered
@@ -109,6 +112,12 @@ def content(picture: Picture) -> str:
         return hashlib.sha256(picture.read()).hexdigest()[:16]
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{picture.label} cannot be read ({error}); remove it") from error
+
+
+def by_content(sources: list[Path], every: int = 1) -> dict[str, Picture]:
+    """Every n-th picture of the sources by its fingerprint; copies count once."""
+    listed = list_photographs(sources)[::every]
+    return {content(picture): picture for picture in track(listed, "Reading", console=ERRORS)}
 
 
 @dataclass(frozen=True)
@@ -194,6 +203,8 @@ class Team:
 
     def models(self) -> list[Model]:
         """The models, loaded."""
+        if self.plan.workers > 1:
+            torch.set_num_threads(1)  # the processes share the cores
         models = build(self.plan)
         for model in models:
             if isinstance(model, Fitted):
@@ -391,8 +402,7 @@ def main(
     names, unavailable = _chosen(models, train, original)
     counts = _counts(hints)
     settings = Settings(vividness=vividness, saturation=saturation, size=SIZE)
-    listed = list_photographs(sources)[::every]
-    pictures = {content(picture): picture for picture in track(listed, "Reading", console=ERRORS)}
+    pictures = by_content(sources, every)
     training = Training.of(train or [], train_count, set(pictures))
     plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
     out.mkdir(parents=True, exist_ok=True)
@@ -400,6 +410,12 @@ def main(
     rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers)
     if reason := _perceptual()[1]:
         unavailable["lpips"] = reason
+    fid: dict[str, Any] = {}
+    try:
+        by_key = {key: m for m, (_, key) in zip(_models(team), team.known_as, strict=True)}
+        fid = frechet(pictures, by_key, SIZE, out / "fid.json")
+    except BackboneError as error:
+        unavailable["fid"] = str(error)
     groups = categories(list(pictures.values()), manifest)
     table = tabulate(pictures, groups, team, rows)
     record = load_weights(weights).record
@@ -412,9 +428,10 @@ def main(
         "train": [str(path) for path in train or []],
         "device": device,
         "processes": workers,
+        "fid": fid,
         "unavailable": unavailable,
     }
-    evaluation = write(out, about, table, rows, build(plan), len(training.pictures))
+    evaluation = write(out, about, table, rows, _models(team), len(training.pictures))
     for group, summary in evaluation.groups.items():
         print(f"{group} ({evaluation.about['pictures'][group]} pictures)\n{plain_table(summary)}")
     for what, why in unavailable.items():
@@ -460,13 +477,13 @@ def write(
         "calibration": calibrated,
     }
     titles = {model.name: model.title for model in models}
-    _replace(out / "pictures.csv", table.to_csv(index=False).encode())
-    _replace(out / "pictures.parquet", table.to_parquet(index=False))
-    _replace(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
+    replace_file(out / "pictures.csv", table.to_csv(index=False).encode())
+    replace_file(out / "pictures.parquet", table.to_parquet(index=False))
+    replace_file(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
     draw_quality_time(groups["all"], titles, out / "figures")
-    _replace(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
+    replace_file(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
     evaluation = read_evaluation(out)
-    _replace(out / "table.md", (evaluation.markdown() + "\n").encode())
+    replace_file(out / "table.md", (evaluation.markdown() + "\n").encode())
     return evaluation
 
 
@@ -478,8 +495,7 @@ def _chosen(
         return tuple(name.strip() for name in models.split(",")), {}
     left_out = {}
     if not train:
-        fitted = ("average", "nearest", "forest", "xgboost")
-        left_out = dict.fromkeys(fitted, "no pictures to fit it on; give some by --train")
+        left_out = dict.fromkeys(FITTED, "no pictures to fit it on; give some by --train")
     if original is None:
         left_out["original"] = "no checkpoint; give one by --original"
     return tuple(name for name in NAMES if name not in left_out), left_out
@@ -492,7 +508,8 @@ def _counts(hints: str) -> tuple[int, ...]:
         raise DataError(f"expected numbers of hints such as 1,10,50, got {hints!r}") from None
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file under another name first, so that it is never there by half."""
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(data)
     partial.replace(path)

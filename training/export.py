@@ -1,7 +1,7 @@
 """Checkpoints -> a weights file, its record and a draft of its model card.
 
-``python -m training.export OUT.safetensors --generator A --refiner B``, each a checkpoint of
-`training.train` or a weights file of which the network is taken over as it is.
+``python -m training.export OUT.safetensors --generator A --refiner B --memory C``, each a
+checkpoint of `training.train` or a weights file of which the network is taken over as it is.
 """
 
 import json
@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import nn
 
 from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.temporal import ColorMemory, MemoryConfig
 from recolor_core.trainer import (
     GeneratorRecipe,
+    MemoryRecipe,
     RefinerRecipe,
     TrainingError,
     read_checkpoint,
@@ -25,46 +28,44 @@ from recolor_core.weights import WeightsRecord, fetch_weights, save_weights
 from training.evaluation_data import Evaluation, read_evaluation
 from training.train import run
 
+RECORDED = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_error")
+"""What a record tells of the evaluation: means of the refined pictures."""
+
 Recipe = dict[str, Any]
 
+NETWORKS: dict[str, tuple[Any, Any, Any]] = {
+    "generator": (Generator, GeneratorConfig, GeneratorRecipe),
+    "refiner": (Refiner, RefinerConfig, RefinerRecipe),
+    "memory": (ColorMemory, MemoryConfig, MemoryRecipe),
+}
+"""What a weights file may hold: the network, its configuration and its recipe."""
 
-def read_generator(path: Path) -> tuple[Generator, Recipe]:
-    """The averaged generator of a checkpoint, or that of a weights file, and how it came to be."""
+
+def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
+    """The averaged network of a checkpoint, or that of a weights file, and how it came to be.
+
+    Parameters
+    ----------
+    kind
+        A key of `NETWORKS`.
+    path
+        Of a ``.ckpt`` or a ``.safetensors`` file.
+    """
+    network, config, recipe = NETWORKS[kind]
     if path.suffix == ".ckpt":
-        state = read_checkpoint(path, "generator")
-        generator = Generator(GeneratorRecipe.of(state["recipe"]).network)
-        generator.load_state_dict(state["average"])
-        return generator, {"steps taken": state["step"], **state["recipe"]}
-    config = _config(path, "generator")
-    generator = Generator(GeneratorConfig(**config))
-    _fill(generator, path, "generator.")
-    return generator, {"taken over from": path.name}
-
-
-def read_refiner(path: Path) -> tuple[Refiner, Recipe]:
-    """The averaged refiner of a checkpoint, or that of a weights file, and how it came to be."""
-    if path.suffix == ".ckpt":
-        state = read_checkpoint(path, "refiner")
-        refiner = Refiner(RefinerRecipe.of(state["recipe"]).network)
-        refiner.load_state_dict(state["average"])
-        return refiner, {"steps taken": state["step"], **state["recipe"]}
-    refiner = Refiner(RefinerConfig(**_config(path, "refiner")))
-    _fill(refiner, path, "refiner.")
-    return refiner, {"taken over from": path.name}
-
-
-def _config(path: Path, kind: str) -> dict[str, Any]:
+        state = read_checkpoint(path, kind)
+        trained = network(recipe.of(state["recipe"]).network)
+        trained.load_state_dict(state["average"])
+        return trained, {"steps taken": state["step"], **state["recipe"]}
     values = read_metadata(path).get(kind)
     if not isinstance(values, dict):
         raise TrainingError(f"{path} is no weights file of recolor with a {kind}")
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-
-
-def _fill(network: Generator | Refiner, path: Path, prefix: str) -> None:
-    if missing := start_from(network, str(path), prefix).fresh:
-        raise TrainingError(
-            f"{path} does not fit this version's {prefix[:-1]}: it lacks {missing[0]}"
-        )
+    taken = network(
+        config(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    )
+    if missing := start_from(taken, str(path), f"{kind}.").fresh:
+        raise TrainingError(f"{path} does not fit this version's {kind}: it lacks {missing[0]}")
+    return taken, {"taken over from": path.name}
 
 
 def record_source(record: WeightsRecord) -> str:
@@ -98,6 +99,9 @@ def main(
     out: Annotated[Path, typer.Argument(help="The weights file, .safetensors.")],
     generator: Annotated[str, typer.Option(help="Checkpoint, weights file or name.")] = "default",
     refiner: Annotated[str, typer.Option(help="Checkpoint, weights file or name.")] = "default",
+    memory: Annotated[
+        str, typer.Option(help="Checkpoint, weights file or name; none leaves it out.")
+    ] = "none",
     license_: Annotated[str, typer.Option("--license", help="One sentence.")] = "unstated",
     training_data: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
     recipe: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
@@ -106,30 +110,30 @@ def main(
     ] = None,
     card: Annotated[Path | None, typer.Option(help="Write a draft of the model card.")] = None,
 ) -> None:
-    """Write both networks into one weights file; print its record."""
-    paths = [
-        Path(name) if Path(name).suffix in (".ckpt", ".safetensors") else fetch_weights(name)
-        for name in (generator, refiner)
-    ]
-    for path in paths:
+    """Write the networks into one weights file; print its record."""
+    networks: dict[str, Any] = {}
+    recipes: dict[str, Recipe] = {}
+    for kind, name in (("generator", generator), ("refiner", refiner), ("memory", memory)):
+        if name == "none" and kind == "memory":
+            continue
+        known = Path(name).suffix in (".ckpt", ".safetensors")
+        path = Path(name) if known else fetch_weights(name)
         if not path.is_file():
             raise TrainingError(f"expected a checkpoint or weights file at {path}, found none")
-    colorist, how_generator = read_generator(paths[0])
-    finisher, how_refiner = read_refiner(paths[1])
+        networks[kind], recipes[kind] = read_network(kind, path)
     measured = read_evaluation(report) if report else None
     values = measured.groups["all"].get("refined", {}) if measured else {}
+    metrics = {name: values[name][0] for name in RECORDED if values.get(name)}
     record = save_weights(
         out,
-        colorist,
-        finisher,
+        **networks,
         license=license_,
         training_data=training_data,
         recipe=recipe,
-        metrics={name: mean for name, (mean, _, _) in values.items() if mean is not None},
+        metrics=metrics,
     )
     print(record_source(record))
     if card is not None:
-        recipes = {"generator": how_generator, "refiner": how_refiner}
         card.write_text(model_card(record, recipes, measured), encoding="utf-8")
 
 

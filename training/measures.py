@@ -93,7 +93,7 @@ class Truth:
             if float(errors.min()) < measures["mse"]:
                 best = int(errors.argmin())
                 ab, measures["mse"] = others[best : best + 1], float(errors[best])
-        rgb = lab_to_rgb(torch.cat((self.lab[:, :1], ab), dim=1)).clamp(0, 1)
+        rgb = self.colored(ab)
         similarity = channel_ssim(rgb, self.rgb)[0]
         written = self._written(prediction, ab, rgb)
         fidelity = lightness_fidelity(written, torch.from_numpy(self.gray))
@@ -119,7 +119,11 @@ class Truth:
             measures["lpips"] = float(perceptual(rgb, self.rgb))
         return measures
 
-    def doubts(self, prediction: Prediction, every: int = 4) -> list[tuple[float, float]]:
+    def colored(self, ab: Tensor) -> Tensor:
+        """The true L* with a chroma (1, 2, S, S): (1, 3, S, S) codes, clipped to [0, 1]."""
+        return lab_to_rgb(torch.cat((self.lab[:, :1], ab), dim=1)).clamp(0, 1)
+
+    def doubts(self, prediction: Prediction, every: int = 8) -> list[tuple[float, float]]:
         """Stated uncertainty and error of every n-th cell, across and down, in Lab units."""
         if prediction.uncertainty is None:
             return []

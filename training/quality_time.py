@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from training.evaluation_data import Group
 
+ENDS = ("", "_low", "_high")
+
 PANELS = {"psnr": "PSNR, dB", "ciede2000": "CIEDE2000 (less is better)"}
 
 
@@ -32,6 +34,11 @@ def draw_quality_time(group: Group, titles: Mapping[str, str], folder: Path) -> 
         _panel(axes, group, metric)
         axes.set_xlabel("seconds per picture")
         axes.set_ylabel(label)
+    figure.suptitle(
+        "Mean and 95 % bootstrap interval. Hollow: told the color of some pixels (hints), or the "
+        "best of several, chosen by the truth.",
+        fontsize=9,
+    )
     figure.savefig(folder / "quality_time.svg", metadata={"Date": None})
     figure.savefig(folder / "quality_time.png", dpi=150)
     with (folder / "quality_time.csv").open("w", newline="", encoding="utf-8") as file:
@@ -44,25 +51,26 @@ def draw_quality_time(group: Group, titles: Mapping[str, str], folder: Path) -> 
             writer.writerow([model, titles[model], values["seconds"][0], *numbers])
 
 
-ENDS = ("", "_low", "_high")
-
-
 def _panel(axes: Axes, group: Group, metric: str) -> None:
-    for number, (model, values) in enumerate(group.items()):
+    """One metric. Models that the truth tells something are not in the same game: hollow."""
+    refined: list[tuple[float, float]] = []
+    for model, values in group.items():
         mean, low, high = values[metric]
         seconds = values["seconds"][0]
-        told = "-hints-" in model or "-best-of-" in model  # by the truth: not the same game
-        axes.errorbar(
-            seconds,
-            mean,
-            yerr=[[mean - low], [high - mean]],
-            fmt="o",
-            markersize=5,
-            capsize=2,
-            color=f"C{number % 10}",
-            markerfacecolor="white" if told else f"C{number % 10}",
-        )
-        axes.annotate(model, (seconds, mean), (5, 4), textcoords="offset points", fontsize=8)
+        told = "-hints-" in model or "-best-of-" in model
+        if told and model.startswith("coarse"):
+            continue  # a hair beside the refined one
+        if model.startswith("refined") and "-best-of-" not in model:
+            refined.append((seconds, mean))
+        color = {"coarse": "C1", "refined": "C3"}.get(model.split("-")[0], "C0")
+        face = "white" if told else color
+        bars = [[mean - low], [high - mean]]
+        axes.errorbar(seconds, mean, bars, fmt="o", capsize=2, color=color, markerfacecolor=face)
+        right = model not in ("coarse", "refined-hints-1")
+        place = {"xytext": (6 if right else -6, 3), "ha": "left" if right else "right"}
+        axes.annotate(model, (seconds, mean), textcoords="offset points", fontsize=8, **place)
+    if refined:
+        axes.plot(*zip(*refined, strict=True), color="C3", linewidth=0.7, linestyle=":")
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    axes.set_xlim(right=40 * max(values["seconds"][0] for values in group.values()))
     axes.grid(alpha=0.3)

@@ -44,7 +44,7 @@ def summarize(rows: pd.DataFrame, measures: Sequence[str]) -> dict[str, dict[str
     summary = {}
     for model, own in rows.groupby("model", sort=False):
         known = own[list(measures)].dropna(axis=1, how="all")
-        values = {name: bootstrap_interval(known[name].to_numpy()) for name in known}
+        values = bootstrap_means(known)
         pairs = own[["colorfulness", "true_colorfulness"]].to_numpy()
         values |= {
             name: bootstrap_interval(pairs, statistic)
@@ -52,6 +52,23 @@ def summarize(rows: pd.DataFrame, measures: Sequence[str]) -> dict[str, dict[str
         }
         summary[str(model)] = values
     return summary
+
+
+def bootstrap_means(table: pd.DataFrame) -> dict[str, Interval]:
+    """`bootstrap_interval` of the mean of every column: the same numbers, many times as fast."""
+    whole = table.dropna(axis=1)
+    values, count = whole.to_numpy(), len(whole)
+    # How often each row is drawn is the same for all columns without gaps.
+    drawn = np.random.default_rng(0).integers(count, size=(2000, count))
+    shares = np.stack([np.bincount(rows, minlength=count) for rows in drawn]) / count
+    low, high = np.quantile(shares @ values, (0.025, 0.975), axis=0)
+    quick = dict(zip(whole, zip(values.mean(axis=0), low, high, strict=True), strict=True))
+    return {
+        str(name): tuple(map(float, quick[name]))
+        if name in quick
+        else bootstrap_interval(table[name].to_numpy())
+        for name in table
+    }
 
 
 def compare(rows: pd.DataFrame, models: Sequence[str]) -> dict[str, dict[str, Interval]]:

@@ -17,9 +17,10 @@ the best of the coloring and four alternatives, of which only the truth knows wh
 
 from training.models.fits import fingerprint, fit
 from training.models.interface import Fitted, Model, Prediction, gray_of, lightness_of
-from training.models.table import NAMES, ModelError, Plan, build
+from training.models.table import FITTED, NAMES, ModelError, Plan, build
 
 __all__ = [
+    "FITTED",
     "NAMES",
     "Fitted",
     "Model",

@@ -152,7 +152,7 @@ class XGBoost(PixelRegression):
         super().__init__(
             *("xgboost", "XGBoost regression"),
             pixels=100,
-            n_estimators=150,
+            n_estimators=100,
             max_depth=8,
             learning_rate=0.1,
             subsample=0.5,

@@ -83,6 +83,9 @@ _BUILDERS: dict[str, Callable[[Plan], list[Model]]] = {
 NAMES = tuple(_BUILDERS)
 """Names that can be asked for, from the simplest to what ships."""
 
+FITTED = ("average", "nearest", "forest", "xgboost")
+"""Those that learn from the training pictures of an evaluation."""
+
 
 def build(plan: Plan) -> list[Model]:
     """The models of a plan, in the order of `NAMES`, not fitted yet.

@@ -1,0 +1,70 @@
+"""FID of models: how far their pictures, as a set, are from the true ones."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from training.measures import Truth
+from training.models import Model
+from training.perceptual import Fid
+from training.photographs import square
+from training.prepare.pictures import Picture
+
+
+def frechet(
+    pictures: Mapping[str, Picture], models: Mapping[str, Model], size: int, kept: Path
+) -> dict[str, dict[str, Any]]:
+    """The Fréchet inception distance of each model's pictures from the true ones.
+
+    It is of a set, not of pictures: it goes through all of them once more, and has no interval.
+
+    Parameters
+    ----------
+    pictures
+        By their fingerprints.
+    models
+        By their fingerprints; those that the truth tells something are left out.
+    size
+        Side of the squares.
+    kept
+        JSON file with what was computed before.
+
+    Returns
+    -------
+    dict
+        Name of the model -> ``value``, ``pictures`` and ``caveat``, see `training.perceptual.Fid`.
+
+    Raises
+    ------
+    BackboneError
+        Where Inception is not to be had without a download.
+    """
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    of_set = hashlib.sha256("".join(pictures).encode()).hexdigest()[:16]
+    fair = {key: m for key, m in models.items() if not m.hints and "-best-of-" not in m.name}
+    missing = {key: (m, Fid()) for key, m in fair.items() if f"{of_set} {key}" not in known}
+    for picture in track(
+        pictures.values(), "FID", console=Console(stderr=True), disable=not missing
+    ):
+        truth = Truth(square(picture, size))
+        for model, fid in missing.values():
+            ab = torch.from_numpy(model.predict(truth.gray).ab)[None]
+            fid.add(truth.rgb, real=True)
+            fid.add(truth.colored(ab), real=False)
+    for key, (_, fid) in missing.items():
+        result = fid.compute()
+        known[f"{of_set} {key}"] = {
+            "value": result.value,
+            "pictures": result.pictures,
+            "caveat": result.caveat,
+        }
+    partial = kept.with_suffix(".part")
+    partial.write_text(json.dumps(known), encoding="utf-8")
+    partial.replace(kept)
+    return {model.name: known[f"{of_set} {key}"] for key, model in fair.items()}

@@ -1,0 +1,230 @@
+"""Test loss against the number of training inputs: ``python -m training.scaling FOLDER... --out D``.
+
+Every model is fitted on 1/8, 1/4, 1/2 and all of the same training pictures, the smaller sets being
+parts of the larger ones, and measured on the same photographs as in `training.evaluate`::
+
+    python -m training.scaling val.tar --train train-0000.tar --out study -n 2
+
+The networks ``generator`` and ``original`` are trained by their recipe, ``--config``, with the same
+number of steps on every set. A study of the cheap models and a short recipe takes minutes::
+
+    python -m training.scaling val.tar --train train-0000.tar --out study \\
+        --models generator --config short.toml
+
+It writes into the folder ``scaling.csv``, one row per model, number of pictures and metric (model,
+title, fraction, pictures, metric, mean, low, high: a 95 % bootstrap interval over the measured
+pictures), and ``scaling.json``: ``format``, ``created``, ``sources``, ``train``, ``measured`` (how
+many pictures) and ``rows``, the same table. What was fitted, trained or measured before is taken
+from ``fits/``, ``networks/`` and ``rows.jsonl``, so that a study that was stopped goes on.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from recolor_core.errors import RecolorError
+from recolor_core.refiner import Refiner
+from recolor_core.trainer import GeneratorRecipe, GeneratorTask, Photographs, Task, fit
+from recolor_core.weights import save_weights
+from training.evaluate import (
+    SIZE,
+    Picture,
+    Store,
+    Team,
+    Training,
+    by_content,
+    measure_all,
+    replace_file,
+    tabulate,
+)
+from training.evaluation_data import FORMAT
+from training.export import read_generator
+from training.measures import MEASURES
+from training.models import FITTED, Plan
+from training.original import OriginalRecipe, OriginalTask
+from training.photographs import Squares
+from training.summary import plain, summarize
+from training.train import MARGIN, checked, run, started
+
+
+class ScalingError(RecolorError, ValueError):
+    """A study cannot be made as asked for."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model on a part of the training pictures: one row for each metric.
+
+    Parameters
+    ----------
+    model, title
+        Which.
+    fraction, pictures
+        How much it was fitted on.
+    metric
+        What was measured.
+    mean, low, high
+        And its 95 % bootstrap interval.
+    """
+
+    model: str
+    title: str
+    fraction: float
+    pictures: int
+    metric: str
+    mean: float
+    low: float
+    high: float
+
+
+def _generator(config: Path | None, training: Training, folder: Path) -> Plan:
+    recipe = GeneratorRecipe.read(config)
+    checkpoint = _trained(GeneratorTask(recipe), training, folder)
+    # Alone: an untrained refiner is bicubic upsampling.
+    weights = folder / "generator.safetensors"
+    network, _ = read_generator(checkpoint)
+    facts = {"license": "unstated", "training_data": "unstated", "recipe": "a study"}
+    save_weights(weights, network, Refiner(), **facts)
+    return Plan(("coarse",), str(weights))
+
+
+def _original(config: Path | None, training: Training, folder: Path) -> Plan:
+    task = OriginalTask(OriginalRecipe.read(config))
+    return Plan(("original",), original=_trained(task, training, folder))
+
+
+NETWORKS: dict[str, Callable[[Path | None, Training, Path], Plan]] = {
+    "generator": _generator,
+    "original": _original,
+}
+"""Networks that can be studied."""
+
+
+def _trained(task: Task, training: Training, folder: Path) -> Path:
+    """The last checkpoint of a training on these pictures, gone on with where there is one."""
+    pictures = checked(list(training.pictures))
+    squares = Squares(pictures, round(task.recipe.size * MARGIN))
+    fit(started(task), Photographs(squares), folder)
+    return folder / "last.ckpt"
+
+
+def study(
+    name: str,
+    fraction: Fraction,
+    training: Training,
+    pictures: Mapping[str, Picture],
+    out: Path,
+    config: Path | None,
+    workers: int,
+) -> list[Point]:
+    """Fit one model on a part of the training pictures and measure it.
+
+    Parameters
+    ----------
+    name
+        Of `training.models.FITTED` or `NETWORKS`.
+    fraction
+        In (0, 1].
+    training
+        All training pictures.
+    pictures
+        To measure on, by their fingerprints.
+    out
+        Folder of the study.
+    config
+        Recipe of a network.
+    workers
+        Number of processes.
+    """
+    part = training.first(max(1, round(fraction * len(training.pictures))))
+    count = len(part.pictures)
+    if name in NETWORKS:
+        plan = NETWORKS[name](config, part, out / "networks" / f"{name}-{count}")
+    else:
+        plan = Plan((name,), workers=workers)
+    team = Team.fitted(plan, part, out / "fits")
+    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers)
+    table = tabulate(pictures, [""] * len(pictures), team, rows)
+    ((summary),) = summarize(table, MEASURES).values()
+    title = name if name in NETWORKS else team.models()[0].title
+    return [
+        Point(name, title, float(fraction), count, metric, *interval)
+        for metric, interval in summary.items()
+    ]
+
+
+def main(
+    sources: Annotated[list[Path], typer.Argument(help="Photographs to measure on.")],
+    train: Annotated[list[Path], typer.Option(help="Photographs to fit models on; repeat.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; gone on with if there.")],
+    train_count: Annotated[int, typer.Option(min=0, help="How many of them; 0 is all.")] = 2000,
+    models: Annotated[
+        str, typer.Option(help=f"Among {', '.join((*FITTED, *NETWORKS))}.")
+    ] = "average,forest,xgboost",
+    fractions: Annotated[str, typer.Option(help="Parts of the pictures.")] = "1/8,1/4,1/2,1",
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe of the network, a TOML file; for one network.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Measure every n-th picture only.")] = 1,
+    workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
+) -> None:
+    """Measure how much better models become with more pictures to learn from."""
+    names = [name.strip() for name in models.split(",")]
+    if unknown := sorted(set(names) - {*FITTED, *NETWORKS}):
+        raise ScalingError(
+            f"expected models among {', '.join((*FITTED, *NETWORKS))}, got {', '.join(unknown)}"
+        )
+    if config is not None and len(set(names) & set(NETWORKS)) > 1:
+        raise ScalingError("--config is the recipe of one network: study one at a time")
+    parts = _fractions(fractions)
+    pictures = by_content(sources, every)
+    training = Training.of(train, train_count, set(pictures))
+    out.mkdir(parents=True, exist_ok=True)
+    points: list[Point] = []
+    for name in names:
+        for part in parts:
+            found = study(name, part, training, pictures, out, config, workers)
+            points += found
+            shown = {point.metric: point for point in found}
+            mse, psnr = shown["mse"], shown["psnr"]
+            print(
+                f"{name:10} {mse.pictures:7} pictures   "
+                f"MSE x 1000 {1000 * mse.mean:.2f} ({1000 * mse.low:.2f}–{1000 * mse.high:.2f})   "
+                f"PSNR {psnr.mean:.2f} ({psnr.low:.2f}–{psnr.high:.2f}) dB"
+            )
+    table = pd.DataFrame([asdict(point) for point in points])
+    about = {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "size": SIZE,
+        "sources": [str(path) for path in sources],
+        "train": [str(path) for path in train],
+        "measured": len(pictures),
+        "rows": [asdict(point) for point in points],
+    }
+    replace_file(out / "scaling.csv", table.to_csv(index=False).encode())
+    replace_file(out / "scaling.json", (json.dumps(plain(about), indent=1) + "\n").encode())
+
+
+def _fractions(text: str) -> list[Fraction]:
+    try:
+        found = [Fraction(part.strip()) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError):
+        found = []
+    if not found or not all(0 < part <= 1 for part in found):
+        raise ScalingError(f"expected parts above 0 and up to 1 such as 1/8,1/2,1, got {text!r}")
+    return found
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    run(app)
