@@ -1,5 +1,6 @@
 """The frames of a stack or film, colorized one after the other without flicker."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,14 +35,17 @@ class FrameState:
     number
         Frames so far.
     temporal
-        Of the color memory; None before the first frame and where the weights have no memory.
+        Of the color memory; None before the first frame.
     hints
         The hints of the shot, at the places of the last frame.
+    shape
+        Height and width of the frames; None before the first one.
     """
 
     number: int = 0
     temporal: TemporalState | None = None
     hints: tuple[Hint, ...] = ()
+    shape: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,9 @@ class Frame:
     Parameters
     ----------
     result
-        As of a single picture.
+        As of a single picture; its provenance tells of ``"frames"``, too: the `passes`, the
+        ``"number"`` of this one from 0, `first`, and how many of its hints, the last ones, were
+        ``"given"`` for it.
     first
         Whether a shot begins with it, or one of its hints is given for it: then nothing is
         carried over from the frame before.
@@ -64,15 +70,33 @@ class Frame:
     state: FrameState
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A frame after the forward pass: its coarse ab, hints spread, and what is steady of it."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A frame before it is refined: what `see_frames` makes of it.
+
+    Parameters
+    ----------
+    coarse
+        As of a single picture.
+    ab
+        (1, 2, h, w): its coarse ab, hints spread.
+    steady
+        (1, 2, h, w): what is steady of it over the frames.
+    first, state
+        As of `Frame`.
+    given
+        How many of the hints of the state, the last ones, are given for this frame.
+    passes
+        In how many directions frames were looked at.
+    """
 
     coarse: Coarse
     ab: Tensor
     steady: Tensor
     first: bool
     state: FrameState
+    given: int = 0
+    passes: int = 1
 
 
 def colorize_frames(
@@ -83,15 +107,15 @@ def colorize_frames(
     hints: Mapping[int, Sequence[Hint]] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
-    levels: Levels | str | None = None,
+    levels: Levels | None = None,
     passes: int = 1,
     state: FrameState | None = None,
     **changes: Any,
 ) -> Iterator[Frame]:
     """Colorize frames lazily, in order, in constant memory.
 
-    Color is carried from frame to frame along the motion of the lightness, never across a cut. The
-    first frame of each shot comes out as a single picture does.
+    Color is carried from frame to frame along the motion of the lightness, never across a cut.
+    With one pass the first frame of each shot comes out as a single picture does.
 
     Parameters
     ----------
@@ -99,21 +123,24 @@ def colorize_frames(
         Its weights must have a color memory.
     frames
         Pictures of one size, as of a call of `Colorizer`; anything that `numpy.asarray` takes.
-    settings, palette, space, levels, **changes
+    settings, palette, space, **changes
         As in a call of `Colorizer`. Alternatives there are none.
     hints
         By the number of the frame that they are given for. They move with what they lie on until
-        they leave the frame or the shot ends.
+        they leave the frame, the shot ends, or one given later covers them.
+    levels
+        The values that become black and white in all frames.
     passes
         1 looks at the frames before alone. 2 looks ahead, too, `AHEAD` frames and more, and takes
         the mean of both ways: steadier, for what is not live.
     state
         Of the last frame that is done, to go on from there; hints count from the first frame of
-        all. The frames given are those after it.
+        all. The frames given are those after it. What comes is what would have come in one go; with
+        2 passes where the number of frames done is a multiple of `BLOCK`.
 
-    Yields
-    ------
-    Frame
+    Returns
+    -------
+    Iterator of Frame
 
     Raises
     ------
@@ -125,81 +152,142 @@ def colorize_frames(
         Where a hint lies outside its frame.
     """
     settings = replace(settings or Settings(), **changes)
+    check_frames(settings, passes)
+    seen = see_frames(
+        colorizer,
+        frames,
+        settings,
+        hints=hints,
+        palette=palette,
+        space=space,
+        levels=levels,
+        state=state,
+    )
+    both = look_both_ways(colorizer, seen) if passes == 2 else seen
+    return (color_frame(colorizer, one, settings, palette) for one in both if one is not None)
+
+
+def check_frames(settings: Settings, passes: int) -> None:
+    """Raise an `ImageError` where frames cannot be colorized so."""
     if passes not in (1, 2):
         raise ImageError(f"expected 1 or 2 passes, got {passes!r}")
     if settings.alternatives:
         raise ImageError(
             f"expected no alternatives of a stack or film, got {settings.alternatives}; ask for "
-            "them frame by frame"
+            "them picture by picture"
+        )
+
+
+def see_frames(
+    colorizer: Colorizer,
+    frames: Iterable[Any],
+    settings: Settings,
+    *,
+    hints: Mapping[int, Sequence[Hint]] | None = None,
+    palette: Palette | None = None,
+    space: ColorSpace = SRGB,
+    levels: Levels | None = None,
+    state: FrameState | None = None,
+) -> Iterator[Seen]:
+    """The first part of `colorize_frames`, which has the same parameters: frames, looked at."""
+    if isinstance(levels, str):
+        raise ImageError(
+            f"expected levels=(low, high) that all frames share, got {levels!r}, which would "
+            "flicker; recolor_core.colorize_stack finds them for a whole stack"
         )
     if colorizer.memory is None:
         raise WeightsError(
             f"weights {colorizer.record.name!r} have no color memory, which stacks and films "
-            "need; colorize frame by frame, or train one with `python -m training.train temporal`"
+            "need; colorize frame by frame, or train one with `python -m training.train memory`"
         )
     grays = (read_gray(frame, space, levels) for frame in frames)
-    steps = _forward(colorizer, grays, settings, hints or {}, palette, state or FrameState())
-    if passes == 2:
-        steps = _backward(colorizer, steps)
-    for step in steps:
-        coarse = replace(step.coarse, ab=step.steady)
-        result = colorizer.refine(coarse, settings, step.state.hints, palette)
-        yield Frame(result, step.first, step.state)
+    return _see(
+        colorizer, colorizer.memory, grays, settings, hints or {}, palette, state or FrameState()
+    )
 
 
-def _forward(
+def _see(
     colorizer: Colorizer,
+    memory: ColorMemory,
     grays: Iterable[GrayPicture],
     settings: Settings,
     hints: Mapping[int, Sequence[Hint]],
     palette: Palette | None,
     state: FrameState,
-) -> Iterator[_Step]:
-    memory = colorizer.memory
-    assert memory is not None
-    shape: tuple[int, int] | None = None
+) -> Iterator[Seen]:
     for gray in grays:
-        if shape is not None and shape != gray.shape:
+        if state.shape not in (None, gray.shape):
+            assert state.shape is not None
             raise ImageError(
-                f"expected frames of one size, got {shape[1]} x {shape[0]} pixels and, as frame "
-                f"{state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
+                f"expected frames of one size, got {state.shape[1]} x {state.shape[0]} pixels and, "
+                f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
-        shape = gray.shape
         coarse = colorizer.generate(gray, settings.size)
         given = tuple(hints.get(state.number, ()))
-        known = _carried(state, coarse.lightness, shape) + given
+        known = _carried(state, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
         # What is corrected by hand shall not be averaged with what it corrects.
         before = None if given else state.temporal
         temporal = _remember(memory, colorizer.device, coarse.lightness, ab, before)
-        state = FrameState(state.number + 1, temporal, known)
-        yield _Step(coarse, ab, temporal.ab.cpu(), bool(temporal.first[0]), state)
+        state = FrameState(state.number + 1, temporal, known, gray.shape)
+        yield Seen(coarse, ab, temporal.ab.cpu(), bool(temporal.first[0]), state, len(given))
 
 
-def _backward(colorizer: Colorizer, steps: Iterable[_Step]) -> Iterator[_Step]:
-    """The mean of the steady ab of both directions, block by block."""
+def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[Seen | None]:
+    """The mean of the steady ab of both directions, block by block.
+
+    Parameters
+    ----------
+    colorizer
+        As of `see_frames`.
+    frames
+        What that gives; they are read `BLOCK` + `AHEAD` at a time.
+
+    Yields
+    ------
+    Seen or None
+        The frames in order; and None for each one read, for whom it takes too long until the next
+        one is ready.
+    """
     memory = colorizer.memory
     assert memory is not None
-    waiting: deque[_Step] = deque()
+    waiting: deque[Seen] = deque()
 
-    def finish(count: int) -> Iterator[_Step]:
+    def finish(count: int) -> Iterator[Seen]:
         means: list[Tensor] = []
         later: TemporalState | None = None
-        for step in reversed(waiting):
-            light = step.coarse.lightness
-            later = _remember(memory, colorizer.device, light, step.ab, later)
-            means.append((step.steady + later.ab.cpu()) / 2)
-            if step.first:
+        for one in reversed(waiting):
+            light = one.coarse.lightness
+            later = _remember(memory, colorizer.device, light, one.ab, later)
+            means.append((one.steady + later.ab.cpu()) / 2)
+            if one.first:
                 later = None
         means.reverse()
         for mean in means[:count]:
-            yield replace(waiting.popleft(), steady=mean)
+            yield replace(waiting.popleft(), steady=mean, passes=2)
 
-    for step in steps:
-        waiting.append(step)
+    for one in frames:
+        waiting.append(one)
+        yield None
         if len(waiting) == BLOCK + AHEAD:
             yield from finish(BLOCK)
     yield from finish(len(waiting))
+
+
+def color_frame(
+    colorizer: Colorizer, seen: Seen, settings: Settings, palette: Palette | None = None
+) -> Frame:
+    """The last part of `colorize_frames`: refine a frame that was looked at."""
+    coarse = replace(seen.coarse, ab=seen.steady)
+    result = colorizer.refine(coarse, settings, seen.state.hints, palette)
+    told = {
+        "passes": seen.passes,
+        "number": seen.state.number - 1,
+        "first": seen.first,
+        "given": seen.given,
+    }
+    result = replace(result, provenance={**result.provenance, "frames": told})
+    return Frame(result, seen.first, seen.state)
 
 
 @torch.inference_mode()
@@ -216,22 +304,25 @@ def _remember(
     return state
 
 
-def _carried(state: FrameState, lightness: Tensor, shape: tuple[int, int]) -> tuple[Hint, ...]:
+def _carried(state: FrameState, coarse: Coarse, given: Sequence[Hint]) -> tuple[Hint, ...]:
     """The hints of the frames before, where they are now; none across a cut."""
     if not state.hints or state.temporal is None:
         return ()
     before = state.temporal.lightness.cpu()
     grid = (before.shape[-2], before.shape[-1])
-    now = F.adaptive_avg_pool2d(lightness, grid)
+    now = F.adaptive_avg_pool2d(coarse.lightness, grid)
     flow = motion.estimate_motion(before, now)
     if bool(motion.match(motion.warp(before, flow), now) < motion.CUT_MATCH):
         return ()
-    scale = torch.tensor([grid[1] / shape[1], grid[0] / shape[0]])
+    height, width = coarse.gray.shape
+    scale = torch.tensor([grid[1] / width, grid[0] / height])
     places = torch.tensor([[hint.x, hint.y] for hint in state.hints])
     places = (motion.follow((places + 0.5) * scale - 0.5, flow) + 0.5) / scale - 0.5
-    moved = [
+    cell = height / coarse.logits.shape[-2]
+    return tuple(
         replace(hint, x=x, y=y)
         for hint, (x, y) in zip(state.hints, places.tolist(), strict=True)
-        if -0.5 <= x <= shape[1] - 0.5 and -0.5 <= y <= shape[0] - 0.5
-    ]
-    return tuple(moved)
+        if -0.5 <= x <= width - 0.5
+        and -0.5 <= y <= height - 0.5
+        and all(math.hypot(x - one.x, y - one.y) > max(one.radius, cell) for one in given)
+    )

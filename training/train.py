@@ -19,6 +19,8 @@ from recolor_core.trainer import (
     GeneratorRecipe,
     GeneratorTask,
     Machine,
+    MemoryRecipe,
+    MemoryTask,
     OneBatch,
     Outcome,
     Photographs,
@@ -102,9 +104,17 @@ def refiner(wanted: Wanted) -> Plan:
     return Plan(task, cached, _centers(wanted, recipe.size))
 
 
+def memory(wanted: Wanted) -> Plan:
+    """A color memory, on clips made of photographs and colored by a frozen generator."""
+    recipe = MemoryRecipe.read(wanted.config, wanted.overrides)
+    frozen, _ = frozen_generator(recipe.generator)
+    return _on_squares(started(MemoryTask(recipe, frozen)), wanted)
+
+
 BUILDERS: dict[str, Callable[[Wanted], Plan]] = {
     "generator": generator,
     "refiner": refiner,
+    "memory": memory,
     "original": original,
 }
 """What can be trained, by name."""

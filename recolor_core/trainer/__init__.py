@@ -1,11 +1,18 @@
-"""The trainers of both networks: a `Recipe`, a `Task` of it, and `fit`."""
+"""The trainers of the networks: a `Recipe`, a `Task` of it, and `fit`."""
 
 from recolor_core.trainer.cache import CacheError, PredictionCache, write_predictions
 from recolor_core.trainer.data import CachedPhotographs, OneBatch, Photographs
 from recolor_core.trainer.generate import GeneratorTask
 from recolor_core.trainer.loop import Machine, Outcome, fit, read_checkpoint
-from recolor_core.trainer.recipe import GeneratorRecipe, Recipe, RefinerRecipe, TrainingError
+from recolor_core.trainer.recipe import (
+    GeneratorRecipe,
+    MemoryRecipe,
+    Recipe,
+    RefinerRecipe,
+    TrainingError,
+)
 from recolor_core.trainer.refine import RefinerTask
+from recolor_core.trainer.remember import MemoryTask
 from recolor_core.trainer.start import frozen_generator, start_from
 from recolor_core.trainer.task import Task
 
@@ -15,6 +22,8 @@ __all__ = [
     "GeneratorRecipe",
     "GeneratorTask",
     "Machine",
+    "MemoryRecipe",
+    "MemoryTask",
     "OneBatch",
     "Outcome",
     "Photographs",

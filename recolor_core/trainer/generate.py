@@ -21,10 +21,7 @@ from recolor_core.refiner import SCALE, upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.recipe import GeneratorRecipe
 from recolor_core.trainer.start import read_teacher
-from recolor_core.trainer.task import Task, Validation, rng_of
-
-TEMPERATURE = 0.6
-"""Of validation: the one at the default vividness."""
+from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
 KNEE = 20.0
 """Where the Huber loss of the decoded color turns from quadratic to linear, in Lab units."""

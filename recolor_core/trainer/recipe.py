@@ -236,7 +236,7 @@ class RefinerRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class TemporalRecipe(Recipe):
+class MemoryRecipe(Recipe):
     """How to train a color memory.
 
     Parameters
@@ -255,7 +255,7 @@ class TemporalRecipe(Recipe):
         Weight of what differs from the frame before, beyond what the true colors do.
     """
 
-    kind: ClassVar[str] = "temporal"
+    kind: ClassVar[str] = "memory"
 
     width: int = 32
     generator: str = "default"

@@ -14,10 +14,7 @@ from recolor_core.losses import charbonnier, weighted_mean
 from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
 from recolor_core.refiner import SCALE, Refiner, upsample
 from recolor_core.trainer.recipe import RefinerRecipe
-from recolor_core.trainer.task import Task, Validation, rng_of
-
-DEFAULT_TEMPERATURE = 0.6
-"""The temperature at the default vividness."""
+from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
 VALIDATION_HINTS = 10
 
@@ -127,7 +124,7 @@ class RefinerTask(Task):
     def _hinted(self, light: Tensor, logits: Tensor, hints: Tensor) -> Tensor:
         """Coarse ab at the default temperature, hints spread as `Colorizer.refine` does."""
         generator = self.generator.to(logits.device)
-        ab = generator.mean_color(logits, DEFAULT_TEMPERATURE)[0]
+        ab = generator.mean_color(logits, TEMPERATURE)[0]
         # Kriging solves small systems, which a CPU does sooner than a GPU.
         inputs = (ab, hints, logits[0], generator.uncertainty(logits)[0, 0], light)
         return spread_hints(*(t.cpu() for t in inputs)).to(logits.device)
@@ -142,7 +139,7 @@ class RefinerTask(Task):
         measures: dict[str, Tensor] = {}
         rows: list[Tensor] = []
         for name, count in (("", 0), ("_hinted", VALIDATION_HINTS)):
-            coarse = self.generator.mean_color(logits, DEFAULT_TEMPERATURE)
+            coarse = self.generator.mean_color(logits, TEMPERATURE)
             hints = coarse.new_zeros(len(coarse), 3, *coarse.shape[-2:])
             if count:
                 for i in range(len(coarse)):

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from recolor_core.trainer.recipe import Recipe
 
+TEMPERATURE = 0.6
+"""Of the colors that are validated and refined: the one at the default vividness."""
+
 
 @dataclass(frozen=True)
 class Validation:

@@ -1,4 +1,4 @@
-"""The temporal task: coarse ab that stays with its things, from frame to frame."""
+"""The task of the color memory: coarse ab that stays with its things, from frame to frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from recolor_core.refiner import SCALE, upsample
 from recolor_core.temporal import ColorMemory, TemporalState
 from recolor_core.trainer import augment
 from recolor_core.trainer.clips import make_clips, old_film
-from recolor_core.trainer.recipe import TemporalRecipe
+from recolor_core.trainer.recipe import MemoryRecipe
 from recolor_core.trainer.task import Task, Validation, rng_of
 
 TEMPERATURE = 0.6
@@ -49,7 +49,7 @@ class ColoredClip:
     visible: Tensor
 
 
-class TemporalTask(Task):
+class MemoryTask(Task):
     """Trains a `ColorMemory` on clips with known motion.
 
     Parameters
@@ -60,10 +60,10 @@ class TemporalTask(Task):
         Frozen, in inference mode.
     """
 
-    recipe: TemporalRecipe
+    recipe: MemoryRecipe
     network: ColorMemory
 
-    def __init__(self, recipe: TemporalRecipe, generator: Generator) -> None:
+    def __init__(self, recipe: MemoryRecipe, generator: Generator) -> None:
         super().__init__(recipe, lambda: ColorMemory(recipe.network))
         self._generator = [generator.eval().requires_grad_(False)]  # hidden: not trained or saved
 
