@@ -124,6 +124,7 @@ def test_a_picture_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert "001.png cannot be read" in error
+    assert torch.load(tmp_path / "out" / "last.ckpt", weights_only=True)["step"] > 0
 
 
 @pytest.mark.parametrize(
