@@ -1,4 +1,4 @@
-"""Test loss against the number of training inputs: ``python -m training.scaling FOLDER... --out D``.
+"""Test loss against the number of training inputs: ``python -m training.scaling``.
 
 Every model is fitted on 1/8, 1/4, 1/2 and all of the same training pictures, the smaller sets being
 parts of the larger ones, and measured on the same photographs as in `training.evaluate`::
@@ -6,10 +6,9 @@ parts of the larger ones, and measured on the same photographs as in `training.e
     python -m training.scaling val.tar --train train-0000.tar --out study -n 2
 
 The networks ``generator`` and ``original`` are trained by their recipe, ``--config``, with the same
-number of steps on every set. A study of the cheap models and a short recipe takes minutes::
+number of steps on every set::
 
-    python -m training.scaling val.tar --train train-0000.tar --out study \\
-        --models generator --config short.toml
+    python -m training.scaling val.tar --train train-0000.tar --out study --models generator
 
 It writes into the folder ``scaling.csv``, one row per model, number of pictures and metric (model,
 title, fraction, pictures, metric, mean, low, high: a 95 % bootstrap interval over the measured
@@ -45,7 +44,7 @@ from training.evaluate import (
     tabulate,
 )
 from training.evaluation_data import FORMAT
-from training.export import read_generator
+from training.export import read_network
 from training.measures import MEASURES
 from training.models import FITTED, Plan
 from training.original import OriginalRecipe, OriginalTask
@@ -89,7 +88,7 @@ def _generator(config: Path | None, training: Training, folder: Path) -> Plan:
     checkpoint = _trained(GeneratorTask(recipe), training, folder)
     # Alone: an untrained refiner is bicubic upsampling.
     weights = folder / "generator.safetensors"
-    network, _ = read_generator(checkpoint)
+    network, _ = read_network("generator", checkpoint)
     facts = {"license": "unstated", "training_data": "unstated", "recipe": "a study"}
     save_weights(weights, network, Refiner(), **facts)
     return Plan(("coarse",), str(weights))
