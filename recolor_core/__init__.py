@@ -17,8 +17,10 @@ if TYPE_CHECKING:
         RecolorError,
         WeightsError,
     )
+    from recolor_core.frames import colorize_frames
     from recolor_core.hints import Hint
     from recolor_core.lab import lab_to_rgb, rgb_to_lab
+    from recolor_core.stack import colorize_stack
     from recolor_core.weights import list_weights
 
 _HOME = {
@@ -34,6 +36,8 @@ _HOME = {
     "Settings": "colorizer",
     "WeightsError": "errors",
     "colorize": "colorizer",
+    "colorize_frames": "frames",
+    "colorize_stack": "stack",
     "lab_to_rgb": "lab",
     "list_weights": "weights",
     "rgb_to_lab": "lab",
@@ -52,6 +56,8 @@ __all__ = [
     "Settings",
     "WeightsError",
     "colorize",
+    "colorize_frames",
+    "colorize_stack",
     "lab_to_rgb",
     "list_weights",
     "rgb_to_lab",

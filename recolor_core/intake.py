@@ -1,5 +1,6 @@
 """Any array -> the gray codes whose value the colorized picture keeps."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +88,8 @@ def read_gray(
         raise ImageError(f"expected a picture of at least 1 x 1 pixels, got shape {array.shape}")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
         raise ImageError(
-            f"expected a picture (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}; of a "
-            "stack pass one picture at a time, of channels-first arrays np.moveaxis(image, 0, -1)"
+            f"expected a picture (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}; a stack "
+            "is for recolor_core.colorize_stack, of channels first pass np.moveaxis(image, 0, -1)"
         )
     kind = "gray" if array.ndim == 2 else "color, its luminance kept"
     if array.ndim == 3:
@@ -104,6 +105,27 @@ def read_gray(
     if codes.ndim == 3:
         codes = gray_codes(codes.permute(2, 0, 1), space)
     return GrayPicture(codes, space, f"{reading}, {space.name}")
+
+
+def auto_levels(pictures: Iterable[NDArray[Any]]) -> Levels:
+    """The levels that ``"auto"`` stands for: one pair for all of some pictures.
+
+    Raises
+    ------
+    ImageError
+        Where there is no finite value.
+    """
+    low, high = np.inf, -np.inf
+    for picture in pictures:
+        finite = picture[np.isfinite(picture)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if low > high:
+        raise ImageError(
+            'expected at least one number for levels="auto", got NaN and infinity alone; pass '
+            "levels=(low, high)"
+        )
+    return low, high if high > low else low + 1  # a constant picture is black
 
 
 def _full_range(array: NDArray[Any]) -> NDArray[Any]:
@@ -136,14 +158,9 @@ def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str
     if array.dtype.kind not in "biuf":
         raise ImageError(f"expected real numbers, got {array.dtype}; convert the picture first")
     if isinstance(levels, str):
-        finite = array[np.isfinite(array)]
-        if levels != "auto" or finite.size == 0:
-            raise ImageError(
-                'expected levels=(low, high) or "auto" for a picture with at least one number, '
-                f"got {levels!r} and {finite.size} finite values"
-            )
-        low, high = float(finite.min()), float(finite.max())
-        high = high if high > low else low + 1  # a constant picture is black
+        if levels != "auto":
+            raise ImageError(f'expected levels=(low, high) or "auto", got {levels!r}')
+        low, high = auto_levels([array])
     else:
         try:
             low, high = (float(level) for level in levels)

@@ -1,0 +1,390 @@
+"""Stacks: arrays of pictures, in memory or lazy, colorized steadily over time."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.colorizer import Colorization, Colorizer, Settings, working_size
+from recolor_core.errors import HintsError, ImageError, WeightsError
+from recolor_core.frames import (
+    BLOCK,
+    FrameState,
+    Seen,
+    check_frames,
+    color_frame,
+    look_both_ways,
+    see_frames,
+)
+from recolor_core.hints import Hint
+from recolor_core.intake import Levels, auto_levels, read_gray
+from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.palette import Palette
+from recolor_core.refiner import SCALE
+
+Index = tuple[int, ...]
+"""Position of a picture along the axes before height and width."""
+
+Hints = Mapping[Index, Sequence[Hint]]
+
+
+@dataclass(frozen=True, eq=False)
+class ColorizedStack:
+    """A colorized stack and the stages on its way; arrays of the kind of the stack.
+
+    Parameters
+    ----------
+    rgb
+        (..., Y, X, 3).
+    ab_coarse, ab_refined
+        (..., 2, h, w) and (..., 2, h', w') float32, Lab units: as of `Colorization`; coarse ab is
+        what is steady.
+    uncertainty
+        (..., h, w) float32, Lab units.
+    """
+
+    rgb: Any
+    ab_coarse: Any
+    ab_refined: Any
+    uncertainty: Any
+
+
+@overload
+def colorize_stack(
+    stack: Any, settings: Settings | None = None, *, stages: Literal[False] = False, **options: Any
+) -> Any: ...
+@overload
+def colorize_stack(
+    stack: Any, settings: Settings | None = None, *, stages: Literal[True], **options: Any
+) -> ColorizedStack: ...
+def colorize_stack(
+    stack: Any,
+    settings: Settings | None = None,
+    *,
+    time_axis: int | None = 0,
+    passes: int = 1,
+    hints: Mapping[int | Index, Sequence[Hint]] | None = None,
+    palette: Palette | None = None,
+    space: ColorSpace = SRGB,
+    levels: Levels | str | None = None,
+    stages: bool = False,
+    weights: str | Path = "default",
+    device: str = "auto",
+    colorizer: Colorizer | None = None,
+    **changes: Any,
+) -> Any:
+    """Colorize a stack of pictures; of a dask array lazily.
+
+    Along the axis of time colors are carried from frame to frame; along all others, depth or
+    channel say, every picture has its own. So in (T, Z, Y, X) each Z is a film. For frames that
+    come one by one see `recolor_core.colorize_frames`.
+
+    Parameters
+    ----------
+    stack
+        (..., Y, X) or, from 4 axes on and with a last one of 3 or 4, (..., Y, X, 3 or 4), with one
+        axis or more in front. Whatever can be indexed like a NumPy array is read picture by
+        picture. Of the dtypes that a call of `Colorizer` takes.
+
+        Of a dask array nothing is computed but what is asked for: for a frame, what the generator
+        sees in the frames before it, and their full resolution in its own chunk alone. The time
+        chunks, of at most `recolor_core.frames.BLOCK` frames, hand on what is remembered. To
+        compute all, into a file say, takes each frame once and the memory of a few chunks.
+    settings, palette, space, **changes
+        As in a call of `Colorizer`. Alternatives there are none.
+    time_axis
+        Which of the axes is time, from 0; its color memory makes colors steady. None: every
+        picture is colorized by itself, which weights without a color memory can do, too.
+    passes
+        1 or 2, as of `recolor_core.colorize_frames`; with None as axis of time it has no effect.
+    hints
+        By the position of the picture that they are given for: ``(t, z)`` in (T, Z, Y, X), a
+        number where one axis is in front. Over time they move with what they lie on.
+    levels
+        Values of black and white, for arrays without an agreed range. ``"auto"``: the smallest and
+        the largest finite value of the whole stack, so that nothing flickers; a dask array is read
+        for that, once and at once.
+    stages
+        Return the stages, too.
+    weights, device
+        As of `Colorizer`.
+    colorizer
+        One that is there already, in place of `weights` and `device`.
+
+    Returns
+    -------
+    array or ColorizedStack
+        (..., Y, X, 3), of the dtype that single pictures would have: NumPy, or dask as the stack.
+
+    Raises
+    ------
+    ImageError
+        Where the stack or a setting cannot be used. Values of a dask array are looked at when they
+        are computed.
+    HintsError
+        Where a hint lies outside the stack or its picture.
+    WeightsError
+        Where the weights are unknown or damaged or, with an axis of time, have no color memory.
+    """
+    settings = replace(settings or Settings(), **changes)
+    check_frames(settings, passes)
+    stack = stack if hasattr(stack, "shape") and hasattr(stack, "dtype") else np.asarray(stack)
+    color = _is_color(stack)
+    leading: Index = tuple(stack.shape[: stack.ndim - 2 - color])
+    if time_axis is not None and time_axis not in range(len(leading)):
+        raise ImageError(
+            f"expected time_axis from 0 to {len(leading) - 1}, an axis before height and width of "
+            f"the shape {tuple(stack.shape)}, or None, got {time_axis!r}"
+        )
+    known = _by_index(hints or {}, leading)
+    # Also refuses what cannot be colorized, before anything is.
+    pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
+    dtype = read_gray(pixel, space, levels).codes.numpy().dtype
+    colorizer = colorizer or Colorizer(weights, device)
+    if time_axis is not None and colorizer.memory is None:
+        raise WeightsError(
+            f"weights {colorizer.record.name!r} have no color memory; pass time_axis=None to "
+            "colorize picture by picture, or weights that have one"
+        )
+    lazy = _is_dask(stack)
+    if isinstance(levels, str):
+        levels = _dask_levels(stack, color) if lazy else auto_levels(_colors(stack, color, leading))
+    size: tuple[int, int] = tuple(stack.shape[len(leading) : len(leading) + 2])
+    working = working_size(size, settings.size)
+    grid = (-(-working[0] // SCALE), -(-working[1] // SCALE))
+    shapes: dict[str, tuple[Index, np.dtype[Any]]] = {"rgb": ((*size, 3), dtype)}
+    if stages:
+        single = np.dtype(np.float32)
+        shapes |= {
+            "ab_coarse": ((2, *grid), single),
+            "ab_refined": ((2, *working), single),
+            "uncertainty": (grid, single),
+        }
+    way = _Way(colorizer, settings, palette, space, levels, passes, time_axis, tuple(shapes))
+    make = _lazily if lazy else _at_once
+    arrays = make(way, stack, leading, known, shapes)
+    return ColorizedStack(**arrays) if stages else arrays["rgb"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """How the films of a stack are colorized. A film: pictures that differ in time alone."""
+
+    colorizer: Colorizer
+    settings: Settings
+    palette: Palette | None
+    space: ColorSpace
+    levels: Levels | None
+    passes: int
+    time_axis: int | None
+    roles: tuple[str, ...]
+
+    def see(
+        self, frames: Iterable[Any], hints: Mapping[int, Sequence[Hint]], state: FrameState | None
+    ) -> Iterator[Seen]:
+        return see_frames(
+            self.colorizer,
+            frames,
+            self.settings,
+            hints=hints,
+            palette=self.palette,
+            space=self.space,
+            levels=self.levels,
+            state=state,
+        )
+
+    def color(self, seen: Iterable[Seen]) -> Iterator[Colorization]:
+        both = look_both_ways(self.colorizer, seen) if self.passes == 2 else seen
+        for one in both:
+            if one is not None:
+                yield color_frame(self.colorizer, one, self.settings, self.palette).result
+
+    def alone(self, picture: Any, hints: Sequence[Hint]) -> Colorization:
+        return self.colorizer(
+            picture,
+            self.settings,
+            hints=hints,
+            palette=self.palette,
+            space=self.space,
+            levels=self.levels,
+        )
+
+    # Chunks of a dask array
+
+    def see_chunk(
+        self, chunk: NDArray[Any], hints: Mapping[int, Sequence[Hint]], before: FrameState | None
+    ) -> list[Seen]:
+        return list(self.see(self._frames(chunk), hints, before))
+
+    def color_chunk(
+        self, seen: Sequence[Seen], ahead: Sequence[Seen], lead: int
+    ) -> dict[str, NDArray[Any]]:
+        return self._chunk(islice(self.color([*seen, *ahead]), len(seen)), lead)
+
+    def alone_chunk(
+        self, chunk: NDArray[Any], hints: Sequence[Hint], lead: int
+    ) -> dict[str, NDArray[Any]]:
+        return self._chunk([self.alone(next(self._frames(chunk)), hints)], lead)
+
+    def _frames(self, chunk: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """The pictures of a chunk, all of whose leading axes but time have length 1."""
+        color = _is_color(chunk)
+        yield from chunk.reshape(-1, *chunk.shape[chunk.ndim - 2 - color :])
+
+    def _chunk(self, results: Iterable[Colorization], lead: int) -> dict[str, NDArray[Any]]:
+        """The arrays of consecutive pictures, with so many leading axes."""
+        parts = [{role: getattr(result, role) for role in self.roles} for result in results]
+        leading = [1] * lead
+        leading[self.time_axis or 0] = len(parts)
+        return {
+            role: np.stack([part[role] for part in parts]).reshape(*leading, *parts[0][role].shape)
+            for role in self.roles
+        }
+
+
+def _at_once(
+    way: _Way,
+    stack: Any,
+    leading: Index,
+    hints: Hints,
+    shapes: Mapping[str, tuple[Index, np.dtype[Any]]],
+) -> dict[str, NDArray[Any]]:
+    arrays = {role: np.empty((*leading, *shape), dtype) for role, (shape, dtype) in shapes.items()}
+    for film in films(leading, way.time_axis):
+        frames = (stack[index] for index in film)
+        if way.time_axis is None:
+            results = (way.alone(frame, hints.get(film[0], ())) for frame in frames)
+        else:
+            results = way.color(way.see(frames, _numbered(hints, film), None))
+        for index, result in zip(film, results, strict=True):
+            for role, array in arrays.items():
+                array[index] = getattr(result, role)
+    return arrays
+
+
+def _lazily(
+    way: _Way,
+    stack: Any,
+    leading: Index,
+    hints: Hints,
+    shapes: Mapping[str, tuple[Index, np.dtype[Any]]],
+) -> dict[str, Any]:
+    import dask
+    import dask.array as da
+
+    time, lead = way.time_axis, len(leading)
+    longest = 1 if time is None else BLOCK if way.passes == 2 else max(stack.chunks[time])
+    chunks = dict.fromkeys(range(lead), 1) | dict.fromkeys(range(lead, stack.ndim), -1)
+    if time is not None:
+        chunks[time] = min(longest, BLOCK)
+    stack = stack.rechunk(chunks)
+    blocks = stack.to_delayed()
+    blocks = blocks.reshape(blocks.shape[:lead])
+    lazy_way = dask.delayed(way, traverse=False)
+    pieces = {role: np.empty(blocks.shape, object) for role in shapes}
+    for line in films(blocks.shape, time):
+        lengths = [1] if time is None else list(stack.chunks[time])
+        if time is None:
+            colored = [lazy_way.alone_chunk(blocks[line[0]], hints.get(line[0], ()), lead)]
+        else:
+            film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
+            numbered, state, seen = _numbered(hints, film), None, []
+            for place in line:
+                seen.append(lazy_way.see_chunk(blocks[place], numbered, state))
+                state = dask.delayed(_last_state)(seen[-1])
+            ahead = [*seen[1:], ()] if way.passes == 2 else [()] * len(seen)
+            colored = [
+                lazy_way.color_chunk(one, after, lead)
+                for one, after in zip(seen, ahead, strict=True)
+            ]
+        for place, length, chunk in zip(line, lengths, colored, strict=True):
+            front = [1] * lead
+            front[time or 0] = length
+            for role, (shape, dtype) in shapes.items():
+                pieces[role][place] = da.from_delayed(chunk[role], (*front, *shape), dtype)
+    return {role: _joined(parts.tolist()) for role, parts in pieces.items()}
+
+
+def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
+    """The positions of the pictures of each film, in order of time; of each picture without it."""
+    if time_axis is None:
+        yield from ([index] for index in np.ndindex(leading))
+        return
+    others = (*leading[:time_axis], *leading[time_axis + 1 :])
+    for rest in np.ndindex(others):
+        yield [(*rest[:time_axis], t, *rest[time_axis:]) for t in range(leading[time_axis])]
+
+
+def _numbered(hints: Hints, film: Sequence[Index]) -> dict[int, Sequence[Hint]]:
+    return {number: hints[index] for number, index in enumerate(film) if index in hints}
+
+
+def _last_state(seen: Sequence[Seen]) -> FrameState:
+    return seen[-1].state
+
+
+def _joined(parts: Any, axis: int = 0) -> Any:
+    """Lists of lists of dask arrays, as deep as there are axes before the picture."""
+    import dask.array as da
+
+    if not isinstance(parts, list):
+        return parts
+    return da.concatenate([_joined(part, axis + 1) for part in parts], axis)
+
+
+def _is_color(stack: Any) -> bool:
+    """Whether the last axis holds colors.
+
+    Raises
+    ------
+    ImageError
+        Where it is no stack.
+    """
+    last = stack.shape[-1] if stack.ndim else 0
+    if stack.ndim < 3 or (stack.ndim == 3 and last in (3, 4)):
+        raise ImageError(
+            "expected a stack (T, Y, X), (T, Y, X, 3) or with more axes in front, got shape "
+            f"{tuple(stack.shape)}; a single picture is for recolor_core.colorize"
+        )
+    if 0 in stack.shape:
+        raise ImageError(f"expected a stack of at least one picture, got shape {stack.shape}")
+    return stack.ndim > 3 and last in (3, 4)
+
+
+def _by_index(hints: Mapping[int | Index, Sequence[Hint]], leading: Index) -> Hints:
+    known: dict[Index, Sequence[Hint]] = {}
+    for key, value in hints.items():
+        index = key if isinstance(key, tuple) else (key,)
+        if len(index) != len(leading) or any(
+            i not in range(n) for i, n in zip(index, leading, strict=True)
+        ):
+            raise HintsError(
+                f"expected hints by positions within {leading}, got some for {key!r}; count from "
+                "0, one number for each axis before height and width"
+            )
+        known[index] = value
+    return known
+
+
+def _colors(stack: Any, color: bool, leading: Index) -> Iterator[NDArray[Any]]:
+    for index in np.ndindex(leading):
+        yield np.asarray(stack[index])[..., : 3 if color else None]
+
+
+def _is_dask(stack: Any) -> bool:
+    module = sys.modules.get("dask.array")  # where it is not loaded, nothing can be of it
+    return module is not None and isinstance(stack, module.Array)
+
+
+def _dask_levels(stack: Any, color: bool) -> Levels:
+    import dask.array as da
+
+    values = stack[..., :3] if color else stack
+    finite = da.isfinite(values)
+    ends = (da.where(finite, values, np.inf).min(), da.where(finite, values, -np.inf).max())
+    return auto_levels([np.array(da.compute(*ends))])
