@@ -110,8 +110,8 @@ def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: s
         (B, 1, H, W), L* in [0, 100].
     """
     device = rgb.device
-    seed = int(torch.randint(2**62, (), generator=rng)) + rows.start  # each device has its own grain
-    noise = torch.Generator(device).manual_seed(seed)
+    seed = int(torch.randint(2**62, (), generator=rng))
+    noise = torch.Generator(device).manual_seed(seed + rows.start)  # no two devices have the same
     old = uniform(rng, count, 0, 1, rows) < share
 
     def some(of: float) -> Tensor:

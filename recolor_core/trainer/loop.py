@@ -50,7 +50,7 @@ class Machine:
     workers: int = 2
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """How a training ended.
 
@@ -79,7 +79,6 @@ def fit(
     *,
     validation: Dataset[dict[str, Tensor]] | None = None,
     machine: Machine | None = None,
-    resume: bool = True,
     progress: bool = True,
 ) -> Outcome:
     """Train a task's network by its recipe.
@@ -98,8 +97,6 @@ def fit(
         Of this training alone.
     machine
         Where to train; what Lightning finds by default.
-    resume
-        Go on from the folder's checkpoint; False refuses a folder that has one.
     progress
         Show a bar.
 
@@ -114,9 +111,8 @@ def fit(
     if count < 2:
         raise TrainingError(f"expected at least 2 photographs to train on, got {count}")
     last = folder / "last.ckpt"
-    if last.exists() and not resume:
-        raise TrainingError(f"{last} is there already; resume it, or give another folder")
-    first = _step_of(last) if last.exists() else 0
+    state = _checkpoint_of(recipe, last) if last.exists() else None
+    first = int(state["step"]) if state else 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         loggers = [
@@ -150,8 +146,8 @@ def fit(
     rows = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
 
     run = _Run(fabric, task, folder)
-    if first:
-        run.load(last)
+    if state:
+        run.restore(state)
     loader = DataLoader(
         photographs,
         batch_sampler=StepSampler(count, recipe.batch, recipe.seed, first, recipe.steps, rows),
@@ -338,18 +334,8 @@ class _Run:
         finally:
             partial.unlink(missing_ok=True)
 
-    def load(self, path: Path) -> None:
-        state = read_checkpoint(path, self.recipe.kind)
-        saved, now = dict(state["recipe"]), asdict(self.recipe)
-        # What may change on the way: how often to look, and how long to go on.
-        for name in ("log_every", "validate_every", "checkpoint_every", "patience"):
-            saved.pop(name, None), now.pop(name)
-        if saved != now:
-            differing = sorted(n for n in now if saved.get(n) != now[n])
-            raise TrainingError(
-                f"{path} is a training by another recipe (it differs in {', '.join(differing)}); "
-                "give that recipe, or another folder"
-            )
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
         self.task.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         for name, buffer in self.task.named_buffers(recurse=False):
@@ -379,7 +365,7 @@ def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
     except Exception as error:  # of zip, pickle and the file system
         raise TrainingError(
             f"{path} cannot be read as a checkpoint ({type(error).__name__}); it is damaged or "
-            "foreign: remove it, or resume from another one"
+            "foreign: remove it, or give another one"
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise TrainingError(f"{path} is no checkpoint of this version of recolor's trainers")
@@ -388,14 +374,20 @@ def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
     return state
 
 
-def _step_of(path: Path) -> int:
-    try:
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
-    except Exception as error:
+def _checkpoint_of(recipe: Recipe, path: Path) -> dict[str, Any]:
+    """The checkpoint at a path, if it is one of a training by this recipe."""
+    state = read_checkpoint(path, recipe.kind)
+    saved, now = dict(state["recipe"]), asdict(recipe)
+    # What may change on the way: how often to look, and how long to go on.
+    for name in ("log_every", "validate_every", "checkpoint_every", "patience"):
+        saved.pop(name, None), now.pop(name)
+    if saved != now:
+        differing = sorted(n for n in now if saved.get(n) != now[n])
         raise TrainingError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}); it is damaged or "
-            "foreign: remove it, or give another folder"
-        ) from error
+            f"{path} is a training by another recipe (it differs in {', '.join(differing)}); "
+            "give that recipe, or another folder"
+        )
+    return state
 
 
 def _parameter_groups(

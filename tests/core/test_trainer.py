@@ -316,8 +316,6 @@ def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
     train(refiner_task(generator), tmp_path)
     with pytest.raises(TrainingError, match="differs in rate"):
         train(refiner_task(generator, rate=0.5), tmp_path)
-    with pytest.raises(TrainingError, match="there already"):
-        train(refiner_task(generator), tmp_path, resume=False)
     other = GeneratorTask(GeneratorRecipe(size=32, batch=2, steps=9, precision="32-true"))
     with pytest.raises(TrainingError, match="of kind 'refiner', expected 'generator'"):
         train(other, tmp_path)
