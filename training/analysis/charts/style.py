@@ -1,0 +1,233 @@
+"""How all charts look, and the axes of the a*b* plane that they share.
+
+Text and lines are drawn in `INK`, which a page replaces by the color of its own text: the same
+drawing serves a light and a dark page. Series have the colors of P. Tol's "bright" scheme, which
+is safe for color-blind people (personal.sron.nl/~pault, 2021) and readable on both.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context, rcdefaults, rcParams
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from recolor_core.lab import lab_to_rgb
+
+P = ParamSpec("P")
+
+WIDTH = 8.6
+"""Width of a chart in inches: 9-point text is 12.5 pixels high in a column of 860 pixels."""
+
+INK = "#1b1c1f"
+BLUE, RED, GREEN, OCHER, CYAN, PURPLE, GRAY = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#c08a00",
+    "#55aacc",
+    "#aa3377",
+    "#8a8d93",
+)
+SERIES = (BLUE, RED, GREEN, OCHER, PURPLE, CYAN, GRAY)
+CHANNEL = {"L*": GRAY, "a*": PURPLE, "b*": OCHER, "C*": BLUE}
+"""The color in which each channel is drawn, everywhere."""
+
+SHOWN_LIGHTNESS = 65.0
+"""L* at which the a*b* plane is painted: sRGB has its widest range of hues there."""
+
+RC: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.facecolor": "none",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 7,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.dpi": 110,
+    "figure.facecolor": "none",
+    "font.size": 9,
+    "grid.alpha": 0.16,
+    "grid.color": INK,
+    "grid.linewidth": 0.6,
+    "image.interpolation": "none",  # as it is: the one who shows it scales it
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "patch.linewidth": 0,
+    "savefig.dpi": 170,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "recolor",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8.5,
+    "xtick.major.size": 3,
+    "xtick.major.width": 0.7,
+    "ytick.color": INK,
+    "ytick.labelsize": 8.5,
+    "ytick.major.size": 3,
+    "ytick.major.width": 0.7,
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing and what it shows.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+    table : pandas.DataFrame
+        The numbers that are drawn, as they are given out in a CSV file.
+    caption : str
+        What is shown, of how many pictures, with which interval.
+    """
+
+    figure: Figure
+    table: pd.DataFrame
+    caption: str
+
+    def _repr_png_(self) -> bytes:  # a notebook shows the chart itself
+        file = io.BytesIO()
+        with rc_context(RC):
+            self.figure.savefig(file, format="png", facecolor="white", dpi=110)
+        return file.getvalue()
+
+
+def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
+    """Have a function draw in the style of all charts, whatever style is set around it."""
+
+    @functools.wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:
+        with rc_context():
+            rcdefaults()
+            rcParams.update(RC)
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def panels(
+    rows: int = 1, columns: int = 1, height: float = 3.0, **options: Any
+) -> tuple[Figure, NDArray[np.object_]]:
+    """A figure and its axes, (rows, columns); `height` in inches, `options` of `subplots`."""
+    figure = Figure(figsize=(WIDTH, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def paint(lab: NDArray[np.floating]) -> NDArray[np.float64]:
+    """SRGB codes in [0, 1], clipped, of Lab (..., 3)."""
+    return np.asarray(lab_to_rgb(np.asarray(lab, np.float64))).clip(0, 1)
+
+
+def painted_ab(
+    a: NDArray[np.floating], b: NDArray[np.floating], lightness: float = SHOWN_LIGHTNESS
+) -> NDArray[np.float64]:
+    """SRGB codes (..., 3) of a* and b* at one lightness."""
+    a, b = np.broadcast_arrays(a, b)
+    return paint(np.stack((np.full(a.shape, lightness), a, b), axis=-1))
+
+
+def channel_map(channel: str) -> ListedColormap:
+    """A diverging colormap in the channel's own colors: a* green to magenta, b* blue to yellow.
+
+    Darker towards both ends, so that size can be seen without hue; the sign is told by contours.
+    """
+    t = np.linspace(-1, 1, 255)
+    lightness = 90 - 45 * np.abs(t)
+    chroma, nothing = 62 * t, np.zeros_like(t)
+    ab = (chroma, nothing) if channel == "a*" else (nothing, chroma)
+    return ListedColormap(paint(np.stack((lightness, *ab), axis=-1)), name=channel)
+
+
+def ab_axes(axes: Axes, extent: float = 80, label_b: bool = True) -> None:
+    """Make axes a square of the a*b* plane, framed by the real colors of its axes."""
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", xlabel="a*")
+    if label_b:
+        axes.set_ylabel("b*", labelpad=0)
+    ticks = [t for t in (-80, -40, 0, 40, 80) if abs(t) <= extent]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.axhline(0, color=INK, lw=0.5, alpha=0.35, zorder=0.5)
+    axes.axvline(0, color=INK, lw=0.5, alpha=0.35, zorder=0.5)
+    along, none = np.linspace(-extent, extent, 161), np.zeros(161)
+    below = axes.inset_axes((0, -0.035, 1, 0.025), zorder=3)
+    left = axes.inset_axes((-0.035, 0, 0.025, 1), zorder=3)
+    for strip, colors in (
+        (below, painted_ab(along, none)[None]),
+        (left, painted_ab(none, along)[::-1, None]),
+    ):
+        strip.imshow(colors, aspect="auto", extent=(0, 1, 0, 1))
+        strip.set_axis_off()
+    axes.tick_params(axis="x", length=0, pad=8)
+    axes.tick_params(axis="y", length=0, pad=12)
+
+
+def picture_axes(axes: Axes) -> None:
+    """Axes that hold a picture, or a map over the place in one: no ticks, no frame."""
+    axes.set(xticks=[], yticks=[], aspect="equal")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def heat(
+    figure: Figure,
+    axes: Axes,
+    values: NDArray[np.floating],
+    colors: Any,
+    *,
+    limits: tuple[float, float],
+    levels: Sequence[float] = (),
+    label: str = "",
+) -> None:
+    """A map over the place in a picture with its colorbar and labeled contours.
+
+    The contours, at `levels`, are those of the map smoothed: of few pictures it is ragged.
+    """
+    image = axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1])
+    picture_axes(axes)
+    smooth = ndimage.gaussian_filter(np.nan_to_num(values), 2.5, mode="nearest")
+    inside = [level for level in levels if smooth.min() < level < smooth.max()]
+    if inside:
+        # Black, not ink: the map below it is the same on a dark page.
+        lines = axes.contour(smooth, levels=inside, colors="black", linewidths=0.6, alpha=0.75)
+        axes.clabel(lines, fontsize=7, fmt=lambda level: f"{level:g}".replace("-", "−"))
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, aspect=22)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(length=2, labelsize=7.5)
+    if label:
+        bar.set_label(label, fontsize=8)
+
+
+def grid(axes: Axes, which: str = "y") -> None:
+    """Faint lines across."""
+    axes.grid(True, axis=which)  # type: ignore[arg-type]
+
+
+def interval_text(value: float, low: float, high: float, digits: int = 2) -> str:
+    """``0.31 (0.27 to 0.35)``."""
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("-", "−")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 picture``, ``1,044 pictures``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

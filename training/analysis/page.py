@@ -1,0 +1,256 @@
+"""Pages of figures: drawn once, kept by what they show, and bound into one HTML file."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import pandas as pd
+from markupsafe import Markup
+from matplotlib import rc_context
+from PIL import Image
+
+from training.analysis.charts.style import INK, RC, Chart
+from training.photographs import DataError
+from training.prepare.files import replacing
+
+TEMPLATE = "page.html.j2"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as a page shows it.
+
+    Attributes
+    ----------
+    name : str
+        Of its files, ``figures/NAME.png``, ``.svg`` and ``.csv``.
+    caption : str
+    svg : Markup
+        Drawing for the page itself: its ink is the color of the page's text.
+    """
+
+    name: str
+    caption: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as a page shows it.
+
+    Attributes
+    ----------
+    caption : str
+    columns : sequence of str
+    rows : sequence of sequences of str
+        The first cell of a row is its heading.
+    name : str
+        Of its file ``figures/NAME.csv``; "" where it has none.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    name: str = ""
+
+
+@dataclass
+class Section:
+    """A part of a page.
+
+    Attributes
+    ----------
+    title : str
+    text : str
+        What it is about, in a sentence or two.
+    items : list of Shown or Table
+        In their order.
+    missing : list of str
+        What is not there, and what would bring it.
+    """
+
+    title: str
+    text: str = ""
+    items: list[Shown | Table] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of values of JSON types."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_code() -> str:
+    """SHA-256 of what draws: a figure is drawn anew when its code has changed."""
+    here = Path(__file__).parent
+    files = {str(p.relative_to(here)): digest_file(p) for p in sorted(here.rglob("*.py"))}
+    return digest(matplotlib.__version__, files)
+
+
+class Figures:
+    """A folder of figures, each drawn only where what it shows has changed.
+
+    Parameters
+    ----------
+    folder
+        Of the page; figures go into ``figures`` in it.
+
+    Attributes
+    ----------
+    drawn : list of str
+        Names of the figures that were not there already.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "figures"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DataError(
+                f"{folder} cannot be a folder, a file is in the way; name another with --out"
+            ) from error
+        self.drawn: list[str] = []
+        self._code = digest_code()
+        self._known = self._read_index()
+        self._used: dict[str, dict[str, str]] = {}
+
+    def show(self, name: str, inputs: str, draw: Callable[[], Chart]) -> Shown:
+        """The figure of this name; `draw` is called where its `inputs` (a digest) have changed."""
+        key = digest(self._code, name, inputs)
+        paths = [self.folder / f"{name}{suffix}" for suffix in (".png", ".svg", ".csv")]
+        known = self._known.get(name)
+        if known is None or known["key"] != key or not all(path.is_file() for path in paths):
+            chart = draw()
+            self._write(name, chart)
+            known = {"key": key, "caption": chart.caption}
+            self.drawn.append(name)
+        self._used[name] = known
+        self._known[name] = known
+        self._write_index(self._known)
+        svg = (self.folder / f"{name}.svg").read_text(encoding="utf-8")
+        return Shown(name, known["caption"], for_page(svg, known["caption"]))
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table as ``NAME.csv``."""
+        with replacing(self.folder / f"{name}.csv") as part:
+            table.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
+
+    def forget_others(self) -> None:
+        """Remove the figures of an earlier run that this one does not show."""
+        for name in set(self._known) - set(self._used):
+            for suffix in (".png", ".svg", ".csv"):
+                (self.folder / f"{name}{suffix}").unlink(missing_ok=True)
+        self._known = dict(self._used)
+        self._write_index(self._known)
+
+    def _write(self, name: str, chart: Chart) -> None:
+        with rc_context(RC):
+            chart.figure.draw_without_rendering()
+            chart.figure.set_layout_engine("none")  # it is laid out: once, not for every file
+            with replacing(self.folder / f"{name}.png") as part:
+                chart.figure.savefig(part, format="png", facecolor="white")
+            with replacing(self.folder / f"{name}.svg") as part:
+                chart.figure.savefig(part, format="svg", metadata={"Date": None})
+        self.write_table(name, chart.table)
+
+    def _read_index(self) -> dict[str, dict[str, str]]:
+        try:
+            known = json.loads((self.folder / _INDEX).read_text(encoding="utf-8"))
+            return {name: {"key": e["key"], "caption": e["caption"]} for name, e in known.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}  # all is drawn anew
+
+    def _write_index(self, known: dict[str, dict[str, str]]) -> None:
+        with replacing(self.folder / _INDEX) as part:
+            part.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+_IMAGE = re.compile(r'data:image/png;base64,([A-Za-z0-9+/=\s]+)"')
+_NAMED_GROUP = re.compile(r'(<(?:g|image|svg)\b[^>]*?) id="[^"]*"')
+_PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+
+
+def for_page(svg: str, label: str) -> Markup:
+    """A drawing of matplotlib's to stand inside a page.
+
+    Its ink becomes the color of the page's text, photographs become WebP, it is as wide as its
+    place, and names that other drawings on the page have too are left out.
+    """
+    svg = _PROLOG.sub("", svg, count=1)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = _NAMED_GROUP.sub(r"\1", svg)
+    svg = svg.replace(INK, "currentColor")
+    svg = _IMAGE.sub(_smaller, svg)
+    label = str(Markup.escape(label))
+    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+    # (the order of these attributes is matplotlib's)
+    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return Markup(
+        re.sub(r"<svg\b", lambda _: f'<svg role="img" aria-label="{label}"', svg, count=1)
+    )
+
+
+def _smaller(match: re.Match[str]) -> str:
+    """A photograph's PNG as WebP; maps and strips of color stay what they are."""
+    data = base64.b64decode(match[1])
+    with Image.open(io.BytesIO(data)) as image:
+        extrema = image.getextrema()
+        opaque = image.mode == "RGB" or (image.mode == "RGBA" and extrema[3] == (255, 255))
+        if not opaque or min(image.size) < 40:
+            return match[0]
+        file = io.BytesIO()
+        image.convert("RGB").save(file, "WEBP", quality=90, method=4)
+    if file.tell() >= len(data):
+        return match[0]
+    return f'data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"'
+
+
+def write_page(
+    path: Path,
+    title: str,
+    summary: str,
+    facts: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+) -> None:
+    """Write a page that is complete in itself.
+
+    Parameters
+    ----------
+    path
+        The HTML file; ``figures`` lies beside it.
+    title, summary
+        The heading, and a paragraph below it.
+    facts
+        Names and values: of what, by which settings, when.
+    sections
+        The parts, in their order.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template(TEMPLATE).render(
+        title=title, summary=summary, facts=facts, sections=sections
+    )
+    with replacing(path) as part:
+        part.write_text(html, encoding="utf-8")

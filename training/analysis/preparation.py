@@ -1,0 +1,143 @@
+"""What cleaning throws out of a collection, and what range of data it leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.photographs import DataError
+from training.prepare.measures import measure
+from training.prepare.parallel import unordered
+from training.prepare.pictures import Picture
+from training.prepare.progress import Progress, silent
+from training.prepare.rules import TITLES, Thresholds, Verdicts, color_surprise, judge
+from training.prepare.store import MeasureStore, Table
+
+_AT_A_TIME = 64  # pictures measured between two commits
+
+LIMITS: dict[str, tuple[str, str, str]] = {
+    "chroma": ("95th percentile of chroma C*", "min_chroma", "near-monochrome"),
+    "tone_residual": ("color not explained by lightness", "min_tone_residual", "toned"),
+    "color_surprise": ("surprise of the colors, σ", "max_color_surprise", "unusual colors"),
+    "sharpness": ("sharpness", "min_sharpness", "blurry"),
+    "short_side": ("short side, pixels", "min_short_side", "low resolution"),
+    "color_entropy": ("entropy of the colors, bits", "min_color_entropy", "graphic"),
+}
+"""What has a threshold: what it measures, its field of `Thresholds`, what lies beyond it."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A collection as cleaning sees it.
+
+    Attributes
+    ----------
+    table : Table
+        What was measured.
+    verdicts : Verdicts
+        What the rules say.
+    thresholds : Thresholds
+    """
+
+    table: Table
+    verdicts: Verdicts
+    thresholds: Thresholds
+
+    @property
+    def kept(self) -> list[Picture]:
+        """The pictures that no rule throws out."""
+        return [p for p, kept in zip(self.table.pictures, self.verdicts.kept, strict=True) if kept]
+
+    @property
+    def histograms(self) -> NDArray[np.float16]:
+        """(N, 484): shares of the kept pictures over cells of the a*b* plane."""
+        return self.table.ab_histograms[self.verdicts.kept]
+
+    def measured(self) -> pd.DataFrame:
+        """One row per picture that can be read: `LIMITS`, and whether it is kept."""
+        table = self.table
+        read = table["error"] == ""
+        columns = {
+            name: table[name]
+            for name in ("chroma", "tone_residual", "sharpness", "color_entropy", "flat")
+        }
+        columns["color_surprise"] = color_surprise(table)
+        columns["short_side"] = np.minimum(table["width"], table["height"])
+        frame = pd.DataFrame({name: np.asarray(v, np.float64) for name, v in columns.items()})
+        frame.insert(0, "picture", [picture.label for picture in table.pictures])
+        frame["kept"] = self.verdicts.kept
+        return frame[read].reset_index(drop=True)
+
+    def thrown_out(self) -> pd.DataFrame:
+        """One row per rule: how many pictures it throws out, and how many that no other does."""
+        rejected = np.stack([self.verdicts.rejected(rule) for rule in TITLES])
+        alone = rejected & (rejected.sum(0) == 1)
+        return pd.DataFrame(
+            {
+                "rule": list(TITLES.values()),
+                "pictures": rejected.sum(1),
+                "by this rule alone": alone.sum(1),
+                "share": rejected.mean(1),
+            }
+        )
+
+    def worst(self, rule: str, number: int) -> list[Picture]:
+        """Up to so many pictures that a rule throws out, the worst first."""
+        badness = self.verdicts.badness[rule]
+        order = np.argsort(-badness, kind="stable")
+        return [self.table.pictures[i] for i in order[:number].tolist() if badness[i] > 1]
+
+    def usable(self) -> pd.DataFrame:
+        """Percentiles of what is measured, over the kept pictures: the range to expect."""
+        frame = self.measured()
+        names = {name: title for name, (title, _, _) in LIMITS.items()}
+        kept = frame[frame["kept"]][list(names)]
+        ranges = kept.quantile([0, 0.05, 0.5, 0.95, 1]).T
+        ranges.columns = pd.Index(["least", "5 %", "median", "95 %", "most"])
+        return ranges.rename(index=names).rename_axis("measure").reset_index()
+
+
+def prepare(
+    pictures: Sequence[Picture],
+    store: Path,
+    thresholds: Thresholds | None = None,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Preparation:
+    """Measure what was not measured yet, and judge all pictures by the rules of cleaning.
+
+    Parameters
+    ----------
+    pictures
+        Of `list_photographs`.
+    store
+        SQLite file of the measures, see `training.prepare.store`.
+    thresholds, workers, progress
+        As of `training.prepare.clean.clean`.
+
+    Raises
+    ------
+    DataError
+        Where no picture can be read.
+    """
+    thresholds = thresholds or Thresholds()
+    with MeasureStore(store) as measures:
+        missing = measures.missing(pictures)
+        done = 0
+        for first in range(0, len(missing), _AT_A_TIME):
+            batch = []
+            for measured in unordered(measure, missing[first : first + _AT_A_TIME], workers):
+                batch.append(measured)
+                done += 1
+                progress("measure", done, len(missing))
+            measures.add(batch)
+        table = measures.table(list(pictures))
+    if (table["error"] != "").all():
+        raise DataError(
+            f"none of {len(pictures)} pictures can be read; the first, {pictures[0].label}: "
+            f"{table['error'][0]}; give other photographs"
+        )
+    return Preparation(table, judge(table, thresholds), thresholds)
