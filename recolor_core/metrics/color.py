@@ -96,14 +96,13 @@ def ciede2000(lab: Tensor, true: Tensor) -> Tensor:
     chroma, true_chroma = torch.hypot(a, b), torch.hypot(true_a, true_b)
     hue, true_hue = _degrees(b, a), _degrees(true_b, true_a)
 
-    # Hues are compared the short way round; gray has none.
-    both_hued = chroma * true_chroma != 0
-    turn = true_hue - hue
+    # Hues are compared the short way round. That of a gray is arbitrary and counts for nothing: its
+    # chroma makes the step of hue 0.
+    turn, total = true_hue - hue, hue + true_hue
     wraps = turn.abs() > 180
-    turn = torch.where(wraps, turn - 360 * turn.sign(), turn) * both_hued
-    total = hue + true_hue
+    turn = torch.where(wraps, turn - 360 * turn.sign(), turn)
     around = torch.where(total < 360, total + 360, total - 360)
-    mean_hue = torch.where(both_hued, torch.where(wraps, around, total) / 2, total)
+    mean_hue = torch.where(wraps, around, total) / 2
 
     chroma_step = true_chroma - chroma
     hue_step = 2 * (chroma * true_chroma).sqrt() * _sin(turn / 2)

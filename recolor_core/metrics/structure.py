@@ -110,7 +110,9 @@ def _smooth(pictures: Tensor) -> Tensor:
     offset = torch.arange(SSIM_WINDOW, dtype=pictures.dtype, device=pictures.device)
     weights = (-((offset - SSIM_WINDOW // 2) / _SSIM_SIGMA).square() / 2).exp()
     weights = weights / weights.sum()
-    height, width = pictures.shape[-2:]
-    flat = pictures.reshape(-1, 1, height, width)
-    flat = F.conv2d(F.conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    # All as channels of one picture: several times as fast as a batch of gray ones.
+    flat = pictures.flatten(0, -3)[None]
+    weights = weights.expand(flat.shape[1], 1, SSIM_WINDOW)
+    flat = F.conv2d(flat, weights[..., None], groups=len(weights))
+    flat = F.conv2d(flat, weights[..., None, :], groups=len(weights))
     return flat.view(*pictures.shape[:-2], *flat.shape[-2:])

@@ -166,7 +166,8 @@ def test_reliability_by_hand_and_with_equal_sigmas():
     assert table.sigma == pytest.approx(np.array([2, 10]))
     assert table.error == pytest.approx(np.array([np.sqrt(12.5), 12]))
     assert table.calibration_error == pytest.approx((np.sqrt(12.5) / 2 - 1 + 0.2) / 2)
-    assert reliability(np.ones(3), np.array([2.0, 10.0, 10.0]), bins=2).count.tolist() == [1, 2]
+    for sigma, count in (([2, 10, 10], [1, 2]), ([2, 2, 2, 10], [3, 1]), ([2, 10, 10, 10], [1, 3])):
+        assert reliability(np.ones(len(sigma)), np.array(sigma), bins=2).count.tolist() == count
     one = reliability(np.array([3.0, 4.0]), np.array([2.0, 2.0]), bins=10)
     assert one.count.tolist() == [2]
     assert (one.sigma[0], one.error[0]) == (2, pytest.approx(np.sqrt(12.5)))
