@@ -5,22 +5,17 @@ Nothing here imports torch before a picture or weights are asked for: help is th
 
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 from typing import Annotated
 
 import typer
 
+from recolor_core.cli.film import colorize_film
+from recolor_core.cli.interrupts import BAD_INPUT, BUG, DONE, INTERRUPTED, terminable
 from recolor_core.cli.plan import find_destination, find_inputs
 from recolor_core.cli.report import Report, bug, label_of, one_line, show_traceback
 from recolor_core.errors import RecolorError
-
-DONE, BUG, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
 
 
 def main() -> None:
@@ -153,9 +148,9 @@ def _colorize(
 ) -> None:
     """Colorize black-and-white pictures; the gray of the result is the gray of the input.
 
-    `recolor weights` lists the networks, `recolor info FILE...` says how files are read; a picture
-    of such a name is ./weights or ./info. Results that are there are skipped: a call that was
-    interrupted goes on when it is repeated.
+    `recolor film IN OUT` colorizes films, `recolor weights` lists the networks, `recolor info
+    FILE...` says how files are read; a picture of such a name is ./film, ./weights or ./info.
+    Results that are there are skipped: a call that was interrupted goes on when it is repeated.
 
     Exit codes: 0 all done, 1 a bug, 2 bad input or usage (the other pictures are done),
     130 interrupted.
@@ -181,7 +176,7 @@ def _colorize(
         )
 
     with (
-        _terminable(),
+        terminable(),
         Report(
             len(found.pictures) + len(found.problems), quiet=quiet, json_lines=json_lines
         ) as report,
@@ -230,20 +225,6 @@ def _levels(text: str | None) -> tuple[float, float] | str | None:
             f"expected --levels LOW,HIGH or auto, got {text!r}; for example --levels 0,4095"
         ) from None
     return low, high
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a call as Ctrl-C does: what is half done is removed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _weights(
@@ -319,4 +300,9 @@ def _command(function: object) -> typer.Typer:
     return app
 
 
-_COMMANDS = {"": _command(_colorize), "weights": _command(_weights), "info": _command(_info)}
+_COMMANDS = {
+    "": _command(_colorize),
+    "film": _command(colorize_film),
+    "weights": _command(_weights),
+    "info": _command(_info),
+}

@@ -1,0 +1,204 @@
+"""The command ``recolor film``. See `docs/film.md`."""
+
+import json
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from recolor_core.cli.interrupts import INTERRUPTED, terminable
+from recolor_core.cli.report import one_line
+from recolor_core.errors import RecolorError
+
+if TYPE_CHECKING:
+    from recolor_core.film import FilmResult
+
+
+def colorize_film(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN", help='A film, a folder of pictures, or a pattern: "scan_%05d.dpx".'
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="A film (.mp4, .mkv, .mov, .webm ...), numbered pictures (frame_%06d.tif, .png, "
+            ".dpx), or a folder for them.",
+        ),
+    ],
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Which networks: see `recolor weights`.")
+    ] = "default",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")
+    ] = "auto",
+    vividness: Annotated[
+        float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
+    ] = 0.5,
+    saturation: Annotated[
+        float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
+    ] = 1.0,
+    size: Annotated[
+        int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")
+    ] = 224,
+    passes: Annotated[
+        int, typer.Option(help="1 looks at the frames before; 2 ahead too: steadier.")
+    ] = 1,
+    hints: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Points of known color at key frames, JSON.")
+    ] = None,
+    palette: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLORS|FILE",
+            help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference picture.',
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="Begin there: 90, 1:30.5, 00:01:30, or frame 2250f."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="End before this moment.")
+    ] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Of pictures: how many a second, 24 or 24000/1001."),
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="FFV1 in Matroska (.mkv), RGB: the gray is exact.")
+    ] = False,
+    crf: Annotated[
+        int, typer.Option(metavar="N", help="Of lossy codecs: 0, large and best, to 51.")
+    ] = 16,
+    drop: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Leave stream N of the film out; may be repeated."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT, and parts of another call for it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON on standard output at the end.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors alone.")] = False,
+) -> None:
+    """Colorize a film: steady colors, and everything else of it copied.
+
+    A call that was interrupted goes on when it is repeated. OUT.json says how OUT was made.
+
+    Exit codes: 0 done, 1 a bug, 2 bad input or usage, 130 interrupted.
+    """
+    console = Console(stderr=True)
+    with terminable(), warnings.catch_warnings():
+        warnings.showwarning = _told_by(console, source)
+        # These import torch and PyAV.
+        from recolor_core.cli.batch import read_palette
+        from recolor_core.colorizer import Colorizer, Settings
+        from recolor_core.film import Order, parse_moment, read_key_hints
+        from recolor_core.film import colorize_film as events
+
+        order = Order(
+            settings=Settings(vividness, saturation, size),
+            palette=read_palette(palette) if palette else None,
+            passes=passes,
+            hints=read_key_hints(hints) if hints else (),
+            start=parse_moment(start) if start is not None else None,
+            end=parse_moment(end) if end is not None else None,
+            rate=_rate(fps),
+            lossless=lossless,
+            crf=crf,
+            left_out=drop or (),
+            overwrite=overwrite,
+        )
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        began, begun, done, total = time.monotonic(), 0, 0, 0
+        with bar:
+            task = bar.add_task("reading", total=None)
+            try:
+                for event in events(Colorizer(weights, device), source, target, order):
+                    if total == 0:
+                        begun = event.done
+                        began = time.monotonic()
+                        bar.reset(task, description="frames", completed=begun)
+                    done, total = event.done, event.total
+                    bar.update(task, completed=done, total=total)
+            except KeyboardInterrupt:
+                bar.stop()
+                console.out(
+                    f"recolor: interrupted, {done} of {total} frames done; the same call goes on "
+                    "from there",
+                    highlight=False,
+                )
+                raise typer.Exit(INTERRUPTED) from None
+        seconds = time.monotonic() - began
+        result = event.result
+        assert result is not None
+        if not quiet:
+            console.out(_line(source, result, done - begun, seconds), highlight=False)
+        if as_json:
+            facts = {"input": source, **asdict(result), "seconds": round(seconds, 3)}
+            print(json.dumps(facts), flush=True)
+
+
+def _line(source: str, result: "FilmResult", frames: int, seconds: float) -> str:
+    cuts = f", {len(result.cuts)} cuts" if result.cuts else ""
+    before = f", {result.resumed} of them before" if result.resumed else ""
+    speed = f", {frames / seconds:.1f} a second" if frames else ""
+    return (
+        f"{source} -> {result.output} ({result.frames} frames{before}{cuts}, in {seconds:.1f} s"
+        f"{speed})"
+    )
+
+
+def _told_by(console: Console, source: str) -> Callable[..., None]:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        console.out(f"recolor: {source}: {one_line(message)}", highlight=False)
+
+    return show
+
+
+def _rate(text: str | None) -> Fraction | None:
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise RecolorError(
+            f"expected --fps as frames a second up to 1000, such as 24 or 24000/1001, got {text!r}"
+        )
+    return rate
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f}/s" if task.speed else "", style="progress.data.speed")

@@ -1,0 +1,440 @@
+"""Colorizing a film, the whole way in order: `colorize_film`."""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+from numpy.typing import NDArray
+
+from recolor_core import provenance
+from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.errors import OutputExistsError
+from recolor_core.film.errors import FilmError, FilmWarning
+from recolor_core.film.hints import HintsInTime, KeyHint
+from recolor_core.film.joining import check_target, container_format, join
+from recolor_core.film.moments import Moment
+from recolor_core.film.parts import FrameRecord, Parts, is_joining
+from recolor_core.film.reading import FilmFrame, Movie, Pictures, open_film
+from recolor_core.film.writing import (
+    CRF,
+    CodedPart,
+    Coding,
+    PicturesPart,
+    choose_coding,
+    coding_record,
+    is_picture_of,
+    numbered,
+)
+from recolor_core.frames import BLOCK, colorize_frames
+from recolor_core.hints import hint_map
+from recolor_core.images.atomic import AtomicFile, explained
+from recolor_core.palette import Palette, palette_record
+
+PART = 2 * BLOCK
+"""Frames of a part: whole blocks, so that both passes go on from one as if nothing had been."""
+
+PICTURES = "frame_%06d.tif"
+"""How pictures are called in an output that is a folder."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a film is to be colorized.
+
+    Parameters
+    ----------
+    settings, palette
+        As in a call of `Colorizer`.
+    passes
+        As in `colorize_frames`.
+    hints
+        Of key frames.
+    start, end
+        The first frame, and the one after the last; all frames where None.
+    rate
+        Frames per second of pictures.
+    lossless
+        Whether to write FFV1, in RGB.
+    crf
+        Constant rate factor of the lossy codecs, 0 (best) to 51.
+    left_out
+        Numbers of streams that are not copied.
+    overwrite
+        Whether an output that is there, or parts of another call, may be replaced.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    palette: Palette | None = None
+    passes: int = 1
+    hints: Sequence[KeyHint] = ()
+    start: Moment | None = None
+    end: Moment | None = None
+    rate: Fraction | None = None
+    lossless: bool = False
+    crf: int = CRF
+    left_out: Sequence[int] = ()
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class FilmResult:
+    """What became of a film.
+
+    Parameters
+    ----------
+    output, sidecar
+        File names.
+    frames
+        Their number.
+    resumed
+        How many of them an earlier call had done.
+    cuts
+        Numbers of the frames that begin a shot, but the first one.
+    exact_gray
+        Whether the gray of the result is that of the film at every pixel.
+    reading
+        How frames were read, in words.
+    """
+
+    output: str
+    sidecar: str
+    frames: int
+    resumed: int
+    cuts: tuple[int, ...]
+    exact_gray: bool
+    reading: str
+
+
+@dataclass(frozen=True)
+class FilmProgress:
+    """A step of the work.
+
+    Parameters
+    ----------
+    done, total
+        Frames; the total is what the index of the film says.
+    result
+        In the last event alone.
+    """
+
+    done: int
+    total: int
+    result: FilmResult | None = None
+
+
+def colorize_film(
+    colorizer: Colorizer, source: str, target: str, order: Order | None = None
+) -> Iterator[FilmProgress]:
+    """Colorize a film step by step; stop iterating to interrupt.
+
+    What is done stays in a folder beside the output, ``<target>.recolor-part``, and the same call
+    goes on from there, with the same result. The folder goes when the output is there.
+
+    Parameters
+    ----------
+    colorizer
+        Its weights must have a color memory.
+    source
+        A film, a folder of pictures, or a pattern.
+    target
+        A film (its ending names the container), pictures with a place for their number
+        (``frame_%06d.tif``; it is the number of the frame in the source), or a folder for them.
+        Beside it ``<target>.json`` says how it was made.
+    order
+        How.
+
+    Yields
+    ------
+    FilmProgress
+        After every frame.
+
+    Raises
+    ------
+    FilmError
+        Where the film cannot be read, colorized as asked, or written.
+    OutputExistsError
+        Where the output is there and may not be replaced.
+    """
+    order = order or Order()
+    film = open_film(source, order.rate)
+    path = Path(target)
+    if path.is_dir() or target.endswith((os.sep, "/")):
+        path /= PICTURES
+    coding = choose_coding(path, film.facts, lossless=order.lossless, crf=order.crf)
+    span = _Span(film, order.start, order.end)
+    for key in order.hints:  # refuses those outside of the picture, before hours of work
+        hint_map([key.hint], film.facts.size[::-1], (1, 1))
+    # Outputs of a call that was killed while it put them into their places are its own.
+    overwrite = order.overwrite or is_joining(path)
+    if coding is None:
+        _make_folder(path.parent)
+    elif isinstance(film, Movie):
+        check_target(path, film, film.facts, coding, order.left_out)
+    else:
+        check_target(path, None, film.facts, coding)
+    _check_absent(path, film, coding, overwrite)
+    sha256 = film.sha256()
+    parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
+    resumed, total = len(parts.frames), span.total
+    yield FilmProgress(resumed, max(total, resumed))
+    hints = HintsInTime(order.hints)
+    for done in _color(colorizer, span, path, coding, order, parts, hints):
+        yield FilmProgress(done, max(total, done))
+    if not parts.frames:
+        raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
+    if hints.waiting:
+        warnings.warn(
+            f"{len(hints.waiting)} hints are for moments that were not colorized",
+            FilmWarning,
+            stacklevel=2,
+        )
+    facts = _facts(colorizer, film, coding, order, parts)
+    exact = coding is None or coding.exact
+    sidecar = provenance.sidecar(
+        [facts],
+        source=Path(source).name,
+        source_sha256=sha256,
+        output=path.name,
+        exact_gray=exact,
+    )
+    parts.begin_joining()
+    with _written(path.with_name(path.name + ".json"), overwrite) as sidecar_file:
+        sidecar_file.write(sidecar)
+    if coding is None:
+        for name in (numbered(path.name, frame.number) for frame in parts.frames):
+            with explained(str(path.parent / name)), suppress(FileNotFoundError):  # moved already
+                (parts.folder / name).replace(path.parent / name)
+    else:
+        with _written(path, overwrite) as file:
+            join(
+                file,
+                container_format(path),
+                parts.files(),
+                parts.frames,
+                film.facts,
+                film=film if isinstance(film, Movie) else None,
+                left_out=order.left_out,
+                trimmed=order.start is not None or order.end is not None,
+                comment=_comment(colorizer),
+            )
+    parts.remove()
+    result = FilmResult(
+        output=str(path),
+        sidecar=f"{path}.json",
+        frames=len(parts.frames),
+        resumed=resumed,
+        cuts=tuple(facts["cuts"]),
+        exact_gray=exact,
+        reading=film.facts.reading,
+    )
+    yield FilmProgress(result.frames, result.frames, result)
+
+
+class _Span:
+    """The frames of a film between two moments.
+
+    Parameters
+    ----------
+    film
+        The film.
+    start, end
+        The first one, and the one after the last; None for all.
+
+    Raises
+    ------
+    FilmError
+        Where the film has none there, or ends before it should.
+    """
+
+    def __init__(self, film: Movie | Pictures, start: Moment | None, end: Moment | None) -> None:
+        self.film = film
+        self._start = start or Moment(frame=0)
+        self._end = end
+        name, times = film.facts.name, film.facts.times
+        moments = [(time - times[0]) * film.facts.time_base for time in times]
+        self.total = sum(self._holds(*moment) for moment in enumerate(moments))
+        length = f"it has {len(times)} frames in {float(moments[-1]) if moments else 0:g} s"
+        if self.total == 0:
+            raise FilmError(
+                f"{name}: expected a start before the end, both in the film, got {self._start} to "
+                f"{end or 'its end'}; {length}"
+            )
+        cut_short = isinstance(film, Movie) and film.cut_short
+        if cut_short and (end is None or not end.reached(len(times), moments[-1])):
+            raise FilmError(
+                f"{name}: the file is truncated or damaged: {length}, and should have more; copy "
+                f"it again from its origin, or take what is there with --end {len(times)}f"
+            )
+
+    def frames(self) -> Iterator[tuple[FilmFrame, Fraction, Fraction]]:
+        """The frames, and from when until when each is shown, in seconds of the film."""
+        base, origin = self.film.facts.time_base, None
+        for frame in self.film.frames():
+            origin = frame.pts if origin is None else origin
+            time = (frame.pts - origin) * base
+            if self._holds(frame.number, time):
+                yield frame, time, time + frame.duration * base
+            elif self._end and self._end.reached(frame.number, time):
+                return
+
+    def _holds(self, number: int, time: Fraction) -> bool:
+        ended = self._end is not None and self._end.reached(number, time)
+        return self._start.reached(number, time) and not ended
+
+
+def _color(
+    colorizer: Colorizer,
+    span: _Span,
+    target: Path,
+    coding: Coding | None,
+    order: Order,
+    parts: Parts,
+    hints: HintsInTime,
+) -> Iterator[int]:
+    """Colorize what is not done yet, part by part; gives the number of frames that are done."""
+    resumed = len(parts.frames)
+    waiting: deque[FilmFrame] = deque()  # read, and not colorized: two passes look ahead
+
+    def pictures() -> Iterator[NDArray[Any]]:
+        for index, (frame, time, until) in enumerate(span.frames()):
+            hints.frame(index, frame.number, time, until)
+            if index >= resumed:
+                waiting.append(frame)
+                yield frame.picture
+
+    colored = colorize_frames(
+        colorizer,
+        pictures(),
+        order.settings,
+        hints=hints.given,
+        palette=order.palette,
+        space=span.film.facts.space,
+        passes=order.passes,
+        state=parts.state(),
+    )
+    for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
+        records: list[FrameRecord] = []
+        writer: CodedPart | PicturesPart = (
+            CodedPart(parts.path(parts.count), span.film.facts, coding)
+            if coding
+            else PicturesPart(parts.folder, target.name)
+        )
+        with writer:
+            for index, colorized in part:
+                frame, result = waiting.popleft(), colorized.result
+                writer.write(frame, result)
+                uncertainty = round(float(result.uncertainty.mean()), 3)
+                records.append(
+                    FrameRecord(
+                        frame.number,
+                        frame.pts,
+                        frame.duration,
+                        colorized.first,
+                        index in hints.given,
+                        uncertainty,
+                    )
+                )
+                state = colorized.state
+                yield index + 1
+        parts.finish_part(records, state)
+
+
+@contextmanager
+def _written(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
+    """A file that appears when it is complete."""
+    output = AtomicFile(path, overwrite=overwrite)
+    try:
+        with explained(output.name):
+            yield output.file
+        output.commit()
+    finally:
+        output.discard()
+
+
+def _make_folder(folder: Path) -> None:
+    with explained(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_absent(
+    path: Path, film: Movie | Pictures, coding: Coding | None, overwrite: bool
+) -> None:
+    """Refuse outputs that are there, and sources as outputs."""
+    if coding is None:
+        taken = [p for p in path.parent.iterdir() if is_picture_of(path.name, p.name)]
+    else:
+        taken = [p for p in (path, path.with_name(path.name + ".json")) if p.exists()]
+    sources = {file.resolve() for file in film.files}
+    for found in sorted(taken):
+        if found.resolve() in sources:
+            raise FilmError(f"{found}: this is a source itself; name another output")
+        if not overwrite:
+            raise OutputExistsError(f"{found} is there already; --overwrite replaces it")
+
+
+def _job(
+    colorizer: Colorizer, sha256: str, target: Path, coding: Coding | None, order: Order
+) -> dict[str, Any]:
+    """All that a result depends on."""
+    return {
+        "version": version("napari-recolor"),
+        "pyav": av.__version__,
+        "source": sha256,
+        "output": coding_record(coding, target.name),
+        "weights": colorizer.record.sha256,
+        "device": str(colorizer.device),
+        "settings": asdict(order.settings),
+        "palette": None if order.palette is None else palette_record(order.palette),
+        "passes": order.passes,
+        "hints": [key.record() for key in order.hints],
+        "span": [str(order.start), str(order.end)],
+        "rate": str(order.rate),
+    }
+
+
+def _facts(
+    colorizer: Colorizer,
+    film: Movie | Pictures,
+    coding: Coding | None,
+    order: Order,
+    parts: Parts,
+) -> dict[str, Any]:
+    """What the sidecar says of the frames."""
+    frames, base = parts.frames, film.facts.time_base
+    doubt = [frame.uncertainty for frame in frames]
+    facts: dict[str, Any] = {
+        "software": "recolor",
+        "version": version("napari-recolor"),
+        "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
+        "settings": asdict(order.settings),
+        "passes": order.passes,
+        "hints": [key.record() for key in order.hints],
+        "palette": None if order.palette is None else palette_record(order.palette),
+        "device": str(colorizer.device),
+        "reading": film.facts.reading,
+        "coding": coding_record(coding, parts.target.name),
+        "frames": {"first": frames[0].number, "count": len(frames)},
+        "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],
+        "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
+    }
+    if coding is None and film.facts.rate:
+        facts["seconds"] = [round(float(frame.pts * base), 6) for frame in frames]
+    return facts
+
+
+def _comment(colorizer: Colorizer) -> str:
+    """What the metadata of a film say; the sidecar says more."""
+    record = colorizer.record
+    return (
+        f"Colors made up by recolor {version('napari-recolor')}, weights {record.name} "
+        f"(SHA-256 {record.sha256}); digital source type {provenance.SOURCE_TYPE}"
+    )

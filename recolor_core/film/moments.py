@@ -1,0 +1,53 @@
+"""Moments of a film, as people write them: ``90``, ``1:30.5``, ``00:01:30`` or ``2250f``."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from recolor_core.film.errors import FilmError
+
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+_FRAME = re.compile(r"(\d+)f")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment: either a frame or a time.
+
+    Parameters
+    ----------
+    frame
+        Its number; the first frame of the film is 0.
+    time
+        Seconds after the first frame of the film.
+    """
+
+    frame: int | None = None
+    time: Fraction | None = None
+
+    def reached(self, number: int, time: Fraction) -> bool:
+        """Whether a frame, of this number and begun at this time, lies at or after the moment."""
+        if self.time is not None:
+            return time >= self.time
+        return number >= (self.frame or 0)
+
+    def __str__(self) -> str:
+        return f"{float(self.time):g} s" if self.time is not None else f"frame {self.frame}"
+
+
+def parse_moment(text: str) -> Moment:
+    """The moment that a text means.
+
+    Raises
+    ------
+    FilmError
+        Where it means none.
+    """
+    if match := _FRAME.fullmatch(text.strip()):
+        return Moment(frame=int(match[1]))
+    if match := _TIME.fullmatch(text.strip()):
+        hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
+        return Moment(time=hours * 3600 + minutes * 60 + seconds)
+    raise FilmError(
+        f"expected a time such as 90, 1:30.5 or 00:01:30, or a frame such as 2250f, got {text!r}"
+    )
