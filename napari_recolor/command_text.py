@@ -35,6 +35,11 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
         raise RecolorError(
             "The command colorizes whole files, and this run did a part of one. Copy it as Python."
         )
+    if about["steady"] is not None:
+        raise RecolorError(
+            "The command colorizes the pages of a file each by itself, and this run kept colors "
+            "steady over time. Copy it as Python."
+        )
     levels = {tuple(picture["levels"] or ()) for picture in pictures}
     hinted = [picture for picture in pictures if picture["hints"]]
     if len(levels) > 1 or (hinted and len(pictures) > 1):
@@ -58,7 +63,7 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
 
 
 def python(about: Mapping[str, Any]) -> str:
-    """A program whose ``rgb`` is that of the run, picture by picture.
+    """A program whose ``rgb`` is that of the run, picture by picture; over time, the whole stack.
 
     Parameters
     ----------
@@ -66,7 +71,9 @@ def python(about: Mapping[str, Any]) -> str:
         What ``layer.metadata["recolor"]`` tells of the run.
     """
     source, pictures = about["source"], about["pictures"]
-    lines = ["from recolor_core import Colorizer, Hint" if _hinted(about) else _PLAIN_IMPORT]
+    names = ["Colorizer" if about["steady"] is None else "colorize_stack"]
+    names[:0] = ["Hint"] if _hinted(about) else []
+    lines = [f"from recolor_core import {', '.join(sorted(names))}"]
     space = ""
     if source["file"] is None:
         lines += [
@@ -95,6 +102,8 @@ def python(about: Mapping[str, Any]) -> str:
     if about["palette_colors"]:
         lines.append("from recolor_core.palette import palette_of_colors")
         settings += f", palette=palette_of_colors({about['palette_colors']!r})"
+    if about["steady"] is not None:
+        return "\n".join([*lines, *_stack_lines(about, settings, space)]) + "\n"
     lines += [
         f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
         f"settings = dict({settings})",
@@ -109,11 +118,7 @@ def python(about: Mapping[str, Any]) -> str:
         if picture["levels"] is not None:
             more += f", levels=({picture['levels'][0]!r}, {picture['levels'][1]!r})"
         if picture["hints"]:
-            known = ", ".join(
-                f"Hint({h['x']!r}, {h['y']!r}, {h['color']!r}, {h['radius']!r})"
-                for h in picture["hints"]
-            )
-            more += f", hints=[{known}]"
+            more += f", hints={_hints(picture['hints'])}"
         rows.append(f"colorizer({what}, **settings{more}).rgb")
     if len(rows) == 1:
         lines.append(f"rgb = {rows[0]}")
@@ -122,7 +127,38 @@ def python(about: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PLAIN_IMPORT = "from recolor_core import Colorizer"
+def _stack_lines(about: Mapping[str, Any], settings: str, space: str) -> list[str]:
+    """Colorize the whole stack: every frame needs those before it."""
+    steady, pictures = about["steady"], about["pictures"]
+    lines = [
+        f"settings = dict({settings})",
+        "",
+        "rgb = colorize_stack(",
+        "    image,",
+        f"    time_axis={steady['axis']},",
+        f"    passes={steady['passes']},",
+        f"    weights={about['weights']['asked']!r},",
+        f"    device={_device(about)!r},",
+        f"    **settings{space},",
+    ]
+    levels = pictures[0]["levels"]
+    if levels is not None:
+        lines.append(f"    levels=({levels[0]!r}, {levels[1]!r}),")
+    if given := {tuple(p["of_source"]): own for p in pictures if (own := _given(p))}:
+        rows = (f"        {index!r}: {_hints(own)}," for index, own in given.items())
+        lines += ["    hints={", *rows, "    },"]
+    return [*lines, ")"]
+
+
+def _given(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The hints that were given for a picture: over time not those that were carried to it."""
+    hints: list[dict[str, Any]] = picture["hints"]
+    return hints[len(hints) - picture["frames"]["given"] :] if "frames" in picture else hints
+
+
+def _hints(hints: list[dict[str, Any]]) -> str:
+    known = (f"Hint({h['x']!r}, {h['y']!r}, {h['color']!r}, {h['radius']!r})" for h in hints)
+    return f"[{', '.join(known)}]"
 
 
 def _hinted(about: Mapping[str, Any]) -> bool:

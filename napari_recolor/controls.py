@@ -6,6 +6,7 @@ from typing import Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -46,6 +47,18 @@ class Controls(QWidget):
             "How much of the layer is colorized: the picture shown, all pictures of a stack, or "
             "the rectangle in view.",
             {"slice": "current slice", "stack": "whole stack", "region": "visible region"},
+        )
+        self.steady = QCheckBox("over")
+        _name(
+            self.steady,
+            "steady",
+            "Carry colors from frame to frame of a whole stack, along the motion and never across "
+            "a cut, so that they do not flicker.",
+        )
+        self.time = _menu(
+            "time",
+            "Which axis of the stack is time. An axis called t or time is found; along all others "
+            "every picture is colorized by itself.",
         )
         self.weights = _menu(
             "weights", "The trained networks. A .safetensors file of your own training will do too."
@@ -90,6 +103,12 @@ class Controls(QWidget):
             self.alternatives,
             "alternatives",
             "How many further plausible colorings are made, each a layer of its own.",
+        )
+        self.passes = _menu(
+            "passes",
+            "Over time. One pass looks at the frames before alone: each is shown as soon as it is "
+            "colored. Two look ahead, too: steadier, and the first frames take a while.",
+            {1: "1: each frame at once", 2: "2: looking ahead, too"},
         )
         self.levels = _menu(
             "levels",
@@ -176,12 +195,14 @@ class Controls(QWidget):
     def choices(self) -> dict[str, Choice]:
         """The controls that hold the plugin's preferences, by their names."""
         found = {}
-        for name in ("scope", "weights", "device", "levels", "per"):
+        for name in ("scope", "weights", "device", "levels", "per", "passes"):
             menu: QComboBox = getattr(self, name)
             found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
         for name in ("vividness", "saturation", "size", "tile", "alternatives", "low", "high"):
             control = getattr(self, name)
             found[name] = Choice(control.value, control.setValue, control.valueChanged)
+        box = self.steady
+        found["steady"] = Choice(box.isChecked, box.setChecked, box.toggled)
         text = self.palette
         found["palette"] = Choice(text.text, text.setText, text.textChanged)
         return found
@@ -191,6 +212,7 @@ class Controls(QWidget):
         main.addRow("Picture", self.layer)
         main.addRow(self.plan)
         main.addRow("Scope", self.scope)
+        main.addRow("Steady", _row(self.steady, self.time))
         main.addRow("Weights", self.weights)
         main.addRow("Device", self.device)
         main.addRow("Vividness", _with_ends(self.vividness, "conservative", "vivid"))
@@ -200,6 +222,7 @@ class Controls(QWidget):
         advanced.addRow("Working size", self.size)
         advanced.addRow("Tile", self.tile)
         advanced.addRow("Alternatives", self.alternatives)
+        advanced.addRow("Passes", self.passes)
         advanced.addRow("Levels", self.levels)
         advanced.addRow("Black below", self.low)
         advanced.addRow("White above", self.high)
@@ -306,7 +329,7 @@ def _name(control: QWidget, name: str, tooltip: str) -> None:
     control.setToolTip(f"<qt>{tooltip}</qt>")  # rich text is wrapped
 
 
-def _menu(name: str, tooltip: str, items: dict[str, str] | None = None) -> QComboBox:
+def _menu(name: str, tooltip: str, items: dict[Any, str] | None = None) -> QComboBox:
     menu = QComboBox()
     _name(menu, name, tooltip)
     for data, text in (items or {}).items():

@@ -110,13 +110,15 @@ class HintLayer:
 
     # --- what is hinted -----------------------------------------------------------------------
 
-    def values(self, index: Sequence[int] | None = None) -> list[Value]:
+    def values(self, index: Sequence[int] | None = None, everywhere: bool = True) -> list[Value]:
         """The hints of one picture as plain numbers, points first, then strokes.
 
         Parameters
         ----------
         index
             Position of the picture along the axes before height and width; None for the one shown.
+        everywhere
+            Whether strokes of a 2D layer count for every picture of a stack, or for the one shown.
 
         Returns
         -------
@@ -131,7 +133,8 @@ class HintLayer:
             position = (matrix @ [*point, 1])[:-1]
             if tuple(np.rint(position[:-2]).astype(int)) == index:
                 found.append((position[-1], position[-2], hex_color(color), size / 2))
-        if self._strokes is not None:
+        flat = self._strokes is not None and self._strokes.ndim == 2
+        if self._strokes is not None and (everywhere or not flat or index == self._index_shown()):
             found += stroke_values(self._strokes, self.image, index)
         height, width = picture_shape(self.image)
         return [

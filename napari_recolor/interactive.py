@@ -65,16 +65,18 @@ class Recoloring(QObject):
         settings: "Settings | None" = None,
         hints: Sequence[Any] | None = None,
         palette: "Palette | EllipsisType | None" = ...,
+        coarse: "Coarse | None" = None,
     ) -> None:
         """Color anew.
 
         Parameters
         ----------
-        settings, hints, palette
+        settings, hints, palette, coarse
             What to change; what is not given stays as it was asked for last. The `size` of the
             settings has had its effect already. A palette of None is no palette.
         """
         self._settings = settings or self._settings
+        self._coarse = coarse or self._coarse
         self._hints = self._hints if hints is None else tuple(hints)
         self._palette = self._palette if palette is ... else palette
         if self._worker is None:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import prod
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ Region = tuple[slice, slice]
 
 Scope = Literal["slice", "stack", "region"]
 LevelMode = Literal["auto", "percentiles", "contrast"]
+
+TIME_NAMES = ("t", "time")
+"""What an axis is called, in lower case, that is taken for time."""
 
 SAMPLED_PICTURES = 16
 """The levels of a stack are measured in so many of its pictures, evenly spaced."""
@@ -158,6 +162,8 @@ class Plan:
         The part of every picture.
     rule
         What is black and white.
+    time
+        The axis over which colors are steady; None: every picture is colorized by itself.
     """
 
     source: Source
@@ -165,6 +171,7 @@ class Plan:
     indices: tuple[Index, ...]
     region: Region
     rule: LevelRule = field(default_factory=LevelRule)
+    time: int | None = None
 
     @property
     def leading(self) -> tuple[int, ...]:
@@ -186,6 +193,16 @@ class Plan:
     def slot(self, index: Index) -> Index:
         """Where in the result a picture goes."""
         return index if self.scope == "stack" else (0,) * len(index)
+
+    def films(self) -> list[list[Index]]:
+        """The pictures that differ in time alone, in its order; without time each by itself."""
+        if self.time is None:
+            return [[index] for index in self.indices]
+        return [list(film) for _, film in groupby(self.indices, self._beside_time)]
+
+    def _beside_time(self, index: Index) -> Index:
+        assert self.time is not None
+        return (*index[: self.time], *index[self.time + 1 :])
 
     def load(self, index: Index) -> NDArray[Any]:
         """One picture: (H, W), or (H, W, 3 or 4)."""
@@ -250,6 +267,8 @@ class Plan:
         if self.scope != "stack" and source.leading:
             where = zip(source.axes, self.indices[0], strict=False)
             what += f" at {', '.join(f'{axis} = {i}' for axis, i in where)}"
+        if self.time is not None:
+            what += f", colors steady over {source.axes[self.time]}"
         return " ".join([what + ".", self._level_words(), *self._notes()])
 
     def _level_words(self) -> str:
@@ -291,8 +310,17 @@ class Plan:
         return prod(self.leading) * prod(self.size) * 3 * result_itemsize(self.source.dtype)
 
 
-def make_plan(layer: Layer, viewer: ViewerModel, scope: Scope, rule: LevelRule) -> Plan:
+def make_plan(
+    layer: Layer, viewer: ViewerModel, scope: Scope, rule: LevelRule, time: int | None = None
+) -> Plan:
     """What to colorize of a layer, as the viewer shows it now.
+
+    Parameters
+    ----------
+    layer, viewer, scope, rule
+        As of `Plan`. Over time all pictures have the same black and white, or it would flicker.
+    time
+        The axis of a whole stack over which colors shall be steady, if any.
 
     Raises
     ------
@@ -306,8 +334,19 @@ def make_plan(layer: Layer, viewer: ViewerModel, scope: Scope, rule: LevelRule) 
     if scope == "slice" or not source.leading:
         return Plan(source, "slice", (shown,), source.whole, rule)
     every = list(np.ndindex(*source.leading))
-    every.remove(shown)  # what is looked at comes first
-    return Plan(source, "stack", (shown, *every), source.whole, rule)
+    if time is None:
+        every.remove(shown)  # what is looked at comes first
+        return Plan(source, "stack", (shown, *every), source.whole, rule)
+    plan = Plan(source, "stack", (), source.whole, replace(rule, per="stack"), time)
+    film = plan._beside_time(shown)
+    every.sort(key=lambda i: (plan._beside_time(i) != film, plan._beside_time(i), i[time]))
+    return replace(plan, indices=tuple(every))
+
+
+def time_axis(axes: tuple[str, ...]) -> int | None:
+    """Which of the axes of a source before height and width is called time; None: none of them."""
+    names = [axis.lower() for axis in axes[:-2]]
+    return next((i for i, name in enumerate(names) if name in TIME_NAMES), None)
 
 
 def shown_index(layer: Layer, viewer: ViewerModel, leading: tuple[int, ...]) -> Index:

@@ -68,13 +68,24 @@ class Run:
             },
             "scope": self.plan.scope,
             "region": None if whole else [[part.start, part.stop] for part in rows_columns],
+            "steady": self._steady(),
             "pictures": [self._picture(index) for index in sorted(self.finished)],
         }
-        return {name: value for name, value in about.items() if name not in ("levels", "hints")}
+        of_pictures = ("levels", "hints", "frames")
+        return {name: value for name, value in about.items() if name not in of_pictures}
+
+    def _steady(self) -> dict[str, Any] | None:
+        """Over what colors were carried from picture to picture, and how; None: they were not."""
+        time = self.plan.time
+        if time is None or not self.stages.steady:
+            return None
+        name = self.plan.source.axes[time]
+        return {"axis": time, "name": name, "passes": self.options.passes}
 
     def _picture(self, index: Index) -> dict[str, Any]:
         provenance = self.stages.provenance[index]
-        told = {name: provenance[name] for name in ("levels", "hints", "device", "reading")}
+        names = ("levels", "hints", "device", "reading", "frames")
+        told = {name: provenance[name] for name in names if name in provenance}
         return {"index": list(self.plan.slot(index)), "of_source": list(index), **told}
 
     def make_layers(self) -> dict[str, Image]:

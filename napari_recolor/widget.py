@@ -25,7 +25,7 @@ from napari_recolor.inspector import Inspector
 from napari_recolor.interactive import Recoloring
 from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
 from napari_recolor.palette import palette_text
-from napari_recolor.reading import Index, Plan, make_plan, shown_index
+from napari_recolor.reading import Index, Plan, Source, make_plan, shown_index, time_axis
 from napari_recolor.readout import STAGES, Readout
 from napari_recolor.run import Run
 from napari_recolor.settings import level_rule, options, preferences, restore_defaults
@@ -43,6 +43,9 @@ AIR_MS = 20
 """Time for the window to answer its user between one layer and the next, in milliseconds."""
 
 CHOOSE_FILE = "choose a file…"
+
+NO_TIME = -1
+"""In the menu of axes: none of them is time."""
 
 
 class ColorizeWidget(QWidget):
@@ -65,6 +68,8 @@ class ColorizeWidget(QWidget):
         self._hint_layer: HintLayer | None = None
         self._recoloring: Recoloring | None = None
         self._recolored: tuple[Run, Index] | None = None  # what that is for
+        self._coarse: Any = None  # what the generator saw in it
+        self._given = 0  # how many hints of its own it has
         self._run: Run | None = None  # the last one whose layers are there
         self._running: Run | None = None
         self._adding: Run | None = None  # whose layers are on their way into the viewer
@@ -72,6 +77,8 @@ class ColorizeWidget(QWidget):
         self._failure: Failure | None = None
         self._worker: list[GeneratorWorker] = []  # at most one; shared with whom ends it
         self._canceled = False
+        self._axes: tuple[Layer | None, tuple[str, ...]] = (None, ())  # what the menu is of
+        self._covers = False  # whether the panel has shown the picture of the run that is on
         self._activity: Activity | None = None
         self._steps: deque[Step | Failure | None] = deque()
         self._stepping = False
@@ -129,6 +136,7 @@ class ColorizeWidget(QWidget):
     def _wire_controls(self) -> None:
         controls = self.controls
         controls.layer.currentIndexChanged.connect(self._choose_layer)
+        controls.time.currentIndexChanged.connect(self._describe_soon)
         controls.run.clicked.connect(self.run)
         controls.cancel.clicked.connect(self.cancel)
         controls.inspect.toggled.connect(self._inspect)
@@ -151,6 +159,7 @@ class ColorizeWidget(QWidget):
             (viewer.layers.events.reordered, self._list_layers),
             (viewer.layers.selection.events.active, self._enable),
             (viewer.dims.events.point, describe),
+            (viewer.dims.events.point, self._uncover),
             (viewer.dims.events.ndisplay, describe),
             (viewer.scene.camera.events.center, describe),
             (viewer.scene.camera.events.zoom, describe),
@@ -269,17 +278,34 @@ class ColorizeWidget(QWidget):
         self._describing.start()
 
     def _describe(self) -> None:
+        self._list_axes()
         plan = self._plan()
         self.controls.plan.setText(plan if isinstance(plan, str) else plan.words())
         self._enable()
+
+    def _list_axes(self) -> None:
+        """Offer the axes of the layer as time; of a new layer choose the one that is called so."""
+        layer = self._layer
+        try:
+            axes = () if layer is None else Source.of(layer).axes
+        except RecolorError:
+            axes = ()
+        if (layer, axes) == self._axes:
+            return
+        self._axes = (layer, axes)
+        items = [(f"axis {i}: {name}", i) for i, name in enumerate(axes[:-2])]
+        found = time_axis(axes)
+        none = ("no axis", NO_TIME)
+        fill(self.controls.time, [none, *items], NO_TIME if found is None else found)
 
     def _plan(self) -> Plan | str:
         """What will be done, or why nothing can be."""
         if self._layer is None:
             return "Open a picture: File > Open Files, or File > Open Sample > Recolor."
         try:
-            rule = level_rule(self._preferences)
-            return make_plan(self._layer, self.viewer, self._preferences.scope, rule)
+            chosen, axis = self._preferences, self.controls.time.currentData()
+            time = axis if chosen.steady and axis != NO_TIME else None
+            return make_plan(self._layer, self.viewer, chosen.scope, level_rule(chosen), time)
         except RecolorError as error:
             return str(error)
 
@@ -293,6 +319,9 @@ class ColorizeWidget(QWidget):
             button.setEnabled(shown)
         for control in (controls.low, controls.high, controls.per):
             control.setEnabled(measured)
+        stack = self._preferences.scope == "stack" and controls.time.count() > 1
+        controls.steady.setEnabled(stack)
+        controls.time.setEnabled(stack and self._preferences.steady)
         hinted = self._hint_layer is not None
         controls.hints.setEnabled(isinstance(self._layer, Image) and not hinted)
         for control in (
@@ -315,13 +344,15 @@ class ColorizeWidget(QWidget):
             return
         self._stop_recoloring()
         self._inspector.stop()
-        self._failure, self._canceled = None, False
+        self._failure, self._canceled, self._covers = None, False, True
         run = self._running = Run(
             self._next_number(), self._layer, plan, options(self._preferences)
         )
         hints = {}
         if self._hint_layer is not None and self._hint_layer.image is self._layer:
-            hints = {index: run.hints(self._hint_layer.values, index) for index in plan.indices}
+            # Over time, strokes that belong to no frame belong to the one that is looked at.
+            values = partial(self._hint_layer.values, everywhere=plan.time is None)
+            hints = {index: run.hints(values, index) for index in plan.indices}
         activity = self._activity = Activity(plan.source.name, len(plan.indices))
         worker = create_worker(
             colorize,
@@ -398,6 +429,7 @@ class ColorizeWidget(QWidget):
                     run.show(self.viewer.layers, step.finished)
                 else:
                     self._add_layers(run)
+                self._uncover()
             if not self._steps:  # else there is news already
                 self._show_progress(step)
                 activity.show(step)
@@ -419,6 +451,18 @@ class ColorizeWidget(QWidget):
         self._pending = [layer for role, layer in layers.items() if role != "rgb"]
         self.viewer.add_layer(layers["rgb"])
         QTimer.singleShot(AIR_MS, self._add_next)
+
+    def _uncover(self, _: Any = None) -> None:
+        """While a run is on, show its picture where it is finished, else what lies below."""
+        run = self._running
+        rgb = None if run is None else run.layers.get("rgb")
+        if run is None or rgb is None or rgb not in self.viewer.layers:
+            return
+        if rgb.visible != self._covers:  # the user chose otherwise
+            return
+        index = shown_index(rgb, self.viewer, run.plan.leading)
+        self._covers = any(run.plan.slot(one) == index for one in run.finished)
+        rgb.visible = self._covers
 
     def _add_next(self) -> None:
         run = self._adding
@@ -454,6 +498,9 @@ class ColorizeWidget(QWidget):
             show_warning(str(message))
 
     def _finish(self, run: Run) -> None:
+        rgb = run.layers.get("rgb")
+        if rgb is not None and rgb.visible == self._covers:
+            rgb.visible = True
         self._running = None
         self._worker.clear()
         if self._activity is not None:
@@ -476,7 +523,10 @@ class ColorizeWidget(QWidget):
             self._say(f"Canceled; {pictures if done and count > 1 else 'nothing'} done.")
         else:
             devices = run.stages.provenance[run.finished[0]]["device"]
-            self._say(f"Done: {pictures} on {devices['generator']}.")
+            said = f"Done: {pictures} on {devices['generator']}."
+            if run.plan.time is not None and not run.stages.steady:
+                said += " Each by itself: these weights have no color memory to keep them steady."
+            self._say(said)
         self._enable()
 
     # --- looking ------------------------------------------------------------------------------
@@ -591,7 +641,8 @@ class ColorizeWidget(QWidget):
         index = shown_index(hint_layer.image, self.viewer, run.plan.source.leading)
         if index not in run.stages.provenance:
             return
-        values = run.hints(hint_layer.values, index)
+        everywhere = not run.stages.steady
+        values = run.hints(partial(hint_layer.values, everywhere=everywhere), index)
         if self._recoloring is None or self._recolored != (run, index):
             self._stop_recoloring()
             coarse = self._engine.seen(run.plan, index)
@@ -603,11 +654,13 @@ class ColorizeWidget(QWidget):
             settings = Settings(**{**run.options.settings, "alternatives": 0})
             colorizer = self._engine.colorizer(run.options)
             palette = run.options.read_palette()
-            self._recoloring = Recoloring(colorizer, coarse, settings, values, self, palette)
-            self._recolored = (run, index)
+            self._recoloring = Recoloring(colorizer, coarse, settings, (), self, palette)
+            self._recolored, self._coarse = (run, index), coarse
             self._recoloring.recolored.connect(self._on_recolored)
             self._recoloring.failed.connect(lambda error: show_error(str(error)))
-        self._recoloring.request(hints=values)
+        self._given = len(values)
+        coarse, hints = run.stages.hinted(index, self._coarse, values)
+        self._recoloring.request(hints=hints, coarse=coarse)
         self._say("Coloring with hints…")
 
     def _see_again(self, run: Run, index: Index) -> None:
@@ -637,10 +690,13 @@ class ColorizeWidget(QWidget):
         if self._recolored is None:
             return
         run, index = self._recolored
-        run.stages.replace(index, result)
+        run.stages.replace(index, result, self._given)
         run.show(self.viewer.layers, index)
         count = len(result.provenance["hints"])
-        self._say(f"Colored with {count} hint{'' if count == 1 else 's'}.")
+        said = f"Colored with {count} hint{'' if count == 1 else 's'}."
+        if run.stages.steady:
+            said += " Colorize again to carry them on to the frames after this one."
+        self._say(said)
 
     def _stop_recoloring(self) -> None:
         if self._recoloring is not None:

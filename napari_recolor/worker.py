@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,10 @@ from napari_recolor.reading import Index, Plan, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 
 if TYPE_CHECKING:
-    from recolor_core.colorizer import Coarse, Colorization, Colorizer
+    from torch import Tensor
+
+    from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+    from recolor_core.hints import Hint
     from recolor_core.intake import GrayPicture
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
@@ -45,7 +48,7 @@ REMEMBERED = 4
 
 @dataclass(frozen=True)
 class Options:
-    """How to colorize: the parameters of `recolor_core.Colorizer`, its `Settings`, a palette."""
+    """How to colorize: the parameters of a `recolor_core.Colorizer`, of its calls, and passes."""
 
     weights: str = "default"
     device: str = "auto"
@@ -55,12 +58,14 @@ class Options:
     alternatives: int = 0
     tile: int = 1024
     palette: str = ""
+    passes: int = 1
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of `recolor_core.Settings`."""
         fields = asdict(self)
-        del fields["weights"], fields["device"], fields["palette"]
+        for name in ("weights", "device", "palette", "passes"):
+            del fields[name]
         return fields
 
     def read_palette(self) -> "Palette | None":
@@ -69,6 +74,25 @@ class Options:
 
         colors = colors_of(self.palette)
         return palette_of_colors(colors) if colors else None
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What a picture has from those before it in time.
+
+    Parameters
+    ----------
+    ab
+        (1, 2, h, w): its coarse ab, kept steady.
+    hints
+        Those given for pictures before, at their places in this one.
+    given
+        Those given for this one.
+    """
+
+    ab: "Tensor"
+    hints: "tuple[Hint, ...]"
+    given: "tuple[Hint, ...]"
 
 
 @dataclass(eq=False)
@@ -88,12 +112,18 @@ class Stages:
         plane by which the refiner moved a color.
     provenance
         How each picture came to be: that of `recolor_core`, with its levels. JSON types alone.
+    steady
+        Whether colors are kept steady over time. They are not where the weights have no memory.
+    carried
+        What each picture has from those before it, where they are.
     """
 
     plan: Plan
     file: dict[str, Any] | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     provenance: dict[Index, dict[str, Any]] = field(default_factory=dict)
+    steady: bool = False
+    carried: dict[Index, Carried] = field(default_factory=dict)
 
     def fill(self, index: Index, result: "Colorization", levels: Levels) -> Iterator[int]:
         """Take over the results of a picture; the number of steps done, of `fill_steps`."""
@@ -115,11 +145,47 @@ class Stages:
         """Number of steps of `fill`."""
         return result.strip_count * (1 + len(result.ab_alternatives))
 
-    def replace(self, index: Index, result: "Colorization") -> None:
-        """Take over another coloring of a picture that is there already."""
+    def replace(self, index: Index, result: "Colorization", given: int = 0) -> None:
+        """Take over another coloring of a picture that is there already.
+
+        Over time, `given` of its hints, the last ones, are its own.
+        """
         self.arrays["rgb"][self.plan.slot(index)] = result.rgb
-        known = self.provenance[index]["levels"]
-        self.fill_stages(index, result, known)
+        before = self.provenance[index]
+        self.fill_stages(index, result, before["levels"])
+        if "frames" in before:
+            self.provenance[index]["frames"] = {**before["frames"], "given": given}
+
+    def hinted(
+        self, index: Index, coarse: "Coarse", values: Sequence[tuple[float, float, str, float]]
+    ) -> "tuple[Coarse, list[Hint]]":
+        """How to color a finished picture with other hints of its own.
+
+        Parameters
+        ----------
+        index
+            Of the picture.
+        coarse
+            What the generator saw in it.
+        values
+            x, y, color and radius of its own hints.
+
+        Returns
+        -------
+        Coarse, list of Hint
+            For `Colorizer.refine`. Hints carried to the picture count, too; and without other hints
+            than it had, its colors are those of the run.
+        """
+        from recolor_core import Hint
+        from recolor_core.frames import uncovered
+
+        own = tuple(Hint(*value) for value in values)
+        carried = self.carried.get(index)
+        if carried is None:
+            return coarse, list(own)
+        if own == carried.given:
+            coarse = replace(coarse, ab=carried.ab)
+        return coarse, [*uncovered(carried.hints, own, coarse), *own]
 
     def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:
         """Take over all but the pictures in color."""
@@ -191,10 +257,14 @@ class Engine:
     def see(self, plan: Plan, index: Index, gray: "GrayPicture", options: Options) -> "Coarse":
         """What the generator sees in a picture of a plan."""
         coarse = self.colorizer(options).generate(gray, options.size)
+        self.remember(plan, index, coarse)
+        return coarse
+
+    def remember(self, plan: Plan, index: Index, coarse: "Coarse") -> None:
+        """Keep what the generator saw in a picture of a plan, and forget the oldest."""
         self._seen[plan, index] = coarse
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        return coarse
 
     def seen(self, plan: Plan, index: Index) -> "Coarse | None":
         """What the generator saw last in a picture of a plan, if that is still known."""
@@ -231,28 +301,98 @@ def colorize(
         yield Step(0, count, 0, 1, "starting")
         _load_torch()
         from recolor_core import Hint, Settings
-        from recolor_core.intake import read_gray
 
         settings, palette = Settings(**options.settings), options.read_palette()
         yield Step(0, count, 0, 1, "loading the weights")
         colorizer = engine.colorizer(options)
         yield Step(0, count, 0, 1, "reading")
         stages.file, space = file_of(plan.source)
-        stack_levels = plan.stack_levels()
-        for number, index in enumerate(plan.indices):
-            picture = plan.load(index)
-            levels = stack_levels or plan.picture_levels(picture)
-            yield Step(number, count, 0, 1, "finding colors")
-            coarse = engine.see(plan, index, read_gray(picture, space, levels), options)
-            yield Step(number, count, 0, 1, "refining")
-            known = [Hint(*hint) for hint in (hints or {}).get(index, ())]
-            result = colorizer.refine(coarse, settings, known, palette)
-            total = stages.fill_steps(result)
-            for done in stages.fill(index, result, levels):
-                yield Step(number, count, done, total, "coloring")
-            yield Step(number, count, total, total, "done", finished=index)
+        stages.steady = plan.time is not None and colorizer.memory is not None
+        known = {index: [Hint(*hint) for hint in own] for index, own in (hints or {}).items()}
+        way = _over_time if stages.steady else _each
+        yield from way(engine, options, stages, settings, known, palette, space)
     except Exception as error:
         yield _failure(error)
+
+
+def _each(
+    engine: Engine,
+    options: Options,
+    stages: Stages,
+    settings: "Settings",
+    hints: "Mapping[Index, Sequence[Hint]]",
+    palette: "Palette | None",
+    space: "ColorSpace",
+) -> Iterator[Step]:
+    """Every picture by itself."""
+    from recolor_core.intake import read_gray
+
+    plan, colorizer = stages.plan, engine.colorizer(options)
+    count, stack_levels = len(plan.indices), plan.stack_levels()
+    for number, index in enumerate(plan.indices):
+        picture = plan.load(index)
+        levels = stack_levels or plan.picture_levels(picture)
+        yield Step(number, count, 0, 1, "finding colors")
+        coarse = engine.see(plan, index, read_gray(picture, space, levels), options)
+        yield Step(number, count, 0, 1, "refining")
+        result = colorizer.refine(coarse, settings, hints.get(index, ()), palette)
+        yield from _fill(stages, number, index, result, levels)
+
+
+def _over_time(
+    engine: Engine,
+    options: Options,
+    stages: Stages,
+    settings: "Settings",
+    hints: "Mapping[Index, Sequence[Hint]]",
+    palette: "Palette | None",
+    space: "ColorSpace",
+) -> Iterator[Step]:
+    """One film after the other, colors kept steady in each."""
+    from recolor_core.frames import check_frames, color_frame, look_both_ways, see_frames
+
+    check_frames(settings, options.passes)
+    plan, colorizer = stages.plan, engine.colorizer(options)
+    count, levels = len(plan.indices), plan.stack_levels()
+    number = 0
+    for film in plan.films():
+        seen = see_frames(
+            colorizer,
+            (plan.load(index) for index in film),
+            settings,
+            hints={at: hints[index] for at, index in enumerate(film) if index in hints},
+            palette=palette,
+            space=space,
+            levels=levels,
+        )
+        both = look_both_ways(colorizer, seen) if options.passes == 2 else seen
+        rest, ahead = iter(film), 0
+        yield Step(number, count, 0, 1, "finding colors")
+        for one in both:
+            if one is None:
+                ahead += 1
+                yield Step(number, count, 0, 1, f"finding colors in frame {ahead} of {len(film)}")
+                continue
+            index = next(rest)
+            engine.remember(plan, index, one.coarse)
+            known = one.state.hints
+            first_given = len(known) - one.given
+            stages.carried[index] = Carried(one.steady, known[:first_given], known[first_given:])
+            yield Step(number, count, 0, 1, "refining")
+            result = color_frame(colorizer, one, settings, palette).result
+            yield from _fill(stages, number, index, result, levels)
+            number += 1
+            if number < count:
+                yield Step(number, count, 0, 1, "finding colors")
+
+
+def _fill(
+    stages: Stages, number: int, index: Index, result: "Colorization", levels: Levels
+) -> Iterator[Step]:
+    count, total = len(stages.plan.indices), stages.fill_steps(result)
+    for done in stages.fill(index, result, levels):
+        yield Step(number, count, done, total, "coloring")
+    yield Step(number, count, total, total, "done", finished=index)
 
 
 def see_again(

@@ -222,7 +222,7 @@ def _see(
                 f"expected frames of one size, got {state.shape[1]} x {state.shape[0]} pixels and, "
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
-        coarse = colorizer.generate(gray, settings.size)
+        coarse = colorizer.generate(gray, settings.size, settings.views)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
@@ -318,11 +318,19 @@ def _carried(state: FrameState, coarse: Coarse, given: Sequence[Hint]) -> tuple[
     scale = torch.tensor([grid[1] / width, grid[0] / height])
     places = torch.tensor([[hint.x, hint.y] for hint in state.hints])
     places = (motion.follow((places + 0.5) * scale - 0.5, flow) + 0.5) / scale - 0.5
-    cell = height / coarse.logits.shape[-2]
-    return tuple(
+    moved = [
         replace(hint, x=x, y=y)
         for hint, (x, y) in zip(state.hints, places.tolist(), strict=True)
-        if -0.5 <= x <= width - 0.5
-        and -0.5 <= y <= height - 0.5
-        and all(math.hypot(x - one.x, y - one.y) > max(one.radius, cell) for one in given)
+        if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+    ]
+    return uncovered(moved, given, coarse)
+
+
+def uncovered(carried: Sequence[Hint], given: Sequence[Hint], coarse: Coarse) -> tuple[Hint, ...]:
+    """Those of the hints carried to a frame that none given for it covers."""
+    cell = coarse.gray.shape[0] / coarse.logits.shape[-2]
+    return tuple(
+        hint
+        for hint in carried
+        if all(math.hypot(hint.x - x.x, hint.y - x.y) > max(x.radius, cell) for x in given)
     )

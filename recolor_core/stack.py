@@ -257,10 +257,11 @@ def _at_once(
     arrays = {role: np.empty((*leading, *shape), dtype) for role, (shape, dtype) in shapes.items()}
     for film in films(leading, way.time_axis):
         frames = (stack[index] for index in film)
-        if way.time_axis is None:
-            results = (way.alone(frame, hints.get(film[0], ())) for frame in frames)
-        else:
-            results = way.color(way.see(frames, _numbered(hints, film), None))
+        results = (
+            (way.alone(frame, hints.get(film[0], ())) for frame in frames)
+            if way.time_axis is None
+            else way.color(way.see(frames, _numbered(hints, film), None))
+        )
         for index, result in zip(film, results, strict=True):
             for role, array in arrays.items():
                 array[index] = getattr(result, role)
