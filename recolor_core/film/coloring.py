@@ -214,7 +214,7 @@ def colorize_film(
             with explained(str(path.parent / name)), suppress(FileNotFoundError):  # moved already
                 (parts.folder / name).replace(path.parent / name)
     else:
-        with _written(path, overwrite) as file:
+        with _written(path, overwrite) as file, _joined(path, parts):
             join(
                 file,
                 container_format(path),
@@ -358,6 +358,21 @@ def _written(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
         output.commit()
     finally:
         output.discard()
+
+
+@contextmanager
+def _joined(path: Path, parts: Parts) -> Iterator[None]:
+    """Tell of what a container refuses, but for what is the fault of the disk."""
+    try:
+        yield
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, FilmError | OSError):
+            raise
+        raise FilmError(
+            f"{path}: all frames are colorized, but cannot be joined with the other streams of the "
+            f"film ({' '.join(str(error).split())}); repeat the call with --drop N, the number of "
+            f"a stream; the frames stay in {parts.folder}"
+        ) from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -28,6 +28,7 @@ from recolor_core.lab import SRGB, ColorSpace
 
 FULL_RANGE, LIMITED_RANGE = 2, 1  # AVColorRange
 BT709, SRGB_CURVE, UNKNOWN_CURVE = 1, 13, 2  # AVColorTransferCharacteristic (ITU-T H.273, table 3)
+_SLACK = Fraction(1, 2)  # seconds; nobody says how long the last frame of a film is
 _HDR = {16: "PQ", 18: "HLG"}
 
 # Pixel formats whose first plane is the luma, a code per byte or per two bytes.
@@ -234,8 +235,8 @@ class Movie:
 
     def _facts(self, stream: VideoStream, frame: VideoFrame, times: Sequence[int]) -> FilmFacts:
         self._turn = _Turn.of(frame)
-        self._format = frame.format.name
         luma = _luma_of(frame)
+        self._kind = _kind(frame, luma)
         bits = luma.bits if luma else max(c.bits for c in frame.format.components)
         words = [f"{_codec(stream)}, {frame.format.name}"]
         if luma:
@@ -279,18 +280,14 @@ class Movie:
         size = (frame.width, frame.height)[:: -1 if self._turn.swapped else 1]
         if size != self.facts.size or luma != self.facts.luma:
             raise FilmError(
-                f"{self.path}: the film changes at frame {number}, from {self._words()} to "
-                f"{_words(size, frame, luma)}; colorize the parts apart, with --end {number}f and "
-                f"--start {number}f"
+                f"{self.path}: the film changes at frame {number}, from {_words(self.facts.size)} "
+                f"({self._kind}) to {_words(size)} ({_kind(frame, luma)}); colorize the parts "
+                f"apart, with --end {number}f and --start {number}f"
             )
         if luma is None:
             return FilmFrame(number, pts, duration, self._turn.upright(_rgb(frame)))
         codes = self._turn.upright(_plane(frame, luma))
         return FilmFrame(number, pts, duration, luma.gray(codes), codes)
-
-    def _words(self) -> str:
-        width, height = self.facts.size
-        return f"{width} x {height} pixels, {self._format}"
 
 
 class Pictures:
@@ -396,7 +393,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
     # Durations of other kinds of files are estimates.
     if container.format.name.startswith(("mov,", "matroska,")) and container.duration:
         declared = Fraction(container.duration + max(0, container.start_time or 0), 1_000_000)
-        failed |= packets < stream.frames or last < declared - 1
+        failed |= packets < stream.frames or last < declared - _SLACK
     return sorted(times), failed
 
 
@@ -495,9 +492,13 @@ def _rgb(frame: VideoFrame) -> NDArray[Any]:
     return spread
 
 
-def _words(size: tuple[int, int], frame: VideoFrame, luma: Luma | None) -> str:
-    extent = f" ({luma.black} to {luma.white})" if luma else ""
-    return f"{size[0]} x {size[1]} pixels, {frame.format.name}{extent}"
+def _words(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
+
+
+def _kind(frame: VideoFrame, luma: Luma | None) -> str:
+    extent = f", luma from {luma.black} to {luma.white}" if luma else ""
+    return f"{frame.format.name}{extent}"
 
 
 def _codec(stream: Stream) -> str:

@@ -143,10 +143,12 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
     if ending == ".webm":
         options |= {"b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "4"}
         return Coding("libvpx-vp9", pixels, options, Luma(8, limited))
-    if deep:
-        options["x265-params"] = "log-level=none"
-        return Coding("libx265", f"{pixels}10le", options, Luma(10, limited))
-    return Coding("libx264", pixels, options, Luma(8, limited))
+    if not deep:
+        return Coding("libx264", pixels, options, Luma(8, limited))
+    if min(facts.size) < 64:  # x265 writes beyond its memory where pictures are 40 or 48 wide
+        return Coding("libx264", f"{pixels}10le", options, Luma(10, limited))
+    options["x265-params"] = "log-level=none"
+    return Coding("libx265", f"{pixels}10le", options, Luma(10, limited))
 
 
 class CodedPart:
