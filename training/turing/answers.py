@@ -83,15 +83,26 @@ class Answer:
 
 
 def append_answer(path: Path, answer: Answer) -> None:
-    """Write one more line; it is on the disk when the call returns."""
+    """Write one more line; it is on the disk when the call returns.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written; the file is as it was then.
+    """
     path.touch()
-    with path.open("r+b") as file:
-        # A crash may have left the beginning of a line, which was never acknowledged.
-        file.truncate(file.read().rfind(b"\n") + 1)
-        file.seek(0, os.SEEK_END)
-        file.write(json.dumps(asdict(answer)).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    written = path.read_bytes()
+    end = written.rfind(b"\n") + 1
+    if end < len(written):  # a crash has left the beginning of a line, which nobody was told of
+        os.truncate(path, end)
+    try:
+        with path.open("ab") as file:
+            file.write(json.dumps(asdict(answer)).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.truncate(path, end)
+        raise
 
 
 def read_answers(path: Path) -> list[Answer]:

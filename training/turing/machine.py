@@ -43,7 +43,8 @@ RESULT = "machine.json"
 FEATURES = 10
 """How many of the statistics that the trees gain most by are named."""
 
-CLASSIFIERS: Mapping[str, Classifier] = {"color statistics": trees, "network": network}
+CLASSIFIERS: Mapping[str, Classifier] = {"trees": trees, "network": network}
+"""The trees learn from color statistics, the network from small copies of the pictures."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
             "more pictures or ask for fewer folds"
         )
     seen = see(pairs)
-    features = {"color statistics": seen.statistics, "network": seen.planes}
+    features = {"trees": seen.statistics, "network": seen.planes}
     comparisons = [*((name, False) for name in pairs.weights), ("real", True), ("gray", True)]
     rows: list[Row] = []
     of_pictures: list[dict[str, Any]] = []

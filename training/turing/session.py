@@ -5,7 +5,7 @@ apart takes the colorized one for real in half of the trials: a fooled share of 
 
 A folder holds one test: ``session.json`` (what is shown, `Plan`), ``pictures/`` (see
 `training.turing.pairs`), ``answers.jsonl`` (`training.turing.answers`) and the tables that
-`training.turing.summary` makes of the answers.
+`training.turing.summary` makes of the answers. Observers take turns in it.
 
 ``session.json`` is an object of ``format`` (1), ``seed``, ``size`` (side of the squares in pixels),
 ``weights`` (name to SHA-256) and ``pictures``: a list of objects of ``label``, ``real`` (file name)
@@ -77,7 +77,9 @@ class Plan:
                 "`python -m training.turing prepare FOLDER --out ...`"
             ) from error
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is damaged ({error}); prepare the test again") from error
+            raise DataError(
+                f"{path} is damaged ({error}); remove it and prepare the test again"
+            ) from error
 
     def write(self, folder: Path) -> None:
         """Write the plan; it may replace one that nobody has answered.

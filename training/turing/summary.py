@@ -132,7 +132,7 @@ def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
     """
     answers = read_answers(folder / FILE)
     rows, pictures = summarize(answers), given_away(answers)
-    summary = {
+    summary: dict[str, Any] = {
         "format": FORMAT,
         "rows": [asdict(row) for row in rows if row.trials],
         "pictures": [asdict(one) for one in pictures],
@@ -140,7 +140,9 @@ def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
     with replacing(folder / SUMMARY) as part:
         part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     write_table(folder / "summary.csv", summary["rows"])
-    flat = [{**one, **one.pop("reasons")} for one in map(asdict, pictures)]
+    flat = [one | one["reasons"] for one in summary["pictures"]]
+    for one in flat:
+        del one["reasons"]
     write_table(folder / "pictures.csv", flat)
     return rows, pictures
 

@@ -1,5 +1,6 @@
 """The visual Turing test in the system's default image viewer and the terminal."""
 
+import os
 import shlex
 import subprocess
 import tempfile
@@ -39,7 +40,7 @@ class ImageViewer:
     """
 
     def __init__(self, command: str | None = None) -> None:
-        self._command = shlex.split(command) if command else None
+        self._command = shlex.split(command, posix=os.name == "posix") if command else None
         self._process: subprocess.Popen[bytes] | None = None
 
     def show(self, path: Path) -> None:

@@ -88,18 +88,17 @@ class TuringDock(QWidget):
         )
 
 
-def open_window(session: Session) -> tuple[Viewer, TuringDock]:
-    """A viewer with the test in it."""
-    viewer = Viewer(title=TITLE)
+def add_test(viewer: Viewer, session: Session) -> TuringDock:
+    """Put the test into a viewer."""
     dock = TuringDock(viewer, session)
     viewer.window.add_dock_widget(dock, name=TITLE, area="bottom")
     QTimer.singleShot(0, viewer.reset_view)  # into what the dock has left of the canvas
-    return viewer, dock
+    return dock
 
 
 def show(session: Session) -> None:
     """Open a window and return when it is closed."""
-    open_window(session)
+    add_test(Viewer(title=TITLE), session)
     napari.run()
 
 
