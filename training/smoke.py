@@ -70,16 +70,18 @@ def chain(folder: Path) -> None:
 
     train("original")
     generator = train("generator")
-    # The refiner is trained on what a whole weights file's generator predicts.
+    # The others are trained on what a whole weights file's generator predicts.
     half = folder / "half.safetensors"
     run("training.export", half, "--generator", generator)
-    of_generator: list[str | Path] = ["--set", f"generator={half}", "--cache", folder / "cache"]
-    refiner = train("refiner", "--set", "crop=32", *of_generator)
+    cropped = ["--set", f"generator={half}", "--set", "crop=32"]
+    refiner = train("refiner", *cropped, "--cache", folder / "cache")
+    memory = train("memory", *cropped, "--set", "frames=3")
     weights = folder / "smoke.safetensors"
     run(
         *("training.export", weights, "--card", folder / "card.md"),
         *("--generator", generator),
         *("--refiner", refiner),
+        *("--memory", memory),
     )
     gray = skimage.data.camera()
     rgb = Colorizer(weights, "cpu")(gray).rgb
