@@ -26,7 +26,7 @@ from training.analysis.charts import spatial as spatial_charts
 from training.analysis.charts import temporal as temporal_charts
 from training.analysis.dataset import read_grids
 from training.analysis.notebooks import SPATIAL, TEMPORAL, write_notebook
-from training.analysis.page import Figures, Section, Shown, Table, digest, write_page
+from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
 from training.analysis.preparation import Preparation, prepare
 from training.photographs import DataError, list_photographs
 from training.prepare.files import replacing
@@ -145,8 +145,8 @@ def preparation_section(figures: Figures, photographs: Photographs) -> Section:
     usable = preparation.usable()
     figures.write_table("usable", usable)
     rows = [
-        [row[0], *(f"{value:.3g}".replace("-", "−") for value in row[1:])]
-        for row in usable.values.tolist()
+        [Cell(name), *(Cell(f"{value:.3g}".replace("-", "−")) for value in values)]
+        for name, *values in usable.to_numpy().tolist()
     ]
     caption = (
         f"The range of what is measured over the {len(preparation.kept):,} kept photographs: what "

@@ -45,6 +45,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a table: a text, and a smaller one below it."""
+
+    text: str
+    below: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """A table as a page shows it.
 
@@ -52,16 +60,19 @@ class Table:
     ----------
     caption : str
     columns : sequence of str
-    rows : sequence of sequences of str
+    rows : sequence of sequences of Cell
         The first cell of a row is its heading.
     name : str
         Of its file ``figures/NAME.csv``; "" where it has none.
+    folded : str
+        What it is of, where it is to be seen only when that is clicked.
     """
 
     caption: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     name: str = ""
+    folded: str = ""
 
 
 @dataclass

@@ -1,0 +1,229 @@
+"""Pictures to look at, chosen by rule, and colored again the way that they were measured."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recolor_core.colorizer import Colorization, Colorizer, Settings
+from recolor_core.intake import read_gray
+from recolor_core.lab import rgb_to_lab
+from recolor_core.refiner import SCALE
+from training.models.interface import enlarge, gray_of
+from training.photographs import DataError, list_photographs, square
+from training.prepare.pictures import Picture
+
+RULES = {
+    "random": "drawn at random",
+    "best": "with the least CIEDE2000, among the more colorful half",
+    "worst": "with the largest CIEDE2000, among the more colorful half",
+    "most uncertain": "whose colors the generator is least certain of",
+}
+"""By which pictures are chosen; of the paler half no coloring is far from the truth."""
+
+
+def choose(rows: pd.DataFrame, number: int, seed: int) -> dict[str, pd.DataFrame]:
+    """Rows of one model by each rule of `RULES`.
+
+    Parameters
+    ----------
+    rows
+        One per picture, as an evaluation has them.
+    number
+        How many by each rule, at most.
+    seed
+        Of the random ones.
+    """
+    colorful = rows[rows["true_colorfulness"] >= rows["true_colorfulness"].median()]
+    by_error = colorful.sort_values("ciede2000", kind="stable")
+    drawn = np.random.default_rng(seed).permutation(len(rows))[:number]
+    chosen = {
+        "random": rows.iloc[drawn],
+        "best": by_error.head(number),
+        "worst": by_error.iloc[::-1].head(number),
+    }
+    doubts = rows.dropna(subset=["uncertainty_mean"])
+    if len(doubts):
+        order = doubts.sort_values("uncertainty_mean", ascending=False, kind="stable")
+        chosen["most uncertain"] = order.head(number)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A photograph and its coloring.
+
+    Attributes
+    ----------
+    name : str
+    truth, gray, coarse, refined : ndarray (S, S, 3)
+        sRGB codes.
+    uncertainty : ndarray (s, s)
+        Lab units.
+    result : Colorization
+    """
+
+    name: str
+    truth: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
+    coarse: NDArray[np.uint8]
+    refined: NDArray[np.uint8]
+    uncertainty: NDArray[np.float32]
+    result: Colorization
+
+
+class Painter:
+    """Colors the pictures of an evaluation again, when they are asked for.
+
+    Parameters
+    ----------
+    sources
+        Where they lie.
+    weights, device
+        Of `Colorizer`.
+    sha256
+        That the weights must have.
+    settings
+        How they were colored.
+
+    Raises
+    ------
+    RecolorError
+        Where the weights or the pictures are no longer there.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        weights: str,
+        sha256: str,
+        settings: Settings,
+        device: str = "auto",
+    ) -> None:
+        self.settings = settings
+        self.pictures = {
+            f"{Path(picture.source).name}::{picture.name}": picture
+            for picture in list_photographs(list(sources))
+        }
+        self.weights = weights
+        self.colorizer = Colorizer(weights, device)
+        if self.colorizer.record.sha256 != sha256:
+            raise DataError(
+                f"the weights {weights} are others than those that were measured "
+                f"(SHA-256 {sha256[:12]}…); give these by --weights"
+            )
+
+    def picture(self, name: str) -> Picture:
+        """A measured picture by its name in the evaluation.
+
+        Raises
+        ------
+        DataError
+            Where it is no longer there.
+        """
+        if name not in self.pictures:
+            raise DataError(f"{name} is no longer among the pictures; evaluate again")
+        return self.pictures[name]
+
+    def color(self, rgb: NDArray[np.uint8]) -> Colorization:
+        """The coloring of a photograph's gray."""
+        coarse = self.colorizer.generate(read_gray(gray_of(rgb)), self.settings.size)
+        return self.colorizer.refine(coarse, self.settings)
+
+    def example(self, name: str) -> Example:
+        """A measured picture with its coloring."""
+        truth = square(self.picture(name), self.settings.size)
+        result = self.color(truth)
+        gray = gray_of(truth)
+        ab = enlarge(result.ab_coarse, gray.shape)
+        return Example(
+            name,
+            truth,
+            np.repeat(gray[..., None], 3, axis=2),
+            np.concatenate(list(result.strips(ab))),
+            result.rgb,
+            result.uncertainty,
+            result,
+        )
+
+
+@dataclass(frozen=True)
+class Colors:
+    """How colors are distributed over the a*b* plane.
+
+    Attributes
+    ----------
+    pictures : int
+    per_picture : ndarray (N, 110, 110)
+        Shares of each picture's pixels over cells of 2 Lab units over [-110, 110), a* first.
+    """
+
+    pictures: int
+    per_picture: NDArray[np.float32]
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """(110, 110): over all pictures."""
+        return self.per_picture.mean(0, dtype=np.float64)
+
+
+CELL = 2.0
+"""Side of the cells of `Colors`, in Lab units."""
+
+_EXTENT = 110
+
+
+def colors_of(ab: Iterator[NDArray[np.floating]]) -> Colors:
+    """The distribution of chroma (2, h, w), picture by picture."""
+    cells = round(2 * _EXTENT / CELL)
+    shares = []
+    for one in ab:
+        place = ((one.reshape(2, -1) + _EXTENT) / CELL).astype(int).clip(0, cells - 1)
+        counts = np.bincount(place[0] * cells + place[1], minlength=cells**2)
+        shares.append((counts / counts.sum()).reshape(cells, cells).astype(np.float32))
+    return Colors(len(shares), np.stack(shares))
+
+
+def true_ab(pictures: Sequence[Picture], size: int) -> Iterator[NDArray[np.float32]]:
+    """Chroma (2, h, w) of photographs as center squares, at the size of coarse ab."""
+    for picture in pictures:
+        small = square(picture, size // SCALE)
+        yield np.moveaxis(np.asarray(rgb_to_lab(small), np.float32), -1, 0)[1:]
+
+
+def divergence(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Jensen-Shannon divergence (Lin 1991) of two distributions in bits: 0 is equal, 1 disjoint."""
+    one, other = np.asarray(one, np.float64).ravel(), np.asarray(other, np.float64).ravel()
+    middle = (one + other) / 2
+
+    def entropy(share: NDArray[np.float64]) -> float:
+        positive = share[share > 0]
+        return float(-(positive * np.log2(positive)).sum())
+
+    return max(0.0, entropy(middle) - (entropy(one) + entropy(other)) / 2)
+
+
+def divergence_interval(
+    one: Colors, other: Colors, draws: int = 200, seed: int = 0
+) -> tuple[float, float, float]:
+    """`divergence` of two sets of pictures, with its 95 % bootstrap interval over both.
+
+    Few pictures differ by chance: drawing them anew differs more still, so that the interval may
+    lie above the value; it is moved down by that bias (Efron and Tibshirani 1993, section 10.3).
+    """
+    rng = np.random.default_rng(seed)
+    value = divergence(one.share, other.share)
+    drawn = np.array(
+        [divergence(*(_drawn(colors, rng) for colors in (one, other))) for _ in range(draws)]
+    )
+    low, high = np.quantile(drawn - (drawn.mean() - value), (0.025, 0.975))
+    return value, max(0.0, float(low)), float(high)
+
+
+def _drawn(colors: Colors, rng: np.random.Generator) -> NDArray[np.float64]:
+    count = len(colors.per_picture)
+    weights = np.bincount(rng.integers(count, size=count), minlength=count) / count
+    return np.tensordot(weights.astype(np.float32), colors.per_picture, 1).astype(np.float64)

@@ -1,0 +1,564 @@
+"""Report how good models are: ``python -m training.report EVALUATION_OR_PHOTOGRAPHS``.
+
+Of a folder that `training.evaluate` wrote, or of photographs, which are then evaluated first into
+``DIR/evaluation``, it makes ``DIR/index.html`` (``recolor-report`` by default), complete in itself,
+and in ``DIR/figures`` each figure as PNG, SVG and CSV. More is shown where it is given: learning
+curves of trainings (``--run``), test loss against the number of training inputs (``--scaling``, of
+`training.scaling`), color over time (``--film-metrics``, of `training.steadiness`), and what people
+and machines take for real (``--turing``, of `training.turing`). What is missing is said. Run again,
+only figures whose inputs have changed are drawn.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recolor_core.colorizer import Settings
+from recolor_core.errors import RecolorError
+from recolor_core.weights import load_weights
+from training import evaluate
+from training.analysis.charts import Chart
+from training.analysis.charts import evaluation as charts
+from training.analysis.curves import (
+    TrainingLog,
+    read_log,
+    read_scaling,
+    read_steadiness,
+    read_turing,
+)
+from training.analysis.examples import RULES, Colors, Example, Painter, choose, colors_of, true_ab
+from training.analysis.layers import PARTS, describe, outputs
+from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
+from training.evaluation_data import COLUMNS, Evaluation, Group, Interval, read_evaluation
+from training.photographs import DataError, list_photographs
+from training.train import run
+from training.turing.answers import Reason
+
+ROWS = 4
+"""Pictures shown by each rule."""
+
+SAMPLE = 96
+"""Pictures whose colors are compared with the training set's, and of that five times as many."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a report is made of, beside the evaluation.
+
+    Parameters
+    ----------
+    runs
+        Folders of trainings.
+    scaling, film_metrics, turing
+        Folders of `training.scaling`, `training.steadiness` and `training.turing`, or None.
+    weights
+        Where the weights lie that were measured; their name by default.
+    device
+        Of `recolor_core.Colorizer`.
+    seed
+        Of the random pictures.
+    """
+
+    runs: tuple[Path, ...] = ()
+    scaling: Path | None = None
+    film_metrics: Path | None = None
+    turing: Path | None = None
+    weights: str = ""
+    device: str = "auto"
+    seed: int = 0
+
+
+class Report:
+    """The sections of a report.
+
+    Parameters
+    ----------
+    evaluation
+        What was measured.
+    given
+        What else there is.
+    figures
+        Where figures go.
+    """
+
+    def __init__(self, evaluation: Evaluation, given: Given, figures: Figures) -> None:
+        self.evaluation, self.given, self.figures = evaluation, given, figures
+        self.about = evaluation.about
+        self.main = "refined" if "refined" in evaluation.models else evaluation.models[-1]
+        names = {field.name for field in fields(Settings)}
+        settings = {name: v for name, v in self.about["settings"].items() if name in names}
+        self.settings = Settings(**{**settings, "alternatives": 0})
+        self._colored_by = [self.about["weights"]["sha256"], settings]
+
+    @cached_property
+    def painter(self) -> Painter:
+        """Colors the measured pictures again."""
+        weights = self.about["weights"]
+        return Painter(
+            [Path(source) for source in self.about["sources"]],
+            self.given.weights or weights["name"],
+            weights["sha256"],
+            self.settings,
+            self.given.device,
+        )
+
+    def show(self, name: str, inputs: Any, draw: Callable[[], Chart]) -> Shown:
+        """A figure, drawn where its inputs have changed."""
+        return self.figures.show(name, digest(inputs), draw)
+
+    def sections(self) -> list[Section]:
+        """All of them, in their order."""
+        return [
+            self.table(),
+            self.losses(),
+            self.time(),
+            self.groups(),
+            self.examples(),
+            self.uncertainty(),
+            self.colors(),
+            self.layers(),
+            self.learning(),
+            self.scaling(),
+            self.film(),
+            self.turing(),
+        ]
+
+    def table(self) -> Section:
+        """The models with their intervals, all and by scene type."""
+        section = Section(
+            "The models",
+            "From no color at all to what ships, on the same photographs.",
+        )
+        for name, group in self.evaluation.groups.items():
+            number = self.about["pictures"][name]
+            what = "all photographs" if name == "all" else f"scene type “{name}”"
+            folded = (
+                "" if name == "all" else f"Scene type “{name}”, {charts.count(number, 'picture')}"
+            )
+            caption = (
+                f"{what.capitalize()}, {number:,}: mean and, below it, 95 % bootstrap interval "
+                "over the pictures. MSE is of ab / 255 on a grid of 56 × 56; colorfulness is the "
+                "mean over that of the truth, its error that of single pictures."
+            )
+            section.items.append(_table(caption, group, self.evaluation.titles, folded))
+        for what, why in self.about["unavailable"].items():
+            section.missing.append(f"Not measured: {what}. {_sentence(why)}")
+        if fid := self._fid():
+            section.items.append(fid)
+        return section
+
+    def _fid(self) -> Table | None:
+        found = self.about.get("fid") or {}
+        if not found:
+            return None
+        rows = [
+            [Cell(self.evaluation.titles.get(name, name)), Cell(f"{one['value']:.1f}")]
+            for name, one in found.items()
+        ]
+        caveat = " ".join(dict.fromkeys(filter(None, (one["caveat"] for one in found.values()))))
+        caption = (
+            f"Fréchet inception distance of the sets of pictures; it has no interval. {caveat}"
+        )
+        return Table(caption.strip(), ["", "FID"], rows)
+
+    def losses(self) -> Section:
+        """Every model by every metric, and how errors are spread."""
+        metrics = charts.shown_metrics(self.evaluation.groups["all"])
+        inputs = [self.evaluation.groups["all"], self.about["models"], self.about["pictures"]]
+        section = Section("Losses compared")
+        section.items = [
+            self.show("losses", inputs, lambda: charts.losses(self.evaluation, metrics)),
+            self.show("errors", self._rows(), lambda: charts.errors(self.evaluation)),
+        ]
+        pairs = self.about["comparisons"]["all"]
+        rows = [
+            [
+                Cell(name),
+                _interval(values["psnr"], "{:+.2f}"),
+                _interval(values["edge_error"], "{:+.1f}", 100),
+            ]
+            for name, values in pairs.items()
+        ]
+        if rows:
+            caption = (
+                "Pairs compared picture by picture: what the first gains over the second, with 95 "
+                "% bootstrap intervals. Pairing is finer than comparing two intervals of the table."
+            )
+            columns = ["", "PSNR gained, dB", "change of the error at edges, %"]
+            section.items.append(Table(caption, columns, rows))
+        return section
+
+    def _rows(self) -> str:
+        """Digest of what was measured of every picture; times differ from run to run."""
+        table = self.evaluation.pictures.drop(columns="seconds")
+        return digest(table.to_csv(index=False, float_format="%.6g"))
+
+    def time(self) -> Section:
+        """Quality against time."""
+        inputs = [self.evaluation.groups["all"], self.about["models"]]
+        draw = lambda: charts.quality_time(self.evaluation)  # noqa: E731
+        return Section("Quality against time", items=[self.show("quality-time", inputs, draw)])
+
+    def groups(self) -> Section:
+        """Scene types apart."""
+        section = Section("By scene type")
+        if len(self.evaluation.groups) < 2:
+            section.missing.append(
+                "The evaluation knows no scene types. Give it --manifest, a CSV with the columns "
+                "key and category."
+            )
+            return section
+        inputs = [self.evaluation.groups, self.about["models"]]
+        draw = lambda: charts.groups(self.evaluation)  # noqa: E731
+        section.items.append(self.show("scene-types", inputs, draw))
+        return section
+
+    def examples(self) -> Section:
+        """Predictions against the truth, chosen by rule."""
+        section = Section(
+            "Predictions and truth",
+            "Chosen by rule, never by hand: random ones show what to expect, the worst what fails, "
+            "the most uncertain whether the network knows.",
+        )
+        rows = self.evaluation.of(self.main)
+        chosen = choose(rows, ROWS, self.given.seed)
+
+        def draw(rule: str) -> Chart:
+            measured = [row for _, row in chosen[rule].iterrows()]
+            shown = [(self._example(row["picture"]), row) for row in measured]
+            return charts.examples(shown, RULES[rule], len(rows))
+
+        with _instead(section):
+            for rule, of_rule in chosen.items():
+                inputs = [
+                    self._colored_by,
+                    len(rows),
+                    of_rule[["fingerprint", "picture", "ciede2000", "psnr"]].to_csv(),
+                ]
+                name = f"examples-{rule.replace(' ', '-')}"
+                section.items.append(self.show(name, inputs, lambda rule=rule: draw(rule)))
+        return section
+
+    def _example(self, name: str) -> Example:
+        fingerprint = self.evaluation.of(self.main).set_index("picture")["fingerprint"][name]
+        if evaluate.content(self.painter.picture(name)) != fingerprint:
+            raise DataError(f"{name} has changed since it was measured; evaluate again")
+        return self.painter.example(name)
+
+    def uncertainty(self) -> Section:
+        """Risk and coverage."""
+        section = Section("Does it know where it is wrong?")
+        table = self.evaluation.risk_coverage
+        if table.empty:
+            section.missing.append("No model that was measured states an uncertainty.")
+            return section
+        inputs = [table.to_csv(float_format="%.6g"), self.about["calibration"]]
+        draw = lambda: charts.risk_coverage(self.evaluation)  # noqa: E731
+        section.items.append(self.show("risk-coverage", inputs, draw))
+        return section
+
+    def colors(self) -> Section:
+        """The training set's colors beside the predictions'."""
+        section = Section(
+            "Colors of training and of predictions",
+            "A colorizer that errs on the safe side leaves the middle of the plane less often than "
+            "photographs do.",
+        )
+        train = [Path(source) for source in self.about["train"]]
+        if not train:
+            section.missing.append(
+                "The evaluation had no training pictures, so only the truth of the measured ones "
+                "stands beside the predictions. Give it --train."
+            )
+        rows = self.evaluation.of(self.main)
+        sample = rows.iloc[:: max(1, len(rows) // SAMPLE)][:SAMPLE]
+        inputs = [self._colored_by, sample["fingerprint"].tolist(), [str(path) for path in train]]
+
+        def draw() -> Chart:
+            examples = [self._example(name) for name in sample["picture"]]
+            sets: dict[str, Colors] = {}
+            size = self.settings.size
+            if train:
+                listed = list_photographs(train)
+                sets["training"] = colors_of(
+                    true_ab(listed[:: max(1, len(listed) // (5 * SAMPLE))], size)
+                )
+            pictures = [self.painter.picture(name) for name in sample["picture"]]
+            sets["truth"] = colors_of(true_ab(pictures, size))
+            sets["predictions"] = colors_of(iter([one.result.ab_coarse for one in examples]))
+            return charts.colors(sets)
+
+        with _instead(section):
+            section.items.append(self.show("colors", inputs, draw))
+        return section
+
+    def layers(self) -> Section:
+        """The networks' intermediate layers for one picture."""
+        section = Section("Inside the networks")
+        row = choose(self.evaluation.of(self.main), 1, self.given.seed)["random"].iloc[0]
+
+        def draw() -> Chart:
+            example = self._example(row["picture"])
+            networks = load_weights(self.painter.weights)
+            result = example.result
+            found = outputs(networks, result.working_lightness, result.ab_coarse)
+            return charts.layers([describe(name, found[name]) for name in PARTS], example)
+
+        with _instead(section):
+            inputs = [self._colored_by, row["fingerprint"]]
+            section.items.append(self.show("layers", inputs, draw))
+        return section
+
+    def learning(self) -> Section:
+        """Learning curves."""
+        section = Section("Learning curves")
+        if not self.given.runs:
+            section.missing.append(
+                "No training was given. Pass --run with the folder of one, and again for each."
+            )
+        logs: list[TrainingLog] = [read_log(folder) for folder in self.given.runs]
+        for number, log in enumerate(logs, 1):
+            inputs = [log.name, log.table.to_csv(float_format="%.6g")]
+            name = f"learning-{number}"
+            draw = lambda log=log: charts.learning(log)  # noqa: E731
+            section.items.append(self.show(name, inputs, draw))
+        return section
+
+    def scaling(self) -> Section:
+        """Test loss against the number of training inputs."""
+        section = Section("How much more data would help")
+        if self.given.scaling is None:
+            section.missing.append(
+                "No study was given. Pass --scaling with a folder of `python -m training.scaling`."
+            )
+            return section
+        table, measured = read_scaling(self.given.scaling)
+        inputs = [table.to_csv(float_format="%.6g"), measured]
+        draw = lambda: charts.scaling(table, measured)  # noqa: E731
+        section.items.append(self.show("scaling", inputs, draw))
+        return section
+
+    def film(self) -> Section:
+        """Color over time."""
+        section = Section("Color over time")
+        if self.given.film_metrics is None:
+            section.missing.append(
+                "No film was measured. Pass --film-metrics with a folder of "
+                "`python -m training.steadiness`."
+            )
+            return section
+        found = read_steadiness(self.given.film_metrics)
+        inputs = [found.about, found.colors.to_csv(float_format="%.6g")]
+        section.items = [
+            self.show("steadiness", inputs, lambda: charts.steadiness(found)),
+            self.show("color-over-time", inputs, lambda: charts.color_over_time(found)),
+        ]
+        cuts = found.about["cuts"]
+        section.text = (
+            f"Of {cuts['cuts']} cuts {cuts['found']} were found, {cuts['missed']} were missed, and "
+            f"{cuts['seen where there was none']} were seen where there was none; across a cut "
+            f"color changed by {cuts['carried']:.2f} Lab units at most against the same frame "
+            "colored by itself."
+        )
+        return section
+
+    def turing(self) -> Section:
+        """The visual Turing test."""
+        section = Section("Taken for real")
+        if self.given.turing is None:
+            section.missing.append(
+                "No visual Turing test was given. Pass --turing with a folder of "
+                "`python -m training.turing`."
+            )
+            return section
+        found = read_turing(self.given.turing)
+        if not found.rows:
+            section.missing.append("Nobody has answered yet: these are classifiers alone.")
+        if found.machine is None:
+            section.missing.append(
+                "No classifier was asked: run `python -m training.turing machine`."
+            )
+        inputs = [[vars(row) for row in found.rows], found.machine]
+        section.items.append(self.show("turing", inputs, lambda: charts.turing(found)))
+        if len(found.pictures):
+            self.figures.write_table("given-away", found.pictures)
+            reasons = [r.value for r in Reason if found.pictures[r.value].any()]
+            shown = found.pictures[found.pictures["told"] > 0].head(12)
+            rows = [
+                [Cell(row["picture"]), Cell(f"{row['told']} of {row['trials']}")]
+                + [Cell(str(row[reason] or "")) for reason in reasons]
+                for _, row in shown.iterrows()
+            ]
+            caption = (
+                "Colorized pictures that were told from photographs, those told most often first, "
+                "by how many who saw them, and what these say gave them away."
+            )
+            columns = ["picture", "told", *reasons]
+            section.items.append(Table(caption, columns, rows, "given-away"))
+        return section
+
+
+class _instead:
+    """Say in a section what a figure lacks, where it lacks something that is no longer there."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, RecolorError | OSError):
+            return False
+        self.section.missing.append(_sentence(f"Not shown: {error}"))
+        return True
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
+def _table(caption: str, group: Group, titles: Mapping[str, str], folded: str) -> Table:
+    shown = [name for name in COLUMNS if any(name in values for values in group.values())]
+    rows = [
+        [
+            Cell(titles.get(model, model)),
+            *(_interval(values.get(name), COLUMNS[name][2], COLUMNS[name][1]) for name in shown),
+        ]
+        for model, values in group.items()
+    ]
+    headings = [COLUMNS[name][0].replace(" x ", " × ") for name in shown]
+    return Table(caption, ["", *headings], rows, folded=folded)
+
+
+def _interval(interval: Interval | None, style: str, factor: float = 1) -> Cell:
+    if interval is None or any(value is None for value in interval):
+        return Cell("–")
+    mean, low, high = (_number(style, factor * value) for value in interval)
+    signed = "−" in low + high or "+" in low + high
+    return Cell(mean, f"{low} to {high}" if signed else f"{low}–{high}")
+
+
+def _number(style: str, value: float) -> str:
+    text = style.format(value)
+    return (text if float(text) else style.format(0)).replace("-", "−")  # no -0.0
+
+
+def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures:
+    """Write the page and its figures.
+
+    Parameters
+    ----------
+    source
+        Of `read_evaluation`.
+    out
+        Folder to write to.
+    given
+        What else there is.
+
+    Returns
+    -------
+    Figures
+        `drawn` names those that were not there already.
+
+    Raises
+    ------
+    RecolorError
+        Where something that was given cannot be read, or the folder cannot be written.
+    """
+    given = given or Given()
+    figures = Figures(out)
+    made = Report(source, given, figures)
+    sections = made.sections()
+    figures.forget_others()
+    about = source.about
+    weights, settings = about["weights"], made.settings
+    facts = [
+        ("weights", f"{weights['name']}, SHA-256 {weights['sha256'][:16]}…"),
+        (
+            "photographs",
+            ", ".join(Path(path).name for path in about["sources"])
+            + f", {about['pictures']['all']:,} pictures",
+        ),
+        ("models fitted on", ", ".join(Path(path).name for path in about["train"]) or "nothing"),
+        (
+            "settings",
+            f"vividness {settings.vividness:g}, saturation {settings.saturation:g}, "
+            f"short side {settings.size} pixels",
+        ),
+        ("measured", f"{about['created'][:10]} on “{about['device']}”"),
+    ]
+    write_page(
+        out / "index.html",
+        "How good the colors are",
+        "Colors of photographs, predicted from their gray and compared with the truth: means with "
+        "intervals, simple models beside them, and pictures chosen by rule.",
+        facts,
+        sections,
+    )
+    return figures
+
+
+def main(
+    source: Annotated[
+        list[Path],
+        typer.Argument(help="A folder of `training.evaluate`, or photographs to evaluate first."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the page and its figures.")] = Path(
+        "recolor-report"
+    ),
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--run", help="Folder of a training; repeat."),
+    ] = None,
+    scaling: Annotated[Path | None, typer.Option(help="Folder of `training.scaling`.")] = None,
+    film_metrics: Annotated[
+        Path | None, typer.Option(help="Folder of `training.steadiness`.")
+    ] = None,
+    turing: Annotated[Path | None, typer.Option(help="Folder of `training.turing`.")] = None,
+    train: Annotated[
+        list[Path] | None, typer.Option(help="Of the evaluation: photographs to fit on; repeat.")
+    ] = None,
+    train_count: Annotated[int, typer.Option(help="Of the evaluation: how many.")] = 2000,
+    models: Annotated[str, typer.Option(help="Of the evaluation; all by default.")] = "",
+    original: Annotated[Path | None, typer.Option(help="Of the evaluation.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="Of the evaluation: scene types.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of the evaluation.")] = 1,
+    weights: Annotated[str, typer.Option(help="Name or path of the weights file.")] = "",
+    workers: Annotated[int, typer.Option("-n", min=1, help="Processes that evaluate.")] = 1,
+    device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the random pictures.")] = 0,
+) -> None:
+    """Report how good models are, as a page of figures with intervals and examples."""
+    if len(source) == 1 and (source[0] / "evaluation.json").is_file():
+        folder = source[0]
+    else:
+        folder = out / "evaluation"
+        evaluate.main(
+            source,
+            folder,
+            train=train,
+            train_count=train_count,
+            models=models,
+            weights=weights or "default",
+            original=original,
+            every=every,
+            manifest=manifest,
+            workers=workers,
+            device=device,
+        )
+    given = Given(tuple(runs or ()), scaling, film_metrics, turing, weights, device, seed)
+    figures = report(read_evaluation(folder), out, given)
+    typer.echo(f"{len(figures.drawn)} figures drawn; look at {out / 'index.html'}")
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    run(app)
