@@ -78,8 +78,8 @@ def color_statistics(rgb: NDArray[np.uint8]) -> dict[str, float]:
 
 def _histogram(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, float]:
     edges = np.linspace(-RANGE, RANGE, CELLS + 1)
-    inside = [np.clip(plane.ravel(), -RANGE, RANGE) for plane in (a, b)]
-    shares = np.histogram2d(*inside, bins=edges)[0] / a.size
+    x, y = (np.clip(plane.ravel(), -RANGE, RANGE) for plane in (a, b))
+    shares = np.histogram2d(x, y, bins=edges)[0] / a.size
     return {
         f"share of a* {edges[i]:g} to {edges[i + 1]:g}, b* {edges[j]:g} to {edges[j + 1]:g}": share
         for (i, j), share in np.ndenumerate(shares)
@@ -87,7 +87,7 @@ def _histogram(a: NDArray[np.float64], b: NDArray[np.float64]) -> dict[str, floa
 
 
 def _moments(planes: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    moments = {}
+    moments: dict[str, float] = {}
     for name, plane in planes.items():
         values = plane.ravel()
         moments |= {f"mean {name}": values.mean(), f"deviation of {name}": values.std()}
@@ -136,7 +136,7 @@ def _detail(lab: Tensor) -> dict[str, float]:
     levels = [lab[None]]
     for _ in range(OCTAVES):
         levels.append(F.avg_pool2d(levels[-1], 2))
-    statistics = {}
+    statistics: dict[str, float] = {}
     for octave, (fine, coarse) in enumerate(pairwise(levels)):
         detail = fine - F.interpolate(coarse, fine.shape[-2:], mode="bilinear")
         light, a, b = detail[0].numpy()

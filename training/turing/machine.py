@@ -220,7 +220,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
             rows.append(judge([said for _, said in answered], other, control, name, seed))
             if not control:
                 of_pictures += _of_pictures(pairs, answered, other, name)
-    result = {
+    result: dict[str, Any] = {
         "format": FORMAT,
         "seed": seed,
         "folds": folds,

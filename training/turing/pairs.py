@@ -163,7 +163,7 @@ def _color(folder: Path, pair: Pair, colorizer: Colorizer) -> str:
 
 def _name(rgb: NDArray[np.uint8], *made_by: str) -> str:
     digest = hashlib.sha256(f"{rgb.shape} {made_by}".encode())
-    digest.update(rgb)
+    digest.update(rgb.tobytes())
     return f"{digest.hexdigest()[:32]}.png"
 
 
