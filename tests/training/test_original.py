@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from recolor_core.encoder import LowLevelEncoder
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, TrainingError
 from training.original import REACH, Original, OriginalRecipe, OriginalTask, load_original
-from training.train import BUILDERS, app, run
+from training.train import BUILDERS, Wanted, app, run
 
 QUICK = {"batch": 2, "size": 32, "precision": "32-true", "log_every": 1, "checkpoint_every": 1}
 
@@ -84,7 +84,7 @@ def test_what_can_be_trained_is_listed(photographs, tmp_path, monkeypatch, capsy
         run(app)
     assert end.value.code == 2
     error = capsys.readouterr().err.strip()
-    assert "expected one of generator, refiner, original" in error
+    assert f"expected one of {', '.join(BUILDERS)}" in error
     assert "'sculptor'" in error
     assert not (tmp_path / "out").exists()
 
@@ -113,3 +113,11 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
         load_original(tmp_path / "other.ckpt")
     with pytest.raises(TrainingError, match="cannot be read"):
         load_original(tmp_path / "missing.ckpt")
+
+
+@pytest.mark.parametrize(("most", "taken"), [(0, 4), (1, 1), (3, 2), (9, 4)])
+def test_at_most_so_many_are_validated_on_evenly_chosen(photographs, most, taken):
+    wanted = Wanted(None, {}, [photographs], [photographs], most, None, 0)
+    names = [picture.name for picture in wanted.held_out]
+    assert names == [f"{number}.png" for number in range(0, 4, 4 // taken)]
+    assert Wanted(None, {}, [photographs], [], most, None, 0).held_out == []
