@@ -24,8 +24,8 @@ It writes into the folder:
     ``edge_error``, ``lightness_max`` and ``lightness_mean`` (|dL*| of the 8-bit picture),
     ``gray_exact`` (share of its pixels whose gray is the source's), ``uncertainty_mean``,
     ``mse_of_alternatives`` (mean over all of them, where the best is the row's), ``lpips`` where
-    its network is there, and ``seconds`` (on the device and with the processes of this run; from
-    gray codes to ab at full size).
+    its network is there, and ``seconds`` from gray codes to ab at full size: of processor time on a
+    CPU, which other work on the machine hardly changes, of wall time on a GPU.
 ``risk_coverage.csv``
     model, coverage, risk, low, high, ideal: the mean error of the cells that are kept when the most
     uncertain ones are left out.
@@ -46,7 +46,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Annotated, Any
 
 import numpy as np
@@ -254,9 +254,9 @@ def measure(job: Job) -> list[Row]:
         if model.name not in job.names:
             continue
         hints = truth.hints(model.hints)
-        started = perf_counter()
+        started = process_time()
         prediction = model.predict(truth.gray, hints)
-        seconds = perf_counter() - started
+        seconds = process_time() - started
         measures = truth.measure(prediction, _perceptual()[0])
         measures["seconds"] = prediction.seconds or seconds
         calibrated = not model.hints and not prediction.alternatives
@@ -492,7 +492,10 @@ def _chosen(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The models to measure, and why those left out are."""
     if models:
-        return tuple(name.strip() for name in models.split(",")), {}
+        names = tuple(name.strip() for name in models.split(","))
+        if not train and (fitted := [name for name in names if name in FITTED]):
+            raise DataError(f"{', '.join(fitted)} have to be fitted; give photographs by --train")
+        return names, {}
     left_out = {}
     if not train:
         left_out = dict.fromkeys(FITTED, "no pictures to fit it on; give some by --train")

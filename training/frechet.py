@@ -49,9 +49,8 @@ def frechet(
     of_set = hashlib.sha256("".join(pictures).encode()).hexdigest()[:16]
     fair = {key: m for key, m in models.items() if not m.hints and "-best-of-" not in m.name}
     missing = {key: (m, Fid()) for key, m in fair.items() if f"{of_set} {key}" not in known}
-    for picture in track(
-        pictures.values(), "FID", console=Console(stderr=True), disable=not missing
-    ):
+    shown = track(pictures.values(), "FID", console=Console(stderr=True)) if missing else ()
+    for picture in shown:
         truth = Truth(square(picture, size))
         for model, fid in missing.values():
             ab = torch.from_numpy(model.predict(truth.gray).ab)[None]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.hints import Hint
-from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.lab import lab_to_rgb, lightness, rgb_to_lab
 from recolor_core.metrics import (
     ab_rmse,
     channel_psnr,
@@ -25,7 +25,7 @@ from recolor_core.metrics import (
 from recolor_core.refiner import SCALE
 from training.models import Prediction, gray_of
 
-VERSION = 1
+VERSION = 3
 """Of what is measured: raise it where a value of the same name becomes another."""
 
 MEASURES = (
@@ -95,7 +95,7 @@ class Truth:
                 ab, measures["mse"] = others[best : best + 1], float(errors[best])
         rgb = self.colored(ab)
         similarity = channel_ssim(rgb, self.rgb)[0]
-        written = self._written(prediction, ab, rgb)
+        written = self._written(prediction, ab)
         fidelity = lightness_fidelity(written, torch.from_numpy(self.gray))
         measures |= {
             "rmse": float(ab_rmse(ab, self.ab)),
@@ -137,9 +137,11 @@ class Truth:
             return torch.from_numpy(prediction.coarse)[None]
         return F.avg_pool2d(torch.from_numpy(prediction.ab)[None], SCALE)
 
-    def _written(self, prediction: Prediction, ab: Tensor, rgb: Tensor) -> Tensor:
-        """(3, S, S) codes of the picture as it would be written."""
+    def _written(self, prediction: Prediction, ab: Tensor) -> Tensor:
+        """(3, S, S) codes of the picture as it would be written, of its gray codes' own L*."""
         if prediction.colorization is None:
-            return (255 * rgb[0]).round().to(torch.uint8)
+            light = lightness(torch.from_numpy(self.gray))[None]
+            rgb = lab_to_rgb(torch.cat((light, ab[0]))).clamp(0, 1)
+            return (255 * rgb).round().to(torch.uint8)
         strips = list(prediction.colorization.strips(ab[0].numpy()))
         return torch.from_numpy(np.concatenate(strips)).permute(2, 0, 1)

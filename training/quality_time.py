@@ -32,7 +32,7 @@ def draw_quality_time(group: Group, titles: Mapping[str, str], folder: Path) -> 
     FigureCanvasAgg(figure)
     for axes, (metric, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         _panel(axes, group, metric)
-        axes.set_xlabel("seconds per picture")
+        axes.set_xlabel("seconds per picture (processor time on a CPU)")
         axes.set_ylabel(label)
     figure.suptitle(
         "Mean and 95 % bootstrap interval. Hollow: told the color of some pixels (hints), or the "

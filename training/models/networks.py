@@ -21,6 +21,8 @@ from training.models.interface import Model, Prediction, enlarge, lightness_of
 class Chain:
     """A `Colorizer` that remembers the last picture, for models that share its work.
 
+    Seconds are of processor time on a CPU, of wall time elsewhere.
+
     Parameters
     ----------
     weights, device
@@ -32,6 +34,8 @@ class Chain:
     def __init__(self, weights: str, device: str, settings: Settings) -> None:
         self.colorizer = Colorizer(weights, device)
         self.settings = settings
+        on_cpu = self.colorizer.device.type == "cpu"
+        self.clock = time.process_time if on_cpu else time.perf_counter
         self._coarse: tuple[bytes, Coarse, float] | None = None
         self._result: tuple[tuple[Any, ...], Colorization, float] | None = None
 
@@ -39,9 +43,9 @@ class Chain:
         """What the generator sees in the picture, and the seconds it took."""
         codes = gray.tobytes()
         if self._coarse is None or self._coarse[0] != codes:
-            started = time.perf_counter()
+            started = self.clock()
             coarse = self.colorizer.generate(read_gray(gray), self.settings.size)
-            self._coarse = (codes, coarse, time.perf_counter() - started)
+            self._coarse = (codes, coarse, self.clock() - started)
         return self._coarse[1:]
 
     def refine(
@@ -51,10 +55,10 @@ class Chain:
         coarse, _ = self.generate(gray)
         key = (gray.tobytes(), tuple(hints), alternatives)
         if self._result is None or self._result[0] != key:
-            started = time.perf_counter()
+            started = self.clock()
             settings = replace(self.settings, alternatives=alternatives)
             result = self.colorizer.refine(coarse, settings, hints)
-            self._result = (key, result, time.perf_counter() - started)
+            self._result = (key, result, self.clock() - started)
         return self._result[1:]
 
 
@@ -102,9 +106,9 @@ class Network(Model):
         """
         _, generator = self.chain.generate(gray)
         result, refiner = self.chain.refine(gray, hints, self.alternatives)
-        started = time.perf_counter()
+        started = self.chain.clock()
         ab = enlarge(result.ab_refined if self.refined else result.ab_coarse, gray.shape)
-        upsampling = time.perf_counter() - started
+        upsampling = self.chain.clock() - started
         return Prediction(
             ab,
             None if self.refined else result.ab_coarse,
