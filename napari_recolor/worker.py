@@ -52,11 +52,12 @@ class Options:
 
     weights: str = "default"
     device: str = "auto"
-    vividness: float = 0.5
+    vividness: float = 0.8
     saturation: float = 1.0
     size: int = 224
     alternatives: int = 0
     tile: int = 1024
+    views: int = 1
     palette: str = ""
     passes: int = 1
 
@@ -256,7 +257,7 @@ class Engine:
 
     def see(self, plan: Plan, index: Index, gray: "GrayPicture", options: Options) -> "Coarse":
         """What the generator sees in a picture of a plan."""
-        coarse = self.colorizer(options).generate(gray, options.size)
+        coarse = self.colorizer(options).generate(gray, options.size, options.views)
         self.remember(plan, index, coarse)
         return coarse
 

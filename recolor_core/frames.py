@@ -202,7 +202,13 @@ def see_frames(
         )
     grays = (read_gray(frame, space, levels) for frame in frames)
     return _see(
-        colorizer, colorizer.memory, grays, settings, hints or {}, palette, state or FrameState()
+        colorizer,
+        colorizer.memory,
+        grays,
+        settings,
+        {} if hints is None else hints,
+        palette,
+        state or FrameState(),
     )
 
 

@@ -143,7 +143,7 @@ def read_film(path: Path, most: int) -> Film:
     shape = [round(scale * n) for n in frames[0].shape[:2]]
     small = [resize(frame, shape, anti_aliasing=True).astype(np.float32) for frame in frames]
     rgb = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
-    light = rgb_to_lab(rgb.transpose(0, 1))[0]
+    light = rgb_to_lab(rgb)[:, 0]
     flows, seen = [], []
     for before, now in zip(light[:-1].numpy(), light[1:].numpy(), strict=True):
         back, forth = (_motion(a, b) for a, b in ((now, before), (before, now)))
@@ -190,8 +190,8 @@ def measure(film: Film, ab: Tensor) -> dict[str, float]:
     lightness; ``cdc``; ``flicker``, squared Lab units: power of the change of color in place above
     half of the highest frequency. The first frame, which all ways share, is not measured.
     """
-    light = rgb_to_lab(film.rgb.transpose(0, 1))[:1]
-    rgb = lab_to_rgb(torch.cat((light, ab.transpose(0, 1)))).clamp(0, 1).transpose(0, 1)
+    light = rgb_to_lab(film.rgb)[:, :1]
+    rgb = lab_to_rgb(torch.cat((light, ab), dim=1)).clamp(0, 1)
     points = [(y, x) for y in range(8, SIZE, 16) for x in range(8, SIZE, 16)]
     spectrum = flicker_spectrum(color_over_time(ab, points))
     fast = spectrum.frequency > 0.25
@@ -316,7 +316,8 @@ def _over_time(film: Film, way: str, ab: Tensor) -> list[dict[str, Any]]:
 
 def _codes(light: Tensor) -> list[NDArray[np.uint8]]:
     """L* (T, H, W) as gray codes."""
-    gray = lab_to_rgb(torch.stack((light, *2 * [torch.zeros_like(light)])))[0]
+    neutral = torch.zeros_like(light)
+    gray = lab_to_rgb(torch.stack((light, neutral, neutral), dim=1))[:, 0]
     return list((255 * gray.clamp(0, 1)).round().to(torch.uint8).numpy())
 
 

@@ -89,7 +89,7 @@ def _colorize(
     ] = "auto",
     vividness: Annotated[
         float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
-    ] = 0.5,
+    ] = 0.8,
     saturation: Annotated[
         float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
     ] = 1.0,
@@ -104,6 +104,10 @@ def _colorize(
         int,
         typer.Option(help="Side of the refiner's tiles at large sizes; less needs less memory."),
     ] = 1024,
+    views: Annotated[
+        int,
+        typer.Option(help="Views of the picture to average over, 1 or 2: errs less, takes longer."),
+    ] = 1,
     stages: Annotated[
         bool,
         typer.Option("--stages", help="Write coarse and refined ab and the uncertainty as TIFF."),
@@ -188,7 +192,7 @@ def _colorize(
             from recolor_core.hints import read_hints
 
             order = Order(
-                settings=Settings(vividness, saturation, size, alternatives, tile),
+                settings=Settings(vividness, saturation, size, alternatives, tile, views),
                 hints=read_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
                 levels=span,

@@ -52,7 +52,7 @@ def colorize_film(
     ] = "auto",
     vividness: Annotated[
         float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
-    ] = 0.5,
+    ] = 0.8,
     saturation: Annotated[
         float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
     ] = 1.0,

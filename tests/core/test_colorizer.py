@@ -69,6 +69,37 @@ def same(first, second):
     )
 
 
+# Views
+
+
+def test_one_view_is_what_the_generator_says(recolor, photograph):
+    assert same(recolor(photograph, size=64), recolor(photograph, size=64, views=1))
+
+
+def test_views_change_colors_but_neither_gray_nor_shape(recolor, photograph):
+    one, more = recolor(photograph, size=64), recolor(photograph, size=64, views=2)
+    assert more.ab_coarse.shape == one.ab_coarse.shape
+    assert more.uncertainty.shape == one.uncertainty.shape
+    np.testing.assert_array_equal(gray_of(more.rgb), gray_of(one.rgb))
+    assert 0 < np.abs(more.ab_coarse - one.ab_coarse).mean() < 10
+    assert more.provenance["settings"]["views"] == 2
+
+
+def test_two_views_know_less_of_left_and_right(recolor, photograph):
+    def lopsided(views):
+        there, back = recolor(photograph, size=64, views=views), photograph[:, ::-1]
+        mirrored = recolor(np.ascontiguousarray(back), size=64, views=views)
+        return np.abs(there.ab_coarse - mirrored.ab_coarse[..., ::-1]).mean()
+
+    assert lopsided(2) < lopsided(1)
+
+
+def test_views_of_pictures_of_nearly_one_size_go_together(recolor):
+    pictures = [picture((100, 150)), picture((100, 149))]
+    results = list(recolor.map(pictures, size=64, views=2, batch=2))
+    assert [result.shape for result in results] == [(100, 150), (100, 149)]
+
+
 # Sizes and depths
 
 

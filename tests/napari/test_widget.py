@@ -417,7 +417,7 @@ def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, f
     assert fresh.controls.scope.currentText() == "visible region"
     assert fresh.controls.size.value() == 64
     fresh.controls.restore.click()
-    assert fresh.controls.vividness.value() == 0.5
+    assert fresh.controls.vividness.value() == 0.8
     assert fresh.controls.scope.currentText() == "current slice"
     assert "vividness" not in preferences_of_this_test.read_text(encoding="utf-8")
     fresh.deleteLater()

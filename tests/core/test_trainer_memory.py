@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from recolor_core import motion
+from recolor_core.generator import Generator, GeneratorConfig
+from recolor_core.lab import rgb_to_lab
+from recolor_core.metrics import warped_error
+from recolor_core.temporal import ColorMemory
+from recolor_core.trainer import Machine, MemoryRecipe, MemoryTask, Photographs, TrainingError, fit
+from recolor_core.trainer.clips import camera_path, make_clips, old_film
+from recolor_core.trainer.remember import changes, run
+
+ALL = slice(None)
+
+
+def smooth_pictures(count, size):
+    rng = torch.Generator().manual_seed(3)
+    noise = torch.rand(count, 3, 9, 9, generator=rng)
+    return F.interpolate(noise, size=(size, size), mode="bicubic").clamp(0, 1)
+
+
+def clips(count=4, frames=4, size=64, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return make_clips(smooth_pictures(count, 80), frames, size, rng, count, ALL)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1)).eval()
+    generator.head.weight.data *= 50  # certain of this color here and of that one there
+    return generator
+
+
+TINY = MemoryRecipe(
+    steps=12,
+    batch=2,
+    size=64,
+    crop=32,
+    frames=3,
+    width=8,
+    warm_up=2,
+    rate=3e-3,
+    precision="32-true",
+    log_every=2,
+    validate_every=6,
+    checkpoint_every=2,
+)
+
+
+def test_the_known_motion_brings_each_frame_to_the_next():
+    clip = clips(count=6)
+    before = motion.warp(clip.rgb[:, :-1].flatten(0, 1), clip.flow.flatten(0, 1))
+    now, visible = clip.rgb[:, 1:].flatten(0, 1), clip.visible.flatten(0, 1).expand(-1, 3, -1, -1)
+    moved = (clip.rgb[:, 1:] - clip.rgb[:, :-1]).flatten(0, 1).abs()[visible].mean()
+    assert (before - now).abs()[visible].mean() < 0.01 < moved
+    # What is called hidden is not to be had from the frame before.
+    assert (before - now).abs()[~visible].mean() > 5 * (before - now).abs()[visible].mean()
+    assert 0.5 < visible.float().mean() < 1
+
+
+def test_known_motion_and_metric_agree():
+    clip = clips()
+    for rgb, flow, visible in zip(clip.rgb, clip.flow, clip.visible, strict=True):
+        moving = warped_error(rgb, flow, visible[:, 0]).nanmean()
+        still = warped_error(rgb, torch.zeros_like(flow), visible[:, 0]).nanmean()
+        assert moving <= still + 1e-6
+        assert moving < 0.01
+
+
+def test_a_still_camera_sees_one_picture_over_and_over():
+    rng = torch.Generator().manual_seed(1)
+    path = camera_path(5, 0.5, 0.3, rng, 8, ALL)
+    assert path.shape == (8, 5, 3, 3)
+    assert torch.isfinite(torch.linalg.inv(path)).all()
+
+
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(2, 4)])
+def test_a_clip_does_not_depend_on_how_many_devices_share_the_batch(rows):
+    pictures = smooth_pictures(4, 80)
+    rng = torch.Generator().manual_seed(5)
+    whole = make_clips(pictures, 3, 64, rng, 4, ALL)
+    rng = torch.Generator().manual_seed(5)
+    part = make_clips(pictures[rows], 3, 64, rng, 4, rows)
+    same = whole.rgb[rows].isclose(part.rgb, atol=1e-6).float().mean()
+    # The occluders are cut from the next picture of the device's own share.
+    assert same > 0.5
+
+
+def test_old_film_flickers_and_stays_lightness():
+    clip = clips(count=12)
+    light = old_film(clip, torch.Generator().manual_seed(2), 12, ALL)
+    clean = torch.stack([rgb_to_lab(frame)[:, :1] for frame in clip.rgb.unbind(1)], dim=1)
+    assert light.shape == clean.shape
+    assert 0 <= float(light.min()) <= float(light.max()) <= 100
+    apart = (light - clean).abs().mean((1, 2, 3, 4))
+    assert (apart < 1e-4).any(), "some clips stay as they are"
+    assert (apart > 1).any()
+
+
+def test_training_makes_colors_steadier(generator, tmp_path):
+    task = MemoryTask(TINY, generator)
+    squares = [(255 * picture).to(torch.uint8) for picture in smooth_pictures(6, 72)]
+
+    def loss_of(network):
+        rng = torch.Generator().manual_seed(9)
+        codes = torch.stack(squares[:4]).float() / 255
+        clip = task.clip(codes, 64, rng, 4, ALL)
+        with torch.no_grad():
+            steady = run(network, clip.lightness, clip.coarse)
+        return float((changes(steady, clip.flow).abs() * clip.visible).mean())
+
+    untrained = loss_of(task.network)
+    data = Photographs(squares)
+    cpu = Machine(accelerator="cpu", devices=1, workers=0)
+    outcome = fit(task, data, tmp_path, validation=data, machine=cpu, progress=False)
+    assert outcome.step == 12
+    assert loss_of(task.network) < untrained
+    assert (tmp_path / "best.ckpt").exists()
+    assert len(list(Path(tmp_path, "pictures").iterdir())) == 2
+
+
+def test_an_untrained_memory_passes_colors_through(generator):
+    task = MemoryTask(TINY, generator)
+    rng = torch.Generator().manual_seed(9)
+    clip = task.clip(smooth_pictures(2, 72), 64, rng, 2, ALL)
+    with torch.no_grad():
+        assert torch.equal(run(ColorMemory(), clip.lightness, clip.coarse), clip.coarse)
+
+
+@pytest.mark.parametrize(("name", "value"), [("crop", 48), ("crop", 256), ("frames", 1)])
+def test_a_recipe_that_cannot_work_says_so(name, value):
+    with pytest.raises(TrainingError, match=name):
+        MemoryRecipe.of({name: value})
