@@ -86,8 +86,8 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "Generator: semantic path from ImageNet weights of EfficientNet-lite2, the rest from "
             "scratch; classification over 259 ab bins weighted by chroma, Huber loss on their "
             "mean; 24 epochs. Refiner: 730 steps on another generator's colors; of what it adds, "
-            "only the detail counts. Color memory: 280 steps on clips made of 10,290 photographs, on "
-            "a CPU."
+            "only the detail counts. Color memory: 280 steps on clips made of 10,290 photographs, "
+            "on a CPU."
         ),
         metrics={
             # 1,044 photographs at 224 pixels; docs/model-card.md has the intervals.
