@@ -20,11 +20,12 @@ from recolor_core.colorizer import Colorizer, Settings
 from recolor_core.errors import OutputExistsError
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.hints import HintsInTime, KeyHint
-from recolor_core.film.joining import check_target, container_format, join
+from recolor_core.film.joining import check_target, join
 from recolor_core.film.moments import Moment
 from recolor_core.film.parts import FrameRecord, Parts, is_joining
 from recolor_core.film.reading import FilmFrame, Movie, Pictures, open_film
 from recolor_core.film.writing import (
+    CONTAINERS,
     CRF,
     CodedPart,
     Coding,
@@ -182,6 +183,13 @@ def colorize_film(
     else:
         check_target(path, None, film.facts, coding)
     _check_absent(path, film, coding, overwrite)
+    if order.lossless and film.facts.aspect != 1:
+        warnings.warn(
+            f"pixels of the film are {film.facts.aspect} times as wide as high, which PyAV cannot "
+            "write down for FFV1 in Matroska; players have to be told",
+            FilmWarning,
+            stacklevel=2,
+        )
     sha256 = film.sha256()
     parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
     resumed, total = len(parts.frames), span.total
@@ -217,7 +225,7 @@ def colorize_film(
         with _written(path, overwrite) as file, _joined(path, parts):
             join(
                 file,
-                container_format(path),
+                CONTAINERS[path.suffix.lower()],
                 parts.files(),
                 parts.frames,
                 film.facts,
@@ -436,6 +444,7 @@ def _facts(
         "palette": None if order.palette is None else palette_record(order.palette),
         "device": str(colorizer.device),
         "reading": film.facts.reading,
+        "pixel_aspect": str(film.facts.aspect),
         "coding": coding_record(coding, parts.target.name),
         "frames": {"first": frames[0].number, "count": len(frames)},
         "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],

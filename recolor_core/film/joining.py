@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from recolor_core.film.errors import FilmError
 from recolor_core.film.parts import FrameRecord
 from recolor_core.film.reading import FilmFacts, Movie
-from recolor_core.film.writing import Coding
+from recolor_core.film.writing import CONTAINERS, Coding
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -30,23 +30,6 @@ _Cut = tuple[Fraction, Fraction]
 """From when until when a trimmed film goes, in seconds of its source."""
 
 _OPTIONS = {"fflags": "+bitexact"}  # no random numbers, no time: the same call gives the same file
-
-
-def container_format(target: Path) -> str:
-    """FFmpeg's name of the container that a name means.
-
-    Raises
-    ------
-    FilmError
-        Where it means none.
-    """
-    try:
-        return av.open(str(target), "w").format.name.split(",")[0]  # nothing is opened yet
-    except ValueError:
-        raise FilmError(
-            f"{target}: expected a name that ends in .mp4, .mkv, .mov, .webm or another ending of "
-            "films, or a folder for pictures; rename the output"
-        ) from None
 
 
 def check_target(
@@ -63,7 +46,7 @@ def check_target(
     FilmError
         Where it cannot: says what of it, and what to do.
     """
-    format = container_format(target)
+    format = CONTAINERS[target.suffix.lower()]
 
     def attempt(source: InputContainer | None, streams: Sequence[Stream]) -> str:
         """What is wrong with a container of the video and these streams; nothing where it holds."""

@@ -258,7 +258,8 @@ class Movie:
                 stacklevel=4,
             )
         width, height = frame.width, frame.height
-        aspect = stream.codec_context.sample_aspect_ratio or Fraction(1)
+        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        aspect = aspect or Fraction(1)
         if self._turn.swapped:
             width, height, aspect = height, width, 1 / aspect
         assert stream.time_base is not None

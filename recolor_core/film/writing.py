@@ -30,6 +30,16 @@ from recolor_core.images.atomic import AtomicFile, explained
 CRF = 16
 """Constant rate factor of the lossy codecs by default: hard to tell from the original."""
 
+CONTAINERS = {
+    ".mkv": "matroska",
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".webm": "webm",
+    ".ts": "mpegts",
+}
+"""FFmpeg's names of the containers that are written, by the ending of the name."""
+
 _RGB, _BT709_MATRIX, _BT709_PRIMARIES = 0, 1, 1  # ITU-T H.273
 _PICTURES = {".tif", ".tiff", ".png", ".dpx"}
 _NUMBER = re.compile(r"%0?\d*d")
@@ -122,6 +132,11 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         raise FilmError(
             f"{target}: expected the number of the frame in the name of pictures; name them "
             f"{target.stem}_%06d{ending}, or a folder: {target.stem}/"
+        )
+    if ending not in CONTAINERS:
+        raise FilmError(
+            f"{target}: expected a film that ends in {', '.join(CONTAINERS)}, numbered pictures "
+            f"(frame_%06d.tif) or a folder for them, got {ending or 'none'!r}; rename the output"
         )
     if facts.rate is None:
         raise FilmError(
