@@ -402,7 +402,9 @@ def main(
     names, unavailable = _chosen(models, train, original)
     counts = _counts(hints)
     settings = Settings(vividness=vividness, saturation=saturation, size=SIZE)
+    record = load_weights(weights).record
     pictures = by_content(sources, every)
+    groups = categories(list(pictures.values()), manifest)
     training = Training.of(train or [], train_count, set(pictures))
     plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
     out.mkdir(parents=True, exist_ok=True)
@@ -416,9 +418,7 @@ def main(
         fid = frechet(pictures, by_key, SIZE, out / "fid.json")
     except BackboneError as error:
         unavailable["fid"] = str(error)
-    groups = categories(list(pictures.values()), manifest)
     table = tabulate(pictures, groups, team, rows)
-    record = load_weights(weights).record
     about = {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -67,8 +67,14 @@ def _panel(axes: Axes, group: Group, metric: str) -> None:
         bars = [[mean - low], [high - mean]]
         axes.errorbar(seconds, mean, bars, fmt="o", capsize=2, color=color, markerfacecolor=face)
         right = model not in ("coarse", "refined-hints-1")
-        place = {"xytext": (6 if right else -6, 3), "ha": "left" if right else "right"}
-        axes.annotate(model, (seconds, mean), textcoords="offset points", fontsize=8, **place)
+        axes.annotate(
+            model,
+            (seconds, mean),
+            (6 if right else -6, 3),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            fontsize=8,
+        )
     if refined:
         axes.plot(*zip(*refined, strict=True), color="C3", linewidth=0.7, linestyle=":")
     axes.set_xscale("log")

@@ -29,6 +29,7 @@ import pandas as pd
 import typer
 
 from recolor_core.errors import RecolorError
+from recolor_core.generator import Generator
 from recolor_core.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, Photographs, Task, fit
 from recolor_core.weights import save_weights
@@ -89,8 +90,10 @@ def _generator(config: Path | None, training: Training, folder: Path) -> Plan:
     # Alone: an untrained refiner is bicubic upsampling.
     weights = folder / "generator.safetensors"
     network, _ = read_network("generator", checkpoint)
-    facts = {"license": "unstated", "training_data": "unstated", "recipe": "a study"}
-    save_weights(weights, network, Refiner(), **facts)
+    assert isinstance(network, Generator)
+    save_weights(
+        weights, network, Refiner(), license="", training_data="a part", recipe="of a study"
+    )
     return Plan(("coarse",), str(weights))
 
 

@@ -205,8 +205,8 @@ def test_a_further_run_computes_nothing_anew(
     assert again.groups == evaluation.groups
 
 
-def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, tmp_path, monkeypatch):
-    words = [photographs, "--out", tmp_path, "--models", "gray,average"]
+def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp_path, monkeypatch):
+    words = [photographs, "--out", tmp_path, "--models", "gray,average", "--weights", weights]
     words += ["--train", photographs.parent / "train"]
     assert command(evaluate.app, *words) == 0
     whole, rows = read_evaluation(tmp_path), tmp_path / "rows.jsonl"
@@ -447,8 +447,11 @@ def test_json_has_no_nan():
         (["--models", "average"], "--train"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(photographs, tmp_path, capsys, more, words):
-    assert command(evaluate.app, photographs, "--out", tmp_path / "out", *more) == 2
+def test_what_cannot_be_done_is_said_in_one_line(
+    photographs, weights, tmp_path, capsys, more, words
+):
+    call = [photographs, "--out", tmp_path / "out", "--weights", weights, *more]
+    assert command(evaluate.app, *call) == 2
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(error) == 1
     assert words in error[0]

@@ -27,17 +27,20 @@ from training.models.pixels import SIDES, features
 SIDE = 64
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def saved(path, seed):
     """A weights file with small networks whose refiner does something."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
     refiner = Refiner(RefinerConfig(width=8, blocks=1))
     torch.nn.init.normal_(refiner.out.weight, std=0.01)
     facts = {"license": "none", "training_data": "none", "recipe": "random"}
     save_weights(path, generator, refiner, **facts)
     return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("weights") / "small.safetensors", 0)
 
 
 def made(name, **options):
@@ -178,7 +181,7 @@ def test_models_that_share_work_count_its_time_each(weights):
     assert not np.array_equal(refined.predict(other).colorization.gray.codes, gray)
 
 
-def test_networks_are_known_by_weights_and_settings(weights):
+def test_networks_are_known_by_weights_and_settings(weights, tmp_path):
     def known(**options):
         (model,) = build(Plan(("refined",), **options))
         return fingerprint(model, [])
@@ -186,7 +189,8 @@ def test_networks_are_known_by_weights_and_settings(weights):
     same = known(weights=str(weights))
     assert same == known(weights=str(weights))
     assert same != known(weights=str(weights), settings=Settings(vividness=0.9))
-    assert same != known()
+    other = saved(tmp_path / "other.safetensors", 1)
+    assert same != known(weights=str(other))
 
 
 def test_the_original_recipe_is_read_from_its_checkpoint(tmp_path):
