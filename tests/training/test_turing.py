@@ -84,7 +84,7 @@ def prepared(folder, trials=60, names=NAMES, seed=0):
         for file in files.values():
             Image.fromarray(twin).save(pictures / file)
         pairs.append(Pair(f"photos/{number}.png", _name(real), files))
-    Plan(seed, 4, {name: NAMES[name] for name in names}, tuple(pairs)).write(folder)
+    Plan(seed, 4, {name: NAMES[name] for name in names}, {}, tuple(pairs)).write(folder)
     return folder
 
 
@@ -467,6 +467,8 @@ def test_the_command_prepares_shows_and_sums_up(made, photographs, weights, tmp_
     words += ["--size", 64, "--device", "cpu", "--trials", 4]
     assert command(*words) == 0
     assert Plan.read(out).weights == made.weights
+    assert Plan.read(out).how == made.how
+    assert made.how["settings"]["size"] == 224
     monkeypatch.setattr("typer.launch", lambda path: 0)
     monkeypatch.setattr("sys.stdin", io.StringIO("l\n" * 4))
     assert command("show", "terminal", out, "--observer", "ada") == 0

@@ -49,7 +49,7 @@ def measured(pictures, name):
     return np.array([[*color_statistics(rgb).values()] for rgb in pictures])
 
 
-def outcome(real, other, name, folds=3):
+def outcome(real, other, name, folds=2):
     classify = CLASSIFIERS[name]
     found = list(cross_validate(real, other, classify, folds=folds, seed=0))
     assert sorted(np.concatenate([numbers for numbers, _ in found])) == list(range(len(real)))
@@ -189,14 +189,15 @@ def pairs(photographs, tmp_path):
         Image.fromarray(rgb).save(tmp_path / f"{number}-r.png")
         Image.fromarray(paler(rgb)).save(tmp_path / f"{number}-p.png")
         made.append(Pair(f"photos/{number}", f"{number}-r.png", {"pale": f"{number}-p.png"}))
-    return Pairs(tmp_path, tuple(made), {"pale": "0" * 64})
+    return Pairs(tmp_path, tuple(made), {"pale": "0" * 64}, {"version": "1"})
 
 
 def test_result_has_weights_and_controls(pairs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    rows = two_sample_tests(pairs, out, folds=3, seed=0)
+    rows = two_sample_tests(pairs, out, folds=2, seed=0)
     result = json.loads((out / "machine.json").read_text())
+    assert result["how"] == {"version": "1"}
     assert [row["told"] for row in result["rows"]] == [row.told for row in rows]
     kinds = {(row.other, row.control): row.pairs for row in rows if row.classifier == "trees"}
     assert kinds == {("pale", False): 24, ("real", True): 12, ("gray", True): 24}

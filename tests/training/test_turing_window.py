@@ -24,7 +24,7 @@ def session(tmp_path):
         for file, color in zip(files, (RED, BLUE), strict=True):
             Image.new("RGB", (64, 64), color).save(tmp_path / "pictures" / file)
         pairs.append(Pair(f"{number}", files[0], {"default": files[1]}))
-    Plan(0, 64, {"default": "0" * 64}, tuple(pairs)).write(tmp_path)
+    Plan(0, 64, {"default": "0" * 64}, {}, tuple(pairs)).write(tmp_path)
     return Session(tmp_path, "ada")
 
 

@@ -7,9 +7,10 @@ beside it: photographs against other photographs, where nothing can be learned, 
 against their own gray, which anything should tell.
 
 ``machine.json`` is an object of ``format`` (1), ``seed``, ``folds``, ``size`` (side of the squares
-in pixels), ``pairs`` (their number), ``weights`` (name to SHA-256), ``rows`` (objects with the
-fields of `Row`) and ``features``: by the name of the weights the statistics that the trees gain
-most by, a list of ``[name, share of the gain]``. ``machine.csv`` has the rows as a table,
+in pixels), ``pairs`` (their number), ``weights`` (name to SHA-256), ``how`` (``version`` of the
+package and ``settings`` that colorized), ``rows`` (objects with the fields of `Row`) and
+``features``: by the name of the weights the statistics that the trees gain most by, a list of
+``[name, share of the gain]``. ``machine.csv`` has the rows as a table,
 ``machine-pictures.csv`` what the classifiers said of each pair: the probabilities, in [0, 1], that
 the photograph and that its twin is real.
 """
@@ -227,6 +228,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
         "size": len(read_picture(pairs.folder / pairs.pairs[0].real)),
         "pairs": len(pairs.pairs),
         "weights": dict(pairs.weights),
+        "how": dict(pairs.how),
         "rows": [asdict(row) for row in rows],
         "features": {name: _gains(seen, name, seed) for name in pairs.weights},
     }

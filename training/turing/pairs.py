@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,14 @@ class Pairs:
         In random order.
     weights
         SHA-256 of the weights files by their names.
+    how
+        How the twins were made: ``version`` of the package and ``settings`` of the colorizer.
     """
 
     folder: Path
     pairs: tuple[Pair, ...]
     weights: Mapping[str, str]
+    how: Mapping[str, Any]
 
 
 def make_pairs(
@@ -110,6 +114,7 @@ def make_pairs(
             f"expected {count} different photographs with color, found {len(pairs)}; ask for fewer "
             "or give more"
         )
+    how = {"version": __version__, "settings": asdict(Settings())}
     records: dict[str, str] = {}
     for one in weights:
         colorizer = Colorizer(one, device)
@@ -118,10 +123,12 @@ def make_pairs(
             raise DataError(f"two weights are named {name!r}; give each once, or rename a file")
         records[name] = colorizer.record.sha256
         pairs = [
-            Pair(pair.label, pair.real, {**pair.colored, name: _color(folder, pair, colorizer)})
+            Pair(
+                pair.label, pair.real, {**pair.colored, name: _color(folder, pair, colorizer, how)}
+            )
             for pair in track(pairs, f"Colorizing with {name}", console=console)
         ]
-    return Pairs(folder, tuple(pairs), records)
+    return Pairs(folder, tuple(pairs), records, how)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -153,9 +160,9 @@ def _draw(pictures: Sequence[Picture], folder: Path, size: int, seed: int) -> It
         yield Pair(pictures[index].label, name)
 
 
-def _color(folder: Path, pair: Pair, colorizer: Colorizer) -> str:
+def _color(folder: Path, pair: Pair, colorizer: Colorizer, how: Mapping[str, Any]) -> str:
     rgb = read_picture(folder / pair.real)
-    name = _name(rgb, colorizer.record.sha256, __version__, json.dumps(asdict(Settings())))
+    name = _name(rgb, colorizer.record.sha256, json.dumps(how))
     if not (folder / name).exists():
         _write(folder / name, colorizer(rgb).rgb)
     return name

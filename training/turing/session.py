@@ -8,8 +8,9 @@ A folder holds one test: ``session.json`` (what is shown, `Plan`), ``pictures/``
 `training.turing.summary` makes of the answers. Observers take turns in it.
 
 ``session.json`` is an object of ``format`` (1), ``seed``, ``size`` (side of the squares in pixels),
-``weights`` (name to SHA-256) and ``pictures``: a list of objects of ``label``, ``real`` (file name)
-and ``colored`` (file name by name of the weights).
+``weights`` (name to SHA-256), ``how`` (``version`` of the package and ``settings`` that colorized)
+and ``pictures``: a list of objects of ``label``, ``real`` (file name) and ``colored`` (file name by
+name of the weights).
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,8 @@ class Plan:
         Side of the pictures in pixels.
     weights
         SHA-256 of the weights files by their names.
+    how
+        As of `Pairs`.
     pictures
         The pairs.
     """
@@ -53,6 +57,7 @@ class Plan:
     seed: int
     size: int
     weights: Mapping[str, str]
+    how: Mapping[str, Any]
     pictures: tuple[Pair, ...]
 
     @classmethod
@@ -70,7 +75,7 @@ class Plan:
             if plan["format"] != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, got {plan['format']!r}")
             pictures = tuple(Pair(**pair) for pair in plan["pictures"])
-            return cls(plan["seed"], plan["size"], plan["weights"], pictures)
+            return cls(plan["seed"], plan["size"], plan["weights"], plan["how"], pictures)
         except FileNotFoundError as error:
             raise DataError(
                 f"{folder} holds no visual Turing test; make one with "
@@ -102,7 +107,7 @@ class Plan:
 def plan_test(pairs: Pairs, seed: int) -> Plan:
     """The plan of a test that shows these pairs."""
     size = len(read_picture(pairs.folder / pairs.pairs[0].real))
-    return Plan(seed, size, pairs.weights, pairs.pairs)
+    return Plan(seed, size, pairs.weights, pairs.how, pairs.pairs)
 
 
 @dataclass(frozen=True)
