@@ -178,6 +178,8 @@ def colorize_film(
     overwrite = order.overwrite or is_joining(path)
     if coding is None:
         _make_folder(path.parent)
+    elif not path.parent.is_dir():
+        raise FilmError(f"{path}: the folder {path.parent} is not there; create it first")
     elif isinstance(film, Movie):
         check_target(path, film, film.facts, coding, order.left_out)
     else:

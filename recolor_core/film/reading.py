@@ -399,27 +399,29 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
 
 
 def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Frames that can be decoded; a warning tells of damaged packets."""
+    """Frames that can be decoded; a warning tells of damage."""
+    left_out: list[int | None] = []
     damaged: list[int | None] = []
     try:
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
-                damaged.append(packet.pts)
+                left_out.append(packet.pts)
                 continue
+            damaged += [frame.pts for frame in frames if frame.is_corrupt]
             yield from frames
     except (av.FFmpegError, OSError) as error:
         warnings.warn(f"reading ended early ({_reason(error)})", FilmWarning, stacklevel=2)
-    if damaged:
-        base = stream.time_base or Fraction(1)
-        first = next((float(pts * base) for pts in damaged if pts is not None), 0.0)
-        warnings.warn(
-            f"{len(damaged)} packets of the video are damaged and were left out, the first one at "
-            f"{first:.2f} s",
-            FilmWarning,
-            stacklevel=2,
-        )
+    base = stream.time_base or Fraction(1)
+    for stamps, what in ((left_out, "could not be decoded"), (damaged, "are damaged")):
+        if stamps:
+            first = next((float(pts * base) for pts in stamps if pts is not None), 0.0)
+            warnings.warn(
+                f"{len(stamps)} frames {what}, the first one at {first:.2f} s",
+                FilmWarning,
+                stacklevel=2,
+            )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Small films for the tests, made and read by PyAV alone."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -10,15 +9,12 @@ from unittest.mock import patch
 
 import av
 import numpy as np
-import torch
 from av.audio.fifo import AudioFifo
 
 from recolor_core.colorizer import Colorizer, Settings
 from recolor_core.film import FilmResult, Order, colorize_film
-from recolor_core.temporal import ColorMemory
-from recolor_core.weights import Networks, load_weights
 
-from .cli_runner import gray_of
+from .cli_runner import _load_once, gray_of
 
 FAST = Settings(size=32)
 LIMITED, FULL = 1, 2
@@ -26,22 +22,8 @@ SIZE = (64, 48)
 
 
 @cache
-def networks(name: str = "default") -> Networks:
-    """The default networks; where they have no memory, one that keeps most of the color."""
-    loaded = load_weights(name)
-    if loaded.memory is not None:
-        return loaded
-    torch.manual_seed(0)
-    memory = ColorMemory()
-    with torch.no_grad():
-        memory.out.weight.normal_(std=0.02)
-        memory.out.bias[0] = 0.7
-    return replace(loaded, memory=memory.eval())
-
-
-@cache
 def colorizer() -> Colorizer:
-    with patch("recolor_core.colorizer.load_weights", networks):
+    with patch("recolor_core.colorizer.load_weights", _load_once):
         return Colorizer(device="cpu")
 
 

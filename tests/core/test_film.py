@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import patch
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from recolor_core.colorizer import Settings
 from recolor_core.film import (
     KeyHint,
     Moment,
@@ -41,7 +43,6 @@ from .films import (
     grays,
     luma,
     make_film,
-    networks,
     packets,
     rgb,
     scene,
@@ -51,11 +52,8 @@ from .films import (
 SUBTITLES = "1\n00:00:00,000 --> 00:00:00,100\nOne\n\n2\n00:00:00,120 --> 00:00:00,300\nTwo\n"
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """The command, with networks that have a memory."""
-    monkeypatch.setattr(cli_runner, "_load_once", networks)
-    return lambda *words: recolor("film", *words, "--size", "32", "--device", "cpu")
+def run(*words: object) -> cli_runner.Call:
+    return recolor("film", *words, "--size", "32", "--device", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +96,7 @@ def test_a_lossy_film_keeps_its_luma_within_the_precision_of_the_codec(tmp_path)
     result = colorize(tmp_path / "a.mkv", tmp_path / "b.mp4")
     assert not result.exact_gray
     for frame, plane in zip(decoded(tmp_path / "b.mp4"), planes, strict=True):
-        assert np.abs(luma(frame).astype(float) - plane).mean() < 2
+        assert np.abs(luma(frame).astype(float) - plane).mean() < 3
 
 
 def test_deep_films_become_hevc_of_10_bits(tmp_path):
@@ -331,7 +329,7 @@ def test_two_passes_go_on_with_the_same_result(tmp_path):
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-def test_the_command_tells_what_it_did(tmp_path, run):
+def test_the_command_tells_what_it_did(tmp_path):
     make_film(tmp_path / "a.mkv", 2)
     call = run(tmp_path / "a.mkv", tmp_path / "b.mkv", "--lossless", "--json")
     assert (call.code, call.errors) == (0, [])
@@ -341,9 +339,11 @@ def test_the_command_tells_what_it_did(tmp_path, run):
     assert (facts["frames"], facts["exact_gray"], facts["cuts"]) == (2, True, [])
     quiet = run(tmp_path / "a.mkv", tmp_path / "c.mkv", "--quiet", "--end", "1f")
     assert (quiet.code, quiet.out, quiet.err) == (0, b"", "")
+    (page,) = json.loads((tmp_path / "c.mkv.json").read_text())["pages"]
+    assert page["settings"] == asdict(Settings(size=32))  # the defaults of the library
 
 
-def test_the_command_takes_hints_and_a_palette(tmp_path, run):
+def test_the_command_takes_hints_and_a_palette(tmp_path):
     make_film(tmp_path / "a.mkv", 1)
     hints = tmp_path / "hints.json"
     hints.write_text('{"hints": [{"x": 5, "y": 5, "color": "#c00000", "time": 0}]}')
@@ -360,13 +360,11 @@ def test_the_command_takes_hints_and_a_palette(tmp_path, run):
 def test_the_command_that_is_ended_goes_on(tmp_path):
     make_film(tmp_path / "a.mkv", 40)
     code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "import recolor_core.colorizer, recolor_core.film.coloring as coloring\n"
-        "from tests.core import films\n"
-        "recolor_core.colorizer.load_weights = films.networks; coloring.PART = 4\n"
+        "import recolor_core.film.coloring as coloring\n"
+        "coloring.PART = 4\n"
         "from recolor_core.cli import main; main()"
     )
-    words = [sys.executable, "-c", code, str(Path(__file__).parents[2]), "film"]
+    words = [sys.executable, "-c", code, "film"]
     words += [str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--size", "32", "--device", "cpu"]
     parts = folder_of(tmp_path / "b.mkv")
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
