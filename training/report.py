@@ -333,7 +333,7 @@ class Report:
         section = Section("How much more data would help")
         if self.given.scaling is None:
             section.missing.append(
-                "No study was given. Pass --scaling with a folder of `python -m training.scaling`."
+                "No study was given. Pass --scaling with a folder of “python -m training.scaling”."
             )
             return section
         table, measured = read_scaling(self.given.scaling)
@@ -348,7 +348,7 @@ class Report:
         if self.given.film_metrics is None:
             section.missing.append(
                 "No film was measured. Pass --film-metrics with a folder of "
-                "`python -m training.steadiness`."
+                "“python -m training.steadiness”."
             )
             return section
         found = read_steadiness(self.given.film_metrics)
@@ -372,7 +372,7 @@ class Report:
         if self.given.turing is None:
             section.missing.append(
                 "No visual Turing test was given. Pass --turing with a folder of "
-                "`python -m training.turing`."
+                "“python -m training.turing”."
             )
             return section
         found = read_turing(self.given.turing)
@@ -380,7 +380,7 @@ class Report:
             section.missing.append("Nobody has answered yet: these are classifiers alone.")
         if found.machine is None:
             section.missing.append(
-                "No classifier was asked: run `python -m training.turing machine`."
+                "No classifier was asked: run “python -m training.turing machine”."
             )
         inputs = [[vars(row) for row in found.rows], found.machine]
         section.items.append(self.show("turing", inputs, lambda: charts.turing(found)))

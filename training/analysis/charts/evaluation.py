@@ -131,7 +131,7 @@ def errors(evaluation: Evaluation) -> Chart:
                 values,
                 100 * table["share"],
                 color=color_of(model),
-                lw=1.5,
+                lw=3 if model == "coarse" else 1.4,  # the refined one lies upon it
                 ls=_dash(model),
                 label=evaluation.titles[model],
             )
@@ -202,12 +202,23 @@ def _label(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     span, step = np.log(axes.get_xlim()[1] / left), 0.05 * (high - low)
     x, y = (np.array([point[i] for point in points], np.float64) for i in (0, 1))
     near = np.abs(np.log(x[:, None] / x)) < 0.3 * span
+    coarse = np.array([name == "coarse" for _, _, name in points])
+    near &= ~coarse & ~coarse[:, None]
     place = y.copy()
     for _ in range(300):
         apart = place[:, None] - place + 1e-9 * np.subtract.outer(y, y)
         push = np.where(near, np.sign(apart) * np.clip(step - np.abs(apart), 0, None), 0)
         place = (place + 0.25 * push.sum(1)).clip(low + step / 2, high - step / 2)
     for (seconds, value, name), at in zip(points, place, strict=True):
+        if name == "coarse":  # the refined one is a little to its right
+            axes.annotate(
+                name,
+                (seconds * np.exp(-0.022 * span), value),
+                fontsize=7.5,
+                ha="right",
+                va="center",
+            )
+            continue
         beside = abs(at - value) < step / 2
         lead = {"arrowstyle": "-", "lw": 0.5, "color": GRAY, "shrinkA": 0, "shrinkB": 3}
         x_at = seconds * np.exp((0.022 if beside else 0.07) * span)
@@ -502,7 +513,7 @@ def colors(sets: Mapping[str, Colors]) -> Chart:
         levels = [float(ordered[min((held < part).sum(), ordered.size - 1)]) for part in parts]
         levels = sorted(set(levels))
         shades = [to_rgba(color, alpha) for alpha in (0.18, 0.38, 0.75)][-len(levels) :]
-        place.contourf(centers, centers, share.T, [*levels, 1], colors=shades)
+        place.contourf(centers, centers, share.T, [*levels, 2], colors=shades)
         ab_axes(place, extent=70, label_b=i == 0)
         place.set_title(title, fontsize=8.5)
         density = np.histogram(chroma, edges, weights=share)[0] / np.diff(edges)
@@ -613,7 +624,9 @@ def turing(found: Turing) -> Chart:
         lines.append((f"{name}: {row.trials} trials", row.share, row.low, row.high, BLUE))
     for row_ in (found.machine or {}).get("rows", []):
         color = GRAY if row_["control"] else RED
-        kind = f"{row_['classifier']}: photographs against {row_['other']}"
+        against = {"real": "other photographs", "gray": "their gray"}
+        other = against.get(row_["other"], f"those by “{row_['other']}”")
+        kind = f"{row_['classifier']}: photographs or {other}"
         told_ = [1 - row_[key] for key in ("told", "told_high", "told_low")]
         lines.append((f"{kind}, {row_['pairs']} pairs", *told_, color))
     figure, ((axes,),) = panels(height=0.8 + 0.26 * len(lines))
