@@ -28,7 +28,7 @@ COLUMNS = {
     "colorfulness_mean_of_differences": ("its error", 1.0, "{:.1f}"),
     "edge_error": ("edge error", 1.0, "{:.2f}"),
     "gray_exact": ("gray exact", 1.0, "{:.3f}"),
-    "seconds": ("s/picture", 1.0, "{:.3f}"),
+    "seconds": ("s/picture", 1.0, "{:.2g}"),
 }
 """What tables for people show: metric -> heading, factor, format."""
 
