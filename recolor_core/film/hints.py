@@ -22,7 +22,7 @@ class KeyHint:
 
     def record(self) -> dict[str, Any]:
         """The hint in JSON types."""
-        moment = {}
+        moment: dict[str, Any] = {}
         if self.moment:
             time = self.moment.time
             moment = {"frame": self.moment.frame} if time is None else {"time": float(time)}

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -21,6 +21,8 @@ from recolor_core.film.writing import CONTAINERS, Coding
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
+
+    _Timed = tuple[Fraction, Packet[Any]]  # the time of a packet in seconds, and the packet
 
 # What Matroska files say of the streams that they hold, and would be wrong of new ones.
 _STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "encoder", "rotate")
@@ -213,9 +215,9 @@ def _video_packets(
     frames: Sequence[FrameRecord],
     base: Fraction,
     cut: _Cut | None,
-    stream: Stream,
+    stream: VideoStream,
     header: bytes | None,
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> "Iterator[_Timed]":
     """The packets of the parts, with the times of their frames."""
     records = iter(frames)
     ticks = frames[0].pts if cut else 0
@@ -239,7 +241,7 @@ def _video_packets(
 
 def _copied_packets(
     source: InputContainer, copies: Mapping[int, Stream], cut: _Cut | None
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> "Iterator[_Timed]":
     """The packets of the other streams, moved to where a trimmed film begins."""
     time = Fraction(0)
     for packet in source.demux([source.streams[index] for index in copies]):

@@ -89,7 +89,8 @@ class Luma:
 def _gray_table(luma: Luma) -> NDArray[Any]:
     top = np.iinfo(luma.dtype).max
     share = (np.arange(1 << luma.bits) - luma.black) / (luma.white - luma.black)
-    return np.rint(share.clip(0, 1) * top).astype(luma.dtype)
+    table: NDArray[Any] = np.rint(share.clip(0, 1) * top).astype(luma.dtype)
+    return table
 
 
 def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -121,8 +122,10 @@ def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any]
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     top, scale = (1 << luma.bits) - 1, 1 << (luma.bits - 8)
     span = 224 * scale if luma.limited else top
-    cb, cr = (
-        np.rint(difference * span + 128 * scale).clip(0, top).astype(luma.dtype)
-        for difference in ((blue - y) / 1.8556, (red - y) / 1.5748)
-    )
-    return cb, cr
+
+    def codes(difference: NDArray[Any]) -> NDArray[Any]:
+        levels = np.rint(difference * span + 128 * scale).clip(0, top)
+        plane: NDArray[Any] = levels.astype(luma.dtype)
+        return plane
+
+    return codes((blue - y) / 1.8556), codes((red - y) / 1.5748)

@@ -15,7 +15,6 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -278,7 +277,8 @@ class Movie:
 
     def _frame(self, frame: VideoFrame, number: int, pts: int, duration: int) -> FilmFrame:
         luma = _luma_of(frame)
-        size = (frame.width, frame.height)[:: -1 if self._turn.swapped else 1]
+        size = (frame.width, frame.height)
+        size = size[::-1] if self._turn.swapped else size
         if size != self.facts.size or luma != self.facts.luma:
             raise FilmError(
                 f"{self.path}: the film changes at frame {number}, from {_words(self.facts.size)} "
@@ -435,7 +435,7 @@ class _Turn:
     @classmethod
     def of(cls, frame: VideoFrame) -> "_Turn":
         """By the display matrix (ISO/IEC 14496-12, 6.2.2); turns by other than 90 degrees stay."""
-        side = frame.side_data.get(SideData.DISPLAYMATRIX)
+        side: Any = frame.side_data.get("DISPLAYMATRIX")
         if side is None:
             return cls()
         a, b, _, c, d, *_ = np.frombuffer(bytes(side), np.int32).tolist()  # x' = ax + cy, ...
@@ -477,7 +477,7 @@ def _plane(frame: VideoFrame, luma: Luma) -> NDArray[Any]:
             format=plain + deep, src_color_range=color_range, dst_color_range=color_range
         )
     plane = frame.planes[0]
-    rows = np.frombuffer(plane, luma.dtype).reshape(plane.height, -1)
+    rows: NDArray[Any] = np.frombuffer(memoryview(plane), luma.dtype).reshape(plane.height, -1)
     return rows[:, : frame.width].copy()
 
 

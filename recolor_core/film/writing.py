@@ -80,7 +80,7 @@ class Coding:
             Where the container or this build of PyAV cannot.
         """
         try:
-            stream = container.add_stream(self.codec, rate=facts.rate or 25, options=self.options)  # type: ignore[call-overload]
+            stream = container.add_stream(self.codec, rate=facts.rate or 25, options=self.options)
         except av.codec.codec.UnknownCodecError as error:
             raise FilmError(
                 f"this build of PyAV has no encoder {self.codec}; use --lossless, or PyAV as "
@@ -279,7 +279,7 @@ def _coded(
     for plane, codes in zip(coded.planes, planes, strict=True):
         rows = np.zeros((plane.height, plane.line_size // codes.itemsize), codes.dtype)
         rows[:, : codes.shape[1]] = codes
-        plane.update(rows)
+        plane.update(rows.tobytes())
     coded.color_range = LIMITED_RANGE if luma.limited else FULL_RANGE
     coded.colorspace = _BT709_MATRIX
     return coded

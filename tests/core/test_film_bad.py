@@ -154,22 +154,28 @@ def test_a_truncated_mp4_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codec", "pixels", "expected", "left"),
+    ("codec", "pixels", "share", "expected", "left"),
     [
-        ("png", "gray", "1 frames could not be decoded, the first one at 0.08 s", [0, 40, 120]),
-        ("ffv1", "yuv420p", "1 frames are damaged, the first one at 0.08 s", [0, 40, 80, 120]),
+        ("png", "gray", 0, "1 frames could not be decoded, the first one at 0.08 s", [0, 40, 120]),
+        (
+            "mpeg4",
+            "yuv420p",
+            0.5,
+            "1 frames are damaged, the first one at 0.08 s",
+            [0, 40, 80, 120],
+        ),
     ],
 )
-def test_damage_is_told_and_times_stay(tmp_path, codec, pixels, expected, left):
-    make_film(tmp_path / "a.mkv", 4, codec=codec, pixels=pixels)
-    content = bytearray((tmp_path / "a.mkv").read_bytes())
-    with av.open(str(tmp_path / "a.mkv")) as film:
+def test_damage_is_told_and_times_stay(tmp_path, codec, pixels, share, expected, left):
+    make_film(tmp_path / "a.mov", 4, codec=codec, pixels=pixels, options={"g": "1"})
+    content = bytearray((tmp_path / "a.mov").read_bytes())
+    with av.open(str(tmp_path / "a.mov")) as film:
         packet = bytes([p for p in film.demux(video=0) if p.size][2])
-    start = content.find(packet)
-    content[start + 9 : start + len(packet) - 9] = bytes(len(packet) - 18)
-    (tmp_path / "bad.mkv").write_bytes(content)
+    start, kept = content.find(packet), int(share * len(packet))
+    content[start + kept : start + len(packet)] = bytes(len(packet) - kept)
+    (tmp_path / "bad.mov").write_bytes(content)
     with pytest.warns(FilmWarning, match=expected):
-        colorize(tmp_path / "bad.mkv", tmp_path / "b.mkv")
+        colorize(tmp_path / "bad.mov", tmp_path / "b.mkv")
     assert times(tmp_path / "b.mkv") == left
 
 
