@@ -217,9 +217,12 @@ class _Way:
     # Chunks of a dask array
 
     def see_chunk(
-        self, chunk: NDArray[Any], hints: Mapping[int, Sequence[Hint]], before: FrameState | None
+        self,
+        chunk: "_Chunk",
+        hints: Mapping[int, Sequence[Hint]],
+        before: FrameState | None,
     ) -> list[Seen]:
-        return list(self.see(self._frames(chunk), hints, before))
+        return list(self.see(self._frames(chunk.read()), hints, before))
 
     def color_chunk(
         self, seen: Sequence[Seen], ahead: Sequence[Seen], lead: int
@@ -227,9 +230,9 @@ class _Way:
         return self._chunk(islice(self.color([*seen, *ahead]), len(seen)), lead)
 
     def alone_chunk(
-        self, chunk: NDArray[Any], hints: Sequence[Hint], lead: int
+        self, chunk: "_Chunk", hints: Sequence[Hint], lead: int
     ) -> dict[str, NDArray[Any]]:
-        return self._chunk([self.alone(next(self._frames(chunk)), hints)], lead)
+        return self._chunk([self.alone(next(self._frames(chunk.read())), hints)], lead)
 
     def _frames(self, chunk: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """The pictures of a chunk, all of whose leading axes but time have length 1."""
@@ -245,6 +248,21 @@ class _Way:
             role: np.stack([part[role] for part in parts]).reshape(*leading, *parts[0][role].shape)
             for role in self.roles
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """A chunk of a dask array that is computed when its turn comes.
+
+    As tasks of the graph itself all chunks would be read at once, by threads that have nothing else
+    to do while one frame waits for the other.
+    """
+
+    delayed: Any
+
+    def read(self) -> NDArray[Any]:
+        chunk: NDArray[Any] = self.delayed.compute(scheduler="synchronous")
+        return chunk
 
 
 def _at_once(
@@ -280,10 +298,10 @@ def _lazily(
 
     time, lead = way.time_axis, len(leading)
     longest = 1 if time is None else BLOCK if way.passes == 2 else max(stack.chunks[time])
-    chunks = dict.fromkeys(range(lead), 1) | dict.fromkeys(range(lead, stack.ndim), -1)
+    sizes = dict.fromkeys(range(lead), 1) | dict.fromkeys(range(lead, stack.ndim), -1)
     if time is not None:
-        chunks[time] = min(longest, BLOCK)
-    stack = stack.rechunk(chunks)
+        sizes[time] = min(longest, BLOCK)
+    stack = stack.rechunk(sizes)
     blocks = stack.to_delayed()
     blocks = blocks.reshape(blocks.shape[:lead])
     lazy_way = dask.delayed(way, traverse=False)
@@ -291,12 +309,14 @@ def _lazily(
     for line in films(blocks.shape, time):
         lengths = [1] if time is None else list(stack.chunks[time])
         if time is None:
-            colored = [lazy_way.alone_chunk(blocks[line[0]], hints.get(line[0], ()), lead)]
+            colored = [
+                lazy_way.alone_chunk(_lazy_chunk(blocks[line[0]]), hints.get(line[0], ()), lead)
+            ]
         else:
             film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
             numbered, state, seen = _numbered(hints, film), None, []
             for place in line:
-                seen.append(lazy_way.see_chunk(blocks[place], numbered, state))
+                seen.append(lazy_way.see_chunk(_lazy_chunk(blocks[place]), numbered, state))
                 state = dask.delayed(_last_state)(seen[-1])
             ahead = [*seen[1:], ()] if way.passes == 2 else [()] * len(seen)
             colored = [
@@ -309,6 +329,17 @@ def _lazily(
             for role, (shape, dtype) in shapes.items():
                 pieces[role][place] = da.from_delayed(chunk[role], (*front, *shape), dtype)
     return {role: _joined(parts.tolist()) for role, parts in pieces.items()}
+
+
+def _lazy_chunk(delayed: Any) -> Any:
+    """As a task of its own: dask then finishes one chunk before it begins with the next."""
+    import dask
+
+    return dask.delayed(_itself)(dask.delayed(_Chunk(delayed), traverse=False))
+
+
+def _itself(chunk: _Chunk) -> _Chunk:
+    return chunk
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:

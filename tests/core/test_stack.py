@@ -1,0 +1,248 @@
+"""Stacks, in memory and lazy."""
+
+import subprocess
+import sys
+import weakref
+from dataclasses import fields
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from recolor_core import (
+    Hint,
+    HintsError,
+    ImageError,
+    WeightsError,
+    colorize,
+    colorize_frames,
+    colorize_stack,
+    stack,
+)
+from recolor_core.stack import ColorizedStack
+
+from .steady import SIZE, pan
+
+HINT = Hint(30, 20, "#c03020", 5)
+
+
+@pytest.fixture
+def stacked(film_colorizer):
+    def colorized(pictures, **options):
+        return colorize_stack(pictures, colorizer=film_colorizer, size=SIZE, **options)
+
+    return colorized
+
+
+def frames_of(colorizer, stack, **options):
+    return [frame.result.rgb for frame in colorize_frames(colorizer, stack, size=SIZE, **options)]
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_stack_is_its_frames(film_colorizer, stacked, passes):
+    rgb = stacked(pan(4), passes=passes)
+    assert rgb.dtype == np.uint8
+    np.testing.assert_array_equal(rgb, frames_of(film_colorizer, pan(4), passes=passes))
+
+
+def test_time_may_be_any_axis_and_all_others_are_apart(film_colorizer, stacked):
+    films = [pan(3, seed=1), pan(3, seed=2)]
+    expected = [frames_of(film_colorizer, film) for film in films]
+    depth_first = stacked(np.stack(films), time_axis=1)  # (Z, T, Y, X)
+    np.testing.assert_array_equal(depth_first, expected)
+    time_first = stacked(np.stack(films, 1))  # (T, Z, Y, X)
+    np.testing.assert_array_equal(time_first, np.stack(expected, 1))
+
+
+def test_without_time_every_picture_is_by_itself(film_colorizer, stacked, monkeypatch):
+    monkeypatch.setattr(film_colorizer, "memory", None)
+    rgb = stacked(pan(2), time_axis=None, hints={1: [HINT]})
+    single = [film_colorizer(picture, size=SIZE).rgb for picture in pan(2)]
+    np.testing.assert_array_equal(rgb[0], single[0])
+    assert (rgb[1] != single[1]).any()
+
+
+def test_tinted_stacks(film_colorizer, stacked):
+    tinted = np.stack([pan(2), pan(2) // 2, pan(2) // 3], -1)
+    np.testing.assert_array_equal(stacked(tinted), frames_of(film_colorizer, tinted))
+    with_alpha = np.concatenate((tinted, tinted[..., :1]), -1)
+    np.testing.assert_array_equal(stacked(with_alpha), stacked(tinted))
+
+
+@pytest.mark.parametrize("chunks", [(1, 48, 64), (2, 20, 64), (5, 48, 30)])
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_lazy_stack_comes_out_as_one_in_memory_to_the_bit(stacked, chunks, passes, monkeypatch):
+    for module in ("frames", "stack"):
+        monkeypatch.setattr(f"recolor_core.{module}.BLOCK", 2)
+    monkeypatch.setattr("recolor_core.frames.AHEAD", 1)
+    stack, options = pan(5), {"passes": passes, "stages": True, "hints": {1: [HINT], 4: [HINT]}}
+    lazy = stacked(da.from_array(stack, chunks=chunks), **options)
+    known = stacked(stack, **options)
+    for field in fields(ColorizedStack):
+        array, expected = getattr(lazy, field.name), getattr(known, field.name)
+        assert isinstance(array, da.Array)
+        assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_array_equal(array.compute(), expected)
+
+
+@pytest.mark.parametrize("time_axis", [0, 1, None])
+def test_lazy_stacks_of_more_axes(stacked, time_axis):
+    stack = np.stack([pan(2, seed=1), pan(2, seed=2), pan(2, seed=3)])
+    lazy = stacked(da.from_array(stack, chunks=(2, 1, 48, 64)), time_axis=time_axis)
+    np.testing.assert_array_equal(lazy.compute(), stacked(stack, time_axis=time_axis))
+
+
+def test_a_lazy_tinted_stack(stacked):
+    tinted = np.stack([pan(2), pan(2) // 2, pan(2) // 3], -1)
+    lazy = stacked(da.from_array(tinted, chunks=(1, 48, 64, 1)))
+    np.testing.assert_array_equal(lazy.compute(), stacked(tinted))
+
+
+def counted(stack, read):
+    def chunk(block_info=None):
+        t = block_info[None]["chunk-location"][0]
+        read.append(t)
+        return stack[t : t + 1]
+
+    shape = ((1,) * len(stack), *((n,) for n in stack.shape[1:]))
+    return da.map_blocks(chunk, dtype=stack.dtype, chunks=shape, meta=np.empty((0, 0, 0), "u1"))
+
+
+def test_to_compute_all_reads_every_frame_once(stacked):
+    read = []
+    lazy = stacked(counted(pan(5), read))
+    assert read == []
+    lazy.compute()
+    assert sorted(read) == [0, 1, 2, 3, 4]
+
+
+def test_a_frame_needs_those_before_it_and_is_alone_refined(film_colorizer, stacked, monkeypatch):
+    refined = []
+    refine = type(film_colorizer).refine
+
+    def counting(self, coarse, *arguments):
+        refined.append(coarse)
+        return refine(self, coarse, *arguments)
+
+    monkeypatch.setattr(type(film_colorizer), "refine", counting)
+    read = []
+    lazy = stacked(counted(pan(5), read))
+    third = lazy[2].compute()
+    assert sorted(read) == [0, 1, 2]
+    assert len(refined) == 1
+    np.testing.assert_array_equal(third, stacked(pan(5))[2])
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+@pytest.mark.parametrize("passes", [1, 2])
+def test_what_is_held_of_a_lazy_stack_does_not_grow_with_it(
+    stacked, monkeypatch, scheduler, passes
+):
+    for module in ("frames", "stack"):
+        monkeypatch.setattr(f"recolor_core.{module}.BLOCK", 1)
+    monkeypatch.setattr("recolor_core.frames.AHEAD", 1)
+    read, seen, held = [], weakref.WeakSet(), []
+    see = stack._Way.see_chunk
+
+    def watched(*arguments):
+        result = see(*arguments)
+        seen.update(result)
+        held.append(len(seen))
+        return result
+
+    monkeypatch.setattr(stack._Way, "see_chunk", watched)
+    for source in (counted(pan(12), read), da.from_array(pan(12), chunks=(1, 48, 64))):
+        lazy = stacked(source, passes=passes)
+        da.store(lazy, np.empty(lazy.shape, "u1"), scheduler=scheduler, num_workers=2)
+        assert max(held) <= 4
+    assert sorted(read) == list(range(12))
+
+
+def test_array_likes_are_read_picture_by_picture(stacked):
+    class Like:
+        shape, dtype, ndim = (3, 48, 64), np.dtype("u1"), 3
+
+        def __getitem__(self, index):
+            assert len(index) == 1
+            return pan(3)[index]
+
+        def __array__(self, *arguments, **more):
+            raise AssertionError("the whole stack was read")
+
+    np.testing.assert_array_equal(stacked(Like()), stacked(pan(3)))
+    np.testing.assert_array_equal(stacked(list(pan(3))), stacked(pan(3)))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_automatic_levels_are_those_of_the_whole_stack(film_colorizer, stacked, lazy):
+    stack = pan(3).astype(np.float32) * [[[1]], [[2]], [[3]]] - 100
+    stack[0, 0, 0] = np.nan
+    levels = (float(np.nanmin(stack)), float(np.nanmax(stack)))
+    given = da.from_array(stack, chunks=(1, 48, 64)) if lazy else stack
+    rgb = np.asarray(stacked(given, levels="auto"))
+    assert rgb.dtype == np.float64
+    np.testing.assert_array_equal(rgb, frames_of(film_colorizer, stack, levels=levels))
+
+
+def test_stages_are_those_of_the_frames(film_colorizer, stacked):
+    stages = stacked(pan(2), stages=True)
+    for i, frame in enumerate(colorize_frames(film_colorizer, pan(2), size=SIZE)):
+        for field in fields(stages):
+            expected = getattr(frame.result, field.name)
+            np.testing.assert_array_equal(getattr(stages, field.name)[i], expected)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint16, np.float16, np.float32, np.float64, ">u2"])
+def test_dtypes_are_those_of_single_pictures(film_colorizer, stacked, dtype):
+    dtype = np.dtype(dtype)
+    stack = (pan(2) / 255).astype(dtype) if dtype.kind in "fb" else pan(2).astype(dtype) * 257
+    expected = film_colorizer(stack[0], size=SIZE).rgb.dtype
+    assert stacked(stack).dtype == expected
+    lazy = stacked(da.from_array(stack, chunks=(1, 48, 64)))
+    assert lazy.dtype == lazy.compute().dtype == expected
+
+
+@pytest.mark.parametrize(
+    ("stack", "options", "error", "message"),
+    [
+        (np.zeros((20, 30), "u1"), {}, ImageError, r"expected a stack .* recolor_core.colorize$"),
+        (np.zeros((20, 30, 3), "u1"), {}, ImageError, "a single picture is for"),
+        (np.zeros((0, 20, 30), "u1"), {}, ImageError, "at least one picture"),
+        (pan(2), {"time_axis": 1}, ImageError, "time_axis from 0 to 0"),
+        (pan(2), {"time_axis": -3}, ImageError, "or None, got -3"),
+        (pan(2), {"passes": 0}, ImageError, "1 or 2 passes"),
+        (pan(2), {"alternatives": 1, "time_axis": None}, ImageError, "no alternatives"),
+        (pan(2).astype(int), {}, ImageError, "levels="),
+        (pan(2) * 1j, {}, ImageError, "complex"),
+        (pan(2), {"levels": "all"}, ImageError, 'or "auto"'),
+        (np.full((2, 9, 9), np.nan), {"levels": "auto"}, ImageError, "at least one number"),
+        (pan(2), {"hints": {2: [HINT]}}, HintsError, r"within \(2,\), got some for 2"),
+        (pan(2), {"hints": {(0, 0): [HINT]}}, HintsError, "one number for each axis"),
+    ],
+)
+def test_what_cannot_be_colorized_is_refused(stacked, stack, options, error, message):
+    with pytest.raises(error, match=message):
+        stacked(stack, **options)
+    with pytest.raises(error, match=message):
+        stacked(da.from_array(stack, chunks=-1), **options)
+
+
+def test_weights_without_a_memory_say_what_to_do(film_colorizer, stacked, monkeypatch):
+    monkeypatch.setattr(film_colorizer, "memory", None)
+    with pytest.raises(WeightsError, match="no color memory; pass time_axis=None"):
+        stacked(pan(2))
+
+
+def test_weights_are_loaded_by_name(film_colorizer):
+    rgb = colorize_stack(pan(2), weights=film_colorizer.record.file, device="cpu", size=SIZE)
+    np.testing.assert_array_equal(rgb, frames_of(film_colorizer, pan(2)))
+
+
+def test_a_single_picture_call_points_to_stacks():
+    with pytest.raises(ImageError, match=r"shape \(2, 48, 64\); a stack is for .*colorize_stack"):
+        colorize(pan(2))
+
+
+def test_dask_is_not_loaded_for_arrays_in_memory():
+    code = "import recolor_core.stack, sys; sys.exit('dask' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
