@@ -404,10 +404,11 @@ def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iter
     damaged: list[int | None] = []
     try:
         for packet in container.demux(stream):
+            pts = packet.pts  # decoding takes it away
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
-                left_out.append(packet.pts)
+                left_out.append(pts)
                 continue
             damaged += [frame.pts for frame in frames if frame.is_corrupt]
             yield from frames
