@@ -386,6 +386,7 @@ def main(
         Path | None, typer.Option(help="Checkpoint of `training.train original`.")
     ] = None,
     vividness: Annotated[float, typer.Option(help="From 0 to 1.")] = Settings.vividness,
+    views: Annotated[int, typer.Option(help="Of the generator, 1 or 2.")] = Settings.views,
     saturation: Annotated[float, typer.Option(help="Factor on the chroma.")] = Settings.saturation,
     hints: Annotated[str, typer.Option(help="Numbers of random hints, or none.")] = "1,10,50",
     alternatives: Annotated[
@@ -401,7 +402,7 @@ def main(
     """Measure models on photographs, with intervals, as tables and a figure."""
     names, unavailable = _chosen(models, train, original)
     counts = _counts(hints)
-    settings = Settings(vividness=vividness, saturation=saturation, size=SIZE)
+    settings = Settings(vividness=vividness, saturation=saturation, size=SIZE, views=views)
     record = load_weights(weights).record
     pictures = by_content(sources, every)
     groups = categories(list(pictures.values()), manifest)
