@@ -202,7 +202,6 @@ class Movie:
         """
         with self.opened() as container:
             stream = main_stream(container, self.path)
-            stream.thread_type = "AUTO"
             for number, (frame, pts, until) in enumerate(self._timed(container, stream)):
                 yield self._frame(frame, number, pts, until - pts)
 
