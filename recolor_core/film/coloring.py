@@ -194,48 +194,26 @@ def colorize_film(
         )
     sha256 = film.sha256()
     parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
-    resumed, total = len(parts.frames), span.total
-    yield FilmProgress(resumed, max(total, resumed))
-    hints = HintsInTime(order.hints)
-    for done in _color(colorizer, span, path, coding, order, parts, hints):
-        yield FilmProgress(done, max(total, done))
-    if not parts.frames:
-        raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
-    if hints.waiting:
-        warnings.warn(
-            f"{len(hints.waiting)} hints are for moments that were not colorized",
-            FilmWarning,
-            stacklevel=2,
-        )
-    facts = _facts(colorizer, film, coding, order, parts)
-    exact = coding is None or coding.exact
-    sidecar = provenance.sidecar(
-        [facts],
-        source=Path(source).name,
-        source_sha256=sha256,
-        output=path.name,
-        exact_gray=exact,
-    )
-    parts.begin_joining()
-    with _written(path.with_name(path.name + ".json"), overwrite) as sidecar_file:
-        sidecar_file.write(sidecar)
-    if coding is None:
-        for name in (numbered(path.name, frame.number) for frame in parts.frames):
-            with explained(str(path.parent / name)), suppress(FileNotFoundError):  # moved already
-                (parts.folder / name).replace(path.parent / name)
-    else:
-        with _written(path, overwrite) as file, _joined(path, parts):
-            join(
-                file,
-                CONTAINERS[path.suffix.lower()],
-                parts.files(),
-                parts.frames,
-                film.facts,
-                film=film if isinstance(film, Movie) else None,
-                left_out=order.left_out,
-                trimmed=order.start is not None or order.end is not None,
-                comment=_comment(colorizer),
+    try:
+        resumed, total = len(parts.frames), span.total
+        yield FilmProgress(resumed, max(total, resumed))
+        hints = HintsInTime(order.hints)
+        for done in _color(colorizer, span, path, coding, order, parts, hints):
+            yield FilmProgress(done, max(total, done))
+        if not parts.frames:
+            raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
+        if hints.waiting:
+            warnings.warn(
+                f"{len(hints.waiting)} hints are for moments that were not colorized",
+                FilmWarning,
+                stacklevel=2,
             )
+        facts = _facts(colorizer, film, coding, order, parts)
+        parts.begin_joining()
+        _put_into_place(path, film, coding, order, parts, facts, sha256, overwrite)
+    finally:
+        if parts.count == 0:  # nothing to go on from
+            parts.remove()
     parts.remove()
     result = FilmResult(
         output=str(path),
@@ -243,7 +221,7 @@ def colorize_film(
         frames=len(parts.frames),
         resumed=resumed,
         cuts=tuple(facts["cuts"]),
-        exact_gray=exact,
+        exact_gray=_is_exact(coding),
         reading=film.facts.reading,
     )
     yield FilmProgress(result.frames, result.frames, result)
@@ -358,6 +336,49 @@ def _color(
         parts.finish_part(records, state)
 
 
+def _put_into_place(
+    path: Path,
+    film: Movie | Pictures,
+    coding: Coding | None,
+    order: Order,
+    parts: Parts,
+    facts: dict[str, Any],
+    sha256: str,
+    overwrite: bool,
+) -> None:
+    """The sidecar, then the film itself: where it is, all is there."""
+    sidecar = provenance.sidecar(
+        [facts],
+        source=Path(film.facts.name).name,
+        source_sha256=sha256,
+        output=path.name,
+        exact_gray=_is_exact(coding),
+    )
+    with _written(path.with_name(path.name + ".json"), overwrite) as file:
+        file.write(sidecar)
+    if coding is None:
+        for name in (numbered(path.name, frame.number) for frame in parts.frames):
+            with explained(str(path.parent / name)), suppress(FileNotFoundError):  # moved already
+                (parts.folder / name).replace(path.parent / name)
+        return
+    with _written(path, overwrite) as file, _joined(path, parts):
+        join(
+            file,
+            CONTAINERS[path.suffix.lower()],
+            parts.files(),
+            parts.frames,
+            film.facts,
+            film=film if isinstance(film, Movie) else None,
+            left_out=order.left_out,
+            trimmed=order.start is not None or order.end is not None,
+            comment=_comment(facts),
+        )
+
+
+def _is_exact(coding: Coding | None) -> bool:
+    return coding is None or coding.exact
+
+
 @contextmanager
 def _written(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """A file that appears when it is complete."""
@@ -457,10 +478,10 @@ def _facts(
     return facts
 
 
-def _comment(colorizer: Colorizer) -> str:
+def _comment(facts: dict[str, Any]) -> str:
     """What the metadata of a film say; the sidecar says more."""
-    record = colorizer.record
+    weights = facts["weights"]
     return (
-        f"Colors made up by recolor {version('napari-recolor')}, weights {record.name} "
-        f"(SHA-256 {record.sha256}); digital source type {provenance.SOURCE_TYPE}"
+        f"Colors made up by recolor {facts['version']}, weights {weights['name']} "
+        f"(SHA-256 {weights['sha256']}); digital source type {provenance.SOURCE_TYPE}"
     )

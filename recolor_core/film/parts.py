@@ -76,7 +76,7 @@ class Parts:
         self.folder = folder_of(target)
         text = json.dumps(job, indent=1, sort_keys=True)
         if self.folder.exists() and self._read(_JOB) != text:
-            if not overwrite:
+            if self._read(f"{0:06d}.json") and not overwrite:
                 raise FilmError(
                     f"{self.folder}: this holds the parts of another call for this output; repeat "
                     "that call, remove the folder, or begin anew with --overwrite"
