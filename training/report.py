@@ -11,7 +11,7 @@ only figures whose inputs have changed are drawn.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +23,8 @@ from recolor_core.weights import load_weights
 from training import evaluate
 from training.analysis.charts import Chart
 from training.analysis.charts import evaluation as charts
+from training.analysis.charts.style import count
 from training.analysis.curves import (
-    TrainingLog,
     read_log,
     read_scaling,
     read_steadiness,
@@ -34,7 +34,8 @@ from training.analysis.examples import RULES, Colors, Example, Painter, choose, 
 from training.analysis.layers import PARTS, describe, outputs
 from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
 from training.evaluation_data import COLUMNS, Evaluation, Group, Interval, read_evaluation
-from training.photographs import DataError, list_photographs
+from training.photographs import DataError, list_photographs, square
+from training.prepare.pictures import Picture
 from training.train import run
 from training.turing.answers import Reason
 
@@ -92,7 +93,14 @@ class Report:
         names = {field.name for field in fields(Settings)}
         settings = {name: v for name, v in self.about["settings"].items() if name in names}
         self.settings = Settings(**{**settings, "alternatives": 0})
+        # All is read before anything is drawn, so that what is no use is told at once.
+        self.logs = [read_log(folder) for folder in given.runs]
+        self.study = read_scaling(given.scaling) if given.scaling else None
+        self.steadiness = read_steadiness(given.film_metrics) if given.film_metrics else None
+        self.answers = read_turing(given.turing) if given.turing else None
         self._colored_by = [self.about["weights"]["sha256"], settings]
+        # A picture may be among the random and the worst ones, and be the one looked into.
+        self._example = lru_cache(4 * ROWS)(self._paint)
 
     @cached_property
     def painter(self) -> Painter:
@@ -136,9 +144,7 @@ class Report:
         for name, group in self.evaluation.groups.items():
             number = self.about["pictures"][name]
             what = "all photographs" if name == "all" else f"scene type “{name}”"
-            folded = (
-                "" if name == "all" else f"Scene type “{name}”, {charts.count(number, 'picture')}"
-            )
+            folded = "" if name == "all" else f"Scene type “{name}”, {count(number, 'picture')}"
             caption = (
                 f"{what.capitalize()}, {number:,}: mean and, below it, 95 % bootstrap interval "
                 "over the pictures. MSE is of ab / 255 on a grid of 56 × 56; colorfulness is the "
@@ -243,11 +249,17 @@ class Report:
                 section.items.append(self.show(name, inputs, lambda rule=rule: draw(rule)))
         return section
 
-    def _example(self, name: str) -> Example:
-        fingerprint = self.evaluation.of(self.main).set_index("picture")["fingerprint"][name]
-        if evaluate.content(self.painter.picture(name)) != fingerprint:
-            raise DataError(f"{name} has changed since it was measured; evaluate again")
+    def _paint(self, name: str) -> Example:
+        self._unchanged(name)
         return self.painter.example(name)
+
+    def _unchanged(self, name: str) -> Picture:
+        """A measured picture, if it still is what was measured."""
+        picture = self.painter.picture(name)
+        fingerprint = self.evaluation.of(self.main).set_index("picture")["fingerprint"][name]
+        if evaluate.content(picture) != fingerprint:
+            raise DataError(f"{name} has changed since it was measured; evaluate again")
+        return picture
 
     def uncertainty(self) -> Section:
         """Risk and coverage."""
@@ -279,7 +291,7 @@ class Report:
         inputs = [self._colored_by, sample["fingerprint"].tolist(), [str(path) for path in train]]
 
         def draw() -> Chart:
-            examples = [self._example(name) for name in sample["picture"]]
+            pictures = [self._unchanged(name) for name in sample["picture"]]
             sets: dict[str, Colors] = {}
             size = self.settings.size
             if train:
@@ -287,9 +299,9 @@ class Report:
                 sets["training"] = colors_of(
                     true_ab(listed[:: max(1, len(listed) // (5 * SAMPLE))], size)
                 )
-            pictures = [self.painter.picture(name) for name in sample["picture"]]
             sets["truth"] = colors_of(true_ab(pictures, size))
-            sets["predictions"] = colors_of(iter([one.result.ab_coarse for one in examples]))
+            colored = (self.painter.color(square(picture, size)) for picture in pictures)
+            sets["predictions"] = colors_of(one.ab_coarse for one in colored)
             return charts.colors(sets)
 
         with _instead(section):
@@ -316,12 +328,11 @@ class Report:
     def learning(self) -> Section:
         """Learning curves."""
         section = Section("Learning curves")
-        if not self.given.runs:
+        if not self.logs:
             section.missing.append(
                 "No training was given. Pass --run with the folder of one, and again for each."
             )
-        logs: list[TrainingLog] = [read_log(folder) for folder in self.given.runs]
-        for number, log in enumerate(logs, 1):
+        for number, log in enumerate(self.logs, 1):
             inputs = [log.name, log.table.to_csv(float_format="%.6g")]
             name = f"learning-{number}"
             draw = lambda log=log: charts.learning(log)  # noqa: E731
@@ -331,12 +342,12 @@ class Report:
     def scaling(self) -> Section:
         """Test loss against the number of training inputs."""
         section = Section("How much more data would help")
-        if self.given.scaling is None:
+        if self.study is None:
             section.missing.append(
                 "No study was given. Pass --scaling with a folder of “python -m training.scaling”."
             )
             return section
-        table, measured = read_scaling(self.given.scaling)
+        table, measured = self.study
         inputs = [table.to_csv(float_format="%.6g"), measured]
         draw = lambda: charts.scaling(table, measured)  # noqa: E731
         section.items.append(self.show("scaling", inputs, draw))
@@ -345,13 +356,13 @@ class Report:
     def film(self) -> Section:
         """Color over time."""
         section = Section("Color over time")
-        if self.given.film_metrics is None:
+        if self.steadiness is None:
             section.missing.append(
                 "No film was measured. Pass --film-metrics with a folder of "
                 "“python -m training.steadiness”."
             )
             return section
-        found = read_steadiness(self.given.film_metrics)
+        found = self.steadiness
         inputs = [found.about, found.colors.to_csv(float_format="%.6g")]
         section.items = [
             self.show("steadiness", inputs, lambda: charts.steadiness(found)),
@@ -359,23 +370,23 @@ class Report:
         ]
         cuts = found.about["cuts"]
         section.text = (
-            f"Of {cuts['cuts']} cuts {cuts['found']} were found, {cuts['missed']} were missed, and "
-            f"{cuts['seen where there was none']} were seen where there was none; across a cut "
-            f"color changed by {cuts['carried']:.2f} Lab units at most against the same frame "
-            "colored by itself."
+            f"Of {count(cuts['cuts'], 'cut')} between shots {cuts['found']} found, "
+            f"{cuts['missed']} missed, {cuts['seen where there was none']} seen where there was "
+            f"none. Across a cut color changed by {cuts['carried']:.2f} Lab units at most against "
+            "the same frame colored by itself."
         )
         return section
 
     def turing(self) -> Section:
         """The visual Turing test."""
         section = Section("Taken for real")
-        if self.given.turing is None:
+        if self.answers is None:
             section.missing.append(
                 "No visual Turing test was given. Pass --turing with a folder of "
                 "“python -m training.turing”."
             )
             return section
-        found = read_turing(self.given.turing)
+        found = self.answers
         if not found.rows:
             section.missing.append("Nobody has answered yet: these are classifiers alone.")
         if found.machine is None:
@@ -527,6 +538,8 @@ def main(
     train_count: Annotated[int, typer.Option(help="Of the evaluation: how many.")] = 2000,
     models: Annotated[str, typer.Option(help="Of the evaluation; all by default.")] = "",
     original: Annotated[Path | None, typer.Option(help="Of the evaluation.")] = None,
+    hints: Annotated[str, typer.Option(help="Of the evaluation.")] = "1,10,50",
+    alternatives: Annotated[int, typer.Option(help="Of the evaluation.")] = 4,
     manifest: Annotated[Path | None, typer.Option(help="Of the evaluation: scene types.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of the evaluation.")] = 1,
     weights: Annotated[str, typer.Option(help="Name or path of the weights file.")] = "",
@@ -547,6 +560,8 @@ def main(
             models=models,
             weights=weights or "default",
             original=original,
+            hints=hints,
+            alternatives=alternatives,
             every=every,
             manifest=manifest,
             workers=workers,

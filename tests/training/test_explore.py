@@ -107,6 +107,7 @@ def test_ink_of_a_drawing_follows_the_page():
     assert re.match(r'<svg role="img" aria-label="[^"<>]*" viewBox=', shown)
 
 
+@pytest.mark.slow
 def test_a_second_run_draws_only_what_has_changed(photographs, stack, explored, tmp_path):
     first, _ = explored
     out, frames = tmp_path / "page", tmp_path / "frames"

@@ -169,7 +169,18 @@ def made(photographs, weights, given, tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "report"
     words = ["--train", photographs.parent / "train", "--models", "gray,average,coarse,refined"]
     words += ["--manifest", photographs / "manifest.csv", "--weights", weights, "--device", "cpu"]
-    words += ["--run", given.runs[0], "--scaling", given.scaling, "--turing", given.turing]
+    words += [
+        "--hints",
+        "1",
+        "--alternatives",
+        "0",
+        "--run",
+        given.runs[0],
+        "--scaling",
+        given.scaling,
+        "--turing",
+        given.turing,
+    ]
     words += ["--film-metrics", given.film_metrics]
     assert command(photographs, "--out", out, *words) == 0
     return out
@@ -214,6 +225,7 @@ def test_a_report_is_complete_in_itself(made):
     assert not re.search(r"<script|<link|<iframe|@import", html)
 
 
+@pytest.mark.slow
 def test_a_second_run_draws_only_what_has_changed(made, given, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(made, out)
@@ -225,6 +237,7 @@ def test_a_second_run_draws_only_what_has_changed(made, given, tmp_path):
     assert report.report(evaluation, out, other).drawn == ["learning-1"]
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said(made, weights, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(made, out)

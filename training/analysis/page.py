@@ -24,6 +24,7 @@ from training.prepare.files import replacing
 TEMPLATE = "page.html.j2"
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _INDEX = "index.json"
+_PAGE = ".page"  # folder of the drawings as they stand in the page
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Figures:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "figures"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / _PAGE).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise DataError(
                 f"{folder} cannot be a folder, a file is in the way; name another with --out"
@@ -145,9 +146,8 @@ class Figures:
     def show(self, name: str, inputs: str, draw: Callable[[], Chart]) -> Shown:
         """The figure of this name; `draw` is called where its `inputs` (a digest) have changed."""
         key = digest(self._code, name, inputs)
-        paths = [self.folder / f"{name}{suffix}" for suffix in (".png", ".svg", ".csv")]
         known = self._known.get(name)
-        if known is None or known["key"] != key or not all(path.is_file() for path in paths):
+        if known is None or known["key"] != key or not all(p.is_file() for p in self._paths(name)):
             chart = draw()
             self._write(name, chart)
             known = {"key": key, "caption": chart.caption}
@@ -155,8 +155,12 @@ class Figures:
         self._used[name] = known
         self._known[name] = known
         self._write_index(self._known)
-        svg = (self.folder / f"{name}.svg").read_text(encoding="utf-8")
-        return Shown(name, known["caption"], for_page(svg, known["caption"]))
+        svg = (self.folder / _PAGE / f"{name}.svg").read_text(encoding="utf-8")
+        return Shown(name, known["caption"], Markup(svg))
+
+    def _paths(self, name: str) -> list[Path]:
+        files = [self.folder / f"{name}{suffix}" for suffix in (".png", ".svg", ".csv")]
+        return [*files, self.folder / _PAGE / f"{name}.svg"]
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table as ``NAME.csv``."""
@@ -166,8 +170,8 @@ class Figures:
     def forget_others(self) -> None:
         """Remove the figures of an earlier run that this one does not show."""
         for name in set(self._known) - set(self._used):
-            for suffix in (".png", ".svg", ".csv"):
-                (self.folder / f"{name}{suffix}").unlink(missing_ok=True)
+            for path in self._paths(name):
+                path.unlink(missing_ok=True)
         self._known = dict(self._used)
         self._write_index(self._known)
 
@@ -179,6 +183,9 @@ class Figures:
                 chart.figure.savefig(part, format="png", facecolor="white")
             with replacing(self.folder / f"{name}.svg") as part:
                 chart.figure.savefig(part, format="svg", metadata={"Date": None})
+        svg = for_page((self.folder / f"{name}.svg").read_text(encoding="utf-8"), chart.caption)
+        with replacing(self.folder / _PAGE / f"{name}.svg") as part:
+            part.write_text(svg, encoding="utf-8")
         self.write_table(name, chart.table)
 
     def _read_index(self) -> dict[str, dict[str, str]]:
@@ -198,7 +205,7 @@ _NAMED_GROUP = re.compile(r'(<(?:g|image|svg)\b[^>]*?) id="[^"]*"')
 _PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 
 
-def for_page(svg: str, label: str) -> Markup:
+def for_page(svg: str, label: str) -> str:
     """A drawing of matplotlib's to stand inside a page.
 
     Its ink becomes the color of the page's text, photographs become WebP, it is as wide as its

@@ -358,7 +358,8 @@ def scaling(table: pd.DataFrame, measured: int) -> Chart:
         place.set(xlabel="training pictures")
         place.set_title(_heading(metric, "y"))
         grid(place, "both")
-    axes[0, 1].legend(fontsize=7.5)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7.5)
     caption = (
         "Test loss against the number of training inputs, the smaller sets being parts of the "
         f"larger ones: {_BOOTSTRAP} ({measured:,}), which are the same throughout. {_ARROW}"
@@ -592,7 +593,7 @@ def color_over_time(found: Steadiness) -> Chart:
     """Color at one place of each source, frame by frame."""
     colors_ = found.colors
     sources = list(dict.fromkeys(colors_["source"]))
-    figure, axes = panels(len(sources), 2, 0.5 + 1.9 * len(sources), sharex="row")
+    figure, axes = panels(len(sources), 2, 0.8 + 1.9 * len(sources), sharex="row")
     middle = sorted(colors_["point"].unique())[colors_["point"].nunique() // 2]
     ways = list(dict.fromkeys(colors_["way"]))
     for row, source in zip(axes, sources, strict=True):
@@ -607,7 +608,8 @@ def color_over_time(found: Steadiness) -> Chart:
         row[0].set_ylabel("Lab units")
     for place in axes[-1]:
         place.set_xlabel("frame")
-    axes[0, 1].legend(fontsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7.5)
     caption = (
         "Color at the place in the middle of the first made clip and of each film, by the way to "
         "color it. One place, so without an interval."
