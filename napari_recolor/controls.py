@@ -48,7 +48,7 @@ class Controls(QWidget):
             "the rectangle in view.",
             {"slice": "current slice", "stack": "whole stack", "region": "visible region"},
         )
-        self.steady = QCheckBox("over")
+        self.steady = QCheckBox("Steady")
         _name(
             self.steady,
             "steady",
@@ -96,6 +96,14 @@ class Controls(QWidget):
             "tile",
             "Side of the tiles in which the refiner works where the working size is larger. "
             "Smaller ones need less memory; the colors are the same.",
+        )
+        self.views = QSpinBox()
+        self.views.setRange(1, 4)
+        _name(
+            self.views,
+            "views",
+            "How many views of the picture the first network averages over: as it is, enlarged, "
+            "mirrored. More err a little less and take that many times as long.",
         )
         self.alternatives = QSpinBox()
         self.alternatives.setRange(0, 16)
@@ -198,7 +206,16 @@ class Controls(QWidget):
         for name in ("scope", "weights", "device", "levels", "per", "passes"):
             menu: QComboBox = getattr(self, name)
             found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
-        for name in ("vividness", "saturation", "size", "tile", "alternatives", "low", "high"):
+        for name in (
+            "vividness",
+            "saturation",
+            "size",
+            "tile",
+            "views",
+            "alternatives",
+            "low",
+            "high",
+        ):
             control = getattr(self, name)
             found[name] = Choice(control.value, control.setValue, control.valueChanged)
         box = self.steady
@@ -212,7 +229,7 @@ class Controls(QWidget):
         main.addRow("Picture", self.layer)
         main.addRow(self.plan)
         main.addRow("Scope", self.scope)
-        main.addRow("Steady", _row(self.steady, self.time))
+        main.addRow(self.steady, self.time)
         main.addRow("Weights", self.weights)
         main.addRow("Device", self.device)
         main.addRow("Vividness", _with_ends(self.vividness, "conservative", "vivid"))
@@ -221,6 +238,7 @@ class Controls(QWidget):
         advanced = _form()
         advanced.addRow("Working size", self.size)
         advanced.addRow("Tile", self.tile)
+        advanced.addRow("Views", self.views)
         advanced.addRow("Alternatives", self.alternatives)
         advanced.addRow("Passes", self.passes)
         advanced.addRow("Levels", self.levels)

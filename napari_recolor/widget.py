@@ -293,9 +293,9 @@ class ColorizeWidget(QWidget):
         if (layer, axes) == self._axes:
             return
         self._axes = (layer, axes)
-        items = [(f"axis {i}: {name}", i) for i, name in enumerate(axes[:-2])]
+        items = [(f"over {name} (axis {i})", i) for i, name in enumerate(axes[:-2])]
         found = time_axis(axes)
-        none = ("no axis", NO_TIME)
+        none = ("over no axis", NO_TIME)
         fill(self.controls.time, [none, *items], NO_TIME if found is None else found)
 
     def _plan(self) -> Plan | str:
@@ -695,7 +695,7 @@ class ColorizeWidget(QWidget):
         count = len(result.provenance["hints"])
         said = f"Colored with {count} hint{'' if count == 1 else 's'}."
         if run.stages.steady:
-            said += " Colorize again to carry them on to the frames after this one."
+            said += " Colorize again to carry hints on through the shot."
         self._say(said)
 
     def _stop_recoloring(self) -> None:

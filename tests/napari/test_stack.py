@@ -1,0 +1,152 @@
+"""Stacks in the panel: colors steady over time, frames shown as they come."""
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_recolor.layers import KEY
+from napari_recolor.worker import Options
+from recolor_core import Hint, colorize_stack
+from recolor_core.temporal import ColorMemory
+
+pytestmark = pytest.mark.gui
+
+AXES = ("t", "y", "x")
+
+
+@pytest.fixture
+def colorizer(engine, monkeypatch):
+    """The networks, with a memory that keeps much of the color before."""
+    memory = ColorMemory().eval().requires_grad_(False)
+    memory.out.bias[0] = 0.7
+    colorizer = engine.colorizer(Options())
+    monkeypatch.setattr(colorizer, "memory", memory)
+    return colorizer
+
+
+@pytest.fixture
+def film(photo):
+    """(4, 96, 116) uint8: a pan."""
+    return np.stack([photo[:, 4 * i : 4 * i + 116] for i in range(4)])
+
+
+def run(widget, finish):
+    widget.findChild(QPushButton, "recolor.run").click()
+    finish(widget)
+    return {
+        layer.metadata[KEY]["layer"]: layer
+        for layer in widget.viewer.layers
+        if KEY in layer.metadata
+    }
+
+
+def status(widget):
+    return widget.findChild(QLabel, "recolor.status").text()
+
+
+def open_stack(open_panel, stack, **arguments):
+    widget = open_panel(stack, **arguments)
+    widget.controls.scope.setCurrentText("whole stack")
+    widget._describe()
+    return widget
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_stack_with_time_is_what_the_library_makes_of_it(
+    open_panel, film, colorizer, finish, passes
+):
+    widget = open_stack(open_panel, film, axis_labels=AXES)
+    assert "4 pictures, colors steady over T." in widget.controls.plan.text()
+    widget.controls.passes.setCurrentIndex(passes - 1)
+    rgb = run(widget, finish)["rgb"]
+    expected = colorize_stack(film, colorizer=colorizer, size=64, passes=passes)
+    np.testing.assert_array_equal(rgb.data, expected)
+    assert rgb.visible
+    about = rgb.metadata[KEY]
+    assert about["steady"] == {"axis": 0, "name": "T", "passes": passes}
+    assert [picture["frames"]["first"] for picture in about["pictures"]] == [True] + [False] * 3
+
+
+def test_other_axes_stay_picture_by_picture_unless_asked(
+    open_panel, film, colorizer, finish, direct
+):
+    widget = open_stack(open_panel, film, axis_labels=("z", "y", "x"))
+    assert "steady" not in widget.controls.plan.text()
+    rgb = run(widget, finish)["rgb"]
+    np.testing.assert_array_equal(rgb.data[3], direct(film[3]).rgb)
+    assert rgb.metadata[KEY]["steady"] is None
+    widget.controls.time.setCurrentIndex(1)
+    widget._describe()
+    assert "steady over Z" in widget.controls.plan.text()
+    widget.controls.steady.setChecked(False)
+    widget._describe()
+    assert "steady" not in widget.controls.plan.text()
+
+
+def test_weights_without_a_memory_color_picture_by_picture_and_say_so(
+    open_panel, film, colorizer, finish, direct, monkeypatch
+):
+    monkeypatch.setattr(colorizer, "memory", None)
+    widget = open_stack(open_panel, film[:2], axis_labels=AXES)
+    rgb = run(widget, finish)["rgb"]
+    np.testing.assert_array_equal(rgb.data[1], direct(film[1]).rgb)
+    assert "no color memory" in status(widget)
+
+
+def test_unfinished_frames_show_the_source_and_cancel_keeps_what_is_done(
+    open_panel, film, colorizer, finish, monkeypatch
+):
+    widget = open_stack(open_panel, film, axis_labels=AXES)
+    widget.viewer.dims.set_current_step(0, 2)
+    shown, take = [], widget._take
+
+    def watched(step):
+        take(step)
+        if getattr(step, "finished", None) is not None:
+            shown.append(widget._running.layers["rgb"].visible)
+            if step.finished == (2,):
+                widget.cancel()
+
+    monkeypatch.setattr(widget, "_take", watched)
+    rgb = run(widget, finish)["rgb"]
+    assert shown[:3] == [False, False, True]
+    assert rgb.visible
+    expected = colorize_stack(film, colorizer=colorizer, size=64)
+    np.testing.assert_array_equal(rgb.data[:3], expected[:3])
+    assert status(widget).startswith(("Canceled; 3 of 4", "Done"))
+
+
+def test_hints_belong_to_their_frame_and_are_carried_on(
+    open_panel, film, colorizer, finish, qtbot, monkeypatch
+):
+    widget = open_stack(open_panel, film, axis_labels=AXES)
+    plain = run(widget, finish)["rgb"].data.copy()
+    widget.findChild(QPushButton, "recolor.hints").click()
+    widget.viewer.dims.set_current_step(0, 1)
+    points = widget._hint_layer.layer
+    points.current_face_color = "#ff0000"
+    points.add([1, 40, 60])
+    qtbot.waitUntil(lambda: "Colored with 1 hint" in status(widget), timeout=60_000)
+    assert "Colorize again" in status(widget)
+    live = widget._run.layers["rgb"].data.copy()
+    np.testing.assert_array_equal(live[[0, 2, 3]], plain[[0, 2, 3]])
+    widget.viewer.layers.selection.active = None
+    run(widget, finish)
+    rgb = widget._run.layers["rgb"]
+    (x, y, color, radius), *_ = widget._hint_layer.values((1,))
+    hints = {1: [Hint(x, y, color, radius)]}
+    expected = colorize_stack(film, colorizer=colorizer, size=64, hints=hints)
+    np.testing.assert_array_equal(rgb.data, expected)
+    np.testing.assert_array_equal(rgb.data[1], live[1])  # what was shown at once
+    assert (rgb.data[3] != plain[3]).any()
+
+    widget.viewer.layers.selection.active = rgb
+    widget.findChild(QPushButton, "recolor.copy_python").click()
+    program = QGuiApplication.clipboard().text()
+    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    scope = {"viewer": widget.viewer}
+    exec(program, scope)
+    np.testing.assert_array_equal(scope["rgb"], rgb.data)
+    widget.findChild(QPushButton, "recolor.copy_command").click()
+    assert "Copy it as Python" in status(widget)
