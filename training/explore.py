@@ -9,7 +9,7 @@ only what has changed is measured and drawn.
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,7 +114,7 @@ class Photographs:
         return spatial.palettes(self.preparation.histograms)
 
 
-def _load(path: Path, key: str) -> dict[str, NDArray[np.generic]] | None:
+def _load(path: Path, key: str) -> dict[str, NDArray[Any]] | None:
     """Arrays that were saved under a key, or None."""
     try:
         with np.load(path) as file:
@@ -123,7 +123,7 @@ def _load(path: Path, key: str) -> dict[str, NDArray[np.generic]] | None:
         return None
 
 
-def _save(path: Path, **arrays: object) -> None:
+def _save(path: Path, **arrays: Any) -> None:
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -141,7 +141,7 @@ def preparation_section(figures: Figures, photographs: Photographs) -> Section:
         ("ranges", preparation_charts.ranges),
         ("thrown-out-examples", preparation_charts.examples),
     ):
-        section.items.append(figures.show(name, key, lambda draw=draw: draw(preparation)))
+        section.items.append(figures.show(name, key, partial(draw, preparation)))
     usable = preparation.usable()
     figures.write_table("usable", usable)
     rows = [
@@ -211,12 +211,11 @@ class Frames:
         self.key, kept = temporal.digest_stack(path), folder / "stack.npz"
         saved = _load(kept, self.key)
         if saved is not None:
-            rate = float(saved["rate"])
-            self.stack = temporal.Stack(str(saved["name"]), saved["codes"], rate or None)
+            rate = float(saved["rate"]) or None
+            self.stack = temporal.Stack(str(saved["name"]), saved["codes"], rate)
             return
         self.stack = stack = temporal.read_stack(path, progress)
-        rate = np.array(stack.rate or 0.0)
-        _save(kept, key=self.key, codes=stack.codes, name=stack.name, rate=rate)
+        _save(kept, key=self.key, codes=stack.codes, name=stack.name, rate=stack.rate or 0.0)
 
     @cached_property
     def means(self) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ only figures whose inputs have changed are drawn.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -206,7 +206,7 @@ class Report:
     def time(self) -> Section:
         """Quality against time."""
         inputs = [self.evaluation.groups["all"], self.about["models"]]
-        draw = lambda: charts.quality_time(self.evaluation)  # noqa: E731
+        draw = partial(charts.quality_time, self.evaluation)
         return Section("Quality against time", items=[self.show("quality-time", inputs, draw)])
 
     def groups(self) -> Section:
@@ -219,7 +219,7 @@ class Report:
             )
             return section
         inputs = [self.evaluation.groups, self.about["models"]]
-        draw = lambda: charts.groups(self.evaluation)  # noqa: E731
+        draw = partial(charts.groups, self.evaluation)
         section.items.append(self.show("scene-types", inputs, draw))
         return section
 
@@ -246,7 +246,7 @@ class Report:
                     of_rule[["fingerprint", "picture", "ciede2000", "psnr"]].to_csv(),
                 ]
                 name = f"examples-{rule.replace(' ', '-')}"
-                section.items.append(self.show(name, inputs, lambda rule=rule: draw(rule)))
+                section.items.append(self.show(name, inputs, partial(draw, rule)))
         return section
 
     def _paint(self, name: str) -> Example:
@@ -269,7 +269,7 @@ class Report:
             section.missing.append("No model that was measured states an uncertainty.")
             return section
         inputs = [table.to_csv(float_format="%.6g"), self.about["calibration"]]
-        draw = lambda: charts.risk_coverage(self.evaluation)  # noqa: E731
+        draw = partial(charts.risk_coverage, self.evaluation)
         section.items.append(self.show("risk-coverage", inputs, draw))
         return section
 
@@ -335,8 +335,7 @@ class Report:
         for number, log in enumerate(self.logs, 1):
             inputs = [log.name, log.table.to_csv(float_format="%.6g")]
             name = f"learning-{number}"
-            draw = lambda log=log: charts.learning(log)  # noqa: E731
-            section.items.append(self.show(name, inputs, draw))
+            section.items.append(self.show(name, inputs, partial(charts.learning, log)))
         return section
 
     def scaling(self) -> Section:
@@ -349,7 +348,7 @@ class Report:
             return section
         table, measured = self.study
         inputs = [table.to_csv(float_format="%.6g"), measured]
-        draw = lambda: charts.scaling(table, measured)  # noqa: E731
+        draw = partial(charts.scaling, table, measured)
         section.items.append(self.show("scaling", inputs, draw))
         return section
 

@@ -14,10 +14,9 @@ import jinja2
 import matplotlib
 import pandas as pd
 from markupsafe import Markup
-from matplotlib import rc_context
 from PIL import Image
 
-from training.analysis.charts.style import INK, RC, Chart
+from training.analysis.charts.style import INK, PAPER, Chart, style
 from training.photographs import DataError
 from training.prepare.files import replacing
 
@@ -176,7 +175,7 @@ class Figures:
         self._write_index(self._known)
 
     def _write(self, name: str, chart: Chart) -> None:
-        with rc_context(RC):
+        with style():
             chart.figure.draw_without_rendering()
             chart.figure.set_layout_engine("none")  # it is laid out: once, not for every file
             with replacing(self.folder / f"{name}.png") as part:
@@ -208,13 +207,13 @@ _PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 def for_page(svg: str, label: str) -> str:
     """A drawing of matplotlib's to stand inside a page.
 
-    Its ink becomes the color of the page's text, photographs become WebP, it is as wide as its
+    Its ink and paper become the colors of the page, photographs become WebP, it is as wide as its
     place, and names that other drawings on the page have too are left out.
     """
     svg = _PROLOG.sub("", svg, count=1)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _NAMED_GROUP.sub(r"\1", svg)
-    svg = svg.replace(INK, "currentColor")
+    svg = svg.replace(INK, "currentColor").replace(PAPER, "var(--page)")
     svg = _IMAGE.sub(_smaller, svg)
     label = str(Markup.escape(label))
     svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
@@ -229,8 +228,9 @@ def _smaller(match: re.Match[str]) -> str:
     """A photograph's PNG as WebP; maps and strips of color stay what they are."""
     data = base64.b64decode(match[1])
     with Image.open(io.BytesIO(data)) as image:
-        extrema = image.getextrema()
-        opaque = image.mode == "RGB" or (image.mode == "RGBA" and extrema[3] == (255, 255))
+        opaque = image.mode == "RGB" or (
+            image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+        )
         if not opaque or min(image.size) < 40:
             return match[0]
         file = io.BytesIO()

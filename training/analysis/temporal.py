@@ -71,15 +71,14 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     DataError
         Where it cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
     """
-    rate = None
+    rate: float | None = None
     try:
         if path.is_dir() or path.suffix.lower() in ARCHIVE_SUFFIXES:
             frames = (decode(picture.read()).rgb for picture in find_pictures([path]))
             codes = _grids(frames, progress)
         else:
-            codes = _pages(path, progress)
-            if codes is None:
-                codes, rate = _film(path, progress)
+            pages = _pages(path, progress)
+            codes, rate = (pages, None) if pages is not None else _film(path, progress)
     except (PrepareError, OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -317,7 +316,7 @@ def lagged_correlation(stack: Stack, most: int | None = None) -> Lags:
     return Lags(lags, auto, both, cross, place, 1.96 / count**0.5)
 
 
-def _lagged(first: Floats, second: Floats, lag: int) -> Floats:
+def _lagged(first: Floats, second: Floats, lag: int | np.integer) -> Floats:
     """Correlation of `first` with `second` `lag` frames later, over the whole series' spread."""
     x, y = first - first.mean(0), second - second.mean(0)
     size = np.sqrt((x**2).sum(0) * (y**2).sum(0))
@@ -384,7 +383,7 @@ def autoregress(series: Floats, channel: str, most: int = 8) -> Autoregression:
         n, k = len(target), order + 2  # the intercept and the variance count too
         criterion = n * np.log(squares / n) + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1)
         if best is None or criterion < best[0]:
-            best = (float(criterion), order, solution)
+            best = (float(criterion), order, np.asarray(solution, np.float64))
     assert best is not None
     _, order, solution = best
     truth = series[first:]

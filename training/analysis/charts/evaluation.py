@@ -13,6 +13,7 @@ from training.analysis.charts.style import (
     GRAY,
     INK,
     OCHER,
+    PAPER,
     PURPLE,
     RED,
     SERIES,
@@ -114,7 +115,7 @@ def _dot(
     axes: Axes, x: float, y: float, low: float, high: float, color: str, hollow: bool = False
 ) -> None:
     axes.plot([low, high], [y, y], color=color, lw=1.6, zorder=2, clip_on=False)
-    face = "#ffffff" if hollow else color
+    face = PAPER if hollow else color
     axes.plot(x, y, "o", ms=5.2, mfc=face, mec=color, mew=1.3, zorder=3, clip_on=False)
 
 
@@ -176,7 +177,7 @@ def quality_time(evaluation: Evaluation) -> Chart:
             value, low, high = group[model][metric]
             seconds, color = group[model]["seconds"][0], color_of(model)
             place.plot([seconds, seconds], [low, high], color=color, lw=1.4)
-            face = "#ffffff" if told(model) else color
+            face = PAPER if told(model) else color
             place.plot(seconds, value, "o", ms=5.5, mfc=face, mec=color, mew=1.3)
             points.append((seconds, value, model))
         place.set_xscale("log")

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def examples(preparation: Preparation) -> Chart:
     return Chart(figure, table, caption)
 
 
-def _fill(axes: np.ndarray, worst: Mapping[str, Sequence[Picture]]) -> None:
+def _fill(axes: Any, worst: Mapping[str, Sequence[Picture]]) -> None:
     for row, (rule, pictures) in zip(axes, worst.items(), strict=False):
         row[0].set_ylabel(TITLES[rule].replace(" ", "\n", 1), rotation=0, ha="right", va="center")
         for place, picture in zip(row, pictures, strict=False):

@@ -1,15 +1,17 @@
 """How all charts look, and the axes of the a*b* plane that they share.
 
-Text and lines are drawn in `INK`, which a page replaces by the color of its own text: the same
-drawing serves a light and a dark page. Series have the colors of P. Tol's "bright" scheme, which
-is safe for color-blind people (personal.sron.nl/~pault, 2021) and readable on both.
+Text and lines are drawn in `INK`, what is to look empty in `PAPER`; a page replaces them by the
+colors of its own text and background: the same drawing serves a light and a dark page. Series have
+the colors of P. Tol's "bright" scheme, which is safe for color-blind people
+(personal.sron.nl/~pault, 2021) and readable on both.
 """
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,7 @@ WIDTH = 8.6
 """Width of a chart in inches: 9-point text is 12.5 pixels high in a column of 860 pixels."""
 
 INK = "#1b1c1f"
+PAPER = "#fefefe"
 BLUE, RED, GREEN, OCHER, CYAN, PURPLE, GRAY = (
     "#4477aa",
     "#ee6677",
@@ -87,6 +90,15 @@ RC: dict[str, Any] = {
 }
 
 
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of all charts, whatever is set around it."""
+    with rc_context():
+        rcdefaults()
+        rcParams.update(cast("Any", RC))  # its type names every key there is
+        yield
+
+
 @dataclass(frozen=True)
 class Chart:
     """A drawing and what it shows.
@@ -106,7 +118,7 @@ class Chart:
 
     def _repr_png_(self) -> bytes:  # a notebook shows the chart itself
         file = io.BytesIO()
-        with rc_context(RC):
+        with style():
             self.figure.savefig(file, format="png", facecolor="white", dpi=110)
         return file.getvalue()
 
@@ -116,9 +128,7 @@ def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
 
     @functools.wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:
-        with rc_context():
-            rcdefaults()
-            rcParams.update(RC)
+        with style():
             return draw(*args, **kwargs)
 
     return in_style
@@ -126,8 +136,18 @@ def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
 
 def panels(
     rows: int = 1, columns: int = 1, height: float = 3.0, **options: Any
-) -> tuple[Figure, NDArray[np.object_]]:
-    """A figure and its axes, (rows, columns); `height` in inches, `options` of `subplots`."""
+) -> tuple[Figure, Any]:
+    """A figure and its axes, an array (rows, columns).
+
+    Parameters
+    ----------
+    rows, columns
+        Of the grid.
+    height
+        In inches.
+    **options
+        Of `subplots`.
+    """
     figure = Figure(figsize=(WIDTH, height))
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
@@ -196,7 +216,7 @@ def heat(
     colors: Any,
     *,
     limits: tuple[float, float],
-    levels: Sequence[float] = (),
+    levels: Iterable[float] = (),
     label: str = "",
 ) -> None:
     """A map over the place in a picture with its colorbar and labeled contours.
@@ -212,7 +232,7 @@ def heat(
         lines = axes.contour(smooth, levels=inside, colors="black", linewidths=0.6, alpha=0.75)
         axes.clabel(lines, fontsize=7, fmt=lambda level: f"{level:g}".replace("-", "−"))
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, aspect=22)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, labelsize=7.5)
     if label:
         bar.set_label(label, fontsize=8)
