@@ -17,10 +17,7 @@ from recolor_core.temporal import ColorMemory, TemporalState
 from recolor_core.trainer import augment
 from recolor_core.trainer.clips import make_clips, old_film
 from recolor_core.trainer.recipe import MemoryRecipe
-from recolor_core.trainer.task import Task, Validation, rng_of
-
-TEMPERATURE = 0.6
-"""Of the coarse ab: the one at the default vividness."""
+from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
 
 @dataclass(frozen=True)
