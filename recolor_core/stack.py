@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, overload
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,15 +222,15 @@ class _Way:
     def see_chunk(
         self,
         chunk: "_Chunk",
-        hints: Mapping[int, Sequence[Hint]],
         before: FrameState | None,
+        hints: Mapping[int, Sequence[Hint]],
     ) -> list[Seen]:
         return list(self.see(self._frames(chunk.read()), hints, before))
 
     def color_chunk(
-        self, seen: Sequence[Seen], ahead: Sequence[Seen], lead: int
+        self, seen: Sequence[Seen], ahead: Sequence[Seen] | None, lead: int
     ) -> dict[str, NDArray[Any]]:
-        return self._chunk(islice(self.color([*seen, *ahead]), len(seen)), lead)
+        return self._chunk(islice(self.color([*seen, *(ahead or ())]), len(seen)), lead)
 
     def alone_chunk(
         self, chunk: "_Chunk", hints: Sequence[Hint], lead: int
@@ -254,8 +257,9 @@ class _Way:
 class _Chunk:
     """A chunk of a dask array that is computed when its turn comes.
 
-    As tasks of the graph itself all chunks would be read at once, by threads that have nothing else
-    to do while one frame waits for the other.
+    Were it part of the same graph, all chunks would be read at once, by threads that have nothing
+    else to do while one frame waits for the other. As tasks that depend on nothing, these have dask
+    finish one chunk before it begins with the next.
     """
 
     delayed: Any
@@ -293,53 +297,50 @@ def _lazily(
     hints: Hints,
     shapes: Mapping[str, tuple[Index, np.dtype[Any]]],
 ) -> dict[str, Any]:
-    import dask
     import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
 
     time, lead = way.time_axis, len(leading)
-    longest = 1 if time is None else BLOCK if way.passes == 2 else max(stack.chunks[time])
     sizes = dict.fromkeys(range(lead), 1) | dict.fromkeys(range(lead, stack.ndim), -1)
     if time is not None:
-        sizes[time] = min(longest, BLOCK)
+        sizes[time] = BLOCK if way.passes == 2 else min(BLOCK, max(stack.chunks[time]))
     stack = stack.rechunk(sizes)
-    blocks = stack.to_delayed()
-    blocks = blocks.reshape(blocks.shape[:lead])
-    lazy_way = dask.delayed(way, traverse=False)
-    pieces = {role: np.empty(blocks.shape, object) for role in shapes}
-    for line in films(blocks.shape, time):
-        lengths = [1] if time is None else list(stack.chunks[time])
+    name = f"colorize-{uuid4().hex}"
+    graph: dict[Any, Any] = {name: way}
+    for place, chunk in zip(
+        np.ndindex(stack.numblocks[:lead]), stack.to_delayed().flat, strict=True
+    ):
+        graph["read", name, *place] = (partial(_Chunk, chunk),)
+    for line in films(stack.numblocks[:lead], time):
         if time is None:
-            colored = [
-                lazy_way.alone_chunk(_lazy_chunk(blocks[line[0]]), hints.get(line[0], ()), lead)
-            ]
-        else:
-            film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
-            numbered, state, seen = _numbered(hints, film), None, []
-            for place in line:
-                seen.append(lazy_way.see_chunk(_lazy_chunk(blocks[place]), numbered, state))
-                state = dask.delayed(_last_state)(seen[-1])
-            ahead = [*seen[1:], ()] if way.passes == 2 else [()] * len(seen)
-            colored = [
-                lazy_way.color_chunk(one, after, lead)
-                for one, after in zip(seen, ahead, strict=True)
-            ]
-        for place, length, chunk in zip(line, lengths, colored, strict=True):
-            front = [1] * lead
-            front[time or 0] = length
-            for role, (shape, dtype) in shapes.items():
-                pieces[role][place] = da.from_delayed(chunk[role], (*front, *shape), dtype)
-    return {role: _joined(parts.tolist()) for role, parts in pieces.items()}
-
-
-def _lazy_chunk(delayed: Any) -> Any:
-    """As a task of its own: dask then finishes one chunk before it begins with the next."""
-    import dask
-
-    return dask.delayed(_itself)(dask.delayed(_Chunk(delayed), traverse=False))
-
-
-def _itself(chunk: _Chunk) -> _Chunk:
-    return chunk
+            alone = partial(_Way.alone_chunk, hints=hints.get(line[0], ()), lead=lead)
+            graph["color", name, *line[0]] = (alone, name, ("read", name, *line[0]))
+            continue
+        film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
+        see = partial(_Way.see_chunk, hints=_numbered(hints, film))
+        color = partial(_Way.color_chunk, lead=lead)
+        state: Any = None
+        for place, after in zip(line, [*line[1:], None], strict=True):
+            seen = ("see", name, *place)
+            ahead = ("see", name, *after) if after and way.passes == 2 else None
+            graph[seen] = (see, name, ("read", name, *place), state)
+            graph["color", name, *place] = (color, name, seen, ahead)
+            state = ("state", name, *place)
+            graph[state] = (_last_state, seen)
+    arrays = {}
+    for role, (shape, dtype) in shapes.items():
+        layer = {
+            (f"{role}-{name}", *place, *(0 for _ in shape)): (
+                itemgetter(role),
+                ("color", name, *place),
+            )
+            for place in np.ndindex(stack.numblocks[:lead])
+        }
+        layers = {name: graph, f"{role}-{name}": layer}
+        whole = HighLevelGraph(layers, {name: set(), f"{role}-{name}": {name}})
+        chunks = (*stack.chunks[:lead], *((n,) for n in shape))
+        arrays[role] = da.Array(whole, f"{role}-{name}", chunks, dtype=dtype)
+    return arrays
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
@@ -358,15 +359,6 @@ def _numbered(hints: Hints, film: Sequence[Index]) -> dict[int, Sequence[Hint]]:
 
 def _last_state(seen: Sequence[Seen]) -> FrameState:
     return seen[-1].state
-
-
-def _joined(parts: Any, axis: int = 0) -> Any:
-    """Lists of lists of dask arrays, as deep as there are axes before the picture."""
-    import dask.array as da
-
-    if not isinstance(parts, list):
-        return parts
-    return da.concatenate([_joined(part, axis + 1) for part in parts], axis)
 
 
 def _is_color(stack: Any) -> bool:

@@ -144,8 +144,8 @@ def test_what_is_held_of_a_lazy_stack_does_not_grow_with_it(
     read, seen, held = [], weakref.WeakSet(), []
     see = stack._Way.see_chunk
 
-    def watched(*arguments):
-        result = see(*arguments)
+    def watched(*arguments, **options):
+        result = see(*arguments, **options)
         seen.update(result)
         held.append(len(seen))
         return result
