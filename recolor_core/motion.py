@@ -60,12 +60,13 @@ def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
     # What a place knows of its motion: the smaller eigenvalue of its structure tensor.
     half = (xx + yy) / 2
     known = half - (half * half - determinant).clamp(min=0).sqrt()
+    around = _mean(known)
     for _ in range(ITERATIONS):
         change = here - warp(then, flow)
         x, y = _mean(across * change), _mean(down * change)
         step = torch.cat((yy * x - xy * y, xx * y - xy * x), 1) / determinant
         flow = flow + step.clamp(-1, 1)
-        flow = _mean(flow * known) / _mean(known)
+        flow = _mean(flow * known) / around
     return flow
 
 
@@ -149,4 +150,7 @@ def _details(x: Tensor) -> Tensor:
 
 def _mean(x: Tensor, side: int = WINDOW) -> Tensor:
     """Mean over a window, by fewer pixels at the border."""
-    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
+    # Down, then across: the same mean, a third of the work.
+    for kernel, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
+        x = F.avg_pool2d(x, kernel, stride=1, padding=padding, count_include_pad=False)
+    return x
