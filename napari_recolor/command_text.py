@@ -26,6 +26,11 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
         Where the command, which colorizes whole files, cannot do the same.
     """
     file, pictures = about["source"]["file"], about["pictures"]
+    if about["steady"] is not None:
+        raise RecolorError(
+            "The command colorizes the pages of a file each by itself, and this run kept colors "
+            "steady over time. Copy it as Python."
+        )
     if file is None:
         raise RecolorError(
             "The command needs a file that holds just what the layer holds. Save the layer, open "
@@ -34,11 +39,6 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
     if about["region"] is not None or len(pictures) != file["pages"]:
         raise RecolorError(
             "The command colorizes whole files, and this run did a part of one. Copy it as Python."
-        )
-    if about["steady"] is not None:
-        raise RecolorError(
-            "The command colorizes the pages of a file each by itself, and this run kept colors "
-            "steady over time. Copy it as Python."
         )
     levels = {tuple(picture["levels"] or ()) for picture in pictures}
     hinted = [picture for picture in pictures if picture["hints"]]
