@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from training.analysis.page import digest, digest_code
 from training.photographs import DataError
@@ -125,9 +125,14 @@ def write_notebook(path: Path, cells: Cells, inputs: str) -> bool:
             notebook.cells.append(nbformat.v4.new_code_cell(code, id=f"code-{number}"))
     resources = {"metadata": {"path": str(path.parent)}}
     # Encrypted, since other users of this machine could listen to its TCP ports.
-    manager = AsyncKernelManager(kernel_name="python3", transport_encryption="auto")
+    config = Config({"KernelManager": {"transport_encryption": "auto"}})
     client = NotebookClient(
-        notebook, km=manager, timeout=_SECONDS, startup_timeout=_SECONDS, resources=resources
+        notebook,
+        config=config,
+        kernel_name="python3",
+        timeout=_SECONDS,
+        startup_timeout=_SECONDS,
+        resources=resources,
     )
     search = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
     try:

@@ -314,10 +314,11 @@ def learning(log: TrainingLog) -> Chart:
     if len(checked):
         shown.append("the loss on validation pictures")
     if score is not None:
-        shown.append(f"their {_score(score)}, at best {values.max():.2f} (ringed)")
+        best_of = f"at best {values.max():.2f} (ringed)"
+        shown.append(f"{_score(score)}, of validation pictures, {best_of}")
     caption = (
         f"Training “{log.name}” up to step {int(log.table.index.max()):,}: {', '.join(shown)}. "
-        "Means over batches and pictures as the training logged them, without an interval."
+        "Means as the training logged them, so without an interval."
     )
     table = log.table.reset_index()
     return Chart(figure, table, caption)
