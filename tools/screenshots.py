@@ -25,7 +25,7 @@ from qtpy.QtCore import QEventLoop, QObject, QTimer
 from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
 
 from napari_recolor.inspector import Inspector
-from napari_recolor.samples import LayerData, colorado, migrant_mother
+from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = (1366, 768)
@@ -87,6 +87,13 @@ def main(folder: Path = FOLDER) -> None:
     settle()
     save(canvas(viewer), folder / "uncertainty.png")
     inspector.stop()
+
+    viewer.layers.clear()
+    viewer.window.resize(*WINDOW)
+    colorize(viewer, panel, pan)
+    viewer.dims.set_point(0, 5)
+    settle()
+    save(window(viewer), folder / "stack.png")
     viewer.close()
 
 

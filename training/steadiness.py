@@ -128,7 +128,7 @@ def read_film(path: Path, most: int) -> Film:
     """
     import av
 
-    frames: list[NDArray[np.uint8]] = []
+    frames: list[NDArray[Any]] = []
     try:
         with av.open(path) as container:
             for frame in container.decode(video=0):
@@ -269,7 +269,8 @@ def main(
     chosen = pictures[:: len(pictures) // wanted][:wanted]
     large = [torch.from_numpy(square(p, int(SIZE * MARGIN))).permute(2, 0, 1) for p in chosen]
     films = [*(read_film(path, frames) for path in film or [])]
-    rows, colors = [], []
+    rows: list[dict[str, Any]] = []
+    colors: list[dict[str, Any]] = []
     made = made_clips(large[: clips + 1], frames, seed)
     for one in track([*films, *made], "Coloring"):
         first = all(row["source"] != one.name for row in rows)
