@@ -22,7 +22,7 @@ from napari import Viewer
 from napari.layers import Layer
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QObject, QTimer
-from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
 from napari_recolor.inspector import Inspector
 from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
@@ -90,6 +90,7 @@ def main(folder: Path = FOLDER) -> None:
 
     viewer.layers.clear()
     viewer.window.resize(*WINDOW)
+    part(panel, QComboBox, "scope").setCurrentText("whole stack")
     colorize(viewer, panel, pan)
     viewer.dims.set_point(0, 5)
     settle()
