@@ -218,6 +218,7 @@ def screenshots(args: list[str]) -> None:
     install("dev")
     display, env = with_display()
     run(*display, tool("python"), "tools/screenshots.py", *args, env=env)
+    run(tool("python"), "tools/failures.py")
 
 
 def train_smoke(args: list[str]) -> None:

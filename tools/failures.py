@@ -1,0 +1,70 @@
+"""Make the picture of the model card that shows what fails: gray, colored, and how uncertain.
+
+``python tools/failures.py [FILE]``
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+
+from recolor_core import Colorizer
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "recolor_core" / "data" / "samples"
+HEIGHT = 300  # of each picture, in pixels
+MOST = 40.0  # of the uncertainty shown, in Lab units
+
+# Samples, and what of each is shown: left, top, right and bottom as shares of its size.
+CROPS = {
+    "chinatown.tif": (0.3, 0.1, 0.85, 1.0),
+    "saratoga.jpg": (0.0, 0.4, 0.42, 1.0),
+}
+
+
+def main(target: Path = ROOT / "docs" / "images" / "failures.jpg") -> None:
+    colorizer = Colorizer(device="cpu")
+    rows = [row(colorizer, SAMPLES / name, box) for name, box in CROPS.items()]
+    width = max(row.shape[1] for row in rows)
+    sheet = np.vstack(
+        [np.pad(r, ((0, 8), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows]
+    )
+    Image.fromarray(sheet).save(target, quality=88, optimize=True)
+    print(target)
+
+
+def row(
+    colorizer: Colorizer, path: Path, box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """Part of a photograph in gray, in color, and its uncertainty, side by side."""
+    pixels = tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
+    result = colorizer(pixels)
+    rgb = as_bytes(result.rgb)
+    gray = as_bytes(np.repeat(result.gray.codes.numpy()[..., None], 3, axis=2))
+    doubt = colormaps["magma"](np.clip(result.uncertainty / MOST, 0, 1))[..., :3]
+    shown = [gray, rgb, (255 * doubt).round().astype(np.uint8)]
+    return np.hstack(
+        [np.pad(cut(one, box), ((0, 0), (0, 8), (0, 0)), constant_values=255) for one in shown]
+    )
+
+
+def as_bytes(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
+    return (codes >> 8).astype(np.uint8) if codes.dtype == np.uint16 else codes.astype(np.uint8)
+
+
+def cut(pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(pixels)
+    left, top, right, bottom = (
+        share * size for share, size in zip(box, picture.size * 2, strict=True)
+    )
+    width = round(HEIGHT * (right - left) / (bottom - top))
+    scaled = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS, (left, top, right, bottom))
+    return np.asarray(scaled)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
