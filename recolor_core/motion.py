@@ -16,7 +16,7 @@ WINDOW = 7
 FLATNESS = 4.0
 """Squared gradient of L*, per pixel, below which a place says little of its motion."""
 
-CUT_MATCH = 0.55
+CUT_MATCH = 0.45
 """Correlation of two frames, the later one compensated for motion, below which they are of
 different shots."""
 

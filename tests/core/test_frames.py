@@ -85,7 +85,7 @@ def test_an_untrained_memory_changes_nothing_to_the_bit(untrained, passes):
 
 @pytest.mark.parametrize("cuts", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_nothing_is_carried_over_any_cut(recolor, cuts):
-    size = 64  # of much smaller pictures cuts are hard to tell
+    size = 128  # in much smaller pictures cuts are hard to tell
     shots = [pan(2, shape=(40, 48), seed=seed) for seed in range(cuts + 1)]
     film = np.concatenate(shots)
     frames = list(colorize_frames(recolor, film, size=size))
