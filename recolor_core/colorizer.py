@@ -478,12 +478,10 @@ class Colorizer:
         grid = (total.shape[-2], total.shape[-1])
         for scale, mirrored in VIEWS[1:views]:
             height, width = (round(scale * n) for n in light.shape[-2:])
-            seen = light if scale == 1 else _lightness(grays, (height, width))
+            seen = _lightness(grays, (height, width))
             logits, device = self._logits(seen.flip(-1) if mirrored else seen)
             logits = logits.flip(-1) if mirrored else logits
-            if scale != 1:
-                logits = F.interpolate(logits, size=grid, mode="bilinear", antialias=True)
-            total = total + logits
+            total = total + F.interpolate(logits, size=grid, mode="bilinear", antialias=True)
             devices = devices if device in devices else f"{devices}, {device}"
         logits = total / views
         return [
