@@ -2,13 +2,16 @@
 
 ``python -m training.export OUT.safetensors --generator A --refiner B --memory C``, each a
 checkpoint of `training.train` or a weights file of which the network is taken over as it is.
+An option given again stands for the mean of the networks.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from torch import nn
 
@@ -68,6 +71,44 @@ def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
     return taken, {"taken over from": path.name}
 
 
+def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
+    """The mean, weight by weight, of networks that were trained from the same start.
+
+    Such a mean often errs less than each of them (model soups, Wortsman et al. 2022), and the mean
+    of a network and its own start forgets less of what the start could do (Wortsman et al. 2021).
+
+    Parameters
+    ----------
+    kind
+        A key of `NETWORKS`.
+    paths
+        As `read_network` takes them; one counts as often as it is named.
+
+    Raises
+    ------
+    TrainingError
+        Where one cannot be read or has another shape.
+    """
+    networks, recipes = zip(*(read_network(kind, path) for path in paths), strict=True)
+    if len(paths) == 1:
+        return networks[0], recipes[0]
+    states = [network.state_dict() for network in networks]
+    for path, network in zip(paths[1:], networks[1:], strict=True):
+        if network.config != networks[0].config:
+            raise TrainingError(
+                f"the {kind} of {path} is not of the shape of that of {paths[0]}; a mean takes "
+                f"networks that were trained from the same start"
+            )
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
+    networks[0].load_state_dict(mean)
+    return networks[0], {"mean of": list(recipes)}
+
+
 def record_source(record: WeightsRecord) -> str:
     """The record as it stands in `recolor_core.weights.RECORDS`."""
     lines = [
@@ -97,11 +138,14 @@ def model_card(
 
 def main(
     out: Annotated[Path, typer.Argument(help="The weights file, .safetensors.")],
-    generator: Annotated[str, typer.Option(help="Checkpoint, weights file or name.")] = "default",
-    refiner: Annotated[str, typer.Option(help="Checkpoint, weights file or name.")] = "default",
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(help="Checkpoint, weights file or name [default]; repeated, their mean."),
+    ] = None,
+    refiner: Annotated[list[str] | None, typer.Option(help="Likewise.")] = None,
     memory: Annotated[
-        str, typer.Option(help="Checkpoint, weights file or name; none leaves it out.")
-    ] = "none",
+        list[str] | None, typer.Option(help="Likewise; left out where it is not given.")
+    ] = None,
     license_: Annotated[str, typer.Option("--license", help="One sentence.")] = "unstated",
     training_data: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
     recipe: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
@@ -113,14 +157,11 @@ def main(
     """Write the networks into one weights file; print its record."""
     networks: dict[str, Any] = {}
     recipes: dict[str, Recipe] = {}
-    for kind, name in (("generator", generator), ("refiner", refiner), ("memory", memory)):
-        if name == "none" and kind == "memory":
-            continue
-        known = Path(name).suffix in (".ckpt", ".safetensors")
-        path = Path(name) if known else fetch_weights(name)
-        if not path.is_file():
-            raise TrainingError(f"expected a checkpoint or weights file at {path}, found none")
-        networks[kind], recipes[kind] = read_network(kind, path)
+    wanted = {"generator": generator or ["default"], "refiner": refiner or ["default"]}
+    if memory:
+        wanted["memory"] = memory
+    for kind, names in wanted.items():
+        networks[kind], recipes[kind] = read_mean(kind, [_file(name) for name in names])
     measured = read_evaluation(report) if report else None
     values = measured.groups["all"].get("refined", {}) if measured else {}
     metrics = {name: values[name][0] for name in RECORDED if values.get(name)}
@@ -135,6 +176,14 @@ def main(
     print(record_source(record))
     if card is not None:
         card.write_text(model_card(record, recipes, measured), encoding="utf-8")
+
+
+def _file(name: str) -> Path:
+    known = Path(name).suffix in (".ckpt", ".safetensors")
+    path = Path(name) if known else fetch_weights(name)
+    if not path.is_file():
+        raise TrainingError(f"expected a checkpoint or weights file at {path}, found none")
+    return path
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

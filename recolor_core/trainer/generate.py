@@ -75,7 +75,7 @@ class GeneratorTask(Task):
         with torch.autocast(light.device.type, enabled=False):
             logits = logits.flatten(0, 1).float()
             entropy = (weight * color_cross_entropy(logits, index, share)).mean()
-            mean = F.softmax(logits, dim=1) @ bins
+            mean = F.softmax(logits / TEMPERATURE, dim=1) @ bins
             regression = F.huber_loss(mean / KNEE, true / KNEE)
         parts = {
             "loss": entropy + recipe.regression * regression,

@@ -143,7 +143,7 @@ class GeneratorRecipe(Recipe):
     chroma
         Additional weight per Lab unit of chroma.
     regression
-        Weight of the Huber loss on the decoded mean color.
+        Weight of the Huber loss on the decoded color, at the temperature that is validated.
     rebalance
         Uniform share of the class rebalancing, in [0, 1]; 1 is none.
     rebalance_from

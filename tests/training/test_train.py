@@ -38,16 +38,18 @@ def photographs(tmp_path_factory):
     return folder
 
 
+def small_weights(path, seed, width=64):
+    """A weights file with small networks."""
+    torch.manual_seed(seed)
+    generator = Generator(GeneratorConfig(width=width, decoder=(16, 16, 16), attention=1))
+    refiner = Refiner(RefinerConfig(width=8, blocks=1))
+    save_weights(path, generator, refiner, license="none", training_data="none", recipe="random")
+    return path
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A weights file with small networks."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    refiner = Refiner(RefinerConfig(width=8, blocks=1))
-    facts = {"license": "none", "training_data": "none", "recipe": "random"}
-    save_weights(path, generator, refiner, **facts)
-    return path
+    return small_weights(tmp_path_factory.mktemp("weights") / "small.safetensors", 0)
 
 
 def command(app, *words):
@@ -165,6 +167,27 @@ def test_refiner_is_trained_exported_and_colorizes(photographs, tmp_path, weight
     assert kept.equal(average["out.weight"].half().float())
     gray = skimage.data.camera()[::4, ::4]
     assert Colorizer(exported, "cpu")(gray, size=64).rgb.shape == (*gray.shape, 3)
+
+
+def test_networks_named_together_are_exported_as_their_mean(tmp_path):
+    one, two = (small_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2))
+    mean = tmp_path / "mean.safetensors"
+    words = ["--generator", one, "--generator", one, "--generator", two, "--refiner", one]
+    assert command(export.app, mean, *words) == 0
+    first, second, both = (
+        load_weights(path).generator.state_dict()["head.weight"] for path in (one, two, mean)
+    )
+    torch.testing.assert_close(both, (2 * first + second) / 3, rtol=1e-3, atol=1e-4)
+    kept = [load_weights(path).refiner.state_dict()["out.weight"] for path in (one, mean)]
+    assert kept[0].equal(kept[1])
+
+
+def test_networks_of_different_shapes_have_no_mean(tmp_path, capsys):
+    one, other = (small_weights(tmp_path / f"{w}.safetensors", 1, w) for w in (64, 128))
+    words = ["--generator", one, "--generator", other, "--refiner", one]
+    assert command(export.app, tmp_path / "x.safetensors", *words) == 2
+    assert "not of the shape" in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
 
 
 def test_export_refuses_what_is_no_checkpoint(tmp_path, weights, capsys):
