@@ -26,8 +26,8 @@ from recolor_core.trainer import (
     read_checkpoint,
     start_from,
 )
-from recolor_core.trainer.start import read_metadata
-from recolor_core.weights import WeightsRecord, fetch_weights, save_weights
+from recolor_core.trainer.start import read_metadata, weights_path
+from recolor_core.weights import WeightsRecord, save_weights
 from training.evaluation_data import Evaluation, read_evaluation
 from training.train import run
 
@@ -179,8 +179,7 @@ def main(
 
 
 def _file(name: str) -> Path:
-    known = Path(name).suffix in (".ckpt", ".safetensors")
-    path = Path(name) if known else fetch_weights(name)
+    path = weights_path(name)
     if not path.is_file():
         raise TrainingError(f"expected a checkpoint or weights file at {path}, found none")
     return path

@@ -50,7 +50,8 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
     network
         Changed in place.
     files
-        Paths, separated by commas, later ones over earlier ones.
+        Paths, or names that `recolor_core.list_weights` gives, separated by commas, later ones over
+        earlier ones.
     prefix
         ``"generator."`` or ``"refiner."``.
 
@@ -62,7 +63,7 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
     state = network.state_dict()
     weights = {name for name in state if not name.endswith(COUNTER)}
     loaded: set[str] = set()
-    for path in (Path(file.strip()) for file in files.split(",") if file.strip()):
+    for path in (weights_path(file.strip()) for file in files.split(",") if file.strip()):
         found = _named_as_ours(read_tensors(path), prefix)
         fitting = {}
         for name, tensor in found.items():
@@ -79,6 +80,14 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
         network.load_state_dict(fitting, strict=False)
         loaded |= fitting.keys()
     return Transfer(tuple(sorted(loaded)), tuple(sorted(weights - loaded)))
+
+
+def weights_path(name: str) -> Path:
+    """The file of weights by name, as `recolor_core.list_weights` gives it, or by path.
+
+    What has an ending is a path.
+    """
+    return Path(name) if Path(name).suffix else fetch_weights(name)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -173,7 +182,7 @@ def frozen_generator(weights: str) -> tuple[Generator, str]:
     weights
         A name that `recolor_core.list_weights` gives, or the path of a file.
     """
-    path = Path(weights) if weights.endswith(".safetensors") else fetch_weights(weights)
+    path = weights_path(weights)
     values = read_metadata(path).get("generator")
     if not isinstance(values, dict):
         raise TrainingError(f"{path} is no weights file of recolor with a generator")

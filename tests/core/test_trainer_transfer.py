@@ -19,7 +19,7 @@ from recolor_core.trainer import (
 )
 from recolor_core.trainer.generate import taught, unexplained
 from recolor_core.trainer.start import read_teacher
-from recolor_core.weights import save_weights
+from recolor_core.weights import load_weights, save_weights
 
 SMALL = RefinerConfig(width=8, blocks=1)
 
@@ -48,6 +48,13 @@ def test_weights_of_torchvision_names_start_the_low_level_path(tmp_path):
     assert network.low_level.conv1.weight.equal(theirs["conv1.weight"].sum(1, keepdim=True))
     name = "layer1.0.conv1.weight"
     assert network.low_level.state_dict()[name].equal(theirs[name])
+
+
+def test_default_weights_start_a_training_by_their_name():
+    generator = Generator()
+    taken = start_from(generator, "default", "generator.")
+    assert not taken.fresh
+    assert generator.head.weight.equal(load_weights().generator.head.weight)
 
 
 def test_weights_of_timm_names_start_the_semantic_path(tmp_path):

@@ -16,11 +16,14 @@ from PIL import Image
 from recolor_core.colorizer import Colorizer
 from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.trainer import GeneratorRecipe, MemoryRecipe, RefinerRecipe
 from recolor_core.weights import load_weights, save_weights
 from training import export, train
+from training.original import OriginalRecipe
 from training.photographs import DataError, Squares, list_photographs, square
 
 ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "training" / "configs"
 QUICK = ("size=64", "batch=2", "precision=32-true", "log_every=1", "checkpoint_every=1")
 SETS = [word for pair in QUICK for word in ("--set", pair)]
 ON_CPU = ["--accelerator", "cpu", "--workers", "0", "--no-progress"]
@@ -145,6 +148,20 @@ def test_a_wrong_recipe_ends_in_one_line(photographs, tmp_path, weights, capsys,
     assert error.startswith("error: ")
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+RECIPES = {
+    "generator": GeneratorRecipe,
+    "finetune": GeneratorRecipe,
+    "refiner": RefinerRecipe,
+    "memory": MemoryRecipe,
+    "original": OriginalRecipe,
+}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_file_is_a_recipe(path):
+    RECIPES[path.stem].read(path)
 
 
 # --- the chain --------------------------------------------------------------------------------
