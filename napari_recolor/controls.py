@@ -98,12 +98,12 @@ class Controls(QWidget):
             "Smaller ones need less memory; the colors are the same.",
         )
         self.views = QSpinBox()
-        self.views.setRange(1, 4)
+        self.views.setRange(1, 2)
         _name(
             self.views,
             "views",
-            "How many views of the picture the first network averages over: as it is, enlarged, "
-            "mirrored. More err a little less and take that many times as long.",
+            "How many views of the picture the first network averages over: 1, as it is, or 2, also "
+            "enlarged and mirrored, which errs a little less and takes it three times as long.",
         )
         self.alternatives = QSpinBox()
         self.alternatives.setRange(0, 16)

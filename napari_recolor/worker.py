@@ -257,7 +257,7 @@ class Engine:
 
     def see(self, plan: Plan, index: Index, gray: "GrayPicture", options: Options) -> "Coarse":
         """What the generator sees in a picture of a plan."""
-        coarse = self.colorizer(options).generate(gray, options.size, options.views)
+        coarse = self.colorizer(options).generate(gray, size=options.size, views=options.views)
         self.remember(plan, index, coarse)
         return coarse
 

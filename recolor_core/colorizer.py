@@ -236,6 +236,8 @@ class Coarse:
         (1, Q, h / 4, w / 4): of the color distribution.
     device
         Where the generator ran.
+    size, views
+        The `Settings` that it was asked with.
     ab
         None, or (1, 2, h / 4, w / 4): the coarse ab to go on with, in Lab units, hints spread
         already, in place of what `Colorizer.coarse_ab` makes of the distribution.
@@ -245,6 +247,8 @@ class Coarse:
     lightness: Tensor
     logits: Tensor
     device: str
+    size: int
+    views: int
     ab: Tensor | None = None
 
 
@@ -325,7 +329,7 @@ class Colorizer:
             Where a hint lies outside the picture.
         """
         settings = replace(settings or Settings(), **changes)
-        coarse = self.generate(read_gray(image, space, levels), settings.size, settings.views)
+        coarse = self.generate(read_gray(image, space, levels), settings)
         return self.refine(coarse, settings, hints, palette)
 
     def events(
@@ -346,7 +350,7 @@ class Colorizer:
         """
         settings = replace(settings or Settings(), **changes)
         yield Progress("generator", 0, 1)
-        coarse = self.generate(read_gray(image, space, levels), settings.size, settings.views)
+        coarse = self.generate(read_gray(image, space, levels), settings)
         yield Progress("refiner", 0, 1)
         result = self.refine(coarse, settings, hints, palette)
         strips: list[NDArray[Any]] = []
@@ -386,22 +390,22 @@ class Colorizer:
         pictures = (read_gray(image, space, levels) for image in images)
         for _, group in groupby(pictures, lambda gray: working_size(gray.shape, settings.size)):
             while grays := list(islice(group, batch)):
-                coarse = self._generate(grays, settings.size, settings.views)
+                coarse = self._generate(grays, settings)
                 yield from self._refine(coarse, settings, [()] * len(coarse), palette)
 
-    def generate(self, gray: GrayPicture, size: int = 224, views: int = 1) -> Coarse:
+    def generate(
+        self, gray: GrayPicture, settings: Settings | None = None, **changes: Any
+    ) -> Coarse:
         """The generator's part: what colors the picture may have.
 
         Parameters
         ----------
         gray
             As `recolor_core.intake.read_gray` gives it.
-        size
-            Short side of the working size, in pixels.
-        views
-            Of `Settings`.
+        settings, **changes
+            As in a call; `size` and `views` are what counts here.
         """
-        return self._generate([gray], size, views)[0]
+        return self._generate([gray], replace(settings or Settings(), **changes))[0]
 
     def refine(
         self,
@@ -417,7 +421,7 @@ class Colorizer:
         coarse
             Of `generate`.
         settings
-            How to colorize; `size` has had its effect already.
+            How to colorize; `size` and `views` have had their effect already.
         hints, palette
             As in a call.
 
@@ -472,7 +476,8 @@ class Colorizer:
         spread = generator.uncertainty(logits)[0, 0]
         return spread_hints(ab[0], hinted, logits[0], spread, coarse.lightness[0])[None]
 
-    def _generate(self, grays: Sequence[GrayPicture], size: int, views: int) -> list[Coarse]:
+    def _generate(self, grays: Sequence[GrayPicture], settings: Settings) -> list[Coarse]:
+        size, views = settings.size, settings.views
         light = _lightness(grays, working_size(grays[0].shape, size))
         total, devices = self._logits(light)
         grid = (total.shape[-2], total.shape[-1])
@@ -485,7 +490,7 @@ class Colorizer:
             devices = devices if device in devices else f"{devices}, {device}"
         logits = total / views
         return [
-            Coarse(gray, light[i : i + 1], logits[i : i + 1], devices)
+            Coarse(gray, light[i : i + 1], logits[i : i + 1], devices, size, views)
             for i, gray in enumerate(grays)
         ]
 
@@ -584,7 +589,7 @@ class Colorizer:
             "software": "recolor",
             "version": version("napari-recolor"),
             "weights": {"name": self.record.name, "sha256": self.record.sha256},
-            "settings": asdict(settings),
+            "settings": asdict(settings) | {"size": coarse.size, "views": coarse.views},
             "hints": [asdict(hint) for hint in hints],
             "palette": None if palette is None else palette_record(palette),
             "device": {"generator": coarse.device, "refiner": device},

@@ -228,7 +228,7 @@ def _see(
                 f"expected frames of one size, got {state.shape[1]} x {state.shape[0]} pixels and, "
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
-        coarse = colorizer.generate(gray, settings.size, settings.views)
+        coarse = colorizer.generate(gray, settings)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)

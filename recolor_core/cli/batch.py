@@ -166,7 +166,7 @@ class Batch:
                 megapixels = height * width / 1e6
                 self.report.page(number, len(file), megapixels * (1 + len(alternatives)))
                 coarse = self.colorizer.generate(
-                    read_gray(page.codes, page.space, order.levels), order.settings.size
+                    read_gray(page.codes, page.space, order.levels), order.settings
                 )
                 result = self.colorizer.refine(coarse, order.settings, order.hints, order.palette)
                 facts = result.provenance | {

@@ -111,9 +111,9 @@ def test_a_jpeg_target_says_what_it_cannot_keep(jpeg: Path) -> None:
 
 
 def test_settings_reach_the_networks_and_are_recorded(jpeg: Path) -> None:
-    words = ("--vividness", "1", "--saturation", "1.5", *FAST)
+    words = ("--vividness", "1", "--saturation", "1.5", "--views", "2", *FAST)
     assert recolor(jpeg, "-o", jpeg.with_name("vivid.png"), *words).code == 0
-    expected = by_library(pixels(jpeg), vividness=1, saturation=1.5, size=32)
+    expected = by_library(pixels(jpeg), vividness=1, saturation=1.5, views=2, size=32)
     np.testing.assert_array_equal(pixels(jpeg.with_name("vivid.png")), expected.rgb)
     [info] = map(
         json.loads, recolor("info", jpeg.with_name("vivid.png"), "--json").out.splitlines()

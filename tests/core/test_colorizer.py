@@ -83,6 +83,9 @@ def test_views_change_colors_but_neither_gray_nor_shape(recolor, photograph):
     np.testing.assert_array_equal(gray_of(more.rgb), gray_of(one.rgb))
     assert 0 < np.abs(more.ab_coarse - one.ab_coarse).mean() < 10
     assert more.provenance["settings"]["views"] == 2
+    seen = recolor.generate(read_gray(photograph), size=64, views=2)
+    told = recolor.refine(seen).provenance["settings"]
+    assert (told["size"], told["views"]) == (64, 2)  # as it was seen, whatever is asked for later
 
 
 def test_two_views_know_less_of_left_and_right(recolor, photograph):
@@ -206,7 +209,7 @@ def test_what_is_no_picture_is_refused(recolor, image):
 def test_the_stages_are_those_of_the_picture(recolor, photograph):
     result = recolor(photograph, SMALL)
     np.testing.assert_allclose(result.L, lightness(torch.from_numpy(photograph.copy())))
-    coarse = recolor.generate(read_gray(photograph), SMALL.size)
+    coarse = recolor.generate(read_gray(photograph), SMALL)
     np.testing.assert_array_equal(coarse.lightness[0, 0], result.working_lightness)
     assert same(recolor.refine(coarse, SMALL), result)
     assert np.abs(result.ab_refined).max() < 128
@@ -446,7 +449,7 @@ def test_saturation_zero_is_the_picture_itself(recolor):
 
 def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor, photograph):
     generator = recolor._networks.generator
-    coarse = recolor.generate(read_gray(photograph), SMALL.size)
+    coarse = recolor.generate(read_gray(photograph), SMALL)
     mean = generator.mean_color(coarse.logits)[0].numpy()
     likeliest = generator.mean_color(coarse.logits, 1e-3)[0].numpy()
     results = [
@@ -464,7 +467,7 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
     "name", ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg", "chinatown.tif"]
 )
 def test_vivid_pictures_have_more_chroma(recolor, name):
-    coarse = recolor.generate(read_gray(read_sample(name)), SMALL.size)
+    coarse = recolor.generate(read_gray(read_sample(name)), SMALL)
     chroma = [
         np.hypot(*recolor.refine(coarse, Settings(vividness=v)).ab_refined).mean()
         for v in (0, 0.25, 0.5, 0.75, 1)
@@ -519,7 +522,7 @@ def test_alternatives_differ_from_each_other_and_keep_the_gray(recolor, photogra
 def test_alternatives_differ_where_the_color_is_uncertain(recolor, name):
     result = recolor(read_sample(name), size=96, alternatives=4)
     # Without the refiner, which sees more than one cell.
-    coarse = recolor.generate(read_gray(read_sample(name)), 96)
+    coarse = recolor.generate(read_gray(read_sample(name)), size=96)
     generator = recolor._networks.generator
     plain = generator.mean_color(coarse.logits)
     away = [
@@ -540,7 +543,7 @@ def test_alternatives_differ_where_the_color_is_uncertain(recolor, name):
 @pytest.mark.parametrize(("x", "y"), [(300, 60), (80, 400)])
 def test_a_hint_moves_the_color_where_it_is_towards_its_own(recolor, photograph, color, x, y):
     hint = Hint(x, y, color, radius=25)
-    coarse = recolor.generate(read_gray(photograph), 96)
+    coarse = recolor.generate(read_gray(photograph), size=96)
     plain, hinted = recolor.refine(coarse), recolor.refine(coarse, hints=[hint])
     scale = plain.ab_refined.shape[1] / photograph.shape[0]
     at = (slice(None), int(y * scale), int(x * scale))
@@ -556,7 +559,7 @@ def test_a_hint_moves_the_color_where_it_is_towards_its_own(recolor, photograph,
 
 
 def test_a_hint_does_not_decide_the_whole_picture(recolor, photograph):
-    coarse = recolor.generate(read_gray(photograph), 96)
+    coarse = recolor.generate(read_gray(photograph), size=96)
     plain = recolor.refine(coarse)
     hinted = recolor.refine(coarse, hints=[Hint(300, 60, "#d08040", 10.0)])
     moved = np.hypot(*(hinted.ab_refined - plain.ab_refined))
@@ -573,7 +576,7 @@ def test_a_hint_beyond_the_picture_is_refused(recolor, photograph):
 
 @pytest.mark.parametrize(("tile", "shape"), [(64, (90, 133)), (129, (300, 40))])
 def test_tiles_give_what_the_whole_gives(recolor, monkeypatch, tile, shape):
-    coarse = recolor.generate(read_gray(picture(shape)), min(shape))
+    coarse = recolor.generate(read_gray(picture(shape)), size=min(shape))
     assert coarse.lightness.shape[-2:] == shape
     hints = [Hint(20, 70, "#ff8000", 6.0)]
     whole = recolor.refine(coarse, hints=hints)
@@ -641,7 +644,7 @@ def test_on_a_full_gpu_the_batch_is_halved(recolor, monkeypatch):
 
 
 def test_on_a_full_gpu_the_tiles_are_made_smaller(recolor, monkeypatch):
-    coarse = recolor.generate(read_gray(picture((256, 400))), 256)
+    coarse = recolor.generate(read_gray(picture((256, 400))), size=256)
     expected = recolor.refine(coarse)
     gpu = PretendedGPU(lambda network, shape: shape[-1] < 400)
     result = gpu.colorizer(monkeypatch).refine(coarse)

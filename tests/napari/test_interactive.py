@@ -23,7 +23,7 @@ def colorizer():
 def coarse(colorizer):
     y, x = np.mgrid[:96, :128]
     picture = (127 + 60 * np.sin(x / 9) + 50 * np.cos(y / 14)).astype(np.uint8)
-    return colorizer.generate(read_gray(picture), 64)
+    return colorizer.generate(read_gray(picture), size=64)
 
 
 class Gate:

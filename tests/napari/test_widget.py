@@ -118,10 +118,23 @@ def test_options_of_the_panel_are_those_of_the_run(panel, photo, finish, direct)
     panel.controls.vividness.setValue(0.9)
     panel.controls.saturation.setValue(1.5)
     panel.controls.alternatives.setValue(2)
+    panel.controls.views.setValue(2)
     layers = run(panel, finish)
-    expected = direct(photo, vividness=0.9, saturation=1.5, alternatives=2)
+    expected = direct(photo, vividness=0.9, saturation=1.5, alternatives=2, views=2)
     np.testing.assert_array_equal(layers["rgb"].data, expected.rgb)
     np.testing.assert_array_equal(layers["alternative 2"].data, expected.alternatives[1])
+
+
+@pytest.mark.parametrize(
+    "name", ["vividness", "saturation", "size", "tile", "views", "alternatives"]
+)
+def test_no_choice_of_the_panel_is_refused_by_the_library(panel, name):
+    from recolor_core import Settings
+
+    control = getattr(panel.controls, name)
+    for limit in (-1e9, 1e9):
+        control.setValue(type(control.value())(limit))
+        Settings(**{name: control.value()})
 
 
 def test_a_stack_in_the_scope_chosen(open_panel, photo, finish, direct):

@@ -130,7 +130,7 @@ class Painter:
 
     def color(self, rgb: NDArray[np.uint8]) -> Colorization:
         """The coloring of a photograph's gray."""
-        coarse = self.colorizer.generate(read_gray(gray_of(rgb)), self.settings.size)
+        coarse = self.colorizer.generate(read_gray(gray_of(rgb)), self.settings)
         return self.colorizer.refine(coarse, self.settings)
 
     def example(self, name: str) -> Example:

@@ -44,9 +44,7 @@ class Chain:
         codes = gray.tobytes()
         if self._coarse is None or self._coarse[0] != codes:
             started = self.clock()
-            coarse = self.colorizer.generate(
-                read_gray(gray), self.settings.size, self.settings.views
-            )
+            coarse = self.colorizer.generate(read_gray(gray), self.settings)
             self._coarse = (codes, coarse, self.clock() - started)
         return self._coarse[1:]
 
