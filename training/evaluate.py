@@ -59,6 +59,7 @@ from rich.progress import track
 
 from recolor_core.colorizer import Settings
 from recolor_core.weights import load_weights
+from training.analysis.charts.evaluation import quality_time
 from training.evaluation_data import (
     FORMAT,
     Evaluation,
@@ -72,7 +73,6 @@ from training.perceptual import BackboneError, Lpips
 from training.photographs import DataError, list_photographs, square
 from training.prepare.parallel import unordered
 from training.prepare.pictures import Picture
-from training.quality_time import draw_quality_time
 from training.summary import calibration, compare, plain, summarize
 from training.train import run
 
@@ -477,14 +477,15 @@ def write(
         "comparisons": comparisons,
         "calibration": calibrated,
     }
-    titles = {model.name: model.title for model in models}
     replace_file(out / "pictures.csv", table.to_csv(index=False).encode())
     replace_file(out / "pictures.parquet", table.to_parquet(index=False))
     replace_file(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
-    draw_quality_time(groups["all"], titles, out / "figures")
     replace_file(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
     evaluation = read_evaluation(out)
     replace_file(out / "table.md", (evaluation.markdown() + "\n").encode())
+    figures = out / "figures"
+    figures.mkdir(exist_ok=True)
+    quality_time(evaluation).save(figures, "quality_time")
     return evaluation
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from recolor_core.cli import options
 from recolor_core.cli.film import colorize_film
 from recolor_core.cli.interrupts import BAD_INPUT, BUG, DONE, INTERRUPTED, terminable
 from recolor_core.cli.plan import find_destination, find_inputs
@@ -81,21 +82,11 @@ def _colorize(
             "NAME.recolor.EXT.",
         ),
     ] = None,
-    weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Which networks: see `recolor weights`.")
-    ] = "default",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")
-    ] = "auto",
-    vividness: Annotated[
-        float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
-    ] = 0.8,
-    saturation: Annotated[
-        float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
-    ] = 1.0,
-    size: Annotated[
-        int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")
-    ] = 224,
+    weights: options.Weights = "default",
+    device: options.Device = "auto",
+    vividness: options.Vividness = 0.8,
+    saturation: options.Saturation = 1.0,
+    size: options.Size = 224,
     alternatives: Annotated[
         int,
         typer.Option(metavar="N", help="Write N other plausible colorings too, up to 16."),
@@ -104,10 +95,7 @@ def _colorize(
         int,
         typer.Option(help="Side of the refiner's tiles at large sizes; less needs less memory."),
     ] = 1024,
-    views: Annotated[
-        int,
-        typer.Option(help="Views of the picture to average over, 1 or 2: errs less, takes longer."),
-    ] = 1,
+    views: options.Views = 1,
     stages: Annotated[
         bool,
         typer.Option("--stages", help="Write coarse and refined ab and the uncertainty as TIFF."),
@@ -115,13 +103,7 @@ def _colorize(
     hints: Annotated[
         str | None, typer.Option(metavar="FILE", help="Points of known color, JSON; one picture.")
     ] = None,
-    palette: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLORS|FILE",
-            help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference picture.',
-        ),
-    ] = None,
+    palette: options.Palette = None,
     levels: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +126,7 @@ def _colorize(
     json_lines: Annotated[
         bool, typer.Option("--json", help="One line of JSON per picture on standard output.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors alone.")] = False,
+    quiet: options.Quiet = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),

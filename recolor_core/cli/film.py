@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from recolor_core.cli import options
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
 from recolor_core.cli.report import one_line
 from recolor_core.errors import RecolorError
@@ -44,34 +45,19 @@ def colorize_film(
             ".dpx), or a folder for them.",
         ),
     ],
-    weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Which networks: see `recolor weights`.")
-    ] = "default",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")
-    ] = "auto",
-    vividness: Annotated[
-        float, typer.Option(help="From 0, conservative, to 1, vivid; 0.5 errs least.")
-    ] = 0.8,
-    saturation: Annotated[
-        float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
-    ] = 1.0,
-    size: Annotated[
-        int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")
-    ] = 224,
+    weights: options.Weights = "default",
+    device: options.Device = "auto",
+    vividness: options.Vividness = 0.8,
+    saturation: options.Saturation = 1.0,
+    size: options.Size = 224,
+    views: options.Views = 1,
     passes: Annotated[
         int, typer.Option(help="1 looks at the frames before; 2 ahead too: steadier.")
     ] = 1,
     hints: Annotated[
         str | None, typer.Option(metavar="FILE", help="Points of known color at key frames, JSON.")
     ] = None,
-    palette: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLORS|FILE",
-            help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference picture.',
-        ),
-    ] = None,
+    palette: options.Palette = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="MOMENT", help="Begin there: 90, 1:30.5, 00:01:30, or frame 2250f."),
@@ -99,7 +85,7 @@ def colorize_film(
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON on standard output at the end.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors alone.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Colorize a film: steady colors, and everything else of it copied.
 
@@ -117,7 +103,7 @@ def colorize_film(
         from recolor_core.film import colorize_film as events
 
         order = Order(
-            settings=Settings(vividness, saturation, size),
+            settings=Settings(vividness, saturation, size, views=views),
             palette=read_palette(palette) if palette else None,
             passes=passes,
             hints=read_key_hints(hints) if hints else (),

@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from training.analysis.charts.style import INK, PAPER, Chart, style
+from training.analysis.charts.style import INK, PAPER, Chart, write_table
 from training.photographs import DataError
 from training.prepare.files import replacing
 
@@ -163,8 +163,7 @@ class Figures:
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table as ``NAME.csv``."""
-        with replacing(self.folder / f"{name}.csv") as part:
-            table.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
+        write_table(self.folder / f"{name}.csv", table)
 
     def forget_others(self) -> None:
         """Remove the figures of an earlier run that this one does not show."""
@@ -175,17 +174,10 @@ class Figures:
         self._write_index(self._known)
 
     def _write(self, name: str, chart: Chart) -> None:
-        with style():
-            chart.figure.draw_without_rendering()
-            chart.figure.set_layout_engine("none")  # it is laid out: once, not for every file
-            with replacing(self.folder / f"{name}.png") as part:
-                chart.figure.savefig(part, format="png", facecolor="white")
-            with replacing(self.folder / f"{name}.svg") as part:
-                chart.figure.savefig(part, format="svg", metadata={"Date": None})
+        chart.save(self.folder, name)
         svg = for_page((self.folder / f"{name}.svg").read_text(encoding="utf-8"), chart.caption)
         with replacing(self.folder / _PAGE / f"{name}.svg") as part:
             part.write_text(svg, encoding="utf-8")
-        self.write_table(name, chart.table)
 
     def _read_index(self) -> dict[str, dict[str, str]]:
         try:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from recolor_core.lab import lab_to_rgb
+from training.prepare.files import replacing
 
 P = ParamSpec("P")
 
@@ -116,11 +118,28 @@ class Chart:
     table: pd.DataFrame
     caption: str
 
+    def save(self, folder: Path, name: str) -> None:
+        """Write ``NAME.png``, ``NAME.svg`` and ``NAME.csv`` into a folder."""
+        with style():
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")  # it is laid out: once, not for every file
+            with replacing(folder / f"{name}.png") as part:
+                self.figure.savefig(part, format="png", facecolor="white")
+            with replacing(folder / f"{name}.svg") as part:
+                self.figure.savefig(part, format="svg", metadata={"Date": None})
+        write_table(folder / f"{name}.csv", self.table)
+
     def _repr_png_(self) -> bytes:  # a notebook shows the chart itself
         file = io.BytesIO()
         with style():
             self.figure.savefig(file, format="png", facecolor="white", dpi=110)
         return file.getvalue()
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write the numbers of a chart as CSV."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
