@@ -102,8 +102,8 @@ class Controls(QWidget):
         _name(
             self.views,
             "views",
-            "How many views of the picture the first network averages over: 1, as it is, or 2, also "
-            "enlarged and mirrored, which errs a little less and takes it three times as long.",
+            "How many views of the picture the first network averages over: 1, as it is, or 2, "
+            "enlarged and mirrored too, which errs a little less and takes three times as long.",
         )
         self.alternatives = QSpinBox()
         self.alternatives.setRange(0, 16)
