@@ -100,7 +100,7 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     device = clip.rgb.device
     light = torch.stack([rgb_to_lab(frame)[:, :1] for frame in clip.rgb.unbind(1)], dim=1)
     seed = int(torch.randint(2**62, (), generator=rng))
-    noise = torch.Generator(device).manual_seed(seed + rows.start)  # no two devices have the same
+    noise = torch.Generator(device).manual_seed(seed + (rows.start or 0))  # others elsewhere
     worn = uniform(rng, count, 0, 1, rows) < 0.75
 
     def strength(most: float, share: float) -> Tensor:

@@ -467,7 +467,7 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
     "name", ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg", "chinatown.tif"]
 )
 def test_vivid_pictures_have_more_chroma(recolor, name):
-    coarse = recolor.generate(read_gray(read_sample(name)), SMALL)
+    coarse = recolor.generate(read_gray(read_sample(name)), size=160)
     chroma = [
         np.hypot(*recolor.refine(coarse, Settings(vividness=v)).ab_refined).mean()
         for v in (0, 0.25, 0.5, 0.75, 1)

@@ -236,7 +236,7 @@ def test_progress_is_shown_and_taken_away(panel, finish, qtbot):
 
 
 def test_an_error_is_told_once_and_the_panel_is_ready_again(panel, finish, notified, monkeypatch):
-    def fail(self, *arguments):
+    def fail(self, *arguments, **options):
         raise RuntimeError("surprise")
 
     with monkeypatch.context() as patch:
