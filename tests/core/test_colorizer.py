@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from importlib.metadata import version
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -472,7 +472,9 @@ def test_vivid_pictures_have_more_chroma(recolor, name):
         np.hypot(*recolor.refine(coarse, Settings(vividness=v)).ab_refined).mean()
         for v in (0, 0.25, 0.5, 0.75, 1)
     ]
-    assert chroma == sorted(chroma)
+    assert chroma[-1] > 1.05 * chroma[0]
+    # Where gray is the likeliest color, a lower temperature may take back what the factor adds.
+    assert all(more > 0.97 * less for less, more in pairwise(chroma))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
