@@ -467,14 +467,14 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
     "name", ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg", "chinatown.tif"]
 )
 def test_vivid_pictures_have_more_chroma(recolor, name):
-    coarse = recolor.generate(read_gray(read_sample(name)), size=160)
+    coarse = recolor.generate(read_gray(read_sample(name)))
     chroma = [
         np.hypot(*recolor.refine(coarse, Settings(vividness=v)).ab_refined).mean()
         for v in (0, 0.25, 0.5, 0.75, 1)
     ]
     assert chroma[-1] > 1.05 * chroma[0]
     # Where gray is the likeliest color, a lower temperature may take back what the factor adds.
-    assert all(more > 0.97 * less for less, more in pairwise(chroma))
+    assert all(more > 0.95 * less for less, more in pairwise(chroma))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
