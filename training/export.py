@@ -97,7 +97,7 @@ def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
         if network.config != networks[0].config:
             raise TrainingError(
                 f"the {kind} of {path} is not of the shape of that of {paths[0]}; a mean takes "
-                f"networks that were trained from the same start"
+                "networks that were trained from the same start"
             )
     mean = {
         name: torch.stack([state[name] for state in states]).mean(0)

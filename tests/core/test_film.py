@@ -347,8 +347,7 @@ def test_the_command_takes_hints_and_a_palette(tmp_path):
     make_film(tmp_path / "a.mkv", 1)
     hints = tmp_path / "hints.json"
     hints.write_text('{"hints": [{"x": 5, "y": 5, "color": "#c00000", "time": 0}]}')
-    words = ("--hints", hints, "--palette", "#5b3a1e,#6ca0dc", "--vividness", "0.9")
-    words = (*words, "--views", "2")
+    words = ("--hints", hints, "--palette", "#5b3a1e,#6ca0dc", "--vividness", "0.9", "--views", "2")
     assert run(tmp_path / "a.mkv", tmp_path / "b.mkv", *words).code == 0
     (page,) = json.loads((tmp_path / "b.mkv.json").read_text())["pages"]
     assert (page["settings"]["vividness"], page["settings"]["views"]) == (0.9, 2)
