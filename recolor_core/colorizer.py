@@ -32,9 +32,9 @@ STRIP = 2**18
 SMALLEST_TILE = 128
 """Where a GPU is full, the refiner's tiles are halved down to this side, in pixels."""
 
-HALO = 128
+HALO = 192
 """What a tile sees around it, in pixels: more than reaches a pixel through a refiner of up to 12
-blocks, so that tiles fit together."""
+blocks with a detail of up to 8, so that tiles fit together."""
 
 VIVID_TEMPERATURE = 0.36
 """Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is

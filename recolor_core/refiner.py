@@ -98,9 +98,7 @@ class Refiner(nn.Module):
         features = torch.cat((features, F.relu(self.skip_half(half))), dim=1)
         features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
         features = F.relu(self.full(torch.cat((features, x), dim=1)))
-        residual: Tensor = self.out(features)
-        if self.config.detail:
-            residual = residual - _smooth(residual, SCALE * self.config.detail)
+        residual = finer(self.out(features), SCALE * self.config.detail)
         refined = upsample(ab, SCALE) + AB_LIMIT * residual
         return refined[..., :height, :width]
 
@@ -123,8 +121,23 @@ def upsample(ab: Tensor, scale: int) -> Tensor:
     return F.interpolate(ab, scale_factor=scale, mode="bicubic")
 
 
-def _smooth(x: Tensor, block: int) -> Tensor:
-    """What of (B, C, H, W) the means of whole blocks can show."""
-    means = F.avg_pool2d(pad_to_multiple(x, block), block)
+def finer(ab: Tensor, block: int) -> Tensor:
+    """What of ab the means of blocks cannot show.
+
+    Parameters
+    ----------
+    ab
+        (B, 2, H, W).
+    block
+        Side of the blocks, in pixels; 0 for one that is larger than any picture.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, H, W); all of `ab` where `block` is 0.
+    """
+    if not block:
+        return ab
+    means = F.avg_pool2d(pad_to_multiple(ab, block), block)
     smooth = F.interpolate(means, scale_factor=block, mode="bicubic")
-    return smooth[..., : x.shape[-2], : x.shape[-1]]
+    return ab - smooth[..., : ab.shape[-2], : ab.shape[-1]]

@@ -7,9 +7,10 @@ Models that learn (`training.models`) are fitted on the pictures of ``--train``.
 It writes into the folder:
 
 ``evaluation.json``
-    ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``sources``
-    and ``train`` (the paths given); ``pictures`` (how many in all and in each category);
-    ``models`` (name, title, fitted_on: a number of pictures or null, seconds_per_picture);
+    ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``damaged``:
+    whether the lightness was; ``sources`` and ``train`` (the paths given);
+    ``pictures`` (how many in all and in each category); ``models`` (name, title,
+    fitted_on: a number of pictures or null, seconds_per_picture);
     ``groups``: group -> model -> metric -> [mean, low, high], of ``all`` and of each category;
     ``comparisons``: group -> "one over another" -> ``psnr`` (dB gained) and ``edge_error``
     (relative change); ``calibration``: model -> ``area``, ``skill`` and ``sigma_ratio`` of
@@ -220,18 +221,21 @@ class Job:
     ----------
     picture, fingerprint
         Which.
+    damaged
+        Of `Truth`.
     team
         The models; those of `names` are asked.
     """
 
     picture: Picture
     fingerprint: str
+    damaged: bool
     team: Team
     names: tuple[str, ...]
 
 
 Row = dict[str, Any]
-"""``picture`` and ``model`` (fingerprints), ``measures`` and ``doubts``, for JSON."""
+"""``picture`` and ``model`` (fingerprints), ``damaged``, ``measures`` and ``doubts``, for JSON."""
 
 _models = lru_cache(maxsize=1)(Team.models)  # loaded once in each process
 
@@ -247,7 +251,7 @@ def _perceptual() -> tuple[Lpips | None, str]:
 
 def measure(job: Job) -> list[Row]:
     """Have every model color a picture, and measure what comes."""
-    truth = Truth(square(job.picture, SIZE))
+    truth = Truth(square(job.picture, SIZE), job.damaged)
     team = dict(job.team.known_as)
     rows = []
     for model in _models(job.team):
@@ -264,6 +268,7 @@ def measure(job: Job) -> list[Row]:
             {
                 "picture": job.fingerprint,
                 "model": team[model.name],
+                "damaged": job.damaged,
                 "version": VERSION,
                 "measures": measures,
                 "doubts": truth.doubts(prediction) if calibrated else [],
@@ -283,7 +288,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: dict[tuple[str, str], Row] = {}
+        self.rows: dict[tuple[str, str, bool], Row] = {}
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         for line in text.splitlines():
             try:
@@ -303,7 +308,7 @@ class Store:
 
     def _keep(self, row: Row) -> None:
         row["doubts"] = np.array(row["doubts"], np.float32)
-        self.rows[row["picture"], row["model"]] = row
+        self.rows[row["picture"], row["model"], row.get("damaged", False)] = row
 
     def _append(self, text: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -311,7 +316,11 @@ class Store:
 
 
 def measure_all(
-    pictures: Mapping[str, Picture], team: Team, store: Store, workers: int
+    pictures: Mapping[str, Picture],
+    team: Team,
+    store: Store,
+    workers: int,
+    damaged: bool = False,
 ) -> list[list[Row]]:
     """Measure what the store lacks.
 
@@ -325,6 +334,8 @@ def measure_all(
         Where the rows go.
     workers
         Number of processes.
+    damaged
+        Of `Truth`.
 
     Returns
     -------
@@ -333,12 +344,14 @@ def measure_all(
     """
     jobs = []
     for known_as, picture in pictures.items():
-        missing = tuple(name for name, m in team.known_as if (known_as, m) not in store.rows)
+        missing = tuple(
+            name for name, m in team.known_as if (known_as, m, damaged) not in store.rows
+        )
         if missing:
-            jobs.append(Job(picture, known_as, team, missing))
+            jobs.append(Job(picture, known_as, damaged, team, missing))
     for rows in track(unordered(measure, jobs, workers), "Measuring", len(jobs), console=ERRORS):
         store.add(rows)
-    return [[store.rows[known_as, m] for _, m in team.known_as] for known_as in pictures]
+    return [[store.rows[known_as, m, damaged] for _, m in team.known_as] for known_as in pictures]
 
 
 def categories(pictures: Sequence[Picture], manifest: Path | None) -> list[str]:
@@ -393,6 +406,9 @@ def main(
         int, typer.Option(help="Measure the best of so many alternatives too; 0 does not.")
     ] = 4,
     every: Annotated[int, typer.Option(min=1, help="Measure every n-th picture only.")] = 1,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="Damage the lightness first, as prints suffer.")
+    ] = False,
     manifest: Annotated[
         Path | None, typer.Option(help="CSV with key and category, to measure categories apart.")
     ] = None,
@@ -410,13 +426,13 @@ def main(
     plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
     out.mkdir(parents=True, exist_ok=True)
     team = Team.fitted(plan, training, out / "fits")
-    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers)
+    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers, damaged)
     if reason := _perceptual()[1]:
         unavailable["lpips"] = reason
     fid: dict[str, Any] = {}
     try:
         by_key = {key: m for m, (_, key) in zip(_models(team), team.known_as, strict=True)}
-        fid = frechet(pictures, by_key, SIZE, out / "fid.json")
+        fid = frechet(pictures, by_key, SIZE, out / "fid.json", damaged)
     except BackboneError as error:
         unavailable["fid"] = str(error)
     table = tabulate(pictures, groups, team, rows)
@@ -425,6 +441,7 @@ def main(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "weights": {"name": record.name, "sha256": record.sha256},
         "settings": {**asdict(settings), "hints": counts, "alternatives": alternatives},
+        "damaged": damaged,
         "sources": [str(path) for path in sources],
         "train": [str(path) for path in train or []],
         "device": device,

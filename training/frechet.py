@@ -18,7 +18,11 @@ from training.prepare.pictures import Picture
 
 
 def frechet(
-    pictures: Mapping[str, Picture], models: Mapping[str, Model], size: int, kept: Path
+    pictures: Mapping[str, Picture],
+    models: Mapping[str, Model],
+    size: int,
+    kept: Path,
+    damaged: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """The Fréchet inception distance of each model's pictures from the true ones.
 
@@ -34,6 +38,8 @@ def frechet(
         Side of the squares.
     kept
         JSON file with what was computed before.
+    damaged
+        Of `Truth`.
 
     Returns
     -------
@@ -47,11 +53,12 @@ def frechet(
     """
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     of_set = hashlib.sha256("".join(pictures).encode()).hexdigest()[:16]
+    of_set += "-damaged" if damaged else ""
     fair = {key: m for key, m in models.items() if not m.hints and "-best-of-" not in m.name}
     missing = {key: (m, Fid()) for key, m in fair.items() if f"{of_set} {key}" not in known}
     shown = track(pictures.values(), "FID", console=Console(stderr=True)) if missing else ()
     for picture in shown:
-        truth = Truth(square(picture, size))
+        truth = Truth(square(picture, size), damaged)
         for model, fid in missing.values():
             ab = torch.from_numpy(model.predict(truth.gray).ab)[None]
             fid.add(truth.rgb, real=True)

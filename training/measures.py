@@ -23,6 +23,7 @@ from recolor_core.metrics import (
     psnr,
 )
 from recolor_core.refiner import SCALE
+from recolor_core.trainer.augment import degrade
 from training.models import Prediction, gray_of
 
 VERSION = 3
@@ -46,16 +47,25 @@ class Truth:
     ----------
     rgb
         (S, S, 3) sRGB codes, S a multiple of 4.
+    damaged
+        Whether the gray codes, all that a model sees, are those of a print that has suffered, as in
+        training (`recolor_core.trainer.augment.degrade`). The truth stays that of the photograph.
     """
 
-    def __init__(self, rgb: NDArray[np.uint8]) -> None:
+    def __init__(self, rgb: NDArray[np.uint8], damaged: bool = False) -> None:
         self.codes = torch.from_numpy(rgb).permute(2, 0, 1)
         self.rgb = self.codes[None].float() / 255
         self.lab = rgb_to_lab(self.codes[None])
         self.ab = self.lab[:, 1:]
         self.coarse = F.avg_pool2d(self.ab, SCALE)
-        self.gray = gray_of(rgb)
+        self.gray = self._damaged() if damaged else gray_of(rgb)
         self.colorfulness = float(colorfulness(self.rgb))
+
+    def _damaged(self) -> NDArray[np.uint8]:
+        rng = torch.Generator().manual_seed(self.seed)
+        light = degrade(self.rgb, 1.0, rng, 1, slice(0, 1))[0]
+        gray = lab_to_rgb(torch.cat((light, torch.zeros_like(light).expand(2, -1, -1))))[0]
+        return (255 * gray.clamp(0, 1)).round().to(torch.uint8).numpy()
 
     @cached_property
     def seed(self) -> int:

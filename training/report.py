@@ -98,7 +98,8 @@ class Report:
         self.study = read_scaling(given.scaling) if given.scaling else None
         self.steadiness = read_steadiness(given.film_metrics) if given.film_metrics else None
         self.answers = read_turing(given.turing) if given.turing else None
-        self._colored_by = [self.about["weights"]["sha256"], settings]
+        self.damaged = bool(self.about.get("damaged"))
+        self._colored_by = [self.about["weights"]["sha256"], settings, self.damaged]
         # A picture may be among the random and the worst ones, and be the one looked into.
         self._example = lru_cache(4 * ROWS)(self._paint)
 
@@ -112,6 +113,7 @@ class Report:
             weights["sha256"],
             self.settings,
             self.given.device,
+            self.damaged,
         )
 
     def show(self, name: str, inputs: Any, draw: Callable[[], Chart]) -> Shown:
@@ -493,7 +495,8 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
         (
             "photographs",
             ", ".join(Path(path).name for path in about["sources"])
-            + f", {about['pictures']['all']:,} pictures",
+            + f", {about['pictures']['all']:,} pictures"
+            + (", their lightness damaged as prints suffer" if made.damaged else ""),
         ),
         ("models fitted on", ", ".join(Path(path).name for path in about["train"]) or "nothing"),
         (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 from rich.progress import track
 from torch import Tensor
@@ -98,7 +99,9 @@ def refiner(wanted: Wanted) -> Plan:
         return Plan(task, Photographs(squares), _centers(wanted, recipe.size))
     count = wanted.cache_count or len(squares)
     order = np.random.default_rng(recipe.seed).permutation(len(squares))[:count].tolist()
-    for _ in track(write_predictions(wanted.cache, frozen, name, squares, order), "Predicting"):
+    precision = torch.bfloat16 if recipe.precision.startswith("bf16") else torch.float32
+    done = write_predictions(wanted.cache, frozen, name, squares, order, precision=precision)
+    for _ in track(done, "Predicting", -(-count // 8)):
         pass
     cached = CachedPhotographs(PredictionCache.open(wanted.cache, name))
     return Plan(task, cached, _centers(wanted, recipe.size))

@@ -189,7 +189,7 @@ class RefinerRecipe(Recipe):
 
     Parameters
     ----------
-    width, blocks
+    width, blocks, detail
         As in `RefinerConfig`.
     generator
         Name or path of the weights whose generator is to be refined.
@@ -213,6 +213,7 @@ class RefinerRecipe(Recipe):
 
     width: int = 64
     blocks: int = 3
+    detail: int = 8
     generator: str = "default"
     crop: int = 128
     temperature: tuple[float, float] = (0.36, 1.0)
@@ -232,7 +233,7 @@ class RefinerRecipe(Recipe):
     @property
     def network(self) -> RefinerConfig:
         """The shape of the network."""
-        return RefinerConfig(self.width, self.blocks)
+        return RefinerConfig(self.width, self.blocks, self.detail)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from recolor_core.hints import spread_hints
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.losses import charbonnier, weighted_mean
 from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
-from recolor_core.refiner import SCALE, Refiner, upsample
+from recolor_core.refiner import SCALE, Refiner, finer, upsample
 from recolor_core.trainer.recipe import RefinerRecipe
 from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
@@ -45,14 +45,28 @@ class RefinerTask(Task):
     def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
         """Loss and its parts of one step; `rows` are this device's of the whole batch."""
         with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
-            light, coarse, hints, target = self.sample(batch, step, rows)
+            light, coarse, hints, true = self.sample(batch, step, rows)
         refined = self.network(light, coarse, hints).float()
-        weight = 1 + self.recipe.edges * edge_band(target).float()
-        loss = weighted_mean(charbonnier(refined - target, self.recipe.knee), weight)
-        with torch.no_grad():
-            error = charbonnier(upsample(coarse, SCALE) - target, self.recipe.knee)
-            bicubic = weighted_mean(error, weight)
-        return {"loss": loss, "loss_of_bicubic": bicubic}
+        weight = 1 + self.recipe.edges * edge_band(true).float()
+        target = self.target(coarse, true)
+        loss, loss_of_bicubic = (
+            weighted_mean(charbonnier(ab - target, self.recipe.knee), weight)
+            for ab in (refined, upsample(coarse, SCALE))
+        )
+        return {"loss": loss, "loss_of_bicubic": loss_of_bicubic}
+
+    def target(self, coarse: Tensor, true: Tensor) -> Tensor:
+        """What is asked for, (B, 2, 4 h, 4 w), given coarse ab (B, 2, h, w) and the true one.
+
+        Notes
+        -----
+        Which colors things have is the generator's and the user's to say. Where a generator errs,
+        it errs over whole things: asked for the true color of those, a refiner cannot learn
+        anything but to pale them, and the edges are lost in the noise of such a target. So it is
+        asked only for what is finer than `RefinerConfig.detail` cells, which is what it can give.
+        """
+        bicubic = upsample(coarse, SCALE)
+        return bicubic + finer(true - bicubic, SCALE * self.recipe.detail)
 
     def sample(
         self, batch: Mapping[str, Tensor], step: int, rows: slice
@@ -63,15 +77,8 @@ class RefinerTask(Task):
         -------
         tuple of Tensor
             Lightness (B, 1, c, c), coarse ab (B, 2, c / 4, c / 4), hints (B, 3, c / 4, c / 4) and
-            what the refined ab should be, (B, 2, c, c).
-
-        Notes
-        -----
-        Which colors things have is the generator's and the user's to say. Where a generator errs,
-        it errs over whole things: asked for the true color of those, a refiner cannot learn
-        anything but to pale them, and the edges are lost in the noise of such a target. So it is
-        asked for what it can know, where edges are: for what the coarse grid cannot hold, and for
-        sharp colors of blurred ones.
+            true ab (B, 2, c, c). Some coarse ab is predicted, some predicted and hinted; some is
+            the true one in other colors and blurred, and the true ab has these colors too.
         """
         recipe = self.recipe
         rgb, device = batch["rgb"], batch["rgb"].device
@@ -94,22 +101,20 @@ class RefinerTask(Task):
             fine = (slice(None), *(slice(SCALE * s, SCALE * (s + crop)) for s in (y, x)))
             cell = (slice(None), slice(y, y + crop), slice(x, x + crop))
             lab, hints = rgb_to_lab(rgb[i][fine]), torch.zeros(3, crop, crop, device=device)
-            light, target = lab[:1], lab[1:]
+            light, true = lab[:1], lab[1:]
             own = torch.Generator().manual_seed(int(seeds[i]))
             if kind[i] < recipe.hinted:
                 whole = rgb_to_lab(rgb[i])  # a hint reaches beyond the crop
                 hinted = _random_hints(whole[1:], recipe.most_hints, own)
                 spread = self._hinted(whole[:1], logits[i : i + 1].float(), hinted)
                 coarse, hints = spread[cell], hinted[cell]
-                target = _with_detail(coarse, target)
             elif kind[i] < recipe.hinted + recipe.softened:
-                target = _other_colors(target, own)
-                coarse = _softened(F.avg_pool2d(target, SCALE), own)
+                true = _other_colors(true, own)
+                coarse = _softened(F.avg_pool2d(true, SCALE), own)
             else:
                 seen = logits[i][cell][None].float()
                 coarse = self.generator.mean_color(seen, float(temperature[i]))[0]
-                target = _with_detail(coarse, target)
-            one = (light, coarse, hints, target)
+            one = (light, coarse, hints, true)
             samples.append(tuple(t.flip(-1) for t in one) if flip[i] else one)
         stacked = [torch.stack(tensors) for tensors in zip(*samples, strict=True)]
         return stacked[0], stacked[1], stacked[2], stacked[3]
@@ -188,12 +193,6 @@ def _random_hints(
     inside = (apart <= radius[:, None, None] ** 2).float()
     total = torch.einsum("cn,nhw->chw", torch.cat((colors, torch.ones(1, count))), inside)
     return (total / total[2].clamp(min=1)).to(true.device)
-
-
-def _with_detail(coarse: Tensor, true: Tensor) -> Tensor:
-    """Coarse ab upsampled, with the detail of the true ab that a coarse grid cannot hold."""
-    detail = true - upsample(F.avg_pool2d(true[None], SCALE), SCALE)[0]
-    return upsample(coarse[None], SCALE)[0] + detail
 
 
 def _other_colors(ab: Tensor, rng: torch.Generator) -> Tensor:

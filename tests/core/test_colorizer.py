@@ -575,7 +575,7 @@ def test_a_hint_beyond_the_picture_is_refused(recolor, photograph):
 # Large working sizes
 
 
-@pytest.mark.parametrize(("tile", "shape"), [(64, (90, 133)), (129, (300, 40))])
+@pytest.mark.parametrize(("tile", "shape"), [(64, (90, 333)), (129, (500, 80))])
 def test_tiles_give_what_the_whole_gives(recolor, monkeypatch, tile, shape):
     coarse = recolor.generate(read_gray(picture(shape)), size=min(shape))
     assert coarse.lightness.shape[-2:] == shape
@@ -645,9 +645,9 @@ def test_on_a_full_gpu_the_batch_is_halved(recolor, monkeypatch):
 
 
 def test_on_a_full_gpu_the_tiles_are_made_smaller(recolor, monkeypatch):
-    coarse = recolor.generate(read_gray(picture((256, 400))), size=256)
+    coarse = recolor.generate(read_gray(picture((400, 600))), size=400)
     expected = recolor.refine(coarse)
-    gpu = PretendedGPU(lambda network, shape: shape[-1] < 400)
+    gpu = PretendedGPU(lambda network, shape: shape[-1] < 600)
     result = gpu.colorizer(monkeypatch).refine(coarse)
     assert len(gpu.tried) == 1 + 4
     np.testing.assert_allclose(result.ab_refined, expected.ab_refined, rtol=0, atol=0.01)

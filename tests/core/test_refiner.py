@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from recolor_core.colorizer import HALO
-from recolor_core.refiner import Refiner, RefinerConfig, upsample
+from recolor_core.refiner import Refiner, RefinerConfig, finer, upsample
 
 SMALL = RefinerConfig(width=16, blocks=1)
 
@@ -84,9 +84,10 @@ def test_every_part_learns():
     assert not silent
 
 
+@pytest.mark.parametrize("config", [RefinerConfig(blocks=12, detail=4), RefinerConfig(detail=8)])
 @pytest.mark.parametrize("which", ["lightness", "ab", "hints"])
-def test_the_halo_of_a_tile_is_wider_than_what_reaches_a_pixel(which):
-    refiner = trained()
+def test_the_halo_of_a_tile_is_wider_than_what_reaches_a_pixel(which, config):
+    refiner = trained(config)
     size = 2 * HALO + 40
     given = [x.requires_grad_() for x in inputs(8, size)]
     output = refiner(*given)
@@ -108,3 +109,26 @@ def test_upsampling_keeps_a_constant_and_its_place():
     # Away from the borders a ramp stays one, of pixel centers: half a pixel off would be 0.125.
     ramp = (torch.arange(24.0) + 0.5) / 4 - 0.5
     torch.testing.assert_close(up[0, 1, 0, 8:16], ramp[8:16], rtol=0, atol=0.05)
+
+
+def test_what_is_finer_than_blocks_has_no_mean_over_them():
+    torch.manual_seed(0)
+    ab = 10 * torch.randn(1, 2, 3, 3).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    detail = torch.randn(1, 2, 48, 48)
+    detail = detail - upsample(F.avg_pool2d(detail, 16), 16)
+    fine = finer(ab + detail, 16)
+    assert F.avg_pool2d(fine, 16).abs().max() < 0.3 * ab.abs().max()
+    torch.testing.assert_close(finer(ab + 5, 16), finer(ab, 16), rtol=0, atol=1e-4)
+    assert torch.equal(finer(ab, 0), ab)
+    assert finer(ab[..., :21, :3], 16).shape == (1, 2, 21, 3)
+
+
+@torch.inference_mode()
+def test_with_a_limit_the_coarse_ab_decides_what_is_coarser():
+    lightness, ab, hints = inputs(64, 64)
+    shifts = []
+    for detail in (0, 4):
+        refiner = trained(RefinerConfig(width=16, blocks=1, detail=detail))
+        residual = refiner(lightness, ab, hints) - upsample(ab, 4)
+        shifts.append(F.avg_pool2d(residual, 16).abs().mean() / residual.abs().mean())
+    assert shifts[1] < 0.3 * shifts[0]

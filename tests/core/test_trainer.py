@@ -405,14 +405,20 @@ def test_softened_truth_is_to_become_sharp_between_other_colors(generator):
     assert not torch.allclose(other, target)
 
 
-def test_of_a_prediction_the_refiner_is_asked_for_the_detail_alone(generator):
-    task = refiner_task(generator, batch=4, softened=0.0, hinted=0.0, temperature=(0.5, 0.5))
-    _, coarse, _, target = task.sample(batch_of(), 0, slice(0, 4))
-    detail = target - upsample(coarse, 4)
-    assert detail.abs().max() > 0.5
-    # Random predictions are 20 units and more from the truth; yet the target keeps their colors but
-    # for what bicubic upsampling blurs.
-    assert coarse_of(detail).abs().mean() < 1
+def test_the_refiner_is_asked_for_the_detail_alone(generator):
+    task = refiner_task(generator, batch=4, detail=2, softened=0.0, hinted=0.0)
+    _, coarse, _, true = task.sample(batch_of(), 0, slice(0, 4))
+    wrong, asked = (ab - upsample(coarse, 4) for ab in (true, task.target(coarse, true)))
+    assert asked.abs().mean() > 1
+    # Over 2 x 2 cells random predictions are wrong by units, and that is not the refiner's to mend.
+    assert F.avg_pool2d(wrong, 8).abs().mean() > 3
+    assert F.avg_pool2d(asked, 8).abs().mean() < 0.2 * F.avg_pool2d(wrong, 8).abs().mean()
+
+
+def test_without_a_limit_the_refiner_is_asked_for_the_truth(generator):
+    task = refiner_task(generator, batch=4, detail=0)
+    _, coarse, _, true = task.sample(batch_of(), 0, slice(0, 4))
+    torch.testing.assert_close(task.target(coarse, true), true)
 
 
 def test_hints_have_true_colors_and_change_the_coarse_ab(generator):

@@ -235,6 +235,21 @@ def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp
     assert len(rows.read_text().splitlines()) == 1 + len(kept)  # the broken line stays
 
 
+def test_damaged_and_intact_lightness_stay_apart_in_one_folder(photographs, weights, tmp_path):
+    few = ["--models", "coarse,gray"]
+    intact = evaluated(photographs, tmp_path, weights, *few)
+    damaged = evaluated(photographs, tmp_path, weights, *few, "--damaged")
+    assert [evaluation.about["damaged"] for evaluation in (intact, damaged)] == [False, True]
+    psnr, other = (table.groups["all"]["coarse"]["psnr"][0] for table in (intact, damaged))
+    assert psnr != other
+    gray, same = (table.groups["all"]["gray"]["psnr"][0] for table in (intact, damaged))
+    assert gray == same  # it sees nothing that could be damaged
+    measured = (tmp_path / "rows.jsonl").read_bytes()
+    again = evaluated(photographs, tmp_path, weights, *few)
+    assert again.groups["all"]["coarse"]["psnr"][0] == psnr
+    assert (tmp_path / "rows.jsonl").read_bytes() == measured  # nothing was measured again
+
+
 @pytest.mark.slow
 def test_processes_measure_the_same(evaluation, photographs, weights, tmp_path):
     again = evaluated(photographs, tmp_path, weights, "-n", "2")
@@ -324,6 +339,20 @@ def test_the_truth_measures_best():
     gray = truth.measure(Prediction(np.zeros_like(truth.ab[0])))
     assert gray["mse"] == pytest.approx(float((truth.coarse / 255).square().mean()))
     assert gray["rmse"] == pytest.approx(float(truth.ab.square().mean().sqrt()))
+
+
+def test_damage_changes_what_is_seen_and_not_what_is_true():
+    rgb = np.ascontiguousarray(cuts()["astronaut"])
+    intact, damaged = Truth(rgb), Truth(rgb, damaged=True)
+    assert damaged.gray.dtype == np.uint8
+    assert damaged.gray.shape == intact.gray.shape
+    assert (damaged.gray != intact.gray).mean() > 0.5
+    assert np.corrcoef(damaged.gray.ravel(), intact.gray.ravel())[0, 1] > 0.5  # the same picture
+    np.testing.assert_array_equal(damaged.gray, Truth(rgb, damaged=True).gray)
+    colors = Prediction(0.5 * intact.ab[0].numpy())
+    ours, theirs = intact.measure(colors), damaged.measure(colors)
+    for name in ("mse", "psnr", "ssim", "ciede2000", "edge_error"):
+        assert ours[name] == theirs[name]
 
 
 def test_hints_are_true_colors_and_the_same_each_time():

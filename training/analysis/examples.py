@@ -12,7 +12,8 @@ from recolor_core.colorizer import Colorization, Colorizer, Settings
 from recolor_core.intake import read_gray
 from recolor_core.lab import rgb_to_lab
 from recolor_core.refiner import SCALE
-from training.models.interface import enlarge, gray_of
+from training.measures import Truth
+from training.models.interface import enlarge
 from training.photographs import DataError, list_photographs, square
 from training.prepare.pictures import Picture
 
@@ -88,6 +89,8 @@ class Painter:
         That the weights must have.
     settings
         How they were colored.
+    damaged
+        Of `training.measures.Truth`.
 
     Raises
     ------
@@ -102,8 +105,10 @@ class Painter:
         sha256: str,
         settings: Settings,
         device: str = "auto",
+        damaged: bool = False,
     ) -> None:
         self.settings = settings
+        self.damaged = damaged
         self.pictures = {
             f"{Path(picture.source).name}::{picture.name}": picture
             for picture in list_photographs(list(sources))
@@ -130,14 +135,16 @@ class Painter:
 
     def color(self, rgb: NDArray[np.uint8]) -> Colorization:
         """The coloring of a photograph's gray."""
-        coarse = self.colorizer.generate(read_gray(gray_of(rgb)), self.settings)
-        return self.colorizer.refine(coarse, self.settings)
+        gray = Truth(rgb, self.damaged).gray
+        return self.colorizer.refine(
+            self.colorizer.generate(read_gray(gray), self.settings), self.settings
+        )
 
     def example(self, name: str) -> Example:
         """A measured picture with its coloring."""
         truth = square(self.picture(name), self.settings.size)
         result = self.color(truth)
-        gray = gray_of(truth)
+        gray = Truth(truth, self.damaged).gray
         ab = enlarge(result.ab_coarse, gray.shape)
         return Example(
             name,
