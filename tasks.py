@@ -190,6 +190,16 @@ def test(args: list[str]) -> None:
     run(*display, tool("python"), "-m", "pytest", *args, env=env)
 
 
+def quick(args: list[str]) -> None:
+    """Run the fast tests alone, on all cores: for while you work."""
+    install("dev")
+    display, env = with_display()
+    # Files stay whole, so that what is made once for all of a file's tests is made once.
+    words = ["-m", "not slow", "-n", "auto", "--dist", "loadfile"]
+    one_each = {"OMP_NUM_THREADS": "1"}
+    run(*display, tool("python"), "-m", "pytest", *words, *args, env=env | one_each)
+
+
 def lint(args: list[str]) -> None:
     """Check style, types, the directions of imports and the napari manifest."""
     install("dev")
@@ -255,7 +265,7 @@ def clean(args: list[str]) -> None:
 
 TASKS: dict[str, Callable[[list[str]], None]] = {
     task.__name__.replace("_", "-"): task
-    for task in (demo, test, lint, format, bench, screenshots, train_smoke, wheel, clean)
+    for task in (demo, test, quick, lint, format, bench, screenshots, train_smoke, wheel, clean)
 }
 
 

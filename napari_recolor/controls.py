@@ -66,7 +66,7 @@ class Controls(QWidget):
         self.vividness = _slider(
             "vividness",
             "Conservative: pale, near the mean of all plausible colors. Vivid: as colorful as "
-            "photographs are. In the middle, colors err least.",
+            "photographs are. Below the middle, colors err least.",
             1,
         )
         self.saturation = _slider(

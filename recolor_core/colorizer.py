@@ -38,7 +38,7 @@ blocks with a detail of up to 8, so that tiles fit together."""
 
 VIVID_TEMPERATURE = 0.36
 """Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is
-0.6, the best of those tried on the validation split."""
+0.6."""
 
 VIVID_CHROMA = 1.3
 """Factor on the chroma at vividness 1, where photographs are as colorful as true ones on average;
@@ -58,7 +58,7 @@ class Settings:
     ----------
     vividness
         From 0 (the mean of all plausible colors, and paler than it: conservative) to 1 (close to
-        the likeliest color, and as colorful as photographs are). 0.5 errs least, and is pale.
+        the likeliest color, and as colorful as photographs are). 0.3 to 0.5 err least, and are pale.
     saturation
         Further factor on a* and b*, 0 to 4.
     size

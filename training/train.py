@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from rich.progress import track
+from rich.progress import Progress
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -101,8 +101,10 @@ def refiner(wanted: Wanted) -> Plan:
     order = np.random.default_rng(recipe.seed).permutation(len(squares))[:count].tolist()
     precision = torch.bfloat16 if recipe.precision.startswith("bf16") else torch.float32
     done = write_predictions(wanted.cache, frozen, name, squares, order, precision=precision)
-    for _ in track(done, "Predicting", -(-count // 8)):
-        pass
+    with Progress() as progress:
+        task_id = progress.add_task("Predicting", total=len(order))
+        for number in done:
+            progress.update(task_id, completed=number)
     cached = CachedPhotographs(PredictionCache.open(wanted.cache, name))
     return Plan(task, cached, _centers(wanted, recipe.size))
 

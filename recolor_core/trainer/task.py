@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recolor_core.trainer.recipe import Recipe
 
 TEMPERATURE = 0.6
-"""Of the colors that are validated and refined: the one at vividness 0.5, where they err least."""
+"""Of the colors that are validated and refined: the one at vividness 0.5."""
 
 
 @dataclass(frozen=True)
