@@ -58,7 +58,7 @@ class Settings:
     ----------
     vividness
         From 0 (the mean of all plausible colors, and paler than it: conservative) to 1 (close to
-        the likeliest color, and as colorful as photographs are). 0.3 to 0.5 err least, and are pale.
+        the likeliest color, and as colorful as photographs are). 0.3 to 0.5 err least and are pale.
     saturation
         Further factor on a* and b*, 0 to 4.
     size
