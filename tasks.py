@@ -195,7 +195,7 @@ def quick(args: list[str]) -> None:
     install("dev")
     display, env = with_display()
     # Files stay whole, so that what is made once for all of a file's tests is made once.
-    words = ["-m", "not slow", "-n", "auto", "--dist", "loadfile"]
+    words = ["-m", "not slow and not gui", "-n", "auto", "--dist", "loadfile"]
     one_each = {"OMP_NUM_THREADS": "1"}
     run(*display, tool("python"), "-m", "pytest", *words, *args, env=env | one_each)
 

@@ -384,6 +384,7 @@ def test_the_command_that_is_ended_goes_on(tmp_path):
     assert times(tmp_path / "b.mkv") == times(tmp_path / "a.mkv")
 
 
+@pytest.mark.slow
 def test_without_pyav_the_command_says_what_to_install(tmp_path):
     code = "import sys; sys.modules['av'] = None\nfrom recolor_core.cli import main; main()"
     call = subprocess.run(

@@ -221,6 +221,7 @@ def test_another_call_does_not_go_on_with_parts(tmp_path):
     assert colorize(tmp_path / "a.mkv", tmp_path / "b.mkv").resumed == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
 def test_a_full_disk_is_told_and_leaves_no_output(tmp_path):
     make_film(tmp_path / "a.mkv", [scene(i) for i in range(3)])

@@ -59,6 +59,7 @@ def test_errors_can_be_caught_without_loading_torch():
     assert "torch" not in loaded
 
 
+@pytest.mark.slow
 def test_the_whole_library_loads_no_gui_and_no_recipe():
     loaded = loaded_after("from recolor_core import *")
     assert {"torch", "recolor_core.colorizer"} <= loaded

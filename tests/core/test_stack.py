@@ -69,6 +69,7 @@ def test_tinted_stacks(film_colorizer, stacked):
     np.testing.assert_array_equal(stacked(with_alpha), stacked(tinted))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [(1, 48, 64), (2, 20, 64), (5, 48, 30)])
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_lazy_stack_comes_out_as_one_in_memory_to_the_bit(stacked, chunks, passes, monkeypatch):
@@ -133,6 +134,7 @@ def test_a_frame_needs_those_before_it_and_is_alone_refined(film_colorizer, stac
     np.testing.assert_array_equal(third, stacked(pan(5))[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
 @pytest.mark.parametrize("passes", [1, 2])
 def test_what_is_held_of_a_lazy_stack_does_not_grow_with_it(
@@ -243,6 +245,7 @@ def test_a_single_picture_call_points_to_stacks():
         colorize(pan(2))
 
 
+@pytest.mark.slow
 def test_dask_is_not_loaded_for_arrays_in_memory():
     code = "import recolor_core.stack, sys; sys.exit('dask' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

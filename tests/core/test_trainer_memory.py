@@ -101,6 +101,7 @@ def test_old_film_flickers_and_stays_lightness():
     assert (apart > 1).any()
 
 
+@pytest.mark.slow
 def test_training_makes_colors_steadier(generator, tmp_path):
     task = MemoryTask(TINY, generator)
     squares = [(255 * picture).to(torch.uint8) for picture in smooth_pictures(6, 72)]

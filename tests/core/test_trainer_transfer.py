@@ -214,6 +214,7 @@ def test_the_teacher_adds_what_is_unexplained_to_the_loss(teacher):
     assert float(difference) == pytest.approx(3 * float(parts["unexplained"]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_semantic_path_learns_from_the_teacher_which_is_neither_trained_nor_saved(teacher):
     task = distilled_task(teacher, distill=1.0, regression=0.0)
     taught_by = {name: t.clone() for name, t in task._teacher[0].state_dict().items()}

@@ -264,6 +264,7 @@ def test_the_file_of_a_layer_is_known_by_its_codes(tmp_path, photo):
     assert missing is None
 
 
+@pytest.mark.slow
 def test_opening_the_panel_loads_no_torch():
     code = "import sys, napari_recolor.widget; sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)

@@ -31,6 +31,8 @@ from training.summary import (
 )
 from training.train import run
 
+pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
+
 SIDE = 224
 
 
@@ -250,7 +252,6 @@ def test_damaged_and_intact_lightness_stay_apart_in_one_folder(photographs, weig
     assert (tmp_path / "rows.jsonl").read_bytes() == measured  # nothing was measured again
 
 
-@pytest.mark.slow
 def test_processes_measure_the_same(evaluation, photographs, weights, tmp_path):
     again = evaluated(photographs, tmp_path, weights, "-n", "2")
     drop = ["seconds", "category"]

@@ -21,6 +21,8 @@ from training.prepare.clean import clean
 from training.smoke import write_photographs
 from training.train import run
 
+pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
+
 FRAMES = 48
 
 
@@ -107,7 +109,6 @@ def test_ink_of_a_drawing_follows_the_page():
     assert re.match(r'<svg role="img" aria-label="[^"<>]*" viewBox=', shown)
 
 
-@pytest.mark.slow
 def test_a_second_run_draws_only_what_has_changed(photographs, stack, explored, tmp_path):
     first, _ = explored
     out, frames = tmp_path / "page", tmp_path / "frames"
@@ -127,7 +128,6 @@ def test_a_second_run_draws_only_what_has_changed(photographs, stack, explored, 
     assert explore.explore([photographs], out, notebooks=False).drawn == ["groups"]
 
 
-@pytest.mark.slow
 def test_notebooks_are_executed_and_show_the_charts(photographs, stack, explored, tmp_path):
     out = tmp_path / "page"
     shutil.copytree(explored[0], out)

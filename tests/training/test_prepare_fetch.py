@@ -312,6 +312,7 @@ def test_pauses_double_up_to_a_minute_and_follow_the_server(monkeypatch):
     assert polite._seconds("soon") is None
 
 
+@pytest.mark.slow
 def test_many_files_share_the_connections(server, tmp_path):
     server.files = {f"/{n}.bin": DATA[n * 1000 :] for n in range(12)}
     waiting, most = 0, 0

@@ -59,6 +59,7 @@ def files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
+@pytest.mark.slow
 def test_webdataset_reads_every_kept_picture_of_its_split_once(cleaned, tmp_path):
     webdataset = pytest.importorskip("webdataset")
     shards = pack(cleaned[1], tmp_path, SMALL)

@@ -32,6 +32,8 @@ from training.train import run
 from training.turing import machine
 from training.turing.answers import FILE, Answer, Reason, Side, append_answer
 
+pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
+
 EVALUATED = {
     "losses",
     "errors",
@@ -225,7 +227,6 @@ def test_a_report_is_complete_in_itself(made):
     assert not re.search(r"<script|<link|<iframe|@import", html)
 
 
-@pytest.mark.slow
 def test_a_second_run_draws_only_what_has_changed(made, given, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(made, out)
@@ -237,7 +238,6 @@ def test_a_second_run_draws_only_what_has_changed(made, given, tmp_path):
     assert report.report(evaluation, out, other).drawn == ["learning-1"]
 
 
-@pytest.mark.slow
 def test_what_is_missing_is_said(made, weights, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(made, out)

@@ -118,6 +118,7 @@ def test_data_that_cannot_be_trained_on(tmp_path, weights, capsys, files, words)
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_picture_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path, weights, capsys):
     data = tmp_path / "data"
     data.mkdir()
@@ -186,6 +187,7 @@ def test_refiner_is_trained_exported_and_colorizes(photographs, tmp_path, weight
     assert Colorizer(exported, "cpu")(gray, size=64).rgb.shape == (*gray.shape, 3)
 
 
+@pytest.mark.slow
 def test_networks_named_together_are_exported_as_their_mean(tmp_path):
     one, two = (small_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2))
     mean = tmp_path / "mean.safetensors"

@@ -17,6 +17,8 @@ from training.turing.features import color_statistics, planes
 from training.turing.machine import CLASSIFIERS, cross_validate, judge, two_sample_tests
 from training.turing.pairs import Pair, Pairs
 
+pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
+
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
