@@ -127,7 +127,7 @@ def finer(ab: Tensor, block: int) -> Tensor:
     Parameters
     ----------
     ab
-        (B, 2, H, W).
+        (B, 2, H, W), any unit.
     block
         Side of the blocks, in pixels; 0 for one that is larger than any picture.
 
