@@ -25,17 +25,17 @@ class RefinerConfig:
     Parameters
     ----------
     width
-        Channels of the body.
+        Channels of the body, 8 or more; at the finer levels there are fewer in proportion.
     blocks
         Number of residual blocks of the body.
     detail
         0, or the side, in cells of the coarse ab, of what the coarse ab alone decides: of the
-        residual only what is finer counts. For networks that were trained on the predictions of
-        another generator, whose colors they would shift and whose hints they would wash out.
+        residual only what is finer counts. Otherwise a refiner would pale what the generator is
+        unsure of, and wash out hints.
     """
 
-    width: int = 64
-    blocks: int = 8
+    width: int = 32
+    blocks: int = 2
     detail: int = 0
 
 
@@ -49,6 +49,7 @@ class Refiner(nn.Module):
         super().__init__()
         self.config = config = config or RefinerConfig()
         width = config.width
+        half, skip, full = width // 2, width // 4, 3 * width // 8
         self.low_level = LowLevelEncoder(depth=1)
         self.encode_lightness = conv_norm_relu(256, width)
         self.encode_color = nn.Sequential(conv_norm_relu(5, width, kernel=3), EDSRBlock(width))
@@ -57,11 +58,11 @@ class Refiner(nn.Module):
             *(EDSRBlock(width) for _ in range(config.blocks)),
             nn.Conv2d(width, width, 3, padding=1),
         )
-        self.up_half = nn.Conv2d(width, 4 * 32, 3, padding=1)
-        self.skip_half = nn.Conv2d(64, 16, 1)
-        self.up_full = nn.Conv2d(32 + 16, 4 * 24, 3, padding=1)
-        self.full = nn.Conv2d(24 + 1, 24, 3, padding=1)
-        self.out = nn.Conv2d(24, 2, 3, padding=1)
+        self.up_half = nn.Conv2d(width, 4 * half, 3, padding=1)
+        self.skip_half = nn.Conv2d(64, skip, 1)
+        self.up_full = nn.Conv2d(half + skip, 4 * full, 3, padding=1)
+        self.full = nn.Conv2d(full + 1, full, 3, padding=1)
+        self.out = nn.Conv2d(full, 2, 3, padding=1)
         nn.init.zeros_(self.out.weight)
         assert self.out.bias is not None
         nn.init.zeros_(self.out.bias)

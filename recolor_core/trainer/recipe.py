@@ -211,16 +211,16 @@ class RefinerRecipe(Recipe):
 
     kind: ClassVar[str] = "refiner"
 
-    width: int = 64
-    blocks: int = 3
-    detail: int = 8
+    width: int = 32
+    blocks: int = 2
+    detail: int = 4
     generator: str = "default"
     crop: int = 128
     temperature: tuple[float, float] = (0.36, 1.0)
     hinted: float = 0.4
     most_hints: int = 50
     softened: float = 0.2
-    knee: float = 2.0
+    knee: float = 10.0
     edges: float = 1.0
 
     def __post_init__(self) -> None:
