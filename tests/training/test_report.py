@@ -386,7 +386,7 @@ def test_every_part_of_the_networks_is_seen_and_nothing_stays_hooked(weights):
     assert found["low-level, 1/2"].shape == (64, 32, 48)
     assert found["semantic, 1/32"].shape == (352, 2, 3)
     assert found["decoder, 1/4"].shape == (16, 16, 24)
-    assert found["refiner: full size"].shape == (24, 64, 96)
+    assert found["refiner: full size"].shape == (3, 64, 96)  # three eighths of its width
     hooked = [m for n in (networks.generator, networks.refiner) for m in n.modules()]
     assert not any(module._forward_hooks for module in hooked)
     for name, output in found.items():
