@@ -171,7 +171,7 @@ def with_display() -> tuple[list[str | Path], dict[str, str]]:
 
 
 def demo(args: list[str]) -> None:
-    """Colorize the bundled photographs into demo/ and put them before and after on one picture."""
+    """Colorize the bundled photographs into demo/ and put them before and after on one image."""
     install()
     samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in {".jpg", ".png", ".tif"})
     run(tool("recolor"), *samples, "-o", DEMO, "--overwrite", *args)
@@ -224,7 +224,7 @@ def bench(args: list[str]) -> None:
 
 
 def screenshots(args: list[str]) -> None:
-    """Make the pictures of the documentation."""
+    """Make the images of the documentation."""
     install("dev")
     display, env = with_display()
     run(*display, tool("python"), "tools/screenshots.py", *args, env=env)

@@ -25,7 +25,7 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
     RecolorError
         Where the command, which colorizes whole files, cannot do the same.
     """
-    file, pictures = about["source"]["file"], about["pictures"]
+    file, images = about["source"]["file"], about["images"]
     if about["steady"] is not None:
         raise RecolorError(
             "The command colorizes the pages of a file each by itself, and this run kept colors "
@@ -36,15 +36,15 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
             "The command needs a file that holds just what the layer holds. Save the layer, open "
             "the file and colorize that, or copy the run as Python."
         )
-    if about["region"] is not None or len(pictures) != file["pages"]:
+    if about["region"] is not None or len(images) != file["pages"]:
         raise RecolorError(
             "The command colorizes whole files, and this run did a part of one. Copy it as Python."
         )
-    levels = {tuple(picture["levels"] or ()) for picture in pictures}
-    hinted = [picture for picture in pictures if picture["hints"]]
-    if len(levels) > 1 or (hinted and len(pictures) > 1):
+    levels = {tuple(image["levels"] or ()) for image in images}
+    hinted = [image for image in images if image["hints"]]
+    if len(levels) > 1 or (hinted and len(images) > 1):
         raise RecolorError(
-            "The command has one pair of levels for a file, and hints for a single picture only. "
+            "The command has one pair of levels for a file, and hints for a single image only. "
             "Copy this run as Python."
         )
     path = Path(file["path"])
@@ -63,14 +63,14 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
 
 
 def python(about: Mapping[str, Any]) -> str:
-    """A program whose ``rgb`` is that of the run, picture by picture; over time, the whole stack.
+    """A program whose ``rgb`` is that of the run, image by image; over time, the whole stack.
 
     Parameters
     ----------
     about
         What ``layer.metadata["recolor"]`` tells of the run.
     """
-    source, pictures = about["source"], about["pictures"]
+    source, images = about["source"], about["images"]
     names = ["Colorizer" if about["steady"] is None else "colorize_stack"]
     names[:0] = ["Hint"] if _hinted(about) else []
     lines = [f"from recolor_core import {', '.join(sorted(names))}"]
@@ -78,15 +78,15 @@ def python(about: Mapping[str, Any]) -> str:
     if source["file"] is None:
         lines += [
             "",
-            "# For napari's console: the picture lies in the viewer alone.",
+            "# For napari's console: the image lies in the viewer alone.",
             f"image = viewer.layers[{source['layer']!r}].data"
             + ("[0]  # full resolution" if source["multiscale"] else ""),
         ]
     else:
-        lines = ["import numpy as np", "", *lines, "from recolor_core.images import open_picture"]
+        lines = ["import numpy as np", "", *lines, "from recolor_core.images import open_image"]
         lines += [
             "",
-            f"with open_picture({source['file']['path']!r}) as file:",
+            f"with open_image({source['file']['path']!r}) as file:",
             "    pages = list(file)",
         ]
         shape = tuple(source["shape"][:-2])
@@ -111,14 +111,14 @@ def python(about: Mapping[str, Any]) -> str:
     ]
     region = () if about["region"] is None else tuple(slice(*span) for span in about["region"])
     rows = []
-    for picture in pictures:
-        window = ", ".join([*map(str, picture["of_source"]), *(_slice(s) for s in region)])
+    for image in images:
+        window = ", ".join([*map(str, image["of_source"]), *(_slice(s) for s in region)])
         what = f"image[{window}]" if window else "image"
         more = space
-        if picture["levels"] is not None:
-            more += f", levels=({picture['levels'][0]!r}, {picture['levels'][1]!r})"
-        if picture["hints"]:
-            more += f", hints={_hints(picture['hints'])}"
+        if image["levels"] is not None:
+            more += f", levels=({image['levels'][0]!r}, {image['levels'][1]!r})"
+        if image["hints"]:
+            more += f", hints={_hints(image['hints'])}"
         rows.append(f"colorizer({what}, **settings{more}).rgb")
     if len(rows) == 1:
         lines.append(f"rgb = {rows[0]}")
@@ -129,7 +129,7 @@ def python(about: Mapping[str, Any]) -> str:
 
 def _stack_lines(about: Mapping[str, Any], settings: str, space: str) -> list[str]:
     """Colorize the whole stack: every frame needs those before it."""
-    steady, pictures = about["steady"], about["pictures"]
+    steady, images = about["steady"], about["images"]
     lines = [
         f"settings = dict({settings})",
         "",
@@ -141,19 +141,19 @@ def _stack_lines(about: Mapping[str, Any], settings: str, space: str) -> list[st
         f"    device={_device(about)!r},",
         f"    **settings{space},",
     ]
-    levels = pictures[0]["levels"]
+    levels = images[0]["levels"]
     if levels is not None:
         lines.append(f"    levels=({levels[0]!r}, {levels[1]!r}),")
-    if given := {tuple(p["of_source"]): own for p in pictures if (own := _given(p))}:
+    if given := {tuple(p["of_source"]): own for p in images if (own := _given(p))}:
         rows = (f"        {index!r}: {_hints(own)}," for index, own in given.items())
         lines += ["    hints={", *rows, "    },"]
     return [*lines, ")"]
 
 
-def _given(picture: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The hints that were given for a picture: over time not those that were carried to it."""
-    hints: list[dict[str, Any]] = picture["hints"]
-    return hints[len(hints) - picture["frames"]["given"] :] if "frames" in picture else hints
+def _given(image: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The hints that were given for an image: over time not those that were carried to it."""
+    hints: list[dict[str, Any]] = image["hints"]
+    return hints[len(hints) - image["frames"]["given"] :] if "frames" in image else hints
 
 
 def _hints(hints: list[dict[str, Any]]) -> str:
@@ -162,7 +162,7 @@ def _hints(hints: list[dict[str, Any]]) -> str:
 
 
 def _hinted(about: Mapping[str, Any]) -> bool:
-    return any(picture["hints"] for picture in about["pictures"])
+    return any(image["hints"] for image in about["images"])
 
 
 def _device(about: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ class Controls(QWidget):
         self.plan = _text("plan", "What will be done.")
         self.scope = _menu(
             "scope",
-            "How much of the layer is colorized: the picture shown, all pictures of a stack, or "
+            "How much of the layer is colorized: the image shown, all images of a stack, or "
             "the rectangle in view.",
             {"slice": "current slice", "stack": "whole stack", "region": "visible region"},
         )
@@ -58,7 +58,7 @@ class Controls(QWidget):
         self.time = _menu(
             "time",
             "Which axis of the stack is time. An axis called t or time is found; along all others "
-            "every picture is colorized by itself.",
+            "every image is colorized by itself.",
         )
         self.weights = _menu(
             "weights", "The trained networks. A .safetensors file of your own training will do too."
@@ -84,7 +84,7 @@ class Controls(QWidget):
         _name(
             self.size,
             "size",
-            "Short side of the picture that the networks see. They were trained at 224; larger "
+            "Short side of the image that the networks see. They were trained at 224; larger "
             "finds smaller things and loses sight of the whole.",
         )
         self.tile = QSpinBox()
@@ -102,7 +102,7 @@ class Controls(QWidget):
         _name(
             self.views,
             "views",
-            "How many views of the picture the first network averages over: 1, as it is, or 2, "
+            "How many views of the image the first network averages over: 1, as it is, or 2, "
             "enlarged and mirrored too, which errs a little less and takes three times as long.",
         )
         self.alternatives = QSpinBox()
@@ -120,7 +120,7 @@ class Controls(QWidget):
         )
         self.levels = _menu(
             "levels",
-            "Which values are black and white. automatic: the full range of 8 and 16 bit pictures, "
+            "Which values are black and white. automatic: the full range of 8 and 16 bit images, "
             "so that every gray value is kept; percentiles for what has no agreed white.",
             {
                 "auto": "automatic",
@@ -140,7 +140,7 @@ class Controls(QWidget):
         self.run = _button("run", "Colorize", "Colorize the layer; the results are new layers.")
         self.run.setStyleSheet("font-weight: bold")
         self.cancel = _button(
-            "cancel", "Cancel", "Stop within a moment. Pictures that are finished are kept."
+            "cancel", "Cancel", "Stop within a moment. Images that are finished are kept."
         )
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
@@ -154,14 +154,14 @@ class Controls(QWidget):
         self.inspect = _button(
             "inspect",
             "Inspect stages",
-            "Show coarse beside refined colors, the picture and the uncertainty, under one camera. "
+            "Show coarse beside refined colors, the image and the uncertainty, under one camera. "
             "Press again to get your view back.",
         )
         self.inspect.setCheckable(True)
         self.copy_command = _button(
             "copy_command",
             "Copy as command",
-            "Copy a call of the recolor command that gives the same picture.",
+            "Copy a call of the recolor command that gives the same image.",
         )
         self.copy_python = _button(
             "copy_python", "Copy as Python", "Copy a Python program that gives the same pixels."
@@ -171,10 +171,10 @@ class Controls(QWidget):
             "hints",
             "Add color hints",
             "Add a layer of points: each tells the color of what it lies on. Move or recolor them, "
-            "and the picture follows.",
+            "and the image follows.",
         )
         self.eyedropper = _button(
-            "eyedropper", "Eyedropper", "Take the next hint's color from a picture: click on it."
+            "eyedropper", "Eyedropper", "Take the next hint's color from an image: click on it."
         )
         self.eyedropper.setCheckable(True)
         self.strokes = _menu(
@@ -182,7 +182,7 @@ class Controls(QWidget):
         )
         self.load_hints = _button("load_hints", "Load…", "Load hints from a file.")
         self.save_hints = _button(
-            "save_hints", "Save…", "Save the hints of this picture; recolor --hints takes the file."
+            "save_hints", "Save…", "Save the hints of this image; recolor --hints takes the file."
         )
         self.palette = QLineEdit()
         self.palette.setPlaceholderText("#5b3a1e, #6ca0dc")
@@ -190,11 +190,11 @@ class Controls(QWidget):
         _name(
             self.palette,
             "palette",
-            "Colors that the picture as a whole should have. Where they go is decided by what the "
+            "Colors that the image as a whole should have. Where they go is decided by what the "
             "networks see. Empty: whatever they predict.",
         )
         self.reference = _menu(
-            "reference", "Take the palette from a picture in color, such as one of the same place."
+            "reference", "Take the palette from an image in color, such as one of the same place."
         )
         self.advanced = Section("advanced", "Advanced")
         self.more_hints = Section("more_hints", "Color hints and palette")
@@ -226,7 +226,7 @@ class Controls(QWidget):
 
     def _arrange(self) -> None:
         main = _form()
-        main.addRow("Picture", self.layer)
+        main.addRow("Image", self.layer)
         main.addRow(self.plan)
         main.addRow("Scope", self.scope)
         main.addRow(self.steady, self.time)

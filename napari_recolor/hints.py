@@ -22,7 +22,7 @@ QUIET_MS = 25
 """A change is told when so many milliseconds have passed without a further one."""
 
 CELLS = 56
-"""Cells of color that the networks see along the short side of a picture at the usual size."""
+"""Cells of color that the networks see along the short side of an image at the usual size."""
 
 FIRST_COLOR = "#c08040"
 _GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -35,10 +35,10 @@ _PATHS = ("line", "path")
 
 
 class HintLayer:
-    """A Points layer over a picture: each point is a hint, its face color the color hinted.
+    """A Points layer over an image: each point is a hint, its face color the color hinted.
 
     What a disk covers is hinted, so a hint's size is its reach. Points may be added, moved,
-    recolored, resized and deleted with napari's own tools. The layer follows the picture's scale,
+    recolored, resized and deleted with napari's own tools. The layer follows the image's scale,
     rotation and so on.
 
     Parameters
@@ -46,14 +46,14 @@ class HintLayer:
     viewer
         Where the layer is added.
     image
-        The picture, 2D or a stack of pictures along its leading axes; RGB or gray.
+        The image, 2D or a stack of images along its leading axes; RGB or gray.
 
     Attributes
     ----------
     layer
         The Points layer.
     changed
-        Emitted once after changes that alter the hints of the picture shown.
+        Emitted once after changes that alter the hints of the image shown.
     closed
         Emitted when the layer was removed from the viewer.
     eyedropper_changed
@@ -66,7 +66,7 @@ class HintLayer:
 
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self.viewer, self.image = viewer, image
-        height, width = picture_shape(image)
+        height, width = image_shape(image)
         self.layer = Points(
             np.empty((0, image.ndim)),
             ndim=image.ndim,
@@ -111,19 +111,19 @@ class HintLayer:
     # --- what is hinted -----------------------------------------------------------------------
 
     def values(self, index: Sequence[int] | None = None, everywhere: bool = True) -> list[Value]:
-        """The hints of one picture as plain numbers, points first, then strokes.
+        """The hints of one image as plain numbers, points first, then strokes.
 
         Parameters
         ----------
         index
-            Position of the picture along the axes before height and width; None for the one shown.
+            Position of the image along the axes before height and width; None for the one shown.
         everywhere
-            Whether strokes of a 2D layer count for every picture of a stack, or for the one shown.
+            Whether strokes of a 2D layer count for every image of a stack, or for the one shown.
 
         Returns
         -------
         list of (x, y, color, radius)
-            In pixels of the picture. Points outside of it are left out.
+            In pixels of the image. Points outside of it are left out.
         """
         index = self._index_shown() if index is None else tuple(index)
         matrix = data_to_data(self.layer, self.image)
@@ -136,7 +136,7 @@ class HintLayer:
         flat = self._strokes is not None and self._strokes.ndim == 2
         if self._strokes is not None and (everywhere or not flat or index == self._index_shown()):
             found += stroke_values(self._strokes, self.image, index)
-        height, width = picture_shape(self.image)
+        height, width = image_shape(self.image)
         return [
             (round(float(x), 3), round(float(y), 3), color, round(float(radius), 3))
             for x, y, color, radius in found
@@ -144,19 +144,19 @@ class HintLayer:
         ]
 
     def hints(self, index: Sequence[int] | None = None) -> "list[Hint]":
-        """The hints of one picture; the parameters are those of `values`."""
+        """The hints of one image; the parameters are those of `values`."""
         from recolor_core import Hint
 
         return [Hint(*value) for value in self.values(index)]
 
     def save(self, path: str | Path) -> None:
-        """Write the hints of the picture shown into a file that the command takes too."""
+        """Write the hints of the image shown into a file that the command takes too."""
         from recolor_core.hints import write_hints
 
         write_hints(path, self.hints())
 
     def load(self, path: str | Path) -> None:
-        """Replace the points of the picture shown by the hints of a file.
+        """Replace the points of the image shown by the hints of a file.
 
         Raises
         ------
@@ -281,12 +281,12 @@ def stroke_values(strokes: Labels | Shapes, image: Image, index: tuple[int, ...]
     ----------
     strokes
         Labels, hinting the color that each label is shown in; or Shapes: lines, paths and outlines
-        hint their edge color, filled ones their face color. A 2D layer counts for every picture of
+        hint their edge color, filled ones their face color. A 2D layer counts for every image of
         a stack.
     image
-        The picture.
+        The image.
     index
-        Position of the picture along the axes before height and width.
+        Position of the image along the axes before height and width.
     """
     if isinstance(strokes, Labels):
         return _label_values(strokes, image, index)
@@ -334,7 +334,7 @@ def _shape_values(shapes: Shapes, image: Image, index: tuple[int, ...]) -> list[
 
 def _per_cell(yx: NDArray[Any], image: Image, color: str) -> list[Value]:
     """The mean of the points in each cell, as a hint of no radius: it marks exactly that cell."""
-    height, width = picture_shape(image)
+    height, width = image_shape(image)
     within = (yx >= -0.5).all(axis=1) & (yx <= (height - 0.5, width - 0.5)).all(axis=1)
     yx = yx[within]
     cells = np.floor((yx + 0.5) / cell_size(image)).astype(int)
@@ -384,15 +384,15 @@ def color_at(viewer: ViewerModel, position: Sequence[float]) -> str | None:
     return None
 
 
-def picture_shape(image: Image) -> tuple[int, int]:
-    """Height and width of a picture, at full resolution."""
+def image_shape(image: Image) -> tuple[int, int]:
+    """Height and width of an image, at full resolution."""
     shape = image.data.shape[:-1] if image.rgb else image.data.shape
     return shape[-2], shape[-1]
 
 
 def cell_size(image: Image) -> float:
-    """Side of a cell of the networks' color grid, in pixels of the picture, at least 1."""
-    return max(1.0, min(picture_shape(image)) / CELLS)
+    """Side of a cell of the networks' color grid, in pixels of the image, at least 1."""
+    return max(1.0, min(image_shape(image)) / CELLS)
 
 
 def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
@@ -415,7 +415,7 @@ def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
 
 
 def _full(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
-    """Points of a layer in data coordinates of the picture, (N, ndim)."""
+    """Points of a layer in data coordinates of the image, (N, ndim)."""
     matrix = data_to_data(source, image)
     return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
 

@@ -116,10 +116,10 @@ def make_layers(
     """
     size = arrays["rgb"].shape[-3:-1]
     working = arrays["a refined"].shape[-2:]
-    # The last coarse cells may stick out over the picture: a cell is always four pixels large.
+    # The last coarse cells may stick out over the image: a cell is always four pixels large.
     cells = (working[0] / COARSE_CELL, working[1] / COARSE_CELL)
     placed = {
-        "picture": covering(geometry, origin, size, size),
+        "image": covering(geometry, origin, size, size),
         "working": covering(geometry, origin, size, working),
         "coarse": covering(geometry, origin, size, cells),
     }
@@ -130,11 +130,11 @@ def make_layers(
             "metadata": {KEY: {**metadata, "layer": role}},
             "visible": role == "rgb",
         }
-        if is_picture(role):
+        if is_image(role):
             # Otherwise napari stretches what is not uint8.
             white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
             arguments |= {"rgb": True, "contrast_limits": (0, white)}
-            place = placed["picture"]
+            place = placed["image"]
         else:
             place = placed["working" if array.shape[-2:] == working else "coarse"]
             if role in CHROMA:
@@ -144,7 +144,7 @@ def make_layers(
             arguments |= {"contrast_limits": contrast_limits(role, limits[role])}
         layer = layers[role] = Image(array, **arguments, **place.arguments)
         layer.name_overlay.font_size = 7  # fits into a cell of the grid
-        if not is_picture(role):
+        if not is_image(role):
             layer.colorbar.size = (10, 70)
             layer.colorbar.font_size = 7
             layer.colorbar.position = "bottom_right"
@@ -170,8 +170,8 @@ def is_result(layer: Layer) -> bool:
     return KEY in layer.metadata
 
 
-def is_picture(role: str) -> bool:
-    """Whether a result is a picture in color."""
+def is_image(role: str) -> bool:
+    """Whether a result is an image in color."""
     return role == "rgb" or role.startswith("alternative")
 
 
@@ -189,7 +189,7 @@ def limits_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """
     found = {}
     for role, array in arrays.items():
-        if not is_picture(role):
+        if not is_image(role):
             size = np.abs(array) if role in CHROMA else array
             found[role] = max(1.0, float(np.percentile(size, 99.9)))
     for axis in "ab":

@@ -1,23 +1,23 @@
-"""The colors of a picture as a short text, to color other pictures like it."""
+"""The colors of an image as a short text, to color other images like it."""
 
 import numpy as np
 from napari.layers import Image
 from PIL import Image as Pillow
 
 COLORS = 16
-"""How many colors a picture is reduced to."""
+"""How many colors an image is reduced to."""
 
 SHARES = 32
-"""A color stands in the text as often as it has 32nds of the picture, once at least."""
+"""A color stands in the text as often as it has 32nds of the image, once at least."""
 
 SIDE = 256
-"""So many rows and columns of the picture are looked at, at most."""
+"""So many rows and columns of the image are looked at, at most."""
 
 
 def palette_text(layer: Image) -> str:
     """The colors of an RGB layer as ``"#5b3a1e,#5b3a1e,#6ca0dc"``, the most frequent first."""
     data = layer.data[-1] if layer.multiscale else layer.data
-    data = data[(0,) * (data.ndim - 3)]  # of a stack the first picture
+    data = data[(0,) * (data.ndim - 3)]  # of a stack the first image
     rows, columns = (-(-size // SIDE) for size in data.shape[:2])
     pixels = np.asarray(data[::rows, ::columns, :3])
     white = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max

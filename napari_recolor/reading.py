@@ -1,4 +1,4 @@
-"""A layer of the viewer -> the pictures to colorize, read one at a time."""
+"""A layer of the viewer -> the images to colorize, read one at a time."""
 
 import re
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from recolor_core.errors import ImageError
 
 Index = tuple[int, ...]
-"""Position of a picture along the axes before height and width."""
+"""Position of an image along the axes before height and width."""
 
 Region = tuple[slice, slice]
-"""Rows and columns of a picture."""
+"""Rows and columns of an image."""
 
 Scope = Literal["slice", "stack", "region"]
 LevelMode = Literal["auto", "percentiles", "contrast"]
@@ -26,8 +26,8 @@ LevelMode = Literal["auto", "percentiles", "contrast"]
 TIME_NAMES = ("t", "time")
 """What an axis is called, in lower case, that is taken for time."""
 
-SAMPLED_PICTURES = 16
-"""The levels of a stack are measured in so many of its pictures, evenly spaced."""
+SAMPLED_IMAGES = 16
+"""The levels of a stack are measured in so many of its images, evenly spaced."""
 
 SAMPLED_PIXELS = 2**22
 """... and in about so many pixels of each."""
@@ -100,7 +100,7 @@ class Source:
                 "Choose an image layer."
             )
         if not isinstance(layer, Image):
-            raise ImageError(f"“{layer.name}” is no picture. Choose an image layer.")
+            raise ImageError(f"“{layer.name}” is no image. Choose an image layer.")
         data = layer.data[0] if layer.multiscale else layer.data
         dtype = np.dtype(data.dtype)
         if dtype.kind not in "biuf":
@@ -138,17 +138,17 @@ class Source:
 
     @property
     def whole(self) -> Region:
-        """The region that is the whole picture."""
+        """The region that is the whole image."""
         return slice(0, self.shape[-2]), slice(0, self.shape[-1])
 
     def load(self, index: Index, region: Region) -> NDArray[Any]:
-        """One picture, or a region of it, as an array of its own; nothing else is read."""
+        """One image, or a region of it, as an array of its own; nothing else is read."""
         return np.array(self.data[(*index, *region)], self.dtype.newbyteorder("="))
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which pictures of a source are colorized, and how their values are read.
+    """Which images of a source are colorized, and how their values are read.
 
     Parameters
     ----------
@@ -157,13 +157,13 @@ class Plan:
     scope
         ``"slice"``, ``"stack"`` or ``"region"``.
     indices
-        Of the pictures, in the order of work.
+        Of the images, in the order of work.
     region
-        The part of every picture.
+        The part of every image.
     rule
         What is black and white.
     time
-        The axis over which colors are steady; None: every picture is colorized by itself.
+        The axis over which colors are steady; None: every image is colorized by itself.
     """
 
     source: Source
@@ -180,7 +180,7 @@ class Plan:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of each picture."""
+        """Height and width of each image."""
         rows, columns = self.region
         return rows.stop - rows.start, columns.stop - columns.start
 
@@ -191,11 +191,11 @@ class Plan:
         return (*first, self.region[0].start, self.region[1].start)
 
     def slot(self, index: Index) -> Index:
-        """Where in the result a picture goes."""
+        """Where in the result an image goes."""
         return index if self.scope == "stack" else (0,) * len(index)
 
     def films(self) -> list[list[Index]]:
-        """The pictures that differ in time alone, in its order; without time each by itself."""
+        """The images that differ in time alone, in its order; without time each by itself."""
         if self.time is None:
             return [[index] for index in self.indices]
         return [list(film) for _, film in groupby(self.indices, self._beside_time)]
@@ -205,7 +205,7 @@ class Plan:
         return (*index[: self.time], *index[self.time + 1 :])
 
     def load(self, index: Index) -> NDArray[Any]:
-        """One picture: (H, W), or (H, W, 3 or 4)."""
+        """One image: (H, W), or (H, W, 3 or 4)."""
         return self.source.load(index, self.region)
 
     @property
@@ -217,25 +217,25 @@ class Plan:
         )
 
     def stack_levels(self) -> tuple[float, float] | None:
-        """Black and white of all pictures; None where each has its own, or the dtype has them."""
+        """Black and white of all images; None where each has its own, or the dtype has them."""
         if self.rule.mode == "contrast":
             low, high = self.source.contrast_limits
             return (low, high) if low < high else (low, low + 1)
         if not self.measures or self.rule.per == "slice":
             return None
-        step = max(1, -(-len(self.indices) // SAMPLED_PICTURES))
+        step = max(1, -(-len(self.indices) // SAMPLED_IMAGES))
         return self._measured(self.load(index) for index in sorted(self.indices)[::step])
 
-    def picture_levels(self, picture: NDArray[Any]) -> tuple[float, float] | None:
-        """Black and white of one picture, where it has its own."""
+    def image_levels(self, image: NDArray[Any]) -> tuple[float, float] | None:
+        """Black and white of one image, where it has its own."""
         if self.measures and self.rule.per == "slice":
-            return self._measured(iter([picture]))
+            return self._measured(iter([image]))
         return None
 
-    def _measured(self, pictures: Iterator[NDArray[Any]]) -> tuple[float, float]:
+    def _measured(self, images: Iterator[NDArray[Any]]) -> tuple[float, float]:
         samples, within = [], self.rule.mode == "auto" and self.source.dtype.kind == "f"
-        for picture in pictures:
-            values = picture[..., :3] if self.source.rgb else picture
+        for image in images:
+            values = image[..., :3] if self.source.rgb else image
             values = values[np.isfinite(values)]
             within = within and (values.size == 0 or (values.min() >= 0 and values.max() <= 1))
             samples.append(values[:: max(1, values.size // SAMPLED_PIXELS)])
@@ -261,9 +261,9 @@ class Plan:
             rows, columns = self.region
             what += f"the {_times(self.size)} pixels from row {rows.start}, column {columns.start}"
         elif self.scope == "slice" and source.leading:
-            what += "1 picture"
+            what += "1 image"
         else:
-            what += "1 picture" if count == 1 else f"{count} pictures"
+            what += "1 image" if count == 1 else f"{count} images"
         if self.scope != "stack" and source.leading:
             where = zip(source.axes, self.indices[0], strict=False)
             what += f" at {', '.join(f'{axis} = {i}' for axis, i in where)}"
@@ -282,7 +282,7 @@ class Plan:
         whole = rule.per == "stack" and len(self.indices) > 1
         percent = (
             f"black and white are the {rule.low:g} and {rule.high:g} percentiles of "
-            f"{'the stack' if whole else 'each picture' if len(self.indices) > 1 else 'it'}."
+            f"{'the stack' if whole else 'each image' if len(self.indices) > 1 else 'it'}."
         )
         if rule.mode == "auto" and dtype.kind == "f":
             return f"Values from 0 to 1 are kept as they are; if there are others, {percent}"
@@ -318,7 +318,7 @@ def make_plan(
     Parameters
     ----------
     layer, viewer, scope, rule
-        As of `Plan`. Over time all pictures have the same black and white, or it would flicker.
+        As of `Plan`. Over time all images have the same black and white, or it would flicker.
     time
         The axis of a whole stack over which colors shall be steady, if any.
 
@@ -350,7 +350,7 @@ def time_axis(axes: tuple[str, ...]) -> int | None:
 
 
 def shown_index(layer: Layer, viewer: ViewerModel, leading: tuple[int, ...]) -> Index:
-    """Position of the picture that is shown, within the layer."""
+    """Position of the image that is shown, within the layer."""
     if not leading:
         return ()
     position = np.rint(layer.world_to_data(viewer.dims.point))[: len(leading)]
@@ -358,7 +358,7 @@ def shown_index(layer: Layer, viewer: ViewerModel, leading: tuple[int, ...]) -> 
 
 
 def visible_region(layer: Layer, viewer: ViewerModel, source: Source) -> Region:
-    """The part of the picture that is in view, as a rectangle of pixels.
+    """The part of the image that is in view, as a rectangle of pixels.
 
     Raises
     ------
@@ -382,7 +382,7 @@ def visible_region(layer: Layer, viewer: ViewerModel, source: Source) -> Region:
 
 
 def result_itemsize(dtype: np.dtype[Any]) -> int:
-    """Bytes of a channel of the result; see `recolor_core.intake.read_gray`."""
+    """Bytes of a channel of the result; see `recolor_core.gray.read_gray`."""
     if dtype.kind == "f":
         return 8 if dtype.itemsize > 4 else 4
     return min(dtype.itemsize, 2)

@@ -57,7 +57,7 @@ class Readout(QLabel):
         Of the widget.
     """
 
-    IDLE = "Point at the picture to read its colors."
+    IDLE = "Point at the image to read its colors."
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(self.IDLE, parent)

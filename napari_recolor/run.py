@@ -11,7 +11,7 @@ from napari_recolor.layers import (
     KEY,
     Geometry,
     contrast_limits,
-    is_picture,
+    is_image,
     layers_of_run,
     limits_of,
     make_layers,
@@ -69,27 +69,27 @@ class Run:
             "scope": self.plan.scope,
             "region": None if whole else [[part.start, part.stop] for part in rows_columns],
             "steady": self._steady(),
-            "pictures": [self._picture(index) for index in sorted(self.finished)],
+            "images": [self._image(index) for index in sorted(self.finished)],
         }
-        of_pictures = ("levels", "hints", "frames")
-        return {name: value for name, value in about.items() if name not in of_pictures}
+        of_images = ("levels", "hints", "frames")
+        return {name: value for name, value in about.items() if name not in of_images}
 
     def _steady(self) -> dict[str, Any] | None:
-        """Over what colors were carried from picture to picture, and how; None: they were not."""
+        """Over what colors were carried from image to image, and how; None: they were not."""
         time = self.plan.time
         if time is None or not self.stages.steady:
             return None
         name = self.plan.source.axes[time]
         return {"axis": time, "name": name, "passes": self.options.passes}
 
-    def _picture(self, index: Index) -> dict[str, Any]:
+    def _image(self, index: Index) -> dict[str, Any]:
         provenance = self.stages.provenance[index]
         names = ("levels", "hints", "device", "reading", "frames")
         told = {name: provenance[name] for name in names if name in provenance}
         return {"index": list(self.plan.slot(index)), "of_source": list(index), **told}
 
     def make_layers(self) -> dict[str, Image]:
-        """The layers, as soon as the first picture is finished; for a viewer to take."""
+        """The layers, as soon as the first image is finished; for a viewer to take."""
         self._limits = self._limits_of(self.finished[0])
         self.layers = make_layers(
             self.stages.arrays, self.geometry, self.plan.origin, self._limits, self.about()
@@ -97,13 +97,13 @@ class Run:
         return self.layers
 
     def show(self, viewer_layers: LayerList, index: Index) -> None:
-        """Show a picture that is finished or colored anew, and tell how it came to be."""
+        """Show an image that is finished or colored anew, and tell how it came to be."""
         about, before = self.about(), self._limits
         new = self._limits_of(index)
         self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
         for role, layer in layers_of_run(viewer_layers, self.id).items():
             layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
-            if not is_picture(role):
+            if not is_image(role):
                 shown, wanted = (contrast_limits(role, x[role]) for x in (before, self._limits))
                 if layer.contrast_limits == shown != wanted:  # not if the user chose others
                     layer.contrast_limits_range = layer.contrast_limits = wanted
@@ -117,7 +117,7 @@ class Run:
     def hints(
         self, values: Callable[[Index], Sequence[HintValue]], index: Index
     ) -> list[HintValue]:
-        """The hints of one picture, in pixels of what is colorized of it."""
+        """The hints of one image, in pixels of what is colorized of it."""
         rows, columns = self.plan.region
         height, width = self.plan.size
         moved = [(x - columns.start, y - rows.start, *more) for x, y, *more in values(index)]

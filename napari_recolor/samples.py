@@ -48,11 +48,11 @@ def chinatown() -> list[LayerData]:
 
 def pan() -> list[LayerData]:
     """A window that moves over one photograph from left to right: a stack, not a film."""
-    ((picture, options, kind),) = colorado()
+    ((image, options, kind),) = colorado()
     height, width = PAN_SIZE
-    top = (picture.shape[0] - height) // 2
-    lefts = np.linspace(0, picture.shape[1] - width, PAN_FRAMES).round().astype(int)
-    frames = np.stack([picture[top : top + height, left : left + width] for left in lefts])
+    top = (image.shape[0] - height) // 2
+    lefts = np.linspace(0, image.shape[1] - width, PAN_FRAMES).round().astype(int)
+    frames = np.stack([image[top : top + height, left : left + width] for left in lefts])
     sample = options["metadata"]["sample"]
     made = f"a window of {width} x {height} pixels moved over the still photograph"
     sample = {key: value for key, value in sample.items() if key != "path"}
@@ -69,13 +69,13 @@ def _photograph(file: str) -> list[LayerData]:
     if path.suffix == ".tif":
         import tifffile
 
-        picture = tifffile.imread(path)
+        image = tifffile.imread(path)
     else:
         from PIL import Image
 
-        picture = np.array(Image.open(path))
-    rgb = picture.ndim == 3
-    white = np.iinfo(picture.dtype).max
+        image = np.array(Image.open(path))
+    rgb = image.ndim == 3
+    white = np.iinfo(image.dtype).max
     options = {
         "name": path.stem.replace("-", " ").title(),
         "rgb": rgb,
@@ -83,4 +83,4 @@ def _photograph(file: str) -> list[LayerData]:
     }
     if not rgb:  # as it is, not stretched to its extremes
         options["contrast_limits"] = (0, white)
-    return [(picture, options, "image")]
+    return [(image, options, "image")]

@@ -18,13 +18,13 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidge
 from superqt.utils import GeneratorWorker
 
 from napari_recolor import command_text
-from napari_recolor.activity import Activity
 from napari_recolor.controls import Controls, fill
 from napari_recolor.hints import HintLayer
 from napari_recolor.inspector import Inspector
-from napari_recolor.interactive import Recoloring
 from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
+from napari_recolor.live_preview import LivePreview
 from napari_recolor.palette import palette_text
+from napari_recolor.progress_bars import Activity
 from napari_recolor.reading import Index, Plan, Source, make_plan, shown_index, time_axis
 from napari_recolor.readout import STAGES, Readout
 from napari_recolor.run import Run
@@ -66,7 +66,7 @@ class ColorizeWidget(QWidget):
         self._engine = Engine()
         self._inspector = Inspector(self.viewer)
         self._hint_layer: HintLayer | None = None
-        self._recoloring: Recoloring | None = None
+        self._recoloring: LivePreview | None = None
         self._recolored: tuple[Run, Index] | None = None  # what that is for
         self._coarse: Any = None  # what the generator saw in it
         self._given = 0  # how many hints of its own it has
@@ -78,7 +78,7 @@ class ColorizeWidget(QWidget):
         self._worker: list[GeneratorWorker] = []  # at most one; shared with whom ends it
         self._canceled = False
         self._axes: tuple[Layer | None, tuple[str, ...]] = (None, ())  # what the menu is of
-        self._covers = False  # whether the panel has shown the picture of the run that is on
+        self._covers = False  # whether the panel has shown the image of the run that is on
         self._activity: Activity | None = None
         self._steps: deque[Step | Failure | None] = deque()
         self._stepping = False
@@ -242,7 +242,7 @@ class ColorizeWidget(QWidget):
         colored = [layer for layer in self.viewer.layers if isinstance(layer, Image) and layer.rgb]
         fill(
             self.controls.reference,
-            [("choose a picture…", None), *((layer.name, layer) for layer in reversed(colored))],
+            [("choose an image…", None), *((layer.name, layer) for layer in reversed(colored))],
         )
         for layer in self.viewer.layers:
             layer.events.name.disconnect(self._list_layers)
@@ -301,7 +301,7 @@ class ColorizeWidget(QWidget):
     def _plan(self) -> Plan | str:
         """What will be done, or why nothing can be."""
         if self._layer is None:
-            return "Open a picture: File > Open Files, or File > Open Sample > Recolor."
+            return "Open an image: File > Open Files, or File > Open Sample > Recolor."
         try:
             chosen, axis = self._preferences, self.controls.time.currentData()
             time = axis if chosen.steady and axis != NO_TIME else None
@@ -380,7 +380,7 @@ class ColorizeWidget(QWidget):
         return self._running is not None or self._adding is not None
 
     def cancel(self) -> None:
-        """End the run; finished pictures stay."""
+        """End the run; finished images stay."""
         for worker in self._worker:
             self._canceled = True
             worker.quit()
@@ -435,17 +435,17 @@ class ColorizeWidget(QWidget):
                 activity.show(step)
 
     def _show_progress(self, step: Step) -> None:
-        done = step.picture + step.done / step.total
+        done = step.image + step.done / step.total
         self.controls.progress.setRange(0, 1000 if done else 0)
-        self.controls.progress.setValue(round(1000 * done / step.pictures))
+        self.controls.progress.setValue(round(1000 * done / step.images))
         if not self._canceled:
-            count = f"Picture {step.picture + 1} of {step.pictures}: " if step.pictures > 1 else ""
+            count = f"Image {step.image + 1} of {step.images}: " if step.images > 1 else ""
             strips = f", {step.done} of {step.total} strips" if step.stage == "coloring" else ""
             text = f"{count}{step.stage}{strips}"
             self._say(f"{text[0].upper()}{text[1:]}…")
 
     def _add_layers(self, run: Run) -> None:
-        """The picture at once, the others one at a time: the window stays responsive."""
+        """The image at once, the others one at a time: the window stays responsive."""
         layers = run.make_layers()
         self._adding = run
         self._pending = [layer for role, layer in layers.items() if role != "rgb"]
@@ -453,7 +453,7 @@ class ColorizeWidget(QWidget):
         QTimer.singleShot(AIR_MS, self._add_next)
 
     def _uncover(self, _: Any = None) -> None:
-        """While a run is on, show its picture where it is finished, else what lies below."""
+        """While a run is on, show its image where it is finished, else what lies below."""
         run = self._running
         rgb = None if run is None else run.layers.get("rgb")
         if run is None or rgb is None or rgb not in self.viewer.layers:
@@ -511,7 +511,7 @@ class ColorizeWidget(QWidget):
         if run.finished:
             self._run = run
         done, count = len(run.finished), len(run.plan.indices)
-        pictures = f"{done} of {count} pictures" if count > 1 else "1 picture"
+        images = f"{done} of {count} images" if count > 1 else "1 image"
         if self._failure is not None:
             self._say(f"Failed: {self._failure.message}")
             if self._failure.error is None:
@@ -520,10 +520,10 @@ class ColorizeWidget(QWidget):
                 error = self._failure.error
                 notification_manager.receive_error(type(error), error, error.__traceback__)
         elif done < count:
-            self._say(f"Canceled; {pictures if done and count > 1 else 'nothing'} done.")
+            self._say(f"Canceled; {images if done and count > 1 else 'nothing'} done.")
         else:
             devices = run.stages.provenance[run.finished[0]]["device"]
-            said = f"Done: {pictures} on {devices['generator']}."
+            said = f"Done: {images} on {devices['generator']}."
             if run.plan.time is not None and not run.stages.steady:
                 said += " Each by itself: these weights have no color memory to keep them steady."
             self._say(said)
@@ -560,7 +560,7 @@ class ColorizeWidget(QWidget):
 
     def _on_inspected(self, on: bool) -> None:
         for layer in filter(is_result, self.viewer.layers):
-            if layer.rgb:  # else nothing of the picture is covered
+            if layer.rgb:  # else nothing of the image is covered
                 layer.name_overlay.visible = on
         self.controls.inspect.setChecked(on)
 
@@ -584,9 +584,9 @@ class ColorizeWidget(QWidget):
             from recolor_core.hints import Hint, write_hints
 
             hints.parent.mkdir(parents=True, exist_ok=True)
-            write_hints(hints, [Hint(**hint) for hint in about["pictures"][0]["hints"]])
+            write_hints(hints, [Hint(**hint) for hint in about["images"][0]["hints"]])
         QGuiApplication.clipboard().setText(text)
-        self._say("Copied: a command that gives the same picture.")
+        self._say("Copied: a command that gives the same image.")
 
     # --- hints --------------------------------------------------------------------------------
 
@@ -634,7 +634,7 @@ class ColorizeWidget(QWidget):
             self._hint_layer.save(path)
 
     def _recolor(self) -> None:
-        """Color the picture shown anew with the hints as they are now."""
+        """Color the image shown anew with the hints as they are now."""
         run, hint_layer = self._run, self._hint_layer
         if run is None or hint_layer is None or self._running or run.source is not hint_layer.image:
             return
@@ -654,7 +654,7 @@ class ColorizeWidget(QWidget):
             settings = Settings(**{**run.options.settings, "alternatives": 0})
             colorizer = self._engine.colorizer(run.options)
             palette = run.options.read_palette()
-            self._recoloring = Recoloring(colorizer, coarse, settings, (), self, palette)
+            self._recoloring = LivePreview(colorizer, coarse, settings, (), self, palette)
             self._recolored, self._coarse = (run, index), coarse
             self._recoloring.recolored.connect(self._on_recolored)
             self._recoloring.failed.connect(lambda error: show_error(str(error)))

@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+    from recolor_core.gray import GrayImage
     from recolor_core.hints import Hint
-    from recolor_core.intake import GrayPicture
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
 
 Levels = tuple[float, float] | None
 
 Hints = Mapping[Index, Sequence[tuple[float, float, str, float]]]
-"""For each picture x, y, color and radius of every `recolor_core.Hint`."""
+"""For each image x, y, color and radius of every `recolor_core.Hint`."""
 
 IN_MEMORY = 2**32
 """Results of more bytes than this lie in a temporary file, which napari reads as it needs it."""
 
 REMEMBERED = 4
-"""What the generator saw in so many pictures is kept, for hints."""
+"""What the generator saw in so many images is kept, for hints."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What a picture has from those before it in time.
+    """What an image has from those before it in time.
 
     Parameters
     ----------
     ab
         (1, 2, h, w): its coarse ab, kept steady.
     hints
-        Those given for pictures before, at their places in this one.
+        Those given for images before, at their places in this one.
     given
         Those given for this one.
     """
@@ -98,7 +98,7 @@ class Carried:
 
 @dataclass(eq=False)
 class Stages:
-    """The results of a run, filled picture by picture; empty until the first one is ready.
+    """The results of a run, filled image by image; empty until the first one is ready.
 
     Parameters
     ----------
@@ -112,11 +112,11 @@ class Stages:
         ``b refined``, ``change`` (..., h', w'), Lab units. ``change`` is the distance in the ab
         plane by which the refiner moved a color.
     provenance
-        How each picture came to be: that of `recolor_core`, with its levels. JSON types alone.
+        How each image came to be: that of `recolor_core`, with its levels. JSON types alone.
     steady
         Whether colors are kept steady over time. They are not where the weights have no memory.
     carried
-        What each picture has from those before it, where they are.
+        What each image has from those before it, where they are.
     """
 
     plan: Plan
@@ -127,7 +127,7 @@ class Stages:
     carried: dict[Index, Carried] = field(default_factory=dict)
 
     def fill(self, index: Index, result: "Colorization", levels: Levels) -> Iterator[int]:
-        """Take over the results of a picture; the number of steps done, of `fill_steps`."""
+        """Take over the results of an image; the number of steps done, of `fill_steps`."""
         colorings = {"rgb": result.ab_refined}
         colorings |= {f"alternative {i}": ab for i, ab in enumerate(result.ab_alternatives, 1)}
         done = 0
@@ -147,7 +147,7 @@ class Stages:
         return result.strip_count * (1 + len(result.ab_alternatives))
 
     def replace(self, index: Index, result: "Colorization", given: int = 0) -> None:
-        """Take over another coloring of a picture that is there already.
+        """Take over another coloring of an image that is there already.
 
         Over time, `given` of its hints, the last ones, are its own.
         """
@@ -160,12 +160,12 @@ class Stages:
     def hinted(
         self, index: Index, coarse: "Coarse", values: Sequence[tuple[float, float, str, float]]
     ) -> "tuple[Coarse, list[Hint]]":
-        """How to color a finished picture with other hints of its own.
+        """How to color a finished image with other hints of its own.
 
         Parameters
         ----------
         index
-            Of the picture.
+            Of the image.
         coarse
             What the generator saw in it.
         values
@@ -174,7 +174,7 @@ class Stages:
         Returns
         -------
         Coarse, list of Hint
-            For `Colorizer.refine`. Hints carried to the picture count, too; and without other hints
+            For `Colorizer.refine`. Hints carried to the image count, too; and without other hints
             than it had, its colors are those of the run.
         """
         from recolor_core import Hint
@@ -189,7 +189,7 @@ class Stages:
         return coarse, [*uncovered(carried.hints, own, coarse), *own]
 
     def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:
-        """Take over all but the pictures in color."""
+        """Take over all but the images in color."""
         for role, values in _looked_at(result).items():
             self._slot(role, index, values.shape, values.dtype)[...] = values
         known = None if levels is None else list(levels)
@@ -198,7 +198,7 @@ class Stages:
     def _slot(
         self, role: str, index: Index, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
-        """The part of an array that a picture fills; the array is made for the first one."""
+        """The part of an array that an image fills; the array is made for the first one."""
         if role not in self.arrays:
             self.arrays[role] = _zeros((*self.plan.leading, *shape), dtype)
         part: NDArray[Any] = self.arrays[role][self.plan.slot(index)]
@@ -207,10 +207,10 @@ class Stages:
 
 @dataclass(frozen=True)
 class Step:
-    """What was done last: `done` of `total` steps of picture number `picture` (from 0)."""
+    """What was done last: `done` of `total` steps of image number `image` (from 0)."""
 
-    picture: int
-    pictures: int
+    image: int
+    images: int
     done: int
     total: int
     stage: str
@@ -255,27 +255,27 @@ class Engine:
         assert self._colorizer is not None
         return self._colorizer
 
-    def see(self, plan: Plan, index: Index, gray: "GrayPicture", options: Options) -> "Coarse":
-        """What the generator sees in a picture of a plan."""
+    def see(self, plan: Plan, index: Index, gray: "GrayImage", options: Options) -> "Coarse":
+        """What the generator sees in an image of a plan."""
         coarse = self.colorizer(options).generate(gray, size=options.size, views=options.views)
         self.remember(plan, index, coarse)
         return coarse
 
     def remember(self, plan: Plan, index: Index, coarse: "Coarse") -> None:
-        """Keep what the generator saw in a picture of a plan, and forget the oldest."""
+        """Keep what the generator saw in an image of a plan, and forget the oldest."""
         self._seen[plan, index] = coarse
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
     def seen(self, plan: Plan, index: Index) -> "Coarse | None":
-        """What the generator saw last in a picture of a plan, if that is still known."""
+        """What the generator saw last in an image of a plan, if that is still known."""
         return self._seen.get((plan, index))
 
 
 def colorize(
     engine: Engine, options: Options, stages: Stages, hints: Hints | None = None
 ) -> Iterator[Step | Failure]:
-    """Colorize the pictures of a plan, a step at a time; stop iterating to cancel.
+    """Colorize the images of a plan, a step at a time; stop iterating to cancel.
 
     Parameters
     ----------
@@ -284,9 +284,9 @@ def colorize(
     options
         How to colorize.
     stages
-        Is filled. A picture is complete when a step says that it is `finished`.
+        Is filled. An image is complete when a step says that it is `finished`.
     hints
-        By the picture they are for.
+        By the image they are for.
 
     Yields
     ------
@@ -325,16 +325,16 @@ def _each(
     palette: "Palette | None",
     space: "ColorSpace",
 ) -> Iterator[Step]:
-    """Every picture by itself."""
-    from recolor_core.intake import read_gray
+    """Every image by itself."""
+    from recolor_core.gray import read_gray
 
     plan, colorizer = stages.plan, engine.colorizer(options)
     count, stack_levels = len(plan.indices), plan.stack_levels()
     for number, index in enumerate(plan.indices):
-        picture = plan.load(index)
-        levels = stack_levels or plan.picture_levels(picture)
+        image = plan.load(index)
+        levels = stack_levels or plan.image_levels(image)
         yield Step(number, count, 0, 1, "finding colors")
-        coarse = engine.see(plan, index, read_gray(picture, space, levels), options)
+        coarse = engine.see(plan, index, read_gray(image, space, levels), options)
         yield Step(number, count, 0, 1, "refining")
         result = colorizer.refine(coarse, settings, hints.get(index, ()), palette)
         yield from _fill(stages, number, index, result, levels)
@@ -399,10 +399,10 @@ def _fill(
 def see_again(
     engine: Engine, options: Options, stages: Stages, index: Index
 ) -> Iterator[Failure | None]:
-    """Let the generator look again at a picture of a finished run."""
+    """Let the generator look again at an image of a finished run."""
     try:
         _only_our_warnings()
-        from recolor_core.intake import read_gray
+        from recolor_core.gray import read_gray
 
         known = stages.provenance[index]["levels"]
         levels = None if known is None else (known[0], known[1])
@@ -417,7 +417,7 @@ def see_again(
 def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     """The file that holds just what a source holds, and what its codes mean.
 
-    napari reads pictures without their color profile; `recolor_core` knows it. Where a file is
+    napari reads images without their color profile; `recolor_core` knows it. Where a file is
     read otherwise than the layer was, or there is none, the codes are taken for sRGB.
 
     Returns
@@ -427,7 +427,7 @@ def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     ColorSpace
         Of the codes.
     """
-    from recolor_core.images import open_picture
+    from recolor_core.images import open_image
     from recolor_core.lab import SRGB
 
     # What is read lazily is too large to be read twice.
@@ -436,7 +436,7 @@ def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     first = source.load((0,) * len(source.leading), source.whole)
     first = first[..., :3] if source.rgb else first
     try:
-        with open_picture(source.path) as file:
+        with open_image(source.path) as file:
             page = next(iter(file))
             facts = {"path": source.path, "sha256": file.sha256, "pages": len(file)}
     except RecolorError:
@@ -454,7 +454,7 @@ def _in_memory(source: Source) -> bool:
 def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
     import torch
 
-    from recolor_core.refiner import SCALE, upsample
+    from recolor_core.models.refiner import SCALE, upsample
 
     (a, b), (a_refined, b_refined) = result.ab_coarse, result.ab_refined
     height, width = result.ab_refined.shape[1:]

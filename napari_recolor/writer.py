@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recolor_core.errors import ImageError
 
 if TYPE_CHECKING:
-    from recolor_core.images import Page, PictureFile, Resolution
+    from recolor_core.images import ImageFile, Page, Resolution
 
 
 def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -23,7 +23,7 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     path
         Of the file, ``.tif``, ``.tiff`` or ``.png``; napari has asked whether it may be replaced.
     data
-        RGB or RGBA ``(..., H, W, 3 or 4)``: of a stack each picture becomes a page. A list of them
+        RGB or RGBA ``(..., H, W, 3 or 4)``: of a stack each image becomes a page. A list of them
         where `meta` says ``multiscale``: the largest is written. Of the other results of a run
         (a*, b*, uncertainty): ``(H, W)`` numbers, written as floating point TIFF.
     meta
@@ -43,7 +43,7 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
         data = data[0]
     about = (meta.get("metadata") or {}).get("recolor")
     if meta.get("rgb"):
-        _write_picture(path, data, meta, about)
+        _write_image(path, data, meta, about)
     elif about:
         _write_numbers(path, np.asarray(data), meta, about)
     else:
@@ -54,39 +54,39 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     return [path]
 
 
-def _write_picture(
+def _write_image(
     path: str, data: Any, meta: Mapping[str, Any], about: Mapping[str, Any] | None
 ) -> None:
-    from recolor_core.images import PictureWriter
+    from recolor_core.images import ImageWriter
 
     with ExitStack() as stack:
         source = _source(about, path)
         if source is not None:
             stack.enter_context(source)
-        writer = stack.enter_context(PictureWriter(path, like=source, overwrite=True))
+        writer = stack.enter_context(ImageWriter(path, like=source, overwrite=True))
         pages = iter(source) if source is not None else None
         for index in np.ndindex(*data.shape[:-3]):
-            picture = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
-            page = _page(picture, meta) if pages is None else next(pages)
-            writer.write(page, picture[..., :3], _provenance(about, index))
+            image = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
+            page = _page(image, meta) if pages is None else next(pages)
+            writer.write(page, image[..., :3], _provenance(about, index))
 
 
-def _source(about: Mapping[str, Any] | None, target: str) -> "PictureFile | None":
+def _source(about: Mapping[str, Any] | None, target: str) -> "ImageFile | None":
     """The file that a run has colorized as a whole, where it is still the same.
 
     What it holds beside the pixels (color profile, EXIF, resolution, alpha) then goes along, as it
     does with the command.
     """
-    from recolor_core.images import open_picture
+    from recolor_core.images import open_image
 
     file = (about or {}).get("source", {}).get("file")
     if not about or not file or about["region"] is not None:
         return None
-    whole = len(about["pictures"]) == file["pages"]
+    whole = len(about["images"]) == file["pages"]
     if not whole or Path(target).absolute() == Path(file["path"]).absolute():
         return None
     try:
-        source = open_picture(file["path"])
+        source = open_image(file["path"])
     except ImageError:
         return None
     if source.sha256 == file["sha256"]:
@@ -95,13 +95,13 @@ def _source(about: Mapping[str, Any] | None, target: str) -> "PictureFile | None
     return None
 
 
-def _page(picture: NDArray[Any], meta: Mapping[str, Any]) -> "Page":
+def _page(image: NDArray[Any], meta: Mapping[str, Any]) -> "Page":
     """A page that holds what the layer tells."""
     from recolor_core.images import Metadata, Page
 
-    alpha = picture[..., 3] if picture.shape[-1] == 4 else None
+    alpha = image[..., 3] if image.shape[-1] == 4 else None
     metadata = Metadata(resolution=_resolution(meta))
-    return Page(picture[..., :3], alpha=alpha, reading=f"layer {meta['name']!r}", metadata=metadata)
+    return Page(image[..., :3], alpha=alpha, reading=f"layer {meta['name']!r}", metadata=metadata)
 
 
 def _write_numbers(
@@ -118,13 +118,13 @@ def _write_numbers(
 
 
 def _provenance(about: Mapping[str, Any] | None, index: Sequence[int]) -> dict[str, Any] | None:
-    """What holds for the whole run, and what for the one picture."""
+    """What holds for the whole run, and what for the one image."""
     if about is None:
         return None
-    facts = {key: value for key, value in about.items() if key != "pictures"}
-    for picture in about.get("pictures", ()):
-        if tuple(picture["index"]) == tuple(index):
-            facts |= picture
+    facts = {key: value for key, value in about.items() if key != "images"}
+    for image in about.get("images", ()):
+        if tuple(image["index"]) == tuple(index):
+            facts |= image
     return facts
 
 

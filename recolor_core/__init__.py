@@ -1,4 +1,4 @@
-"""Recolor: colorize gray pictures so that their gray stays what it was, bit for bit.
+"""Recolor: colorize gray images so that their gray stays what it was, bit for bit.
 
 The public names are loaded when they are first used: importing this package does not import torch.
 """

@@ -1,4 +1,4 @@
-"""The whole way of a picture, in order, once: `Colorizer`, and its result, `Colorization`."""
+"""The whole way of an image, in order, once: `Colorizer`, and its result, `Colorization`."""
 
 import math
 import warnings
@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from recolor_core.device import autocast, choose_device, out_of_memory
 from recolor_core.errors import DeviceWarning, ImageError
+from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint, hint_map, spread_hints
-from recolor_core.intake import GrayPicture, Levels, read_gray
 from recolor_core.lab import SRGB, ColorSpace, lightness, to_rgb
+from recolor_core.models.refiner import SCALE
 from recolor_core.palette import Palette, palette_record
-from recolor_core.refiner import SCALE
 from recolor_core.upsample import GuidedUpsampler
 from recolor_core.weights import load_weights
 
@@ -62,7 +62,7 @@ class Settings:
     saturation
         Further factor on a* and b*, 0 to 4.
     size
-        Short side of the picture that the networks see, in pixels, 32 to 4096. They were trained
+        Short side of the image that the networks see, in pixels, 32 to 4096. They were trained
         at 224; larger finds smaller things and loses sight of the whole.
     alternatives
         Number of further colorings that the distribution allows, 0 to 16.
@@ -71,7 +71,7 @@ class Settings:
         32 to 4096, rounded up to multiples of 32. Smaller ones need less memory and more time; the
         colors are the same.
     views
-        How many views of the picture the generator averages over: 1, as it is, or 2, also enlarged
+        How many views of the image the generator averages over: 1, as it is, or 2, also enlarged
         and mirrored, which errs a little less and takes it three times as long.
     """
 
@@ -132,12 +132,12 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Colorization:
-    """A colorized picture and every stage on its way.
+    """A colorized image and every stage on its way.
 
     Parameters
     ----------
     gray
-        The picture that was colorized.
+        The image that was colorized.
     ab_coarse
         (2, h, w) float32, Lab units: what the generator predicts, at a quarter of the working size.
     ab_refined
@@ -151,10 +151,10 @@ class Colorization:
         L* that the networks saw, at the working size.
     provenance
         How the result came to be: software, version, weights and their SHA-256, settings, device,
-        and how the picture was read. JSON types alone.
+        and how the image was read. JSON types alone.
     """
 
-    gray: GrayPicture
+    gray: GrayImage
     ab_coarse: NDArray[np.float32]
     ab_refined: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
@@ -164,17 +164,17 @@ class Colorization:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of the picture."""
+        """Height and width of the image."""
         return self.gray.shape
 
     @cached_property
     def L(self) -> NDArray[np.float32]:
-        """(H, W) float32: L* of the picture, in [0, 100]."""
+        """(H, W) float32: L* of the image, in [0, 100]."""
         return _numpy(lightness(self.gray.codes, self.gray.space))
 
     @cached_property
     def rgb(self) -> NDArray[Any]:
-        """(H, W, 3), the dtype of the gray codes: the picture in color.
+        """(H, W, 3), the dtype of the gray codes: the image in color.
 
         Its gray is the input, exactly: see `recolor_core.lab.to_rgb`.
         """
@@ -186,7 +186,7 @@ class Colorization:
         return tuple(np.concatenate(list(self.strips(ab))) for ab in self.ab_alternatives)
 
     def strips(self, ab: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
-        """The colorized picture from top to bottom, `strip_count` strips of (rows, W, 3).
+        """The colorized image from top to bottom, `strip_count` strips of (rows, W, 3).
 
         Parameters
         ----------
@@ -222,14 +222,14 @@ class Colorization:
 
 @dataclass(frozen=True, eq=False)
 class Coarse:
-    """What the generator sees in a picture; `Colorizer.refine` makes colors of it.
+    """What the generator sees in an image; `Colorizer.refine` makes colors of it.
 
     Keep it to try other hints, vividness or saturation: the generator is not asked again.
 
     Parameters
     ----------
     gray
-        The picture.
+        The image.
     lightness
         (1, 1, h, w): L* at the working size.
     logits
@@ -243,7 +243,7 @@ class Coarse:
         already, in place of what `Colorizer.coarse_ab` makes of the distribution.
     """
 
-    gray: GrayPicture
+    gray: GrayImage
     lightness: Tensor
     logits: Tensor
     device: str
@@ -253,7 +253,7 @@ class Coarse:
 
 
 class Colorizer:
-    """Colorizes gray pictures.
+    """Colorizes gray images.
 
     Calls do not depend on each other: the object holds nothing but the networks.
 
@@ -297,21 +297,21 @@ class Colorizer:
         levels: Levels | str | None = None,
         **changes: Any,
     ) -> Colorization:
-        """Colorize one picture; its full resolution is computed when it is asked for.
+        """Colorize one image; its full resolution is computed when it is asked for.
 
         Parameters
         ----------
         image
-            (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.intake.read_gray`.
+            (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.gray.read_gray`.
         settings
             How to colorize; the default ones where None.
         hints
             Points whose color is known.
         palette
-            Colors that the picture as a whole should have, (N, 2) in Lab units; see
+            Colors that the image as a whole should have, (N, 2) in Lab units; see
             `recolor_core.palette`.
         space
-            What the codes of the picture mean.
+            What the codes of the image mean.
         levels
             Values of black and white, for arrays without an agreed range.
         **changes
@@ -324,9 +324,9 @@ class Colorizer:
         Raises
         ------
         ImageError
-            Where the picture or a setting cannot be used.
+            Where the image or a setting cannot be used.
         HintsError
-            Where a hint lies outside the picture.
+            Where a hint lies outside the image.
         """
         settings = replace(settings or Settings(), **changes)
         coarse = self.generate(read_gray(image, space, levels), settings)
@@ -343,7 +343,7 @@ class Colorizer:
         levels: Levels | str | None = None,
         **changes: Any,
     ) -> Iterator[Progress]:
-        """Colorize one picture step by step, its full resolution included.
+        """Colorize one image step by step, its full resolution included.
 
         Stop iterating to cancel. The parameters are those of a call. Every event comes before its
         step is taken; the last one carries the result, whose `rgb` is there already.
@@ -374,34 +374,32 @@ class Colorizer:
         levels: Levels | str | None = None,
         **changes: Any,
     ) -> Iterator[Colorization]:
-        """Colorize pictures one after the other, lazily and in order.
+        """Colorize images one after the other, lazily and in order.
 
         Parameters
         ----------
         images, settings, palette, space, levels, **changes
             As in a call.
         batch
-            How many consecutive pictures of one working size go through the networks together, 1
+            How many consecutive images of one working size go through the networks together, 1
             or more. More than 1 is faster on a GPU; on the CPU it gains nothing.
         """
         if batch < 1:
-            raise ImageError(f"expected a batch of 1 picture or more, got {batch!r}")
+            raise ImageError(f"expected a batch of 1 image or more, got {batch!r}")
         settings = replace(settings or Settings(), **changes)
-        pictures = (read_gray(image, space, levels) for image in images)
-        for _, group in groupby(pictures, lambda gray: working_size(gray.shape, settings.size)):
-            while grays := list(islice(group, batch)):
-                coarse = self._generate(grays, settings)
+        grays = (read_gray(image, space, levels) for image in images)
+        for _, group in groupby(grays, lambda gray: working_size(gray.shape, settings.size)):
+            while chunk := list(islice(group, batch)):
+                coarse = self._generate(chunk, settings)
                 yield from self._refine(coarse, settings, [()] * len(coarse), palette)
 
-    def generate(
-        self, gray: GrayPicture, settings: Settings | None = None, **changes: Any
-    ) -> Coarse:
-        """The generator's part: what colors the picture may have.
+    def generate(self, gray: GrayImage, settings: Settings | None = None, **changes: Any) -> Coarse:
+        """The generator's part: what colors the image may have.
 
         Parameters
         ----------
         gray
-            As `recolor_core.intake.read_gray` gives it.
+            As `recolor_core.gray.read_gray` gives it.
         settings, **changes
             As in a call; `size` and `views` are what counts here.
         """
@@ -428,7 +426,7 @@ class Colorizer:
         Raises
         ------
         HintsError
-            Where a hint lies outside the picture.
+            Where a hint lies outside the image.
         """
         return self._refine([coarse], settings or Settings(), [hints], palette)[0]
 
@@ -476,7 +474,7 @@ class Colorizer:
         spread = generator.uncertainty(logits)[0, 0]
         return spread_hints(ab[0], hinted, logits[0], spread, coarse.lightness[0])[None]
 
-    def _generate(self, grays: Sequence[GrayPicture], settings: Settings) -> list[Coarse]:
+    def _generate(self, grays: Sequence[GrayImage], settings: Settings) -> list[Coarse]:
         size, views = settings.size, settings.views
         light = _lightness(grays, working_size(grays[0].shape, size))
         total, devices = self._logits(light)
@@ -518,7 +516,7 @@ class Colorizer:
         hinted = torch.stack(
             [self._hint_map(c, settings, h) for c, h in zip(coarse, hints, strict=True)]
         )
-        colorings = []  # the first one is the picture's, the others its alternatives
+        colorings = []  # the first one is the image's, the others its alternatives
         devices = []
         turns = range(settings.alternatives)
         for angle in (None, *(2 * math.pi * turn / settings.alternatives for turn in turns)):
@@ -551,7 +549,7 @@ class Colorizer:
     def _refine_tiles(
         self, light: Tensor, ab: Tensor, hints: Tensor, tile: int
     ) -> tuple[Tensor, str]:
-        """The refiner over a picture of any working size, and where it ran."""
+        """The refiner over an image of any working size, and where it ran."""
         refiner, device, said = self._networks.refiner, self.device, str(self.device)
         tile = min(tile, max(light.shape[-2:]))
         while True:
@@ -600,12 +598,12 @@ class Colorizer:
 def colorize(
     image: Any, *, weights: str | Path = "default", device: str = "auto", **options: Any
 ) -> Colorization:
-    """Colorize one picture. For more than one make a `Colorizer`, which loads its weights once.
+    """Colorize one image. For more than one make a `Colorizer`, which loads its weights once.
 
     Parameters
     ----------
     image
-        (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.intake.read_gray`.
+        (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.gray.read_gray`.
     weights, device
         As in `Colorizer`.
     **options
@@ -629,8 +627,8 @@ def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _lightness(grays: Sequence[GrayPicture], shape: tuple[int, int]) -> Tensor:
-    """L* of pictures at one size, (B, 1, h, w)."""
+def _lightness(grays: Sequence[GrayImage], shape: tuple[int, int]) -> Tensor:
+    """L* of images at one size, (B, 1, h, w)."""
     return torch.stack([gray.lightness(shape)[None] for gray in grays])
 
 

@@ -6,7 +6,7 @@ class RecolorError(Exception):
 
 
 class ImageError(RecolorError, ValueError):
-    """A picture, or an array given as one, cannot be used."""
+    """An image, or an array given as one, cannot be used."""
 
 
 class WeightsError(RecolorError, ValueError):
@@ -14,7 +14,7 @@ class WeightsError(RecolorError, ValueError):
 
 
 class HintsError(RecolorError, ValueError):
-    """Color hints cannot be read or do not fit the picture."""
+    """Color hints cannot be read or do not fit the image."""
 
 
 class DeviceError(RecolorError, RuntimeError):

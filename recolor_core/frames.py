@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from recolor_core import motion
 from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
 from recolor_core.errors import ImageError, WeightsError
+from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint
-from recolor_core.intake import GrayPicture, Levels, read_gray
 from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.models.memory import ColorMemory, TemporalState
 from recolor_core.palette import Palette
-from recolor_core.temporal import ColorMemory, TemporalState
 
 BLOCK = 32
 """Frames that a backward pass finishes at a time."""
@@ -55,7 +55,7 @@ class Frame:
     Parameters
     ----------
     result
-        As of a single picture; its provenance tells of ``"frames"``, too: the `passes`, the
+        As of a single image; its provenance tells of ``"frames"``, too: the `passes`, the
         ``"number"`` of this one from 0, `first`, and how many of its hints, the last ones, were
         ``"given"`` for it.
     first
@@ -77,7 +77,7 @@ class Seen:
     Parameters
     ----------
     coarse
-        As of a single picture.
+        As of a single image.
     ab
         (1, 2, h, w): its coarse ab, hints spread.
     steady
@@ -115,14 +115,14 @@ def colorize_frames(
     """Colorize frames lazily, in order, in constant memory.
 
     Color is carried from frame to frame along the motion of the lightness, never across a cut.
-    With one pass the first frame of each shot comes out as a single picture does.
+    With one pass the first frame of each shot comes out as a single image does.
 
     Parameters
     ----------
     colorizer
         Its weights must have a color memory.
     frames
-        Pictures of one size, as of a call of `Colorizer`; anything that `numpy.asarray` takes.
+        Images of one size, as of a call of `Colorizer`; anything that `numpy.asarray` takes.
     settings, palette, space, **changes
         As in a call of `Colorizer`. Alternatives there are none.
     hints
@@ -174,7 +174,7 @@ def check_frames(settings: Settings, passes: int) -> None:
     if settings.alternatives:
         raise ImageError(
             f"expected no alternatives of a stack or film, got {settings.alternatives}; ask for "
-            "them picture by picture"
+            "them image by image"
         )
 
 
@@ -215,7 +215,7 @@ def see_frames(
 def _see(
     colorizer: Colorizer,
     memory: ColorMemory,
-    grays: Iterable[GrayPicture],
+    grays: Iterable[GrayImage],
     settings: Settings,
     hints: Mapping[int, Sequence[Hint]],
     palette: Palette | None,

@@ -1,4 +1,4 @@
-"""Color hints: points of a picture whose color is known, and how far what they say reaches."""
+"""Color hints: points of an image whose color is known, and how far what they say reaches."""
 
 import json
 import math
@@ -28,12 +28,12 @@ class Hint:
     Parameters
     ----------
     x, y
-        Column and row of its center in pixels of the picture; (0, 0) is the center of the pixel
+        Column and row of its center in pixels of the image; (0, 0) is the center of the pixel
         at the top left.
     color
-        ``"#rrggbb"`` in sRGB. Its hue and chroma count; the lightness stays the picture's.
+        ``"#rrggbb"`` in sRGB. Its hue and chroma count; the lightness stays the image's.
     radius
-        In pixels of the picture. 0 hints the one pixel, as far as the coarse grid can show it.
+        In pixels of the image. 0 hints the one pixel, as far as the coarse grid can show it.
     """
 
     x: float
@@ -81,15 +81,15 @@ def write_hints(path: str | Path, hints: Sequence[Hint]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def hint_map(hints: Sequence[Hint], picture: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+def hint_map(hints: Sequence[Hint], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
     """Hints as the refiner takes them.
 
     Parameters
     ----------
     hints
-        Points in pixels of the picture; of those that share a cell the mean counts.
-    picture
-        Height and width of the picture.
+        Points in pixels of the image; of those that share a cell the mean counts.
+    image
+        Height and width of the image.
     grid
         Height and width (h, w) of the coarse ab.
 
@@ -102,9 +102,9 @@ def hint_map(hints: Sequence[Hint], picture: tuple[int, int], grid: tuple[int, i
     Raises
     ------
     HintsError
-        Where a hint lies outside the picture.
+        Where a hint lies outside the image.
     """
-    height, width = picture
+    height, width = image
     row = (torch.arange(grid[0]) + 0.5) * height / grid[0] - 0.5
     column = (torch.arange(grid[1]) + 0.5) * width / grid[1] - 0.5
     total = torch.zeros(3, *grid)
@@ -113,7 +113,7 @@ def hint_map(hints: Sequence[Hint], picture: tuple[int, int], grid: tuple[int, i
         if not (-0.5 <= hint.x <= width - 0.5 and -0.5 <= hint.y <= height - 0.5):
             raise HintsError(
                 f"expected hints within {width} x {height} pixels, got one at x={hint.x:g}, "
-                f"y={hint.y:g}; remove it or use the hints of this picture"
+                f"y={hint.y:g}; remove it or use the hints of this image"
             )
         inside = (row[:, None] - hint.y) ** 2 + (column - hint.x) ** 2 <= hint.radius**2
         inside[

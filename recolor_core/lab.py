@@ -1,4 +1,4 @@
-"""CIELAB: RGB <-> Lab, the gray of any picture, and color whose gray is the input, exactly.
+"""CIELAB: RGB <-> Lab, the gray of any image, and color whose gray is the input, exactly.
 
 L* is in [0, 100]; a* and b* are in Lab units (an 8-bit color photograph stays within about +-110).
 White is D65, the observer is the 2-degree one. RGB -> XYZ uses the four-digit matrix of
@@ -36,7 +36,7 @@ _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07
 
 @dataclass(frozen=True)
 class ToneCurve:
-    """The curve between picture codes and linear light, both in [0, 1].
+    """The curve between image codes and linear light, both in [0, 1].
 
     A parametric curve of ICC.1:2010 type 3, ``linear = (a code + b) ** gamma`` from ``d`` on and
     ``c code`` below, or a sampled one. The default is sRGB (IEC 61966-2-1).
@@ -81,7 +81,7 @@ class ToneCurve:
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """What the codes of a picture mean.
+    """What the codes of an image mean.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
 
 
 def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
-    """L* of a gray or RGB picture.
+    """L* of a gray or RGB image.
 
     Parameters
     ----------
@@ -266,12 +266,12 @@ def max_code(dtype: torch.dtype) -> int:
     if dtype in (torch.uint8, torch.uint16):
         return 255 if dtype == torch.uint8 else 65535
     raise ImageError(
-        f"expected codes of uint8, uint16 or floating point, got {dtype}; convert the picture first"
+        f"expected codes of uint8, uint16 or floating point, got {dtype}; convert the image first"
     )
 
 
 def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
-    """RGB codes of a gray picture and a chroma, whose gray is the input's code at every pixel.
+    """RGB codes of a gray image and a chroma, whose gray is the input's code at every pixel.
 
     The chroma is shrunk at constant L* and hue until the color lies in the gamut, never clipped.
     R and B are rounded; G is then chosen so that luminance comes out right (of floating point, B
@@ -296,7 +296,7 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
 
     Notes
     -----
-    Every pixel stands for itself, so the result does not depend on how a picture is cut into
+    Every pixel stands for itself, so the result does not depend on how an image is cut into
     strips (of floating point: but for the last bit). Work in strips of a few 100,000 pixels: they
     stay in the processor's cache.
     """

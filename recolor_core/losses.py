@@ -19,7 +19,7 @@ def charbonnier(error: Tensor, knee: float) -> Tensor:
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean over pictures of each one's weighted mean, whatever the others weigh.
+    """Mean over images of each one's weighted mean, whatever the others weigh.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def color_cross_entropy(logits: Tensor, index: Tensor, share: Tensor) -> Tensor:
 
 
 def chroma_weight(ab: Tensor, per_unit: float) -> Tensor:
-    """``1 + per_unit * chroma``: colors count more than the gray that most of a picture is.
+    """``1 + per_unit * chroma``: colors count more than the gray that most of an image is.
 
     Parameters
     ----------

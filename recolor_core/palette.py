@@ -1,4 +1,4 @@
-"""Palettes: the colors that a picture as a whole should have, as samples of ab."""
+"""Palettes: the colors that an image as a whole should have, as samples of ab."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
 
 SAMPLES = 4096
-"""Pixels of a reference picture that are looked at."""
+"""Pixels of a reference image that are looked at."""
 
 Palette = NDArray[np.float32]
 """(N, 2): a* and b* in Lab units."""
@@ -48,8 +48,8 @@ def palette_of_colors(colors: Sequence[str]) -> Palette:
     return np.array([hex_ab(color) for color in colors], np.float32)
 
 
-def palette_of_picture(image: Any, space: ColorSpace = SRGB) -> Palette:
-    """The colors of a reference picture, as frequent as it has them.
+def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
+    """The colors of a reference image, as frequent as it has them.
 
     Parameters
     ----------
@@ -61,13 +61,11 @@ def palette_of_picture(image: Any, space: ColorSpace = SRGB) -> Palette:
     Raises
     ------
     HintsError
-        Where the picture is gray or empty.
+        Where the image is gray or empty.
     """
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
-        raise HintsError(
-            f"expected a reference picture in color, (H, W, 3), got shape {array.shape}"
-        )
+        raise HintsError(f"expected a reference image in color, (H, W, 3), got shape {array.shape}")
     pixels = array[..., :3].reshape(-1, 3)
     pixels = pixels[np.linspace(0, len(pixels) - 1, min(len(pixels), SAMPLES)).astype(int)]
     return np.asarray(rgb_to_lab(pixels, space)[:, 1:], np.float32)

@@ -1,4 +1,4 @@
-"""How a colorized picture says what it is: an XMP packet inside, a JSON sidecar beside it.
+"""How a colorized image says what it is: an XMP packet inside, a JSON sidecar beside it.
 
 XMP after ISO 16684-1; the digital source type after the IPTC Photo Metadata Standard 2024.1, which
 asks for machine-readable marks of what a trained algorithm made up.
@@ -50,7 +50,7 @@ def now() -> str:
 def xmp_packet(
     provenance: Mapping[str, Any], existing: bytes | None = None, created: str | None = None
 ) -> bytes:
-    """The XMP packet of a colorized picture.
+    """The XMP packet of a colorized image.
 
     Parameters
     ----------
@@ -112,12 +112,12 @@ def sidecar(
     exact_gray: bool,
     created: str | None = None,
 ) -> bytes:
-    """The JSON file that lies beside a colorized picture, with the facts of its XMP and more.
+    """The JSON file that lies beside a colorized image, with the facts of its XMP and more.
 
     Parameters
     ----------
     pages
-        How every picture of the file came to be.
+        How every image of the file came to be.
     source, output
         File names.
     source_sha256

@@ -1,4 +1,4 @@
-"""Stacks: arrays of pictures, in memory or lazy, colorized steadily over time."""
+"""Stacks: arrays of images, in memory or lazy, colorized steadily over time."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ from recolor_core.frames import (
     look_both_ways,
     see_frames,
 )
+from recolor_core.gray import Levels, auto_levels, read_gray
 from recolor_core.hints import Hint
-from recolor_core.intake import Levels, auto_levels, read_gray
 from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.models.refiner import SCALE
 from recolor_core.palette import Palette
-from recolor_core.refiner import SCALE
 
 Index = tuple[int, ...]
-"""Position of a picture along the axes before height and width."""
+"""Position of an image along the axes before height and width."""
 
 Hints = Mapping[Index, Sequence[Hint]]
 
@@ -81,18 +81,18 @@ def colorize_stack(
     colorizer: Colorizer | None = None,
     **changes: Any,
 ) -> Any:
-    """Colorize a stack of pictures; of a dask array lazily.
+    """Colorize a stack of images; of a dask array lazily.
 
     Along the axis of time colors are carried from frame to frame; along all others, depth or
-    channel say, every picture has its own. So in (T, Z, Y, X) each Z is a film. For frames that
+    channel say, every image has its own. So in (T, Z, Y, X) each Z is a film. For frames that
     come one by one see `recolor_core.colorize_frames`.
 
     Parameters
     ----------
     stack
         (..., Y, X) or, from 4 axes on and with a last one of 3 or 4, (..., Y, X, 3 or 4), with one
-        axis or more in front. Whatever can be indexed like a NumPy array is read picture by
-        picture. Of the dtypes that a call of `Colorizer` takes.
+        axis or more in front. Whatever can be indexed like a NumPy array is read image by
+        image. Of the dtypes that a call of `Colorizer` takes.
 
         Of a dask array nothing is computed but what is asked for: for a frame, what the generator
         sees in the frames before it, and their full resolution in its own chunk alone. The time
@@ -102,11 +102,11 @@ def colorize_stack(
         As in a call of `Colorizer`. Alternatives there are none.
     time_axis
         Which of the axes is time, from 0; its color memory makes colors steady. None: every
-        picture is colorized by itself, which weights without a color memory can do, too.
+        image is colorized by itself, which weights without a color memory can do, too.
     passes
         1 or 2, as of `recolor_core.colorize_frames`; with None as axis of time it has no effect.
     hints
-        By the position of the picture that they are given for: ``(t, z)`` in (T, Z, Y, X), a
+        By the position of the image that they are given for: ``(t, z)`` in (T, Z, Y, X), a
         number where one axis is in front. Over time they move with what they lie on.
     levels
         Values of black and white, for arrays without an agreed range. ``"auto"``: the smallest and
@@ -122,7 +122,7 @@ def colorize_stack(
     Returns
     -------
     array or ColorizedStack
-        (..., Y, X, 3), of the dtype that single pictures would have: NumPy, or dask as the stack.
+        (..., Y, X, 3), of the dtype that single images would have: NumPy, or dask as the stack.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def colorize_stack(
         Where the stack or a setting cannot be used. Values of a dask array are looked at when they
         are computed.
     HintsError
-        Where a hint lies outside the stack or its picture.
+        Where a hint lies outside the stack or its image.
     WeightsError
         Where the weights are unknown or damaged or, with an axis of time, have no color memory.
     """
@@ -152,7 +152,7 @@ def colorize_stack(
     if time_axis is not None and colorizer.memory is None:
         raise WeightsError(
             f"weights {colorizer.record.name!r} have no color memory; pass time_axis=None to "
-            "colorize picture by picture, or weights that have one"
+            "colorize image by image, or weights that have one"
         )
     lazy = _is_dask(stack)
     if isinstance(levels, str):
@@ -176,7 +176,7 @@ def colorize_stack(
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """How the films of a stack are colorized. A film: pictures that differ in time alone."""
+    """How the films of a stack are colorized. A film: images that differ in time alone."""
 
     colorizer: Colorizer
     settings: Settings
@@ -207,9 +207,9 @@ class _Way:
             if one is not None:
                 yield color_frame(self.colorizer, one, self.settings, self.palette).result
 
-    def alone(self, picture: Any, hints: Sequence[Hint]) -> Colorization:
+    def alone(self, image: Any, hints: Sequence[Hint]) -> Colorization:
         return self.colorizer(
-            picture,
+            image,
             self.settings,
             hints=hints,
             palette=self.palette,
@@ -238,12 +238,12 @@ class _Way:
         return self._chunk([self.alone(next(self._frames(chunk.read())), hints)], lead)
 
     def _frames(self, chunk: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """The pictures of a chunk, all of whose leading axes but time have length 1."""
+        """The images of a chunk, all of whose leading axes but time have length 1."""
         color = _is_color(chunk)
         yield from chunk.reshape(-1, *chunk.shape[chunk.ndim - 2 - color :])
 
     def _chunk(self, results: Iterable[Colorization], lead: int) -> dict[str, NDArray[Any]]:
-        """The arrays of consecutive pictures, with so many leading axes."""
+        """The arrays of consecutive images, with so many leading axes."""
         parts = [{role: getattr(result, role) for role in self.roles} for result in results]
         leading = [1] * lead
         leading[self.time_axis or 0] = len(parts)
@@ -344,7 +344,7 @@ def _lazily(
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
-    """The positions of the pictures of each film, in order of time; of each picture without it."""
+    """The positions of the images of each film, in order of time; of each image without it."""
     if time_axis is None:
         yield from ([index] for index in np.ndindex(leading))
         return
@@ -373,10 +373,10 @@ def _is_color(stack: Any) -> bool:
     if stack.ndim < 3 or (stack.ndim == 3 and last in (3, 4)):
         raise ImageError(
             "expected a stack (T, Y, X), (T, Y, X, 3) or with more axes in front, got shape "
-            f"{tuple(stack.shape)}; a single picture is for recolor_core.colorize"
+            f"{tuple(stack.shape)}; a single image is for recolor_core.colorize"
         )
     if 0 in stack.shape:
-        raise ImageError(f"expected a stack of at least one picture, got shape {stack.shape}")
+        raise ImageError(f"expected a stack of at least one image, got shape {stack.shape}")
     return stack.ndim > 3 and last in (3, 4)
 
 

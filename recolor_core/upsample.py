@@ -1,4 +1,4 @@
-"""Chroma from the working size to the size of the picture, guided by its lightness."""
+"""Chroma from the working size to the size of the image, guided by its lightness."""
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class GuidedUpsampler:
     lightness
         (h, w), L* in [0, 100], of the same pixels.
     size
-        Height and width (H, W) of the picture.
+        Height and width (H, W) of the image.
     """
 
     def __init__(self, ab: Tensor, lightness: Tensor, size: tuple[int, int]) -> None:
@@ -45,14 +45,14 @@ class GuidedUpsampler:
         self._model = torch.cat((slope, offset), dim=1)[0]
 
     def rows(self, top: int, lightness: Tensor) -> Tensor:
-        """The ab of a strip of rows; the same bits however the picture is cut into strips.
+        """The ab of a strip of rows; the same bits however the image is cut into strips.
 
         Parameters
         ----------
         top
             The number of its first row.
         lightness
-            (rows, W), L* of the strip at the picture's resolution.
+            (rows, W), L* of the strip at the image's resolution.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class GuidedUpsampler:
         below = (above + 1).clamp(max=grid - 1)
         share = (position - above).to(torch.float32)[:, None]
         first, last = int(above[0]), int(below[-1])
-        # Across once a row of the grid, which is coarser than the picture, then down.
+        # Across once a row of the grid, which is coarser than the image, then down.
         across = F.interpolate(self._model[:, first : last + 1], size=self.size[1], mode="linear")
         upper, lower = across[:, above - first], across[:, below - first]
         # torch.lerp rounds otherwise at the end of a tensor than elsewhere.

@@ -22,11 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from recolor_core.encoder import fold_batch_norm
 from recolor_core.errors import WeightsError
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
-from recolor_core.temporal import ColorMemory, MemoryConfig
+from recolor_core.models.encoder import fold_batch_norm
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.memory import ColorMemory, MemoryConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 
 FORMAT = 1
 """Version of the layout of a weights file."""
@@ -159,7 +159,7 @@ def load_weights(weights: str | Path = "default") -> Networks:
     for prefix, network in _named(generator, refiner, memory):
         _fill(network, _with_prefix(tensors, prefix), path)
         fold_batch_norm(network.eval().requires_grad_(False))
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     return Networks(record or _record_of_file(path, about), generator, refiner, memory)
 
 

@@ -116,8 +116,8 @@ def test_wheel_manifest_is_right_where_git_makes_no_symlinks(tmp_path: Path):
 @pytest.mark.parametrize(
     ("module", "bad_import", "contract"),
     [
-        ("recolor_core/lab.py", "recolor_core.generator", "who may import whom"),
-        ("recolor_core/generator.py", "recolor_core.refiner", "who may import whom"),
+        ("recolor_core/lab.py", "recolor_core.models.generator", "who may import whom"),
+        ("recolor_core/models/generator.py", "recolor_core.weights", "who may import whom"),
         ("recolor_core/odds_and_ends.py", "recolor_core.lab", "who may import whom"),
         ("recolor_core/lab.py", "qtpy", "any GUI"),
         ("recolor_core/colorizer.py", "napari_recolor", "the plugin"),

@@ -1,4 +1,4 @@
-"""Put photographs and their colored versions side by side on one picture that fits a screen.
+"""Put photographs and their colored versions side by side on one image that fits a screen.
 
 ``python tools/before_after.py SHEET COLORED_FOLDER GRAY [GRAY ...]``: the colored version of
 ``name.jpg`` is the file in the folder whose name begins with ``name``.
@@ -18,7 +18,7 @@ PAPER, INK = "#1d1d1f", "#d5d5d8"
 
 
 def load(path: Path) -> Image.Image:
-    """Open a picture as 8-bit RGB, upright; of a TIFF the first page."""
+    """Open an image as 8-bit RGB, upright; of a TIFF the first page."""
     if path.suffix != ".tif":  # Pillow reads no 16-bit RGB TIFF
         return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     page = tifffile.imread(path, key=0)
@@ -53,7 +53,7 @@ def split(pairs: list[Pair], rows: int) -> list[list[Pair]]:
 
 
 def height_for(rows: list[list[Pair]]) -> int:
-    """Find the largest height of the pictures, the same for all, at which the rows fit."""
+    """Find the largest height of the images, the same for all, at which the rows fit."""
 
     def fits(height: int) -> bool:
         widths = [sum(pair.width(height) + MARGIN for pair in row) + MARGIN for row in rows]
@@ -64,7 +64,7 @@ def height_for(rows: list[list[Pair]]) -> int:
 
 
 def sheet(pairs: list[Pair]) -> Image.Image:
-    """Draw the pairs in rows, each picture as large as it fits."""
+    """Draw the pairs in rows, each image as large as it fits."""
     rows = max((split(pairs, n) for n in range(1, len(pairs) + 1)), key=height_for)
     height = height_for(rows)
     page = Image.new("RGB", SCREEN, PAPER)

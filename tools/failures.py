@@ -1,4 +1,4 @@
-"""Make the picture of the model card that shows what fails: gray, colored, and how uncertain.
+"""Make the image of the model card that shows what fails: gray, colored, and how uncertain.
 
 ``python tools/failures.py [FILE]``
 """
@@ -16,7 +16,7 @@ from recolor_core import Colorizer
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "recolor_core" / "data" / "samples"
-HEIGHT = 300  # of each picture, in pixels
+HEIGHT = 300  # of each image, in pixels
 MOST = 40.0  # of the uncertainty shown, in Lab units
 
 # Samples, and what of each is shown: left, top, right and bottom as shares of its size.
@@ -57,12 +57,12 @@ def as_bytes(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 def cut(pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     left, top, right, bottom = (
-        share * size for share, size in zip(box, picture.size * 2, strict=True)
+        share * size for share, size in zip(box, image.size * 2, strict=True)
     )
     width = round(HEIGHT * (right - left) / (bottom - top))
-    scaled = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS, (left, top, right, bottom))
+    scaled = image.resize((width, HEIGHT), Image.Resampling.LANCZOS, (left, top, right, bottom))
     return np.asarray(scaled)
 
 

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/napari.md: run the plugin as a user does, and look at it.
+"""Make the images of docs/napari.md: run the plugin as a user does, and look at it.
 
 ``python tools/screenshots.py [FOLDER]``, on a screen of at least 1366 x 768 pixels, which may be a
 virtual one.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# With the defaults, whatever the preferences of whoever makes the pictures. napari reads this when
+# With the defaults, whatever the preferences of whoever makes the images. napari reads this when
 # it is imported.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 
@@ -29,7 +29,7 @@ from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = (1366, 768)
-LOW_WINDOW = (1366, 560)  # where pictures stand side by side
+LOW_WINDOW = (1366, 560)  # where images stand side by side
 LARGEST = 300_000  # bytes; they are part of the repository
 PATIENCE = 120_000  # milliseconds
 
@@ -40,7 +40,7 @@ HINTS = [((300, 150), "#a03c2c"), ((75, 430), "#d09a50")]
 def main(folder: Path = FOLDER) -> None:
     """Make them all."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Of no use in a picture: napari shows warnings of libraries in its window.
+    # Of no use in an image: napari shows warnings of libraries in its window.
     warnings.simplefilter("ignore")
     viewer = Viewer(show=True)
     viewer.window.resize(*WINDOW)
@@ -100,8 +100,8 @@ def main(folder: Path = FOLDER) -> None:
 
 def colorize(viewer: Viewer, panel: QWidget, sample: Callable[[], list[LayerData]]) -> None:
     """Open a sample and run the panel on it."""
-    ((picture, options, _),) = sample()
-    viewer.add_image(picture, **options)
+    ((image, options, _),) = sample()
+    viewer.add_image(image, **options)
     settle()
     status = part(panel, QLabel, "status")
     status.clear()
@@ -166,10 +166,10 @@ def save(shot: np.ndarray, path: Path) -> None:
     """Write a PNG, with fewer colors where it would be too large."""
     if shot[..., :3].std() < 10:
         sys.exit(f"{path.name}: nothing was drawn")
-    picture = Image.fromarray(shot[..., :3])
-    palette = picture.quantize(256, Image.Quantize.MEDIANCUT, kmeans=3)
-    fewer = picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    for version in (picture, fewer, palette):  # the last one has bands, but no noise
+    image = Image.fromarray(shot[..., :3])
+    palette = image.quantize(256, Image.Quantize.MEDIANCUT, kmeans=3)
+    fewer = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    for version in (image, fewer, palette):  # the last one has bands, but no noise
         file = io.BytesIO()
         version.save(file, "PNG", optimize=True)
         if file.tell() <= LARGEST:

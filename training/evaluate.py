@@ -1,28 +1,28 @@
 """Measure models on photographs: ``python -m training.evaluate FOLDER... --out DIR``.
 
-Every picture is cut to a center square of 224 pixels, and its gray codes are all that a model sees
-of it. The networks go the way of a user's picture, `Colorizer.generate` and `Colorizer.refine`.
-Models that learn (`training.models`) are fitted on the pictures of ``--train``.
+Every image is cut to a center square of 224 pixels, and its gray codes are all that a model sees
+of it. The networks go the way of a user's image, `Colorizer.generate` and `Colorizer.refine`.
+Models that learn (`training.models`) are fitted on the images of ``--train``.
 
 It writes into the folder:
 
 ``evaluation.json``
     ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``damaged``:
     whether the lightness was; ``sources`` and ``train`` (the paths given);
-    ``pictures`` (how many in all and in each category); ``models`` (name, title,
-    fitted_on: a number of pictures or null, seconds_per_picture);
+    ``images`` (how many in all and in each category); ``models`` (name, title,
+    fitted_on: a number of images or null, seconds_per_image);
     ``groups``: group -> model -> metric -> [mean, low, high], of ``all`` and of each category;
     ``comparisons``: group -> "one over another" -> ``psnr`` (dB gained) and ``edge_error``
     (relative change); ``calibration``: model -> ``area``, ``skill`` and ``sigma_ratio`` of
-    `recolor_core.metrics`; ``fid``: model -> ``value``, ``pictures`` and ``caveat``, where its
+    `recolor_core.metrics`; ``fid``: model -> ``value``, ``images`` and ``caveat``, where its
     network is there; ``unavailable``: what could not be measured -> why. Intervals are 95 %
-    bootstrap intervals over pictures. What has no value is null.
-``pictures.csv``, ``pictures.parquet``
-    One row per picture and model: ``picture`` (source::name), ``key`` (as a manifest calls it),
+    bootstrap intervals over images. What has no value is null.
+``images.csv``, ``images.parquet``
+    One row per image and model: ``image`` (source::name), ``key`` (as a manifest calls it),
     ``fingerprint`` of its content, ``category``, ``model`` and, in Lab units where nothing else is
     said, ``mse`` (of ab / 255 on a grid of 56 x 56), ``rmse`` (of ab), ``psnr`` (dB), ``ssim``,
     both also by channel (``psnr_r``), ``ciede2000``, ``colorfulness`` and ``true_colorfulness``,
-    ``edge_error``, ``lightness_max`` and ``lightness_mean`` (|dL*| of the 8-bit picture),
+    ``edge_error``, ``lightness_max`` and ``lightness_mean`` (|dL*| of the 8-bit image),
     ``gray_exact`` (share of its pixels whose gray is the source's), ``uncertainty_mean``,
     ``mse_of_alternatives`` (mean over all of them, where the best is the row's), ``lpips`` where
     its network is there, and ``seconds`` from gray codes to ab at full size: of processor time on a
@@ -33,10 +33,10 @@ It writes into the folder:
 ``table.md``
     The groups as Markdown tables.
 ``figures/quality_time``
-    As SVG, PNG and CSV: quality against seconds per picture.
+    As SVG, PNG and CSV: quality against seconds per image.
 ``rows.jsonl``, ``fid.json``, ``fits/``
     What was measured and fitted so far. A further run into the same folder takes it from there and
-    does only what is missing; what was measured of other pictures or models is kept.
+    does only what is missing; what was measured of other images or models is kept.
 """
 
 import csv
@@ -72,8 +72,8 @@ from training.measures import MEASURES, VERSION, Truth
 from training.models import FITTED, NAMES, Fitted, Model, Plan, build, fingerprint, fit
 from training.perceptual import BackboneError, Lpips
 from training.photographs import DataError, list_photographs, square
+from training.prepare.images import SourceImage
 from training.prepare.parallel import unordered
-from training.prepare.pictures import Picture
 from training.summary import calibration, compare, plain, summarize
 from training.train import run
 
@@ -86,23 +86,23 @@ ERRORS = Console(stderr=True)
 class Squares(Sequence[NDArray[np.uint8]]):
     """Photographs as (`SIZE`, `SIZE`, 3) squares, read when asked for, with a progress bar."""
 
-    def __init__(self, pictures: Sequence[Picture], what: str) -> None:
-        self.pictures = pictures
+    def __init__(self, images: Sequence[SourceImage], what: str) -> None:
+        self.images = images
         self.what = what
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: Any) -> Any:
-        return square(self.pictures[index], SIZE)
+        return square(self.images[index], SIZE)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        for picture in track(self.pictures, self.what, console=ERRORS):
-            yield square(picture, SIZE)
+        for image in track(self.images, self.what, console=ERRORS):
+            yield square(image, SIZE)
 
 
-def content(picture: Picture) -> str:
-    """Fingerprint of a picture's bytes, 16 hexadecimal digits.
+def content(image: SourceImage) -> str:
+    """Fingerprint of an image's bytes, 16 hexadecimal digits.
 
     Raises
     ------
@@ -110,33 +110,33 @@ def content(picture: Picture) -> str:
         Where they cannot be read.
     """
     try:
-        return hashlib.sha256(picture.read()).hexdigest()[:16]
+        return hashlib.sha256(image.read()).hexdigest()[:16]
     except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{picture.label} cannot be read ({error}); remove it") from error
+        raise DataError(f"{image.label} cannot be read ({error}); remove it") from error
 
 
-def by_content(sources: list[Path], every: int = 1) -> dict[str, Picture]:
-    """Every n-th picture of the sources by its fingerprint; copies count once."""
+def by_content(sources: list[Path], every: int = 1) -> dict[str, SourceImage]:
+    """Every n-th image of the sources by its fingerprint; copies count once."""
     listed = list_photographs(sources)[::every]
-    return {content(picture): picture for picture in track(listed, "Reading", console=ERRORS)}
+    return {content(image): image for image in track(listed, "Reading", console=ERRORS)}
 
 
 @dataclass(frozen=True)
 class Training:
-    """The pictures that models are fitted on.
+    """The images that models are fitted on.
 
     Parameters
     ----------
-    pictures, fingerprints
+    images, fingerprints
         As many of one as of the other.
     """
 
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[SourceImage, ...] = ()
     fingerprints: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, sources: list[Path], count: int, measured: set[str]) -> "Training":
-        """A random sample of the sources without the pictures that are measured.
+        """A random sample of the sources without the images that are measured.
 
         Parameters
         ----------
@@ -145,13 +145,13 @@ class Training:
         count
             How many; 0 is all. A smaller sample is the beginning of a larger one.
         measured
-            Fingerprints of the pictures to leave out: they would be known by heart.
+            Fingerprints of the images to leave out: they would be known by heart.
         """
         if not sources:
             return cls()
         found = list_photographs(sources)
         order = np.random.default_rng(0).permutation(len(found))
-        chosen: dict[str, Picture] = {}
+        chosen: dict[str, SourceImage] = {}
         for index in order:
             if count and len(chosen) == count:
                 break
@@ -160,13 +160,13 @@ class Training:
                 chosen.setdefault(known_as, found[index])
         if not chosen:
             raise DataError(
-                "all training pictures are among those to measure; give others by --train"
+                "all training images are among those to measure; give others by --train"
             )
         return cls(tuple(chosen.values()), tuple(chosen))
 
     def first(self, count: int) -> "Training":
         """The first of them."""
-        return Training(self.pictures[:count], self.fingerprints[:count])
+        return Training(self.images[:count], self.fingerprints[:count])
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Team:
             if isinstance(model, Fitted):
                 fit(
                     model,
-                    Squares(training.pictures, f"Fitting {model.name}"),
+                    Squares(training.images, f"Fitting {model.name}"),
                     known_as[-1][1],
                     fits,
                 )
@@ -215,11 +215,11 @@ class Team:
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to measure.
+    """One image to measure.
 
     Parameters
     ----------
-    picture, fingerprint
+    image, fingerprint
         Which.
     damaged
         Of `Truth`.
@@ -227,7 +227,7 @@ class Job:
         The models; those of `names` are asked.
     """
 
-    picture: Picture
+    image: SourceImage
     fingerprint: str
     damaged: bool
     team: Team
@@ -235,7 +235,7 @@ class Job:
 
 
 Row = dict[str, Any]
-"""``picture`` and ``model`` (fingerprints), ``damaged``, ``measures`` and ``doubts``, for JSON."""
+"""``image`` and ``model`` (fingerprints), ``damaged``, ``measures`` and ``doubts``, for JSON."""
 
 _models = lru_cache(maxsize=1)(Team.models)  # loaded once in each process
 
@@ -250,8 +250,8 @@ def _perceptual() -> tuple[Lpips | None, str]:
 
 
 def measure(job: Job) -> list[Row]:
-    """Have every model color a picture, and measure what comes."""
-    truth = Truth(square(job.picture, SIZE), job.damaged)
+    """Have every model color an image, and measure what comes."""
+    truth = Truth(square(job.image, SIZE), job.damaged)
     team = dict(job.team.known_as)
     rows = []
     for model in _models(job.team):
@@ -266,7 +266,7 @@ def measure(job: Job) -> list[Row]:
         calibrated = not model.hints and not prediction.alternatives
         rows.append(
             {
-                "picture": job.fingerprint,
+                "image": job.fingerprint,
                 "model": team[model.name],
                 "damaged": job.damaged,
                 "version": VERSION,
@@ -308,7 +308,7 @@ class Store:
 
     def _keep(self, row: Row) -> None:
         row["doubts"] = np.array(row["doubts"], np.float32)
-        self.rows[row["picture"], row["model"], row.get("damaged", False)] = row
+        self.rows[row["image"], row["model"], row.get("damaged", False)] = row
 
     def _append(self, text: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -316,7 +316,7 @@ class Store:
 
 
 def measure_all(
-    pictures: Mapping[str, Picture],
+    images: Mapping[str, SourceImage],
     team: Team,
     store: Store,
     workers: int,
@@ -326,7 +326,7 @@ def measure_all(
 
     Parameters
     ----------
-    pictures
+    images
         By their fingerprints.
     team
         The models.
@@ -340,24 +340,24 @@ def measure_all(
     Returns
     -------
     list
-        For each picture the rows of all models, in order.
+        For each image the rows of all models, in order.
     """
     jobs = []
-    for known_as, picture in pictures.items():
+    for known_as, image in images.items():
         missing = tuple(
             name for name, m in team.known_as if (known_as, m, damaged) not in store.rows
         )
         if missing:
-            jobs.append(Job(picture, known_as, damaged, team, missing))
+            jobs.append(Job(image, known_as, damaged, team, missing))
     for rows in track(unordered(measure, jobs, workers), "Measuring", len(jobs), console=ERRORS):
         store.add(rows)
-    return [[store.rows[known_as, m, damaged] for _, m in team.known_as] for known_as in pictures]
+    return [[store.rows[known_as, m, damaged] for _, m in team.known_as] for known_as in images]
 
 
-def categories(pictures: Sequence[Picture], manifest: Path | None) -> list[str]:
-    """The category of each picture by a table with the columns key and category, else ""."""
+def categories(images: Sequence[SourceImage], manifest: Path | None) -> list[str]:
+    """The category of each image by a table with the columns key and category, else ""."""
     if manifest is None:
-        return [""] * len(pictures)
+        return [""] * len(images)
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
             known = {row["key"]: row["category"] for row in csv.DictReader(file)}
@@ -365,24 +365,24 @@ def categories(pictures: Sequence[Picture], manifest: Path | None) -> list[str]:
         raise DataError(
             f"{manifest} cannot be read as a CSV with the columns key and category ({error})"
         ) from error
-    return [next((known[key] for key in picture.keys if key in known), "") for picture in pictures]
+    return [next((known[key] for key in image.keys if key in known), "") for image in images]
 
 
 def tabulate(
-    pictures: Mapping[str, Picture], groups: Sequence[str], team: Team, rows: list[list[Row]]
+    images: Mapping[str, SourceImage], groups: Sequence[str], team: Team, rows: list[list[Row]]
 ) -> pd.DataFrame:
-    """One row per picture and model, as ``pictures.csv`` has them."""
+    """One row per image and model, as ``images.csv`` has them."""
     records = []
-    for (known_as, picture), group, own in zip(pictures.items(), groups, rows, strict=True):
+    for (known_as, image), group, own in zip(images.items(), groups, rows, strict=True):
         about = {
-            "picture": f"{Path(picture.source).name}::{picture.name}",
-            "key": picture.keys[0],
+            "image": f"{Path(image.source).name}::{image.name}",
+            "key": image.keys[0],
             "fingerprint": known_as,
             "category": group,
         }
         for (name, _), row in zip(team.known_as, own, strict=True):
             records.append({**about, "model": name, **row["measures"]})
-    columns = ["picture", "key", "fingerprint", "category", "model", *MEASURES, "seconds"]
+    columns = ["image", "key", "fingerprint", "category", "model", *MEASURES, "seconds"]
     return pd.DataFrame(records).reindex(columns=columns)
 
 
@@ -405,7 +405,7 @@ def main(
     alternatives: Annotated[
         int, typer.Option(help="Measure the best of so many alternatives too; 0 does not.")
     ] = 4,
-    every: Annotated[int, typer.Option(min=1, help="Measure every n-th picture only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Measure every n-th image only.")] = 1,
     damaged: Annotated[
         bool, typer.Option("--damaged", help="Damage the lightness first, as prints suffer.")
     ] = False,
@@ -420,22 +420,22 @@ def main(
     counts = _counts(hints)
     settings = Settings(vividness=vividness, saturation=saturation, size=SIZE, views=views)
     record = load_weights(weights).record
-    pictures = by_content(sources, every)
-    groups = categories(list(pictures.values()), manifest)
-    training = Training.of(train or [], train_count, set(pictures))
+    images = by_content(sources, every)
+    groups = categories(list(images.values()), manifest)
+    training = Training.of(train or [], train_count, set(images))
     plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
     out.mkdir(parents=True, exist_ok=True)
     team = Team.fitted(plan, training, out / "fits")
-    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers, damaged)
+    rows = measure_all(images, team, Store(out / "rows.jsonl"), workers, damaged)
     if reason := _perceptual()[1]:
         unavailable["lpips"] = reason
     fid: dict[str, Any] = {}
     try:
         by_key = {key: m for m, (_, key) in zip(_models(team), team.known_as, strict=True)}
-        fid = frechet(pictures, by_key, SIZE, out / "fid.json", damaged)
+        fid = frechet(images, by_key, SIZE, out / "fid.json", damaged)
     except BackboneError as error:
         unavailable["fid"] = str(error)
-    table = tabulate(pictures, groups, team, rows)
+    table = tabulate(images, groups, team, rows)
     about = {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -449,9 +449,9 @@ def main(
         "fid": fid,
         "unavailable": unavailable,
     }
-    evaluation = write(out, about, table, rows, _models(team), len(training.pictures))
+    evaluation = write(out, about, table, rows, _models(team), len(training.images))
     for group, summary in evaluation.groups.items():
-        print(f"{group} ({evaluation.about['pictures'][group]} pictures)\n{plain_table(summary)}")
+        print(f"{group} ({evaluation.about['images'][group]} images)\n{plain_table(summary)}")
     for what, why in unavailable.items():
         print(f"not measured: {what}: {why}")
 
@@ -480,13 +480,13 @@ def write(
     }
     curves, calibrated = calibration(doubts)
     about = about | {
-        "pictures": {name: part["fingerprint"].nunique() for name, part in parts.items()},
+        "images": {name: part["fingerprint"].nunique() for name, part in parts.items()},
         "models": [
             {
                 "name": model.name,
                 "title": model.title,
                 "fitted_on": trained_on if isinstance(model, Fitted) else None,
-                "seconds_per_picture": groups["all"][model.name]["seconds"][0],
+                "seconds_per_image": groups["all"][model.name]["seconds"][0],
             }
             for model in models
         ],
@@ -494,8 +494,8 @@ def write(
         "comparisons": comparisons,
         "calibration": calibrated,
     }
-    replace_file(out / "pictures.csv", table.to_csv(index=False).encode())
-    replace_file(out / "pictures.parquet", table.to_parquet(index=False))
+    replace_file(out / "images.csv", table.to_csv(index=False).encode())
+    replace_file(out / "images.parquet", table.to_parquet(index=False))
     replace_file(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
     replace_file(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
     evaluation = read_evaluation(out)
@@ -517,7 +517,7 @@ def _chosen(
         return names, {}
     left_out = {}
     if not train:
-        left_out = dict.fromkeys(FITTED, "no pictures to fit it on; give some by --train")
+        left_out = dict.fromkeys(FITTED, "no images to fit it on; give some by --train")
     if original is None:
         left_out["original"] = "no checkpoint; give one by --original"
     return tuple(name for name in NAMES if name not in left_out), left_out

@@ -28,7 +28,7 @@ COLUMNS = {
     "colorfulness_mean_of_differences": ("its error", 1.0, "{:.1f}"),
     "edge_error": ("edge error", 1.0, "{:.2f}"),
     "gray_exact": ("gray exact", 1.0, "{:.3f}"),
-    "seconds": ("s/picture", 1.0, "{:.2g}"),
+    "seconds": ("s/image", 1.0, "{:.2g}"),
 }
 """What tables for people show: metric -> heading, factor, format."""
 
@@ -47,15 +47,15 @@ class Evaluation:
         Where it lies.
     about
         ``evaluation.json``.
-    pictures
-        ``pictures.parquet``: one row per picture and model.
+    images
+        ``images.parquet``: one row per image and model.
     risk_coverage
         ``risk_coverage.csv``: one row per model and coverage.
     """
 
     folder: Path
     about: Mapping[str, Any]
-    pictures: pd.DataFrame
+    images: pd.DataFrame
     risk_coverage: pd.DataFrame
 
     @property
@@ -77,14 +77,14 @@ class Evaluation:
     def markdown(self, below: int = 2) -> str:
         """A table for each group with its intervals, in Markdown, with headings of a level."""
         return "\n\n".join(
-            f"{below * '#'} {name}, {self.about['pictures'][name]} pictures\n\n"
+            f"{below * '#'} {name}, {self.about['images'][name]} images\n\n"
             f"{_markdown_table(group, self.titles)}"
             for name, group in self.groups.items()
         )
 
     def of(self, model: str) -> pd.DataFrame:
-        """The rows of one model, in the order of the pictures."""
-        return self.pictures[self.pictures["model"] == model]
+        """The rows of one model, in the order of the images."""
+        return self.images[self.images["model"] == model]
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -98,7 +98,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     try:
         about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
         found = about["format"]
-        pictures = pd.read_parquet(folder / "pictures.parquet")
+        images = pd.read_parquet(folder / "images.parquet")
         risk = pd.read_csv(folder / "risk_coverage.csv")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(
@@ -110,7 +110,7 @@ def read_evaluation(folder: Path) -> Evaluation:
             f"expected an evaluation of format {FORMAT} in {folder}, got {found}; "
             "run `python -m training.evaluate` into it again"
         )
-    return Evaluation(folder, about, pictures, risk)
+    return Evaluation(folder, about, images, risk)
 
 
 def _markdown_table(group: Group, titles: Mapping[str, str]) -> str:

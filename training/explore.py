@@ -1,7 +1,7 @@
 """Explore photographs: ``python -m training.explore FOLDER... --out DIR``.
 
-``DIR/index.html`` tells what cleaning throws out, where in the picture which colors live, what
-lightness tells of them, how pictures group by color and, of a stack, how color changes over time.
+``DIR/index.html`` tells what cleaning throws out, where in the image which colors live, what
+lightness tells of them, how images group by color and, of a stack, how color changes over time.
 It is complete in itself; ``DIR/figures`` holds each figure as PNG, SVG and CSV, and
 ``DIR/spatial.ipynb`` and ``DIR/temporal.ipynb`` are notebooks of the same, executed. Run again,
 only what has changed is measured and drawn.
@@ -34,7 +34,7 @@ from training.prepare.rules import Thresholds
 from training.train import run
 
 LEAST = 4
-"""Kept pictures below which there is nothing to compare."""
+"""Kept images below which there is nothing to compare."""
 
 
 class Bars:
@@ -70,11 +70,11 @@ class Photographs:
         self._workers, self._progress = workers, progress
         table = preparation.table
         every = zip(table["pixel_sha256"].tolist(), table["error"].tolist(), strict=True)
-        names = [picture.label for picture in table.pictures]
+        names = [image.label for image in table.images]
         self.collection = digest(list(every), names, vars(preparation.thresholds))
         self.kept = digest(
             table["pixel_sha256"][preparation.verdicts.kept].tolist(),
-            [picture.label for picture in preparation.kept],
+            [image.label for image in preparation.kept],
         )
 
     def load(self) -> None:
@@ -94,7 +94,7 @@ class Photographs:
             key=self.kept,
             codes=codes,
             histograms=self.preparation.histograms,
-            names=np.array([picture.label for picture in kept]),
+            names=np.array([image.label for image in kept]),
         )
         return codes
 
@@ -159,15 +159,15 @@ def preparation_section(figures: Figures, photographs: Photographs) -> Section:
 def spatial_sections(figures: Figures, photographs: Photographs) -> list[Section]:
     """Place, lightness, distribution and groups."""
     p, charts = photographs, spatial_charts
-    names = [picture.label for picture in p.preparation.kept]
+    names = [image.label for image in p.preparation.kept]
 
     def show(name: str, draw: Callable[[], Chart]) -> Shown:
         return figures.show(name, p.kept, draw)
 
     return [
         Section(
-            "Where in the picture colors live",
-            "What could be known from the place alone, without looking at the picture.",
+            "Where in the image colors live",
+            "What could be known from the place alone, without looking at the image.",
             [
                 show("position-means", lambda: charts.position_means(p.maps)),
                 show("position-hues", lambda: charts.position_hues(p.maps)),
@@ -184,7 +184,7 @@ def spatial_sections(figures: Figures, photographs: Photographs) -> list[Section
         ),
         Section(
             "Which colors there are",
-            "The distribution that a colorizer should end up with over many pictures.",
+            "The distribution that a colorizer should end up with over many images.",
             [
                 show(
                     "ab-distribution",
@@ -193,11 +193,11 @@ def spatial_sections(figures: Figures, photographs: Photographs) -> list[Section
             ],
         ),
         Section(
-            "How pictures group by color",
-            "Pictures compared by their color distributions alone.",
+            "How images group by color",
+            "Images compared by their color distributions alone.",
             [
                 show("components", lambda: charts.components(p.palettes)),
-                show("pictures", lambda: charts.scatter(p.palettes)),
+                show("images", lambda: charts.scatter(p.palettes)),
                 show("groups", lambda: charts.groups(p.palettes, p.codes, names)),
             ],
         ),
@@ -231,7 +231,7 @@ def temporal_section(figures: Figures, frames: Frames | None) -> Section:
     )
     if frames is None:
         section.missing.append(
-            "No stack was given. Pass --stack with a folder of frames, a picture of many pages or "
+            "No stack was given. Pass --stack with a folder of frames, an image of many pages or "
             "a film, and color over time is taken apart here."
         )
         return section
@@ -284,11 +284,11 @@ def explore(
     stack
         Frames in color, see `training.analysis.temporal.read_stack`.
     every
-        Look at every n-th picture only.
+        Look at every n-th image only.
     thresholds
         Of cleaning.
     workers
-        Processes that read pictures.
+        Processes that read images.
     notebooks
         Whether to write them too; executing them takes seconds.
 
@@ -304,16 +304,16 @@ def explore(
     """
     if every < 1:
         raise DataError(f"expected --every of 1 or more, got {every}")
-    pictures = list_photographs(folders)[::every]
+    images = list_photographs(folders)[::every]
     progress = Bars()
     figures = Figures(out)
     with progress.bars:
         frames = Frames(stack, out, progress) if stack else None
         store = out / "measures.sqlite"
-        preparation = prepare(pictures, store, thresholds, workers, progress)
+        preparation = prepare(images, store, thresholds, workers, progress)
         if len(preparation.kept) < LEAST:
             raise DataError(
-                f"cleaning keeps {len(preparation.kept)} of {len(pictures)} photographs, expected "
+                f"cleaning keeps {len(preparation.kept)} of {len(images)} photographs, expected "
                 f"at least {LEAST}; give more, or see why with `python -m training.prepare clean`"
             )
         photographs = Photographs(preparation, out, workers, progress)
@@ -330,7 +330,7 @@ def explore(
                 write_notebook(out / "temporal.ipynb", TEMPORAL, frames.key)
     facts = [
         ("photographs", ", ".join(path.name or str(path) for path in folders)),
-        ("looked at", f"{len(pictures):,}" + (f", one of every {every}" if every > 1 else "")),
+        ("looked at", f"{len(images):,}" + (f", one of every {every}" if every > 1 else "")),
         ("kept by cleaning", f"{len(preparation.kept):,}"),
         ("stack", f"{frames.stack.name}, {len(frames.means)} frames" if frames else "none"),
     ]
@@ -350,9 +350,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the page, its figures and notebooks.")],
     stack: Annotated[
         Path | None,
-        typer.Option(help="Frames in color: a folder, a picture of many pages, or a film."),
+        typer.Option(help="Frames in color: a folder, an image of many pages, or a film."),
     ] = None,
-    every: Annotated[int, typer.Option(help="Look at every n-th picture only.")] = 1,
+    every: Annotated[int, typer.Option(help="Look at every n-th image only.")] = 1,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A threshold of cleaning: --set min_short_side=150."),

@@ -15,9 +15,9 @@ import torch
 import typer
 from torch import nn
 
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
-from recolor_core.temporal import ColorMemory, MemoryConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.memory import ColorMemory, MemoryConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.trainer import (
     GeneratorRecipe,
     MemoryRecipe,
@@ -26,13 +26,13 @@ from recolor_core.trainer import (
     read_checkpoint,
     start_from,
 )
-from recolor_core.trainer.start import read_metadata, weights_path
+from recolor_core.trainer.pretrained import read_metadata, weights_path
 from recolor_core.weights import WeightsRecord, save_weights
 from training.evaluation_data import Evaluation, read_evaluation
 from training.train import run
 
 RECORDED = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_error")
-"""What a record tells of the evaluation: means of the refined pictures."""
+"""What a record tells of the evaluation: means of the refined images."""
 
 Recipe = dict[str, Any]
 

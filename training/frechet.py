@@ -1,4 +1,4 @@
-"""FID of models: how far their pictures, as a set, are from the true ones."""
+"""FID of models: how far their images, as a set, are from the true ones."""
 
 import hashlib
 import json
@@ -14,23 +14,23 @@ from training.measures import Truth
 from training.models import Model
 from training.perceptual import Fid
 from training.photographs import square
-from training.prepare.pictures import Picture
+from training.prepare.images import SourceImage
 
 
 def frechet(
-    pictures: Mapping[str, Picture],
+    images: Mapping[str, SourceImage],
     models: Mapping[str, Model],
     size: int,
     kept: Path,
     damaged: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """The Fréchet inception distance of each model's pictures from the true ones.
+    """The Fréchet inception distance of each model's images from the true ones.
 
-    It is of a set, not of pictures: it goes through all of them once more, and has no interval.
+    It is of a set, not of images: it goes through all of them once more, and has no interval.
 
     Parameters
     ----------
-    pictures
+    images
         By their fingerprints.
     models
         By their fingerprints; those that the truth tells something are left out.
@@ -44,7 +44,7 @@ def frechet(
     Returns
     -------
     dict
-        Name of the model -> ``value``, ``pictures`` and ``caveat``, see `training.perceptual.Fid`.
+        Name of the model -> ``value``, ``images`` and ``caveat``, see `training.perceptual.Fid`.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def frechet(
         Where Inception is not to be had without a download.
     """
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    of_set = hashlib.sha256("".join(pictures).encode()).hexdigest()[:16]
+    of_set = hashlib.sha256("".join(images).encode()).hexdigest()[:16]
     of_set += "-damaged" if damaged else ""
     fair = {key: m for key, m in models.items() if not m.hints and "-best-of-" not in m.name}
     missing = {key: (m, Fid()) for key, m in fair.items() if f"{of_set} {key}" not in known}
-    shown = track(pictures.values(), "FID", console=Console(stderr=True)) if missing else ()
-    for picture in shown:
-        truth = Truth(square(picture, size), damaged)
+    shown = track(images.values(), "FID", console=Console(stderr=True)) if missing else ()
+    for image in shown:
+        truth = Truth(square(image, size), damaged)
         for model, fid in missing.values():
             ab = torch.from_numpy(model.predict(truth.gray).ab)[None]
             fid.add(truth.rgb, real=True)
@@ -67,7 +67,7 @@ def frechet(
         result = fid.compute()
         known[f"{of_set} {key}"] = {
             "value": result.value,
-            "pictures": result.pictures,
+            "images": result.images,
             "caveat": result.caveat,
         }
     partial = kept.with_suffix(".part")

@@ -22,7 +22,7 @@ from recolor_core.metrics import (
     mean_ciede2000,
     psnr,
 )
-from recolor_core.refiner import SCALE
+from recolor_core.models.refiner import SCALE
 from recolor_core.trainer.augment import degrade
 from training.models import Prediction, gray_of
 
@@ -69,11 +69,11 @@ class Truth:
 
     @cached_property
     def seed(self) -> int:
-        """Of what is drawn at random for this picture, the same wherever it lies."""
+        """Of what is drawn at random for this image, the same wherever it lies."""
         return int(self.codes.sum(dtype=torch.int64))
 
     def hints(self, count: int) -> list[Hint]:
-        """Points anywhere in the picture, each with the true color of its one pixel."""
+        """Points anywhere in the image, each with the true color of its one pixel."""
         rng = np.random.default_rng([self.seed, count])
         rows, columns = (rng.integers(0, n, count) for n in self.gray.shape)
         colors = self.codes[:, rows, columns].T.numpy()
@@ -89,7 +89,7 @@ class Truth:
 
         Of alternatives the one with the least ``mse`` counts. PSNR, SSIM, CIEDE2000 and
         colorfulness are of the RGB made of the true L* and the predicted ab, clipped to the gamut;
-        the lightness is that of the picture as it is written, in 8 bit.
+        the lightness is that of the image as it is written, in 8 bit.
         """
         ab = torch.from_numpy(prediction.ab)[None]
         coarse = self._coarse(prediction)
@@ -148,7 +148,7 @@ class Truth:
         return F.avg_pool2d(torch.from_numpy(prediction.ab)[None], SCALE)
 
     def _written(self, prediction: Prediction, ab: Tensor) -> Tensor:
-        """(3, S, S) codes of the picture as it would be written, of its gray codes' own L*."""
+        """(3, S, S) codes of the image as it would be written, of its gray codes' own L*."""
         if prediction.colorization is None:
             light = lightness(torch.from_numpy(self.gray))[None]
             rgb = lab_to_rgb(torch.cat((light, ab[0]))).clamp(0, 1)

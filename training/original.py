@@ -1,7 +1,7 @@
 """The original recipe as a baseline: low-level encodings alone, colors by regression.
 
 What the two paths, the distribution of colors and the transfer learning of a `Generator` are worth
-is measured against this network, trained on the same pictures, augmented in the same way.
+is measured against this network, trained on the same images, augmented in the same way.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recolor_core.encoder import (
+from recolor_core.lab import rgb_to_lab
+from recolor_core.models.encoder import (
     LowLevelEncoder,
     conv_norm_relu,
     network_lightness,
     pad_to_multiple,
 )
-from recolor_core.lab import rgb_to_lab
 from recolor_core.trainer import Recipe, Task, augment, read_checkpoint
-from recolor_core.trainer.generate import coarse_color, validate_coarse
+from recolor_core.trainer.generator import coarse_color, validate_coarse
 from recolor_core.trainer.task import Validation, rng_of
 
 REACH = 110.0

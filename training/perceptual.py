@@ -122,7 +122,7 @@ class Lpips:
             )
 
     def __call__(self, rgb: Tensor, true: Tensor) -> Tensor:
-        """Perceptual distance of each picture from its truth.
+        """Perceptual distance of each image from its truth.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Lpips:
             self._metric.update(rgb, true)
             distance: Tensor = self._metric.compute()
         self._metric.reset()
-        return distance.reshape(len(rgb))  # of one picture it has no axis
+        return distance.reshape(len(rgb))  # of one image it has no axis
 
 
 class FidResult(NamedTuple):
@@ -146,25 +146,25 @@ class FidResult(NamedTuple):
 
     value: float
     """At least 0; 0 is best."""
-    pictures: int
-    """Pictures of the smaller of both sets."""
+    images: int
+    """Images of the smaller of both sets."""
     features: int
     """Dimensions of the space in which the distance is taken."""
 
     @property
     def caveat(self) -> str:
         """Why not to trust the value, in one line, or nothing."""
-        if self.pictures > self.features:
+        if self.images > self.features:
             return ""
         return (
-            f"unreliable: {self.pictures} pictures do not fix the covariance of {self.features} "
+            f"unreliable: {self.images} images do not fix the covariance of {self.features} "
             "features, and the fewer they are the larger the distance, for equal quality; compare "
             "sets of the same size alone"
         )
 
 
 class Fid:
-    """Fréchet distance of two sets of pictures among Inception's features (Heusel et al. 2017).
+    """Fréchet distance of two sets of images among Inception's features (Heusel et al. 2017).
 
     It compares distributions and knows no pairs: shuffled colorings of one set are as good as right
     ones. It takes the sets bit by bit and holds but the sums.
@@ -193,7 +193,7 @@ class Fid:
             self._metric = FrechetInceptionDistance(features, normalize=True)
 
     def add(self, rgb: Tensor, *, real: bool) -> None:
-        """Add pictures, (B, 3, H, W), codes in [0, 1], to the real ones or to the others."""
+        """Add images, (B, 3, H, W), codes in [0, 1], to the real ones or to the others."""
         with torch.no_grad():
             self._metric.update(rgb, real=real)
 
@@ -203,13 +203,13 @@ class Fid:
         Raises
         ------
         RecolorError
-            Where a set has fewer than two pictures.
+            Where a set has fewer than two images.
         """
         metric = self._metric
         counts = int(metric.real_features_num_samples), int(metric.fake_features_num_samples)
         if min(counts) < 2:
             raise RecolorError(
-                f"expected at least two pictures on either side for FID, got {counts[0]} real and "
+                f"expected at least two images on either side for FID, got {counts[0]} real and "
                 f"{counts[1]} others; add more"
             )
         # Rounding can leave a hair below 0.

@@ -12,40 +12,40 @@ from torch.utils.data import Dataset
 
 from recolor_core.errors import RecolorError
 from training.prepare.errors import PrepareError
-from training.prepare.pictures import Picture, decode, find_pictures, pixels
+from training.prepare.images import SourceImage, decode, find_images, pixels
 
 
 class DataError(RecolorError, ValueError):
-    """The pictures given cannot be trained on or measured."""
+    """The images given cannot be trained on or measured."""
 
 
-def list_photographs(sources: list[Path]) -> list[Picture]:
-    """The pictures of folders and archives, in a fixed order.
+def list_photographs(sources: list[Path]) -> list[SourceImage]:
+    """The images of folders and archives, in a fixed order.
 
     Raises
     ------
     DataError
-        Where a source does not exist or holds no picture.
+        Where a source does not exist or holds no image.
     """
     try:
-        return find_pictures(sources)
+        return find_images(sources)
     except PrepareError as error:
         raise DataError(str(error)) from error
 
 
-def square(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """The center square of a picture, (size, size, 3) sRGB codes.
+def square(image: SourceImage, size: int) -> NDArray[np.uint8]:
+    """The center square of an image, (size, size, 3) sRGB codes.
 
     Raises
     ------
     DataError
-        Where the picture cannot be read.
+        Where the image cannot be read.
     """
     try:
-        rgb = decode(picture.read()).rgb
+        rgb = decode(image.read()).rgb
     except (PrepareError, OSError, KeyError) as error:
         raise DataError(
-            f"{picture.label} cannot be read ({error}); remove it, or let "
+            f"{image.label} cannot be read ({error}); remove it, or let "
             "`python -m training.prepare clean` list what to leave out"
         ) from error
     return pixels(ImageOps.fit(rgb, (size, size), Image.Resampling.BICUBIC))
@@ -56,18 +56,18 @@ class Squares(Dataset[Tensor]):
 
     Parameters
     ----------
-    pictures
+    images
         Of `list_photographs`.
     size
         Side of the squares in pixels.
     """
 
-    def __init__(self, pictures: Sequence[Picture], size: int) -> None:
-        self.pictures = pictures
+    def __init__(self, images: Sequence[SourceImage], size: int) -> None:
+        self.images = images
         self.size = size
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(square(self.pictures[index], self.size)).permute(2, 0, 1)
+        return torch.from_numpy(square(self.images[index], self.size)).permute(2, 0, 1)

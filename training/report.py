@@ -4,9 +4,9 @@ Of a folder that `training.evaluate` wrote, or of photographs, which are then ev
 ``DIR/evaluation``, it makes ``DIR/index.html`` (``recolor-report`` by default), complete in itself,
 and in ``DIR/figures`` each figure as PNG, SVG and CSV. More is shown where it is given: learning
 curves of trainings (``--run``), test loss against the number of training inputs (``--scaling``, of
-`training.scaling`), color over time (``--film-metrics``, of `training.steadiness`), and what people
-and machines take for real (``--turing``, of `training.turing`). What is missing is said. Run again,
-only figures whose inputs have changed are drawn.
+`training.scaling`), color over time (``--film-metrics``, of `training.temporal_consistency`), and
+what people and machines take for real (``--turing``, of `training.visual_turing_test`). What is
+missing is said. A second run draws only the figures whose inputs have changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,15 +35,15 @@ from training.analysis.layers import PARTS, describe, outputs
 from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
 from training.evaluation_data import COLUMNS, Evaluation, Group, Interval, read_evaluation
 from training.photographs import DataError, list_photographs, square
-from training.prepare.pictures import Picture
+from training.prepare.images import SourceImage
 from training.train import run
-from training.turing.answers import Reason
+from training.visual_turing_test.answers import Reason
 
 ROWS = 4
-"""Pictures shown by each rule."""
+"""Images shown by each rule."""
 
 SAMPLE = 96
-"""Pictures whose colors are compared with the training set's, and of that five times as many."""
+"""Images whose colors are compared with the training set's, and of that five times as many."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class Given:
     runs
         Folders of trainings.
     scaling, film_metrics, turing
-        Folders of `training.scaling`, `training.steadiness` and `training.turing`, or None.
+        Folders of `training.scaling`, `training.temporal_consistency` and
+        `training.visual_turing_test`, or None.
     weights
         Where the weights lie that were measured; their name by default.
     device
         Of `recolor_core.Colorizer`.
     seed
-        Of the random pictures.
+        Of the random images.
     """
 
     runs: tuple[Path, ...] = ()
@@ -100,12 +101,12 @@ class Report:
         self.answers = read_turing(given.turing) if given.turing else None
         self.damaged = bool(self.about.get("damaged"))
         self._colored_by = [self.about["weights"]["sha256"], settings, self.damaged]
-        # A picture may be among the random and the worst ones, and be the one looked into.
+        # An image may be among the random and the worst ones, and be the one looked into.
         self._example = lru_cache(4 * ROWS)(self._paint)
 
     @cached_property
     def painter(self) -> Painter:
-        """Colors the measured pictures again."""
+        """Colors the measured images again."""
         weights = self.about["weights"]
         return Painter(
             [Path(source) for source in self.about["sources"]],
@@ -144,13 +145,13 @@ class Report:
             "From no color at all to what ships, on the same photographs.",
         )
         for name, group in self.evaluation.groups.items():
-            number = self.about["pictures"][name]
+            number = self.about["images"][name]
             what = "all photographs" if name == "all" else f"scene type “{name}”"
-            folded = "" if name == "all" else f"Scene type “{name}”, {count(number, 'picture')}"
+            folded = "" if name == "all" else f"Scene type “{name}”, {count(number, 'image')}"
             caption = (
                 f"{what.capitalize()}, {number:,}: mean and, below it, 95 % bootstrap interval "
-                "over the pictures. MSE is of ab / 255 on a grid of 56 × 56; colorfulness is the "
-                "mean over that of the truth, its error that of single pictures."
+                "over the images. MSE is of ab / 255 on a grid of 56 × 56; colorfulness is the "
+                "mean over that of the truth, its error that of single images."
             )
             section.items.append(_table(caption, group, self.evaluation.titles, folded))
         for what, why in self.about["unavailable"].items():
@@ -168,15 +169,13 @@ class Report:
             for name, one in found.items()
         ]
         caveat = " ".join(dict.fromkeys(filter(None, (one["caveat"] for one in found.values()))))
-        caption = (
-            f"Fréchet inception distance of the sets of pictures; it has no interval. {caveat}"
-        )
+        caption = f"Fréchet inception distance of the sets of images; it has no interval. {caveat}"
         return Table(caption.strip(), ["", "FID"], rows)
 
     def losses(self) -> Section:
         """Every model by every metric, and how errors are spread."""
         metrics = charts.shown_metrics(self.evaluation.groups["all"])
-        inputs = [self.evaluation.groups["all"], self.about["models"], self.about["pictures"]]
+        inputs = [self.evaluation.groups["all"], self.about["models"], self.about["images"]]
         section = Section("Losses compared")
         section.items = [
             self.show("losses", inputs, lambda: charts.losses(self.evaluation, metrics)),
@@ -193,7 +192,7 @@ class Report:
         ]
         if rows:
             caption = (
-                "Pairs compared picture by picture: what the first gains over the second, with 95 "
+                "Pairs compared image by image: what the first gains over the second, with 95 "
                 "% bootstrap intervals. Pairing is finer than comparing two intervals of the table."
             )
             columns = ["", "PSNR gained, dB", "change of the error at edges, %"]
@@ -201,8 +200,8 @@ class Report:
         return section
 
     def _rows(self) -> str:
-        """Digest of what was measured of every picture; times differ from run to run."""
-        table = self.evaluation.pictures.drop(columns="seconds")
+        """Digest of what was measured of every image; times differ from run to run."""
+        table = self.evaluation.images.drop(columns="seconds")
         return digest(table.to_csv(index=False, float_format="%.6g"))
 
     def time(self) -> Section:
@@ -237,7 +236,7 @@ class Report:
 
         def draw(rule: str) -> Chart:
             measured = [row for _, row in chosen[rule].iterrows()]
-            shown = [(self._example(row["picture"]), row) for row in measured]
+            shown = [(self._example(row["image"]), row) for row in measured]
             return charts.examples(shown, RULES[rule], len(rows))
 
         with _instead(section):
@@ -245,7 +244,7 @@ class Report:
                 inputs = [
                     self._colored_by,
                     len(rows),
-                    of_rule[["fingerprint", "picture", "ciede2000", "psnr"]].to_csv(),
+                    of_rule[["fingerprint", "image", "ciede2000", "psnr"]].to_csv(),
                 ]
                 name = f"examples-{rule.replace(' ', '-')}"
                 section.items.append(self.show(name, inputs, partial(draw, rule)))
@@ -255,13 +254,13 @@ class Report:
         self._unchanged(name)
         return self.painter.example(name)
 
-    def _unchanged(self, name: str) -> Picture:
-        """A measured picture, if it still is what was measured."""
-        picture = self.painter.picture(name)
-        fingerprint = self.evaluation.of(self.main).set_index("picture")["fingerprint"][name]
-        if evaluate.content(picture) != fingerprint:
+    def _unchanged(self, name: str) -> SourceImage:
+        """A measured image, if it still is what was measured."""
+        image = self.painter.image(name)
+        fingerprint = self.evaluation.of(self.main).set_index("image")["fingerprint"][name]
+        if evaluate.content(image) != fingerprint:
             raise DataError(f"{name} has changed since it was measured; evaluate again")
-        return picture
+        return image
 
     def uncertainty(self) -> Section:
         """Risk and coverage."""
@@ -285,7 +284,7 @@ class Report:
         train = [Path(source) for source in self.about["train"]]
         if not train:
             section.missing.append(
-                "The evaluation had no training pictures, so only the truth of the measured ones "
+                "The evaluation had no training images, so only the truth of the measured ones "
                 "stands beside the predictions. Give it --train."
             )
         rows = self.evaluation.of(self.main)
@@ -293,7 +292,7 @@ class Report:
         inputs = [self._colored_by, sample["fingerprint"].tolist(), [str(path) for path in train]]
 
         def draw() -> Chart:
-            pictures = [self._unchanged(name) for name in sample["picture"]]
+            images = [self._unchanged(name) for name in sample["image"]]
             sets: dict[str, Colors] = {}
             size = self.settings.size
             if train:
@@ -301,8 +300,8 @@ class Report:
                 sets["training"] = colors_of(
                     true_ab(listed[:: max(1, len(listed) // (5 * SAMPLE))], size)
                 )
-            sets["truth"] = colors_of(true_ab(pictures, size))
-            colored = (self.painter.color(square(picture, size)) for picture in pictures)
+            sets["truth"] = colors_of(true_ab(images, size))
+            colored = (self.painter.color(square(image, size)) for image in images)
             sets["predictions"] = colors_of(one.ab_coarse for one in colored)
             return charts.colors(sets)
 
@@ -311,12 +310,12 @@ class Report:
         return section
 
     def layers(self) -> Section:
-        """The networks' intermediate layers for one picture."""
+        """The networks' intermediate layers for one image."""
         section = Section("Inside the networks")
         row = choose(self.evaluation.of(self.main), 1, self.given.seed)["random"].iloc[0]
 
         def draw() -> Chart:
-            example = self._example(row["picture"])
+            example = self._example(row["image"])
             networks = load_weights(self.painter.weights)
             result = example.result
             found = outputs(networks, result.working_lightness, result.ab_coarse)
@@ -360,7 +359,7 @@ class Report:
         if self.steadiness is None:
             section.missing.append(
                 "No film was measured. Pass --film-metrics with a folder of "
-                "“python -m training.steadiness”."
+                "“python -m training.temporal_consistency”."
             )
             return section
         found = self.steadiness
@@ -384,7 +383,7 @@ class Report:
         if self.answers is None:
             section.missing.append(
                 "No visual Turing test was given. Pass --turing with a folder of "
-                "“python -m training.turing”."
+                "“python -m training.visual_turing_test”."
             )
             return section
         found = self.answers
@@ -392,24 +391,24 @@ class Report:
             section.missing.append("Nobody has answered yet: these are classifiers alone.")
         if found.machine is None:
             section.missing.append(
-                "No classifier was asked: run “python -m training.turing machine”."
+                "No classifier was asked: run “python -m training.visual_turing_test machine”."
             )
         inputs = [[vars(row) for row in found.rows], found.machine]
         section.items.append(self.show("turing", inputs, lambda: charts.turing(found)))
-        if len(found.pictures):
-            self.figures.write_table("given-away", found.pictures)
-            reasons = [r.value for r in Reason if found.pictures[r.value].any()]
-            shown = found.pictures[found.pictures["told"] > 0].head(12)
+        if len(found.images):
+            self.figures.write_table("given-away", found.images)
+            reasons = [r.value for r in Reason if found.images[r.value].any()]
+            shown = found.images[found.images["told"] > 0].head(12)
             rows = [
-                [Cell(row["picture"]), Cell(f"{row['told']} of {row['trials']}")]
+                [Cell(row["image"]), Cell(f"{row['told']} of {row['trials']}")]
                 + [Cell(str(row[reason] or "")) for reason in reasons]
                 for _, row in shown.iterrows()
             ]
             caption = (
-                "Colorized pictures that were told from photographs, those told most often first, "
+                "Colorized images that were told from photographs, those told most often first, "
                 "by how many who saw them, and what these say gave them away."
             )
-            columns = ["picture", "told", *reasons]
+            columns = ["image", "told", *reasons]
             section.items.append(Table(caption, columns, rows, "given-away"))
         return section
 
@@ -495,7 +494,7 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
         (
             "photographs",
             ", ".join(Path(path).name for path in about["sources"])
-            + f", {about['pictures']['all']:,} pictures"
+            + f", {about['images']['all']:,} images"
             + (", their lightness damaged as prints suffer" if made.damaged else ""),
         ),
         ("models fitted on", ", ".join(Path(path).name for path in about["train"]) or "nothing"),
@@ -510,7 +509,7 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
         out / "index.html",
         "How good the colors are",
         "Colors of photographs, predicted from their gray and compared with the truth: means with "
-        "intervals, simple models beside them, and pictures chosen by rule.",
+        "intervals, simple models beside them, and images chosen by rule.",
         facts,
         sections,
     )
@@ -531,9 +530,11 @@ def main(
     ] = None,
     scaling: Annotated[Path | None, typer.Option(help="Folder of `training.scaling`.")] = None,
     film_metrics: Annotated[
-        Path | None, typer.Option(help="Folder of `training.steadiness`.")
+        Path | None, typer.Option(help="Folder of `training.temporal_consistency`.")
     ] = None,
-    turing: Annotated[Path | None, typer.Option(help="Folder of `training.turing`.")] = None,
+    turing: Annotated[
+        Path | None, typer.Option(help="Folder of `training.visual_turing_test`.")
+    ] = None,
     train: Annotated[
         list[Path] | None, typer.Option(help="Of the evaluation: photographs to fit on; repeat.")
     ] = None,
@@ -547,7 +548,7 @@ def main(
     weights: Annotated[str, typer.Option(help="Name or path of the weights file.")] = "",
     workers: Annotated[int, typer.Option("-n", min=1, help="Processes that evaluate.")] = 1,
     device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the random pictures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random images.")] = 0,
 ) -> None:
     """Report how good models are, as a page of figures with intervals and examples."""
     if len(source) == 1 and (source[0] / "evaluation.json").is_file():

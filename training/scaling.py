@@ -1,6 +1,6 @@
 """Test loss against the number of training inputs: ``python -m training.scaling``.
 
-Every model is fitted on 1/8, 1/4, 1/2 and all of the same training pictures, the smaller sets being
+Every model is fitted on 1/8, 1/4, 1/2 and all of the same training images, the smaller sets being
 parts of the larger ones, and measured on the same photographs as in `training.evaluate`::
 
     python -m training.scaling val.tar --train train-0000.tar --out study -n 2
@@ -10,10 +10,10 @@ number of steps on every set::
 
     python -m training.scaling val.tar --train train-0000.tar --out study --models generator
 
-It writes into the folder ``scaling.csv``, one row per model, number of pictures and metric (model,
-title, fraction, pictures, metric, mean, low, high: a 95 % bootstrap interval over the measured
-pictures), and ``scaling.json``: ``format``, ``created``, ``sources``, ``train``, ``measured`` (how
-many pictures) and ``rows``, the same table. What was fitted, trained or measured before is taken
+It writes into the folder ``scaling.csv``, one row per model, number of images and metric (model,
+title, fraction, images, metric, mean, low, high: a 95 % bootstrap interval over the measured
+images), and ``scaling.json``: ``format``, ``created``, ``sources``, ``train``, ``measured`` (how
+many images) and ``rows``, the same table. What was fitted, trained or measured before is taken
 from ``fits/``, ``networks/`` and ``rows.jsonl``, so that a study that was stopped goes on.
 """
 
@@ -29,13 +29,13 @@ import pandas as pd
 import typer
 
 from recolor_core.errors import RecolorError
-from recolor_core.generator import Generator
-from recolor_core.refiner import Refiner
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, Photographs, Task, fit
 from recolor_core.weights import save_weights
 from training.evaluate import (
     SIZE,
-    Picture,
+    SourceImage,
     Store,
     Team,
     Training,
@@ -60,13 +60,13 @@ class ScalingError(RecolorError, ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """A model on a part of the training pictures: one row for each metric.
+    """A model on a part of the training images: one row for each metric.
 
     Parameters
     ----------
     model, title
         Which.
-    fraction, pictures
+    fraction, images
         How much it was fitted on.
     metric
         What was measured.
@@ -77,7 +77,7 @@ class Point:
     model: str
     title: str
     fraction: float
-    pictures: int
+    images: int
     metric: str
     mean: float
     low: float
@@ -110,9 +110,9 @@ NETWORKS: dict[str, Callable[[Path | None, Training, Path], Plan]] = {
 
 
 def _trained(task: Task, training: Training, folder: Path) -> Path:
-    """The last checkpoint of a training on these pictures, gone on with where there is one."""
-    pictures = checked(list(training.pictures))
-    squares = Squares(pictures, round(task.recipe.size * MARGIN))
+    """The last checkpoint of a training on these images, gone on with where there is one."""
+    images = checked(list(training.images))
+    squares = Squares(images, round(task.recipe.size * MARGIN))
     fit(started(task), Photographs(squares), folder)
     return folder / "last.ckpt"
 
@@ -121,12 +121,12 @@ def study(
     name: str,
     fraction: Fraction,
     training: Training,
-    pictures: Mapping[str, Picture],
+    images: Mapping[str, SourceImage],
     out: Path,
     config: Path | None,
     workers: int,
 ) -> list[Point]:
-    """Fit one model on a part of the training pictures and measure it.
+    """Fit one model on a part of the training images and measure it.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def study(
     fraction
         In (0, 1].
     training
-        All training pictures.
-    pictures
+        All training images.
+    images
         To measure on, by their fingerprints.
     out
         Folder of the study.
@@ -145,15 +145,15 @@ def study(
     workers
         Number of processes.
     """
-    part = training.first(max(1, round(fraction * len(training.pictures))))
-    count = len(part.pictures)
+    part = training.first(max(1, round(fraction * len(training.images))))
+    count = len(part.images)
     if name in NETWORKS:
         plan = NETWORKS[name](config, part, out / "networks" / f"{name}-{count}")
     else:
         plan = Plan((name,), workers=workers)
     team = Team.fitted(plan, part, out / "fits")
-    rows = measure_all(pictures, team, Store(out / "rows.jsonl"), workers)
-    table = tabulate(pictures, [""] * len(pictures), team, rows)
+    rows = measure_all(images, team, Store(out / "rows.jsonl"), workers)
+    table = tabulate(images, [""] * len(images), team, rows)
     ((summary),) = summarize(table, MEASURES).values()
     title = name if name in NETWORKS else team.models()[0].title
     return [
@@ -170,14 +170,14 @@ def main(
     models: Annotated[
         str, typer.Option(help=f"Among {', '.join((*FITTED, *NETWORKS))}.")
     ] = "average,forest,xgboost",
-    fractions: Annotated[str, typer.Option(help="Parts of the pictures.")] = "1/8,1/4,1/2,1",
+    fractions: Annotated[str, typer.Option(help="Parts of the images.")] = "1/8,1/4,1/2,1",
     config: Annotated[
         Path | None, typer.Option(help="Recipe of the network, a TOML file; for one network.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Measure every n-th picture only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Measure every n-th image only.")] = 1,
     workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
 ) -> None:
-    """Measure how much better models become with more pictures to learn from."""
+    """Measure how much better models become with more images to learn from."""
     names = [name.strip() for name in models.split(",")]
     if unknown := sorted(set(names) - {*FITTED, *NETWORKS}):
         raise ScalingError(
@@ -186,18 +186,18 @@ def main(
     if config is not None and len(set(names) & set(NETWORKS)) > 1:
         raise ScalingError("--config is the recipe of one network: study one at a time")
     parts = _fractions(fractions)
-    pictures = by_content(sources, every)
-    training = Training.of(train, train_count, set(pictures))
+    images = by_content(sources, every)
+    training = Training.of(train, train_count, set(images))
     out.mkdir(parents=True, exist_ok=True)
     points: list[Point] = []
     for name in names:
         for part in parts:
-            found = study(name, part, training, pictures, out, config, workers)
+            found = study(name, part, training, images, out, config, workers)
             points += found
             shown = {point.metric: point for point in found}
             mse, psnr = shown["mse"], shown["psnr"]
             print(
-                f"{name:10} {mse.pictures:7} pictures   "
+                f"{name:10} {mse.images:7} images   "
                 f"MSE x 1000 {1000 * mse.mean:.2f} ({1000 * mse.low:.2f}–{1000 * mse.high:.2f})   "
                 f"PSNR {psnr.mean:.2f} ({psnr.low:.2f}–{psnr.high:.2f}) dB"
             )
@@ -208,7 +208,7 @@ def main(
         "size": SIZE,
         "sources": [str(path) for path in sources],
         "train": [str(path) for path in train],
-        "measured": len(pictures),
+        "measured": len(images),
         "rows": [asdict(point) for point in points],
     }
     replace_file(out / "scaling.csv", table.to_csv(index=False).encode())

@@ -1,7 +1,7 @@
-"""The whole chain on bundled pictures: clean, pack, train each network, export, colorize.
+"""The whole chain on bundled images: clean, pack, train each network, export, colorize.
 
 ``python -m training.smoke`` shows that every step understands what the one before it wrote. A few
-optimizer steps teach nothing: what the pictures look like is no matter here.
+optimizer steps teach nothing: what the images look like is no matter here.
 """
 
 import subprocess
@@ -88,7 +88,7 @@ def chain(folder: Path) -> None:
     Image.fromarray(rgb).save(folder / "colorized.png")
     kept = gray_codes(torch.from_numpy(np.moveaxis(rgb, -1, 0).copy())).numpy()
     if not np.array_equal(kept, gray):
-        raise RecolorError("the gray of the colorized picture is not the gray that came in")
+        raise RecolorError("the gray of the colorized image is not the gray that came in")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""From one row per picture and model to means with their intervals."""
+"""From one row per image and model to means with their intervals."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ DRAWS = 2000
 """Bootstrap samples, as of `recolor_core.metrics.bootstrap_interval`."""
 
 CURVES = 200
-"""The same for curves, each of which sorts all cells of all pictures."""
+"""The same for curves, each of which sorts all cells of all images."""
 
 POINTS = 50
 """Places of a risk-coverage curve."""
@@ -34,12 +34,12 @@ _OF_COLORFULNESS = {
 
 
 def summarize(rows: pd.DataFrame, measures: Sequence[str]) -> dict[str, dict[str, Interval]]:
-    """Means of each model over its pictures, model -> metric -> [mean, low, high].
+    """Means of each model over its images, model -> metric -> [mean, low, high].
 
     Parameters
     ----------
     rows
-        One per picture and model, with the columns ``model`` and `measures`.
+        One per image and model, with the columns ``model`` and `measures`.
     measures
         Those that a model lacks altogether are left out of its summary.
     """
@@ -93,7 +93,7 @@ def _interval(value: object, drawn: Pairs) -> Interval:
 
 
 def compare(rows: pd.DataFrame, models: Sequence[str]) -> dict[str, dict[str, Interval]]:
-    """Pairs of models, picture by picture: refined with coarse, hinted with unhinted.
+    """Pairs of models, image by image: refined with coarse, hinted with unhinted.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def compare(rows: pd.DataFrame, models: Sequence[str]) -> dict[str, dict[str, In
 
 
 Doubts = Sequence[NDArray[np.float32]]
-"""Of each picture (n, 2): stated uncertainty and error of some cells, in Lab units."""
+"""Of each image (n, 2): stated uncertainty and error of some cells, in Lab units."""
 
 
 def calibration(doubts: Mapping[str, Doubts]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -133,16 +133,16 @@ def calibration(doubts: Mapping[str, Doubts]) -> tuple[pd.DataFrame, dict[str, A
     -------
     DataFrame
         Columns model, coverage, risk, low, high, ideal; see `recolor_core.metrics.risk_coverage`.
-        The interval is of pictures drawn anew.
+        The interval is of images drawn anew.
     dict
         model -> ``"area"``, ``"skill"`` and ``"sigma_ratio"``, each [value, low, high].
     """
     curves, summary = [], {}
-    for model, pictures in doubts.items():
-        whole, numbers = _calibrate(pictures)
+    for model, images in doubts.items():
+        whole, numbers = _calibrate(images)
         rng = np.random.default_rng(0)
         drawn = [
-            _calibrate([pictures[i] for i in rng.integers(len(pictures), size=len(pictures))])
+            _calibrate([images[i] for i in rng.integers(len(images), size=len(images))])
             for _ in range(CURVES)
         ]
         low, high = np.quantile([curve["risk"] for curve, _ in drawn], (0.025, 0.975), axis=0)
@@ -157,8 +157,8 @@ def calibration(doubts: Mapping[str, Doubts]) -> tuple[pd.DataFrame, dict[str, A
     return table[columns], summary
 
 
-def _calibrate(pictures: Doubts) -> tuple[dict[str, NDArray[np.floating]], list[float]]:
-    uncertainty, error = np.concatenate(pictures).T
+def _calibrate(images: Doubts) -> tuple[dict[str, NDArray[np.floating]], list[float]]:
+    uncertainty, error = np.concatenate(images).T
     curve = risk_coverage(error, uncertainty, POINTS)
     numbers = [curve.area, curve.skill, sigma_ratio(error, uncertainty)]
     return {"coverage": curve.coverage, "risk": curve.risk, "ideal": curve.ideal}, numbers

@@ -37,7 +37,7 @@ from recolor_core.trainer import (
 )
 from training.original import OriginalRecipe, OriginalTask
 from training.photographs import DataError, Squares, list_photographs
-from training.prepare.pictures import Picture
+from training.prepare.images import SourceImage
 
 MARGIN = 8 / 7
 """Side of the squares that the generator's random crops are cut from: 256 pixels for 224."""
@@ -56,12 +56,12 @@ class Wanted:
     cache_count: int
 
     @cached_property
-    def pictures(self) -> list[Picture]:
+    def images(self) -> list[SourceImage]:
         """To train on."""
         return checked(list_photographs(self.data))
 
     @cached_property
-    def held_out(self) -> list[Picture]:
+    def held_out(self) -> list[SourceImage]:
         """To validate on, evenly chosen; none where none are given."""
         listed = list_photographs(self.validation) if self.validation else []
         count = self.validation_count or len(listed)
@@ -94,7 +94,7 @@ def refiner(wanted: Wanted) -> Plan:
     recipe = RefinerRecipe.read(wanted.config, wanted.overrides)
     frozen, name = frozen_generator(recipe.generator)
     task = started(RefinerTask(recipe, frozen))
-    squares = Squares(wanted.pictures, recipe.size)
+    squares = Squares(wanted.images, recipe.size)
     if wanted.cache is None:
         return Plan(task, Photographs(squares), _centers(wanted, recipe.size))
     count = wanted.cache_count or len(squares)
@@ -135,7 +135,7 @@ def started(task: Task) -> Task:
 
 
 def _on_squares(task: Task, wanted: Wanted) -> Plan:
-    squares = Squares(wanted.pictures, round(task.recipe.size * MARGIN))
+    squares = Squares(wanted.images, round(task.recipe.size * MARGIN))
     return Plan(task, Photographs(squares), _centers(wanted, task.recipe.size))
 
 
@@ -193,24 +193,24 @@ def main(
     print(_sentence(outcome, out))
 
 
-def checked(pictures: list[Picture]) -> list[Picture]:
-    """The pictures, if a sample of them can be read and some of it has color.
+def checked(images: list[SourceImage]) -> list[SourceImage]:
+    """The images, if a sample of them can be read and some of it has color.
 
     Raises
     ------
     DataError
     """
-    sample = Squares(pictures[:: max(1, len(pictures) // 32)], 64)
+    sample = Squares(images[:: max(1, len(images) // 32)], 64)
     spreads = []
     for number in range(len(sample)):
         codes = sample[number].float()
         spreads.append(float((codes.amax(0) - codes.amin(0)).mean()))
-    if max(spreads) < 2:  # of 255: no more than the JPEG of a gray picture shows
+    if max(spreads) < 2:  # of 255: no more than the JPEG of a gray image shows
         raise DataError(
             f"all {len(sample)} photographs looked at are gray, and colors are learned from "
             "color; give color photographs"
         )
-    return pictures
+    return images
 
 
 def _pairs(overrides: Sequence[str]) -> dict[str, str]:
@@ -226,8 +226,8 @@ def _pairs(overrides: Sequence[str]) -> dict[str, str]:
 def _sentence(outcome: Outcome, folder: Path) -> str:
     how = "no longer better, stopped" if outcome.stopped_early else "done"
     return (
-        f"{how} at step {outcome.step}: {outcome.pictures_per_second:.1f} pictures/s, "
-        f"{outcome.waiting:.0%} of the time waiting for pictures; see {folder}"
+        f"{how} at step {outcome.step}: {outcome.images_per_second:.1f} images/s, "
+        f"{outcome.waiting:.0%} of the time waiting for images; see {folder}"
     )
 
 

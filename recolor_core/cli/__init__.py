@@ -1,6 +1,6 @@
 """The command ``recolor``. See `docs/command.md`.
 
-Nothing here imports torch before a picture or weights are asked for: help is there at once.
+Nothing here imports torch before an image or weights are asked for: help is there at once.
 """
 
 import json
@@ -34,7 +34,7 @@ def main() -> None:
         code = end.code if isinstance(end.code, int) else DONE
     except RecolorError as error:
         code = _failed(one_line(error), BAD_INPUT)
-    except OSError as error:  # of a picture it would have been a RecolorError
+    except OSError as error:  # of an image it would have been a RecolorError
         code = _failed(_system_error(error), BAD_INPUT)
     except KeyboardInterrupt:
         code = _failed("interrupted", INTERRUPTED)
@@ -70,7 +70,7 @@ def _show_version(wanted: bool) -> None:
 def _colorize(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="IN", help="Pictures, folders, patterns, or - for standard input."),
+        typer.Argument(metavar="IN", help="Images, folders, patterns, or - for standard input."),
     ],
     out: Annotated[
         str | None,
@@ -78,7 +78,7 @@ def _colorize(
             "-o",
             "--out",
             metavar="FILE|FOLDER",
-            help="Where to write, - for standard output. By default beside each picture, as "
+            help="Where to write, - for standard output. By default beside each image, as "
             "NAME.recolor.EXT.",
         ),
     ] = None,
@@ -101,7 +101,7 @@ def _colorize(
         typer.Option("--stages", help="Write coarse and refined ab and the uncertainty as TIFF."),
     ] = False,
     hints: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Points of known color, JSON; one picture.")
+        str | None, typer.Option(metavar="FILE", help="Points of known color, JSON; one image.")
     ] = None,
     palette: options.Palette = None,
     levels: Annotated[
@@ -121,10 +121,10 @@ def _colorize(
         bool, typer.Option(help="Write how it was made beside the result, as JSON.")
     ] = False,
     max_pixels: Annotated[
-        int, typer.Option(metavar="N", help="Refuse larger pictures, by mistake or on purpose.")
+        int, typer.Option(metavar="N", help="Refuse larger images, by mistake or on purpose.")
     ] = 500_000_000,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="One line of JSON per picture on standard output.")
+        bool, typer.Option("--json", help="One line of JSON per image on standard output.")
     ] = False,
     quiet: options.Quiet = False,
     version: Annotated[
@@ -132,20 +132,20 @@ def _colorize(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Colorize black-and-white pictures; the gray of the result is the gray of the input.
+    """Colorize black-and-white images; the gray of the result is the gray of the input.
 
     `recolor film IN OUT` colorizes films, `recolor weights` lists the networks, `recolor info
-    FILE...` says how files are read; a picture of such a name is ./film, ./weights or ./info.
+    FILE...` says how files are read; an image of such a name is ./film, ./weights or ./info.
     Results that are there are skipped: a call that was interrupted goes on when it is repeated.
 
-    Exit codes: 0 all done, 1 a bug, 2 bad input or usage (the other pictures are done),
+    Exit codes: 0 all done, 1 a bug, 2 bad input or usage (the other images are done),
     130 interrupted.
     """
     found = find_inputs(inputs, recursive=recursive, own=out is not None)
     destination = find_destination(out, found)
     span = _levels(levels)
-    if hints and (found.batch or len(found.pictures) > 1):
-        raise RecolorError("expected one picture with --hints, got several; hints belong to one")
+    if hints and (found.batch or len(found.images) > 1):
+        raise RecolorError("expected one image with --hints, got several; hints belong to one")
     if destination.stream and (stages or alternatives or sidecar or json_lines):
         raise RecolorError(
             "expected a file for --stages, --alternatives, --sidecar or --json, got standard "
@@ -155,7 +155,7 @@ def _colorize(
         raise RecolorError(
             "expected a pipe or file as standard output, got a terminal; use -o FILE"
         )
-    if not found.pictures and not found.problems:
+    if not found.images and not found.problems:
         raise RecolorError(
             f"{found.results[0]}: this is a result of recolor already; to colorize it again, "
             "name the new one with -o"
@@ -164,7 +164,7 @@ def _colorize(
     with (
         terminable(),
         Report(
-            len(found.pictures) + len(found.problems), quiet=quiet, json_lines=json_lines
+            len(found.images) + len(found.problems), quiet=quiet, json_lines=json_lines
         ) as report,
     ):
         try:
@@ -187,7 +187,7 @@ def _colorize(
                 report.line(f"{len(found.results)} results of recolor left out (*.recolor.*)")
             Batch(Colorizer(weights, device), destination, order, report).run(found)
         except KeyboardInterrupt:
-            total = len(found.pictures)
+            total = len(found.images)
             report.complain(
                 f"recolor: interrupted, {report.count('done')} of {total} done; the same call "
                 "goes on from there"
@@ -247,7 +247,7 @@ def _weights(
 
 def _info(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Pictures, folders, patterns or -.")
+        list[str], typer.Argument(metavar="FILE", help="Images, folders, patterns or -.")
     ],
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", help="Go into the folders of a folder.")
@@ -259,7 +259,7 @@ def _info(
 
     found = find_inputs(files, recursive=recursive, own=True)
     failed = list(found.problems)
-    names = [*(picture.name for picture in found.pictures), *found.results]
+    names = [*(image.name for image in found.images), *found.results]
     for name in names:
         try:
             facts = describe(name)

@@ -1,4 +1,4 @@
-"""Colorizing the pictures of a call, one after the other."""
+"""Colorizing the images of a call, one after the other."""
 
 import sys
 import warnings
@@ -14,10 +14,10 @@ from recolor_core.cli.plan import STREAM, Destination, Input, Inputs, beside
 from recolor_core.cli.report import Outcome, Report, bug, one_line, show_traceback
 from recolor_core.colorizer import Colorization, Colorizer, Settings
 from recolor_core.errors import ImageError, OutputExistsError, RecolorError
+from recolor_core.gray import Levels, read_gray
 from recolor_core.hints import Hint
-from recolor_core.images import PictureFile, PictureWriter, open_picture, write_stage
-from recolor_core.intake import Levels, read_gray
-from recolor_core.palette import Palette, palette_of_colors, palette_of_picture
+from recolor_core.images import ImageFile, ImageWriter, open_image, write_stage
+from recolor_core.palette import Palette, palette_of_colors, palette_of_image
 
 _STAGES: tuple[tuple[str, str, Callable[[Colorization], NDArray[Any]]], ...] = (
     ("ab-coarse", "a* and b* of the generator, Lab units", lambda r: r.ab_coarse),
@@ -28,7 +28,7 @@ _STAGES: tuple[tuple[str, str, Callable[[Colorization], NDArray[Any]]], ...] = (
 
 @dataclass(frozen=True)
 class Order:
-    """How the pictures of a call are to be colorized and written.
+    """How the images of a call are to be colorized and written.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Order:
     sidecar
         Write a JSON file beside the result.
     max_pixels
-        Refuse larger pictures.
+        Refuse larger images.
     """
 
     settings: Settings
@@ -65,42 +65,42 @@ class Batch:
     _results: dict[Path, str] = field(default_factory=dict)  # and whose result each one is
 
     def run(self, inputs: Inputs) -> None:
-        """Colorize every picture; one that fails does not keep the others from being done."""
+        """Colorize every image; one that fails does not keep the others from being done."""
         for word, problem in inputs.problems:
             self.report.finish(Outcome(word, "failed", problem))
-        for picture in inputs.pictures:
-            self.report.finish(self._tried(picture))
+        for image in inputs.images:
+            self.report.finish(self._tried(image))
 
-    def _tried(self, picture: Input) -> Outcome:
-        self.report.file(picture.name)
+    def _tried(self, image: Input) -> Outcome:
+        self.report.file(image.name)
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = self._show_warning
-                return self._colorize(picture)
+                return self._colorize(image)
         except RecolorError as error:
             show_traceback()
-            return Outcome(picture.name, "failed", one_line(error))
+            return Outcome(image.name, "failed", one_line(error))
         except MemoryError:
             show_traceback()
             return Outcome(
-                picture.name, "failed", "the picture does not fit into memory; give a smaller one"
+                image.name, "failed", "the image does not fit into memory; give a smaller one"
             )
-        except Exception as error:  # a bug: of 40,000 pictures it shall cost this one alone
+        except Exception as error:  # a bug: of 40,000 images it shall cost this one alone
             show_traceback()
             self.report.bugs += 1
-            return Outcome(picture.name, "failed", bug(error))
+            return Outcome(image.name, "failed", bug(error))
 
     def _show_warning(self, message: Warning | str, *_: object, **__: object) -> None:
         self.report.warn(one_line(message))
 
-    def _colorize(self, picture: Input) -> Outcome:
-        source = picture.path or sys.stdin.buffer
-        outcome = Outcome(picture.name)
-        with open_picture(source, max_pixels=self.order.max_pixels) as file:
-            output = self.destination.path(picture, file.output_name())
+    def _colorize(self, image: Input) -> Outcome:
+        source = image.path or sys.stdin.buffer
+        outcome = Outcome(image.name)
+        with open_image(source, max_pixels=self.order.max_pixels) as file:
+            output = self.destination.path(image, file.output_name())
             outcome.output = str(output or STREAM)
             if output:
-                self._claim(output, picture)
+                self._claim(output, image)
                 if not self.order.overwrite and self._is_done(output):
                     return _skipped(outcome)
                 _make_folder(output.parent)
@@ -110,13 +110,13 @@ class Batch:
                 # Two calls may share the work on a folder, and the other one was faster.
                 if output is None or self.destination.file or not output.exists():
                     raise
-                return _skipped(Outcome(picture.name, output=str(output)))
+                return _skipped(Outcome(image.name, output=str(output)))
         outcome.seconds = self.report.file_seconds
         return outcome
 
-    def _claim(self, output: Path, picture: Input) -> None:
-        other = self._results.setdefault(output, picture.name)
-        if other != picture.name:
+    def _claim(self, output: Path, image: Input) -> None:
+        other = self._results.setdefault(output, image.name)
+        if other != image.name:
             raise RecolorError(
                 f"expected a result of its own, got {output}, which is that of {other}; colorize "
                 "it in a call of its own with -o, or name the folder of both with --recursive"
@@ -140,14 +140,12 @@ class Batch:
             return []
         return [beside(output, f"alt{i + 1}") for i in range(self.order.settings.alternatives)]
 
-    def _write(self, file: PictureFile, output: Path | None, outcome: Outcome) -> None:
-        """Colorize page by page into all results of a picture; all of them appear, or none."""
+    def _write(self, file: ImageFile, output: Path | None, outcome: Outcome) -> None:
+        """Colorize page by page into all results of an image; all of them appear, or none."""
         order = self.order
 
-        def writer(target: Any) -> PictureWriter:
-            return PictureWriter(
-                target, like=file, overwrite=order.overwrite, sidecar=order.sidecar
-            )
+        def writer(target: Any) -> ImageWriter:
+            return ImageWriter(target, like=file, overwrite=order.overwrite, sidecar=order.sidecar)
 
         made: list[Path] = []
         stages: list[tuple[Path, NDArray[Any], str]] = []
@@ -201,12 +199,12 @@ class Batch:
 
 
 def read_palette(text: str) -> Palette:
-    """The palette of a list of colors, ``"#5b3a1e,#6ca0dc"``, or of the file of a picture."""
+    """The palette of a list of colors, ``"#5b3a1e,#6ca0dc"``, or of the file of an image."""
     if text.startswith("#"):
         return palette_of_colors([color.strip() for color in text.split(",")])
-    with open_picture(Path(text)) as file:
+    with open_image(Path(text)) as file:
         page = next(iter(file))
-        return palette_of_picture(page.codes, page.space)
+        return palette_of_image(page.codes, page.space)
 
 
 def _skipped(outcome: Outcome) -> Outcome:
@@ -224,7 +222,7 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _noting(made: list[Path], writer: PictureWriter) -> Callable[..., None]:
+def _noting(made: list[Path], writer: ImageWriter) -> Callable[..., None]:
     """What to do after a writer was left: note the files that it made."""
 
     def left(kind: type[BaseException] | None, *_: object) -> None:

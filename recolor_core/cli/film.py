@@ -34,14 +34,14 @@ def colorize_film(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="IN", help='A film, a folder of pictures, or a pattern: "scan_%05d.dpx".'
+            metavar="IN", help='A film, a folder of images, or a pattern: "scan_%05d.dpx".'
         ),
     ],
     target: Annotated[
         str,
         typer.Argument(
             metavar="OUT",
-            help="A film (.mp4, .mkv, .mov, .webm ...), numbered pictures (frame_%06d.tif, .png, "
+            help="A film (.mp4, .mkv, .mov, .webm ...), numbered images (frame_%06d.tif, .png, "
             ".dpx), or a folder for them.",
         ),
     ],
@@ -67,7 +67,7 @@ def colorize_film(
     ] = None,
     fps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Of pictures: how many a second, 24 or 24000/1001."),
+        typer.Option(metavar="N", help="Of images: how many a second, 24 or 24000/1001."),
     ] = None,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="FFV1 in Matroska (.mkv), RGB: the gray is exact.")

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from recolor_core.cli.plan import STREAM
-from recolor_core.images import Page, open_picture
+from recolor_core.images import Page, open_image
 
 _XMP = "{http://ns.adobe.com/xap/1.0/mm/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -16,7 +16,7 @@ _SOFTWARE = "recolor "  # how the software agent of its events begins
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to know of a picture file, of JSON types alone.
+    """What there is to know of an image file, of JSON types alone.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def describe(name: str) -> dict[str, Any]:
     ImageError
         Where it cannot be read.
     """
-    with open_picture(sys.stdin.buffer if name == STREAM else name) as file:
+    with open_image(sys.stdin.buffer if name == STREAM else name) as file:
         pages, packets = [], []
         for page in file:  # one at a time: they may be large
             pages.append(_page(page))
@@ -57,7 +57,7 @@ def _page(page: Page) -> dict[str, Any]:
 
 
 def made_by_recolor(xmp: bytes | None) -> dict[str, Any] | None:
-    """What the XMP packet of a result says of how it was made; None for other pictures."""
+    """What the XMP packet of a result says of how it was made; None for other images."""
     try:
         root = ElementTree.fromstring((xmp or b"").strip(b"\0 \r\n\t"))
     except ElementTree.ParseError:

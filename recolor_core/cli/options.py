@@ -1,4 +1,4 @@
-"""Options that pictures and films share."""
+"""Options that images and films share."""
 
 from typing import Annotated
 
@@ -17,13 +17,13 @@ Saturation = Annotated[
 Size = Annotated[int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")]
 Views = Annotated[
     int,
-    typer.Option(help="Views of the picture to average over, 1 or 2: errs less, takes longer."),
+    typer.Option(help="Views of the image to average over, 1 or 2: errs less, takes longer."),
 ]
 Palette = Annotated[
     str | None,
     typer.Option(
         metavar="COLORS|FILE",
-        help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference picture.',
+        help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference image.',
     ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors alone.")]

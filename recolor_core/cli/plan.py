@@ -1,4 +1,4 @@
-"""What a call is about: which pictures, and where their results go. Opens no picture."""
+"""What a call is about: which images, and where their results go. Opens no image."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ STREAM = "-"
 OWN = ".recolor."
 """In the name of every result that gets its name from recolor."""
 
-# A folder holds other things than pictures: of its files these are taken. Files that are named
+# A folder holds other things than images: of its files these are taken. Files that are named
 # may be called anything; their content counts.
 _ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"}
 _ENDINGS |= {".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"}
@@ -22,7 +22,7 @@ _ENDINGS |= {".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"}
 
 @dataclass(frozen=True)
 class Input:
-    """A picture that a call asks for.
+    """An image that a call asks for.
 
     Parameters
     ----------
@@ -43,28 +43,28 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All pictures of a call.
+    """All images of a call.
 
     Parameters
     ----------
-    pictures
+    images
         In the order of the call, those of a folder by name; each once.
     problems
-        What of the call is no picture, and why.
+        What of the call is no image, and why.
     results
         Those of earlier calls that were met and left out.
     batch
-        Whether the call asks for more than one picture, or may on another day.
+        Whether the call asks for more than one image, or may on another day.
     """
 
-    pictures: tuple[Input, ...]
+    images: tuple[Input, ...]
     problems: tuple[tuple[str, str], ...]
     results: tuple[str, ...]
     batch: bool
 
 
 def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = False) -> Inputs:
-    """The pictures that the words of a call mean: files, folders, patterns and ``-``.
+    """The images that the words of a call mean: files, folders, patterns and ``-``.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = Fa
     own
         Whether a result of recolor is taken too, where it is the only thing named.
     """
-    pictures: dict[str, Input] = {}  # by what they are, so that none is taken twice
+    images: dict[str, Input] = {}  # by what they are, so that none is taken twice
     problems: list[tuple[str, str]] = []
     results: list[str] = []
     batch = len(words) > 1
@@ -83,7 +83,7 @@ def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = Fa
         if word != STREAM and Path(word).is_dir():
             batch = True
             found = list(_in_folder(Path(word), recursive))
-            missing = "no pictures are in this folder" + (
+            missing = "no images are in this folder" + (
                 "" if recursive else "; --recursive looks into its folders too"
             )
         elif glob.has_magic(word) and not Path(word).exists():
@@ -95,13 +95,13 @@ def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = Fa
             found, missing = [Input(word)], ""
         if not found:
             problems.append((word, missing))
-        for picture in found:
-            if picture.path and OWN in picture.path.name and (batch or not own):
-                results.append(picture.name)
+        for image in found:
+            if image.path and OWN in image.path.name and (batch or not own):
+                results.append(image.name)
             else:
-                identity = os.path.realpath(picture.name) if picture.path else STREAM
-                pictures.setdefault(identity, picture)
-    return Inputs(tuple(pictures.values()), tuple(problems), tuple(results), batch)
+                identity = os.path.realpath(image.name) if image.path else STREAM
+                images.setdefault(identity, image)
+    return Inputs(tuple(images.values()), tuple(problems), tuple(results), batch)
 
 
 def _in_folder(folder: Path, recursive: bool) -> Iterator[Input]:
@@ -135,13 +135,13 @@ class Destination:
         """Whether the call names the result itself."""
         return self.stream or self.file is not None
 
-    def path(self, picture: Input, output_name: str) -> Path | None:
-        """The file of a picture's result; None for standard output.
+    def path(self, image: Input, output_name: str) -> Path | None:
+        """The file of an image's result; None for standard output.
 
         Parameters
         ----------
-        picture
-            The picture.
+        image
+            The image.
         output_name
             The name that it has unless the call gives another.
         """
@@ -150,8 +150,8 @@ class Destination:
         if self.file:
             return self.file
         if self.folder:
-            return self.folder / picture.subfolder / output_name
-        return picture.path.with_name(output_name) if picture.path else None
+            return self.folder / image.subfolder / output_name
+        return image.path.with_name(output_name) if image.path else None
 
 
 def find_destination(out: str | None, inputs: Inputs) -> Destination:
@@ -162,11 +162,11 @@ def find_destination(out: str | None, inputs: Inputs) -> Destination:
     RecolorError
         Where several results would go into one file or stream.
     """
-    streamed = any(picture.path is None for picture in inputs.pictures)
+    streamed = any(image.path is None for image in inputs.images)
     if out == STREAM or (out is None and streamed):
         if inputs.batch:
             raise RecolorError(
-                "expected one picture for standard output, got several; give a folder: -o FOLDER"
+                "expected one image for standard output, got several; give a folder: -o FOLDER"
             )
         return Destination(stream=True)
     if out is None:
@@ -177,7 +177,7 @@ def find_destination(out: str | None, inputs: Inputs) -> Destination:
     if inputs.batch:
         if path.suffix.lower() in _ENDINGS or path.exists():
             raise RecolorError(
-                f"expected a folder for several pictures, got -o {out}; if it is to be a folder, "
+                f"expected a folder for several images, got -o {out}; if it is to be a folder, "
                 f"put a slash behind it: -o {out}/"
             )
         return Destination(folder=path)

@@ -19,7 +19,7 @@ from recolor_core.cli.plan import STREAM
 
 @dataclass
 class Outcome:
-    """What became of one picture; the JSON line of it.
+    """What became of one image; the JSON line of it.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Outcome:
     reading
         How every page was read, in words.
     pages, megapixels
-        Of the picture.
+        Of the image.
     seconds
         It took.
     exact_gray
@@ -63,11 +63,11 @@ class Report:
     Parameters
     ----------
     files
-        Number of pictures.
+        Number of images.
     quiet
         Tell errors and warnings alone.
     json_lines
-        Write one line of JSON to standard output for every picture.
+        Write one line of JSON to standard output for every image.
     """
 
     def __init__(self, files: int, *, quiet: bool = False, json_lines: bool = False) -> None:
@@ -87,7 +87,7 @@ class Report:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._all = self._bars.add_task("all pictures", total=files, unit="", visible=files > 1)
+        self._all = self._bars.add_task("all images", total=files, unit="", visible=files > 1)
         self._one = self._bars.add_task("loading", total=None, unit="MP")
         self._name = self._label = ""
         self._page = self._pages = 1
@@ -115,11 +115,11 @@ class Report:
         self._console.out(text, highlight=False)
 
     def warn(self, text: str) -> None:
-        """A line about the picture at hand that has to be told."""
+        """A line about the image at hand that has to be told."""
         self.complain(f"recolor: {self._name}: {text}")
 
     def file(self, name: str) -> None:
-        """A picture begins."""
+        """An image begins."""
         self._file_started = time.monotonic()
         self._name = label_of(name)
         self._label = Path(self._name).name  # of a long path the bars would have no room
@@ -145,11 +145,11 @@ class Report:
 
     @property
     def file_seconds(self) -> float:
-        """Since the picture began."""
+        """Since the image began."""
         return time.monotonic() - self._file_started
 
     def finish(self, outcome: Outcome) -> None:
-        """A picture is through with."""
+        """An image is through with."""
         self.outcomes.append(outcome)
         name = label_of(outcome.input)
         if outcome.status == "failed":
@@ -171,7 +171,7 @@ class Report:
         self._bars.update(self._all, total=left, completed=self._through)
 
     def count(self, status: str) -> int:
-        """Number of pictures of a status."""
+        """Number of images of a status."""
         return sum(outcome.status == status for outcome in self.outcomes)
 
     def summary(self) -> str:

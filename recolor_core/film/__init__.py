@@ -15,9 +15,9 @@ except ImportError as error:
     ) from error
 
 from recolor_core.film.coloring import FilmProgress, FilmResult, Order, colorize_film
+from recolor_core.film.decoding import open_film
 from recolor_core.film.hints import KeyHint, read_key_hints
-from recolor_core.film.moments import Moment, parse_moment
-from recolor_core.film.reading import open_film
+from recolor_core.film.timestamps import Moment, parse_moment
 
 __all__ = [
     "FilmError",

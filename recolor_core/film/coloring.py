@@ -18,23 +18,23 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer, Settings
 from recolor_core.errors import OutputExistsError
-from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.hints import HintsInTime, KeyHint
-from recolor_core.film.joining import check_target, join
-from recolor_core.film.moments import Moment
-from recolor_core.film.parts import FrameRecord, Parts, is_joining
-from recolor_core.film.reading import FilmFrame, Movie, Pictures, open_film
-from recolor_core.film.writing import (
+from recolor_core.film.decoding import FilmFrame, Images, Movie, open_film
+from recolor_core.film.encoding import (
     CONTAINERS,
     CRF,
     CodedPart,
     Coding,
-    PicturesPart,
+    ImagesPart,
     choose_coding,
     coding_record,
-    is_picture_of,
+    is_image_of,
     numbered,
 )
+from recolor_core.film.errors import FilmError, FilmWarning
+from recolor_core.film.hints import HintsInTime, KeyHint
+from recolor_core.film.muxing import check_target, join
+from recolor_core.film.resume import FrameRecord, Parts, is_joining
+from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.images.atomic import AtomicFile, explained
@@ -43,8 +43,8 @@ from recolor_core.palette import Palette, palette_record
 PART = 2 * BLOCK
 """Frames of a part: whole blocks, so that both passes go on from one as if nothing had been."""
 
-PICTURES = "frame_%06d.tif"
-"""How pictures are called in an output that is a folder."""
+IMAGES = "frame_%06d.tif"
+"""How images are called in an output that is a folder."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Order:
     start, end
         The first frame, and the one after the last; all frames where None.
     rate
-        Frames per second of pictures.
+        Frames per second of images.
     lossless
         Whether to write FFV1, in RGB.
     crf
@@ -145,9 +145,9 @@ def colorize_film(
     colorizer
         Its weights must have a color memory.
     source
-        A film, a folder of pictures, or a pattern.
+        A film, a folder of images, or a pattern.
     target
-        A film (its ending names the container), pictures with a place for their number
+        A film (its ending names the container), images with a place for their number
         (``frame_%06d.tif``; it is the number of the frame in the source), or a folder for them.
         Beside it ``<target>.json`` says how it was made.
     order
@@ -169,10 +169,10 @@ def colorize_film(
     film = open_film(source, order.rate)
     path = Path(target)
     if path.is_dir() or target.endswith((os.sep, "/")):
-        path /= PICTURES
+        path /= IMAGES
     coding = choose_coding(path, film.facts, lossless=order.lossless, crf=order.crf)
     span = _Span(film, order.start, order.end)
-    for key in order.hints:  # refuses those outside of the picture, before hours of work
+    for key in order.hints:  # refuses those outside of the image, before hours of work
         hint_map([key.hint], film.facts.size[::-1], (1, 1))
     # Outputs of a call that was killed while it put them into their places are its own.
     overwrite = order.overwrite or is_joining(path)
@@ -243,7 +243,7 @@ class _Span:
         Where the film has none there, or ends before it should.
     """
 
-    def __init__(self, film: Movie | Pictures, start: Moment | None, end: Moment | None) -> None:
+    def __init__(self, film: Movie | Images, start: Moment | None, end: Moment | None) -> None:
         self.film = film
         self._start = start or Moment(frame=0)
         self._end = end
@@ -292,16 +292,16 @@ def _color(
     resumed = len(parts.frames)
     waiting: deque[FilmFrame] = deque()  # read, and not colorized: two passes look ahead
 
-    def pictures() -> Iterator[NDArray[Any]]:
+    def images() -> Iterator[NDArray[Any]]:
         for index, (frame, time, until) in enumerate(span.frames()):
             hints.frame(index, frame.number, time, until)
             if index >= resumed:
                 waiting.append(frame)
-                yield frame.picture
+                yield frame.image
 
     colored = colorize_frames(
         colorizer,
-        pictures(),
+        images(),
         order.settings,
         hints=hints.given,
         palette=order.palette,
@@ -311,10 +311,10 @@ def _color(
     )
     for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
         records: list[FrameRecord] = []
-        writer: CodedPart | PicturesPart = (
+        writer: CodedPart | ImagesPart = (
             CodedPart(parts.path(parts.count), span.film.facts, coding)
             if coding
-            else PicturesPart(parts.folder, target.name)
+            else ImagesPart(parts.folder, target.name)
         )
         with writer:
             for index, colorized in part:
@@ -338,7 +338,7 @@ def _color(
 
 def _put_into_place(
     path: Path,
-    film: Movie | Pictures,
+    film: Movie | Images,
     coding: Coding | None,
     order: Order,
     parts: Parts,
@@ -411,12 +411,10 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _check_absent(
-    path: Path, film: Movie | Pictures, coding: Coding | None, overwrite: bool
-) -> None:
+def _check_absent(path: Path, film: Movie | Images, coding: Coding | None, overwrite: bool) -> None:
     """Refuse outputs that are there, and sources as outputs."""
     if coding is None:
-        taken = [p for p in path.parent.iterdir() if is_picture_of(path.name, p.name)]
+        taken = [p for p in path.parent.iterdir() if is_image_of(path.name, p.name)]
     else:
         taken = [p for p in (path, path.with_name(path.name + ".json")) if p.exists()]
     sources = {file.resolve() for file in film.files}
@@ -449,7 +447,7 @@ def _job(
 
 def _facts(
     colorizer: Colorizer,
-    film: Movie | Pictures,
+    film: Movie | Images,
     coding: Coding | None,
     order: Order,
     parts: Parts,

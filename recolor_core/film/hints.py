@@ -9,7 +9,7 @@ from typing import Any
 
 from recolor_core.errors import HintsError
 from recolor_core.film.errors import FilmError
-from recolor_core.film.moments import Moment, parse_moment
+from recolor_core.film.timestamps import Moment, parse_moment
 from recolor_core.hints import Hint
 
 

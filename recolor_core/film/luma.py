@@ -94,7 +94,7 @@ def _gray_table(luma: Luma) -> NDArray[Any]:
 
 
 def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cb and Cr of a picture after ITU-R BT.709-6 (3.3 and 3.4), as codes.
+    """Cb and Cr of an image after ITU-R BT.709-6 (3.3 and 3.4), as codes.
 
     Parameters
     ----------

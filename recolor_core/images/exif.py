@@ -208,7 +208,7 @@ def upright(exif: bytes) -> bytes:
 
 
 def _drop_thumbnail(block: bytearray, order: ByteOrder, directory: Directory) -> None:
-    # It would go on showing the gray picture. It usually lies last, so that the block gets shorter.
+    # It would go on showing the gray image. It usually lies last, so that the block gets shorter.
     block[directory.following_at : directory.following_at + 4] = b"\0" * 4
     try:
         second = read_directory(

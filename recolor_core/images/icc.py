@@ -1,7 +1,7 @@
-"""ICC profiles: what the codes of a picture mean, and the profile of its colorized copy.
+"""ICC profiles: what the codes of an image mean, and the profile of its colorized copy.
 
 Matrix/TRC and gray profiles are read here, after ICC.1:2010 (and ICC.1:2001-04 for version 2),
-because coloring needs their curve and primaries as numbers. Pictures in all other color spaces go
+because coloring needs their curve and primaries as numbers. Images in all other color spaces go
 to sRGB through LittleCMS.
 """
 
@@ -201,7 +201,7 @@ def _from_lightness(curve: ToneCurve) -> ToneCurve | None:
 
 
 def profile_in_color(gray: bytes) -> bytes:
-    """The profile of a colorized picture whose gray codes a gray profile describes.
+    """The profile of a colorized image whose gray codes a gray profile describes.
 
     Its curve is that of the gray profile, byte for byte where it can be, its primaries are sRGB's:
     gray codes go on meaning what they meant.

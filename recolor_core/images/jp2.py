@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from recolor_core.images import exif
-from recolor_core.images.picture import Metadata, Model, Resolution, Stored
+from recolor_core.images.image import Metadata, Model, Resolution, Stored
 from recolor_core.images.source import Source
 
 BOX_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
@@ -37,7 +37,7 @@ class _Codestream:
 
 
 def read(source: Source) -> list[Stored]:
-    """The picture of a JPEG 2000 file or bare codestream."""
+    """The image of a JPEG 2000 file or bare codestream."""
     data = source.read()
     boxes = {} if data.startswith(CODESTREAM_SIGNATURE) else _boxes(data)
     stream = _codestream(data if not boxes else boxes[b"jp2c"])
@@ -59,10 +59,10 @@ def read(source: Source) -> list[Stored]:
         decode, notes = partial(imagecodecs.jpeg2k_decode, data), ()
     else:
         # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
-        picture = Jpeg2KImageFile(BytesIO(data))
-        mode = "CMYK" if picture.mode == "CMYK" else "RGBA" if "A" in picture.mode else "RGB"
+        image = Jpeg2KImageFile(BytesIO(data))
+        mode = "CMYK" if image.mode == "CMYK" else "RGBA" if "A" in image.mode else "RGB"
         model, alpha = ("cmyk" if mode == "CMYK" else "rgb"), mode == "RGBA"
-        decode, notes = partial(_by_pillow, picture, mode), (f"stored as {picture.mode}",)
+        decode, notes = partial(_by_pillow, image, mode), (f"stored as {image.mode}",)
     return [
         Stored(
             height=stream.height,
@@ -84,8 +84,8 @@ def read(source: Source) -> list[Stored]:
     ]
 
 
-def _by_pillow(picture: Jpeg2KImageFile, mode: str) -> NDArray[Any]:
-    return np.asarray(picture.convert(mode))
+def _by_pillow(image: Jpeg2KImageFile, mode: str) -> NDArray[Any]:
+    return np.asarray(image.convert(mode))
 
 
 def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes | None) -> None:
@@ -97,7 +97,7 @@ def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes |
     codec_header = _boxes(boxes[b"jp2h"], 0)
     color = b"\2\0\0" + metadata.icc if metadata.icc else codec_header[b"colr"]
     header = _box(b"ihdr", codec_header[b"ihdr"]) + _box(b"colr", color)
-    if pixels.shape[-1] == 4:  # the fourth channel is the opacity of the whole picture
+    if pixels.shape[-1] == 4:  # the fourth channel is the opacity of the whole image
         kind = 2 if metadata.premultiplied else 1
         header += _box(b"cdef", struct.pack(">13H", 4, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, kind, 0))
     if metadata.resolution and metadata.resolution.unit != "none":

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from recolor_core.images import exif
-from recolor_core.images.picture import Metadata, Model, Resolution, ResolutionUnit, Stored
+from recolor_core.images.image import Metadata, Model, Resolution, ResolutionUnit, Stored
 from recolor_core.images.source import Source
 
 _MODELS: dict[str, Model] = {"L": "gray", "RGB": "rgb", "CMYK": "cmyk"}
@@ -19,21 +19,21 @@ _QUALITY = 95
 
 
 def read(source: Source) -> list[Stored]:
-    """The picture of a JPEG file; of several (MPO) the first."""
+    """The image of a JPEG file; of several (MPO) the first."""
     # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
-    picture = JpegImageFile(BytesIO(source.read()))
-    info = picture.info
+    image = JpegImageFile(BytesIO(source.read()))
+    info = image.info
     block, turn = exif.take(info.get("exif"))
     notes = []
     if "mp" in info:
-        notes.append("the first of several pictures in the file (MPO)")
+        notes.append("the first of several images in the file (MPO)")
     return [
         Stored(
-            height=picture.height,
-            width=picture.width,
-            model=_MODELS[picture.mode],
+            height=image.height,
+            width=image.width,
+            model=_MODELS[image.mode],
             bits=8,
-            decode=lambda: np.asarray(picture),
+            decode=lambda: np.asarray(image),
             icc=info.get("icc_profile"),
             orientation=turn,
             lossy=True,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core.images import exif
-from recolor_core.images.picture import Metadata, Resolution, Stored
+from recolor_core.images.image import Metadata, Resolution, Stored
 from recolor_core.images.source import Source
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +25,7 @@ _ENCODING = {"level": 1, "strategy": imagecodecs.PNG.STRATEGY.RLE, "filter": 0xF
 
 
 def read(source: Source) -> list[Stored]:
-    """The picture of a PNG file; an animated one is refused."""
+    """The image of a PNG file; an animated one is refused."""
     data = source.read()
     chunks: dict[bytes, bytes] = {}
     text: list[tuple[bytes, bytes]] = []
@@ -39,7 +39,7 @@ def read(source: Source) -> list[Stored]:
             chunks.setdefault(kind, bytes(body))
     width, height, bits, color = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
     if b"acTL" in chunks and struct.unpack(">I", chunks[b"acTL"][:4])[0] > 1:
-        raise source.error("this PNG is animated", "extract its frames as pictures first")
+        raise source.error("this PNG is animated", "extract its frames as images first")
     notes = []
     if color == _PALETTE:
         notes.append("palette, expanded to RGB")

@@ -1,4 +1,4 @@
-"""Reading: any picture file as exact codes, with what they mean."""
+"""Reading: any image file as exact codes, with what they mean."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recolor_core.errors import RecolorError
 from recolor_core.images import bmp, icc, jp2, jpeg, png, webp
-from recolor_core.images.picture import Page, Stored
+from recolor_core.images.image import Page, Stored
 from recolor_core.images.source import Source, open_source
 from recolor_core.images.tiff import TiffPages
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve
@@ -39,14 +39,14 @@ _FORMATS: tuple[tuple[bytes, str, Callable[[Source], "list[Stored] | TiffPages"]
 )
 READABLE = "JPEG, PNG, TIFF, WebP, BMP, JPEG 2000 and still GIF"
 
-# What people mistake for a picture, and what to do with it.
+# What people mistake for an image, and what to do with it.
 _OTHERS = (
     (b"%PDF", "a PDF", "extract its pages first, for example: pdftoppm -tiff FILE.pdf page"),
     (b"8BPS", "a Photoshop document", "export it as TIFF"),
     (b"\0\0\0\x0cJXL ", "JPEG XL", "convert it to PNG or TIFF"),
     (b"\xff\x0a", "JPEG XL", "convert it to PNG or TIFF"),
-    (b"\x89HDF", "an HDF5 file", "export its pictures as TIFF"),
-    (b"\x1aE\xdf\xa3", "a film", "extract its frames as pictures"),
+    (b"\x89HDF", "an HDF5 file", "export its images as TIFF"),
+    (b"\x1aE\xdf\xa3", "a film", "extract its frames as images"),
 )
 
 # How to turn stored pixels upright, by EXIF orientation (Exif 2.32, 4.6.4 A).
@@ -61,10 +61,10 @@ _TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-class PictureFile:
-    """A picture file, open: its pages are decoded one by one, when they are asked for.
+class ImageFile:
+    """An image file, open: its pages are decoded one by one, when they are asked for.
 
-    A context manager; made by `open_picture`. Iterate it for its pages.
+    A context manager; made by `open_image`. Iterate it for its pages.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class PictureFile:
 
     @property
     def lossy(self) -> bool:
-        """Whether the (first) picture went through a lossy codec."""
+        """Whether the (first) image went through a lossy codec."""
         return next(self._headers()).lossy
 
     @property
@@ -153,7 +153,7 @@ class PictureFile:
         return f"{path.stem}.recolor{suffix}"
 
     def _headers(self) -> Iterator[Stored]:
-        """Every picture's header; those that are too large or empty are refused."""
+        """Every image's header; those that are too large or empty are refused."""
         iterator = iter(self._stored)
         while True:
             stored = self._guarded(lambda: next(iterator, None))
@@ -161,7 +161,7 @@ class PictureFile:
                 return
             pixels = stored.height * stored.width
             if pixels < 1:
-                raise self._source.error("the picture has no pixels", "give one of 1 x 1 or more")
+                raise self._source.error("the image has no pixels", "give one of 1 x 1 or more")
             if pixels > self._max_pixels:
                 raise self._source.error(
                     f"{stored.width} x {stored.height} = {pixels / 1e6:,.0f} million pixels came, "
@@ -184,33 +184,33 @@ _SUFFIXES = {
 }
 
 
-def open_picture(
+def open_image(
     source: str | os.PathLike[str] | BinaryIO, *, max_pixels: int = MAX_PIXELS
-) -> PictureFile:
-    """Open a picture file, by its content, whatever its name says.
+) -> ImageFile:
+    """Open an image file, by its content, whatever its name says.
 
     Parameters
     ----------
     source
         A path, or a binary stream (``sys.stdin.buffer``), which is read to its end.
     max_pixels
-        Pictures with more pixels are refused, before anything is decoded.
+        Images with more pixels are refused, before anything is decoded.
 
     Returns
     -------
-    PictureFile
+    ImageFile
         A context manager that gives the pages.
 
     Raises
     ------
     ImageError
-        Where there is no such file, or it is no picture that can be read. While pages are taken:
+        Where there is no such file, or it is no image that can be read. While pages are taken:
         where they are damaged, too large, or of a kind that cannot be colorized.
     """
     found = open_source(source)
     for signature, format, read in _FORMATS:
         if found.head.startswith(signature) and (format != "WebP" or found.head[8:12] == b"WEBP"):
-            return PictureFile(
+            return ImageFile(
                 found, format, _guarded(found, format, partial(read, found)), max_pixels
             )
     for signature, name, remedy in _OTHERS:
@@ -218,7 +218,7 @@ def open_picture(
             raise found.error(f"this is {name}, expected {READABLE}", remedy)
     if found.head[4:8] == b"ftyp":
         raise found.error(f"this is HEIF, AVIF or a film, expected {READABLE}", "convert it to PNG")
-    raise found.error(f"this is no picture; expected {READABLE}", "convert it to PNG or TIFF")
+    raise found.error(f"this is no image; expected {READABLE}", "convert it to PNG or TIFF")
 
 
 def _guarded(source: Source, format: str, step: Callable[[], T]) -> T:
@@ -228,7 +228,7 @@ def _guarded(source: Source, format: str, step: Callable[[], T]) -> T:
     except RecolorError:
         raise
     except MemoryError as error:
-        raise source.error("the picture does not fit into memory", "give a smaller one") from error
+        raise source.error("the image does not fit into memory", "give a smaller one") from error
     except Exception as error:  # decoders raise anything from IndexError to zlib.error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise source.error(

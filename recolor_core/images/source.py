@@ -1,4 +1,4 @@
-"""Where a picture comes from: a file, or bytes from a stream."""
+"""Where an image comes from: a file, or bytes from a stream."""
 
 import hashlib
 import os
@@ -80,7 +80,7 @@ def _open_path(path: Path) -> Source:
     source = Source(str(path), path)
     try:
         if path.is_dir():
-            raise source.error("this is a folder, not a picture", "name the files in it")
+            raise source.error("this is a folder, not an image", "name the files in it")
         if not path.is_file() and path.exists():  # a pipe: it can be read only once
             with path.open("rb") as pipe:
                 return _checked(Source(str(path), buffer=pipe.read()))
@@ -95,5 +95,5 @@ def _open_path(path: Path) -> Source:
 
 def _checked(source: Source) -> Source:
     if not source.head:
-        raise source.error("the file is empty", "give a picture file")
+        raise source.error("the file is empty", "give an image file")
     return source

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
 
 from recolor_core.images import exif
-from recolor_core.images.picture import (
+from recolor_core.images.image import (
     Metadata,
     Model,
     Page,
@@ -45,7 +45,7 @@ _UNITS: dict[int, ResolutionUnit] = {1: "none", 2: "inch", 3: "cm"}
 _XMP = 700
 _DESCRIPTION = 270
 
-# Tags that describe the picture and stay true of its colorized copy: DocumentName,
+# Tags that describe the image and stay true of its colorized copy: DocumentName,
 # ImageDescription, Make, Model, PageName, XPosition, YPosition, PageNumber, Software, DateTime,
 # Artist, HostComputer, Copyright, IPTC, GeoTIFF, Windows' XP*.
 _KEPT = {269, 270, 271, 272, 285, 286, 287, 297, 305, 306, 315, 316, 33432, 33723}
@@ -132,7 +132,7 @@ class TiffPages:
             refuse("floating point samples that run from white to black", "invert it first")
 
     def _check_complete(self, page: TiffPage, refuse: Callable[[str, str], None]) -> None:
-        # tifffile fills what is missing with zeros, which nobody would notice in a dark picture.
+        # tifffile fills what is missing with zeros, which nobody would notice in a dark image.
         offsets, counts = page.dataoffsets, page.databytecounts
         size = self._tiff.filehandle.size
         ends = [offset + count for offset, count in zip(offsets, counts, strict=False)]
@@ -147,8 +147,8 @@ class TiffPages:
             stated = description.split("images=")[1].split()[0]
             if stated.isdigit() and int(stated) > 1:
                 refuse(
-                    f"an ImageJ stack of {stated} pictures in one page",
-                    "save it as a TIFF with one page per picture",
+                    f"an ImageJ stack of {stated} images in one page",
+                    "save it as a TIFF with one page per image",
                 )
 
     def _decode(self, page: TiffPage, refuse: Callable[[str, str], None]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recolor_core.images import exif
-from recolor_core.images.picture import Metadata, Stored
+from recolor_core.images.image import Metadata, Stored
 from recolor_core.images.source import Source
 
 LARGEST_SIDE = 16383
@@ -17,7 +17,7 @@ _ALPHA, _ANIMATION = 0x10, 0x02
 
 
 def read(source: Source) -> list[Stored]:
-    """The picture of a WebP file; an animated one is refused."""
+    """The image of a WebP file; an animated one is refused."""
     data = source.read()
     chunks = _chunks(data)
     lossless = b"VP8L" in chunks
@@ -28,7 +28,7 @@ def read(source: Source) -> list[Stored]:
         )
         alpha = bool(flags & _ALPHA)
         if flags & _ANIMATION:
-            raise source.error("this WebP is animated", "extract its frames as pictures first")
+            raise source.error("this WebP is animated", "extract its frames as images first")
     elif lossless:  # a signature byte, then 14 + 14 bits of size less one, 1 bit of alpha
         packed = int.from_bytes(chunks[b"VP8L"][1:5], "little")
         width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1

@@ -1,4 +1,4 @@
-"""Writing: the colorized picture as its source came, whole or not at all."""
+"""Writing: the colorized image as its source came, whole or not at all."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,8 +15,8 @@ from recolor_core import provenance as marks
 from recolor_core.errors import ImageError
 from recolor_core.images import bmp, jp2, jpeg, png, tiff, webp
 from recolor_core.images.atomic import AtomicFile, StreamFile, explained
-from recolor_core.images.picture import Page, TiffLayout
-from recolor_core.images.reading import PictureFile
+from recolor_core.images.image import Page, TiffLayout
+from recolor_core.images.reading import ImageFile
 
 _Encode = Callable[[BinaryIO, NDArray[Any], Any, bytes | None], None]
 
@@ -49,8 +49,8 @@ _LARGEST_SIDE = {"WebP": webp.LARGEST_SIDE, "JPEG": 65535}
 _CLASSIC_TIFF_BYTES = 4_000_000_000  # offsets have 32 bits; some room for the directories
 
 
-class PictureWriter:
-    """Writes a colorized picture file: pages one after the other, each in strips.
+class ImageWriter:
+    """Writes a colorized image file: pages one after the other, each in strips.
 
     A context manager. The file appears when the block ends without an exception, complete; until
     then, and otherwise, there is nothing. The source is never written to.
@@ -67,21 +67,21 @@ class PictureWriter:
         Whether a file that is there may be replaced.
     sidecar
         Whether to write ``<target>.json`` too. It is always written where the format has no place
-        for XMP (BMP), and where an old one would be left beside the new picture.
+        for XMP (BMP), and where an old one would be left beside the new image.
 
     Raises
     ------
     OutputExistsError
         Where the target is there and may not be replaced.
     ImageError
-        Where the format cannot hold the picture, or nothing can be written there.
+        Where the format cannot hold the image, or nothing can be written there.
     """
 
     def __init__(
         self,
         target: str | os.PathLike[str] | BinaryIO,
         *,
-        like: PictureFile | None = None,
+        like: ImageFile | None = None,
         format: str | None = None,
         overwrite: bool = False,
         sidecar: bool = False,
@@ -169,7 +169,7 @@ class PictureWriter:
         ValueError
             Where the strips do not fit the page.
         """
-        assert self._output is not None, "use PictureWriter in a with block"
+        assert self._output is not None, "use ImageWriter in a with block"
         self._check(page)
         if isinstance(strips, np.ndarray):
             strips = (strips,)
@@ -230,7 +230,7 @@ class PictureWriter:
         size = self._like.output_nbytes if self._like else 4 * page.codes.nbytes
         return replace(layout, big=layout.big or size > _CLASSIC_TIFF_BYTES)
 
-    def _format_of_name(self, like: PictureFile | None) -> str:
+    def _format_of_name(self, like: ImageFile | None) -> str:
         if self.path is None:
             if like is None:
                 raise ImageError("a stream has no name that tells a format; pass format=")
@@ -260,7 +260,7 @@ class PictureWriter:
         if dtype.kind == "f":
             self._expect_tiff(f"{dtype} codes")
         elif dtype.itemsize > 1 and self.format not in _DEEP:
-            raise self._unfit("it holds 8 bits, this picture has 16")
+            raise self._unfit("it holds 8 bits, this image has 16")
 
     def _expect_tiff(self, what: str) -> None:
         if self.format != "TIFF":
@@ -268,7 +268,7 @@ class PictureWriter:
 
     def _unfit(self, reason: str) -> ImageError:
         return ImageError(
-            f"{self.name}: this picture cannot be written as {self.format} "
+            f"{self.name}: this image cannot be written as {self.format} "
             f"({' '.join(reason.split())}); write a .tif or .png instead"
         )
 

@@ -1,7 +1,7 @@
 """How good a coloring is: what training, validation and evaluation report.
 
-Measures of single pictures take batches and return one value a picture, ``(B,)``; what is known of
-many pictures goes through `bootstrap_interval`.
+Measures of single images take batches and return one value an image, ``(B,)``; what is known of
+many images goes through `bootstrap_interval`.
 """
 
 from recolor_core.metrics.color import (

@@ -1,6 +1,6 @@
 """How far colors are from the true ones, pixel by pixel, and how colorful they are.
 
-No one of these is enough. The squared errors prefer a timid gray-brown to a lively picture with
+No one of these is enough. The squared errors prefer a timid gray-brown to a lively image with
 some wrong hues, colorfulness alone prefers a garish one: report them together.
 """
 
@@ -11,7 +11,7 @@ _CHROMA_KNEE = 25.0**7  # CIEDE2000: chroma at which the correction of a* and th
 
 
 def ab_mse(ab: Tensor, true: Tensor) -> Tensor:
-    """Mean squared error of a* and b* of each picture; 0 is best.
+    """Mean squared error of a* and b* of each image; 0 is best.
 
     The mean over pixels and both channels, so half the mean squared chroma distance.
 
@@ -29,12 +29,12 @@ def ab_mse(ab: Tensor, true: Tensor) -> Tensor:
 
 
 def ab_rmse(ab: Tensor, true: Tensor) -> Tensor:
-    """Root of `ab_mse` of each picture: (B,), Lab units, at least 0; 0 is best."""
+    """Root of `ab_mse` of each image: (B,), Lab units, at least 0; 0 is best."""
     return ab_mse(ab, true).sqrt()
 
 
 def coarse_error(ab: Tensor, true: Tensor) -> Tensor:
-    """Mean squared error of a* and b* divided by 255, of each picture.
+    """Mean squared error of a* and b* divided by 255, of each image.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def coarse_error(ab: Tensor, true: Tensor) -> Tensor:
 
 
 def psnr(rgb: Tensor, true: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each picture, over its three channels as one.
+    """Peak signal-to-noise ratio in dB of each image, over its three channels as one.
 
     ``-10 log10(MSE)`` for codes whose peak is 1.
 
@@ -62,7 +62,7 @@ def psnr(rgb: Tensor, true: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B,), in [0, 100]; at most 100, for equal pictures too.
+        (B,), in [0, 100]; at most 100, for equal images too.
     """
     return _decibels((rgb - true).square().mean(dim=(1, 2, 3)))
 
@@ -126,14 +126,14 @@ def ciede2000(lab: Tensor, true: Tensor) -> Tensor:
 
 
 def mean_ciede2000(lab: Tensor, true: Tensor) -> Tensor:
-    """Mean of `ciede2000` over the pixels of each picture: (B,), at least 0; 0 is best."""
+    """Mean of `ciede2000` over the pixels of each image: (B,), at least 0; 0 is best."""
     return ciede2000(lab, true).mean(dim=(1, 2))
 
 
 def colorfulness(rgb: Tensor) -> Tensor:
-    """Colorfulness M3 of Hasler and Suesstrunk (2003) of each picture; 0 is gray.
+    """Colorfulness M3 of Hasler and Suesstrunk (2003) of each image; 0 is gray.
 
-    It knows nothing of the true colors; compare it over a set of pictures with theirs by
+    It knows nothing of the true colors; compare it over a set of images with theirs by
     `difference_of_means`, `mean_of_differences` and `ratio_of_means`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Whether the lightness of a colored picture is still the source's."""
+"""Whether the lightness of a colored image is still the source's."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ _STRIP = 2**20  # pixels measured at once: float64 copies of a large scan need n
 
 
 class LightnessFidelity(NamedTuple):
-    """How far the lightness of a colored picture is from the source's."""
+    """How far the lightness of a colored image is from the source's."""
 
     max_error: float
     """Largest |dL*| of a pixel, in [0, 100]. Not quite 0 where the gray is exact: codes are whole
@@ -26,12 +26,12 @@ class LightnessFidelity(NamedTuple):
 def lightness_fidelity(
     codes: Tensor, source: Tensor, space: ColorSpace = SRGB
 ) -> LightnessFidelity:
-    """Compare the lightness of a colored picture with that of its source.
+    """Compare the lightness of a colored image with that of its source.
 
     Parameters
     ----------
     codes
-        The colored picture, (3, H, W), uint8 or uint16.
+        The colored image, (3, H, W), uint8 or uint16.
     source
         What was colored, gray (H, W) or RGB (3, H, W), the same dtype.
     space
@@ -47,12 +47,12 @@ def lightness_fidelity(
     if codes.dtype.is_floating_point or codes.ndim != 3:
         raise ImageError(
             f"expected integer codes (3, H, W), got {codes.dtype} {tuple(codes.shape)}; "
-            "measure the picture as it is written"
+            "measure the image as it is written"
         )
     if codes.shape != source.shape or codes.dtype != source.dtype:
         raise ImageError(
             f"expected a source of {codes.dtype} {tuple(codes.shape)} or its gray, got "
-            f"{source.dtype} {tuple(source.shape)}; give the one that this picture was made of"
+            f"{source.dtype} {tuple(source.shape)}; give the one that this image was made of"
         )
     rows = max(1, _STRIP // codes.shape[2])
     largest, total, exact = 0.0, 0.0, 0

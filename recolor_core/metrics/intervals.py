@@ -1,4 +1,4 @@
-"""Statistics over a set of pictures or answers, with their intervals."""
+"""Statistics over a set of images or answers, with their intervals."""
 
 from collections.abc import Callable
 from statistics import NormalDist
@@ -17,18 +17,18 @@ def bootstrap_interval(
     draws: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """A statistic of a sample of pictures and its percentile bootstrap interval (Efron 1979).
+    """A statistic of a sample of images and its percentile bootstrap interval (Efron 1979).
 
     Parameters
     ----------
     values
-        (N,) or (N, k): what was measured of each picture. Rows with NaN are left out.
+        (N,) or (N, k): what was measured of each image. Rows with NaN are left out.
     statistic
         Of (..., N) or (..., N, k) over the axis N; the mean over it by default.
     level
         Share of the draws that the interval holds.
     draws
-        Number of samples of N pictures, drawn with replacement.
+        Number of samples of N images, drawn with replacement.
     seed
         Of the drawing.
 
@@ -56,13 +56,13 @@ def bootstrap_interval(
 def difference_of_means(pairs: Array) -> Array:
     """Absolute difference of two means: whether a set is right on average.
 
-    Of colorfulness, predicted and true, it is 0 also where every picture is wrong, half of them too
+    Of colorfulness, predicted and true, it is 0 also where every image is wrong, half of them too
     gray and half too vivid; `mean_of_differences` shows that.
 
     Parameters
     ----------
     pairs
-        (..., N, 2), such as predicted and true of N pictures; a statistic for `bootstrap_interval`.
+        (..., N, 2), such as predicted and true of N images; a statistic for `bootstrap_interval`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Whether the picture keeps its structure: SSIM, and color that stops at its edges."""
+"""Whether the image keeps its structure: SSIM, and color that stops at its edges."""
 
 import torch
 from torch import Tensor
@@ -23,13 +23,13 @@ def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
     """Structural similarity of red, green and blue apart (Wang et al. 2004).
 
     Gaussian window of 11 x 11 with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03, means and
-    covariances weighted by the window, averaged over all positions where it fits in the picture.
+    covariances weighted by the window, averaged over all positions where it fits in the image.
 
     Parameters
     ----------
     rgb, true
         (B, C, H, W), codes in [0, 1], at least 11 x 11 pixels. In float32 it is good to about
-        1e-4 where the picture is flat; give float64 for more.
+        1e-4 where the image is flat; give float64 for more.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
     """
     if min(rgb.shape[-2:]) < SSIM_WINDOW:
         raise ImageError(
-            f"expected pictures of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels for SSIM, "
+            f"expected images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels for SSIM, "
             f"got {tuple(rgb.shape[-2:])}; compare small ones by PSNR"
         )
     mean, true_mean, square, true_square, product = _smooth(
@@ -58,12 +58,12 @@ def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
 
 
 def ssim(rgb: Tensor, true: Tensor) -> Tensor:
-    """Mean of `channel_ssim` over the channels of each picture: (B,), in [-1, 1]; 1 is best."""
+    """Mean of `channel_ssim` over the channels of each image: (B,), in [-1, 1]; 1 is best."""
     return channel_ssim(rgb, true).mean(dim=1)
 
 
 def edge_band(true: Tensor) -> Tensor:
-    """Where the color of the true picture changes: its edges and `EDGE_BAND` pixels around them.
+    """Where the color of the true image changes: its edges and `EDGE_BAND` pixels around them.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def edge_band(true: Tensor) -> Tensor:
 
 
 def edge_error(ab: Tensor, true: Tensor) -> Tensor:
-    """Mean chroma distance (CIE 1976) within the edge band of each picture, in Lab units.
+    """Mean chroma distance (CIE 1976) within the edge band of each image, in Lab units.
 
-    Color that bleeds over an edge is wrong there, whatever the picture is elsewhere.
+    Color that bleeds over an edge is wrong there, whatever the image is elsewhere.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def edge_error(ab: Tensor, true: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B,), at least 0; 0 is best. NaN for a picture without a color edge.
+        (B,), at least 0; 0 is best. NaN for an image without a color edge.
     """
     band = edge_band(true)
     distance = (ab - true).norm(dim=1, keepdim=True) * band
@@ -105,14 +105,14 @@ def edge_error(ab: Tensor, true: Tensor) -> Tensor:
     return mean
 
 
-def _smooth(pictures: Tensor) -> Tensor:
+def _smooth(images: Tensor) -> Tensor:
     """The Gaussian window's mean at every place of (..., H, W) where it fits."""
-    offset = torch.arange(SSIM_WINDOW, dtype=pictures.dtype, device=pictures.device)
+    offset = torch.arange(SSIM_WINDOW, dtype=images.dtype, device=images.device)
     weights = (-((offset - SSIM_WINDOW // 2) / _SSIM_SIGMA).square() / 2).exp()
     weights = weights / weights.sum()
-    # All as channels of one picture: several times as fast as a batch of gray ones.
-    flat = pictures.flatten(0, -3)[None]
+    # All as channels of one image: several times as fast as a batch of gray ones.
+    flat = images.flatten(0, -3)[None]
     weights = weights.expand(flat.shape[1], 1, SSIM_WINDOW)
     flat = F.conv2d(flat, weights[..., None], groups=len(weights))
     flat = F.conv2d(flat, weights[..., None, :], groups=len(weights))
-    return flat.view(*pictures.shape[:-2], *flat.shape[-2:])
+    return flat.view(*images.shape[:-2], *flat.shape[-2:])

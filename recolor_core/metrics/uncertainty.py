@@ -1,6 +1,6 @@
 """Whether the stated uncertainty tells where the errors are, and how large; and alternatives.
 
-All take one entry for each pixel, or for each picture, as one likes. Pairs with NaN are left out.
+All take one entry for each pixel, or for each image, as one likes. Pairs with NaN are left out.
 """
 
 from dataclasses import dataclass
@@ -166,7 +166,7 @@ def best_of_n(errors: Array) -> Array:
     Parameters
     ----------
     errors
-        (n, B), of n alternatives for B pictures; lower is better (give the negative PSNR).
+        (n, B), of n alternatives for B images; lower is better (give the negative PSNR).
 
     Returns
     -------

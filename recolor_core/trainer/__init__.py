@@ -2,8 +2,10 @@
 
 from recolor_core.trainer.cache import CacheError, PredictionCache, write_predictions
 from recolor_core.trainer.data import CachedPhotographs, OneBatch, Photographs
-from recolor_core.trainer.generate import GeneratorTask
+from recolor_core.trainer.generator import GeneratorTask
 from recolor_core.trainer.loop import Machine, Outcome, fit, read_checkpoint
+from recolor_core.trainer.memory import MemoryTask
+from recolor_core.trainer.pretrained import frozen_generator, start_from
 from recolor_core.trainer.recipe import (
     GeneratorRecipe,
     MemoryRecipe,
@@ -11,9 +13,7 @@ from recolor_core.trainer.recipe import (
     RefinerRecipe,
     TrainingError,
 )
-from recolor_core.trainer.refine import RefinerTask
-from recolor_core.trainer.remember import MemoryTask
-from recolor_core.trainer.start import frozen_generator, start_from
+from recolor_core.trainer.refiner import RefinerTask
 from recolor_core.trainer.task import Task
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Augmentation of a batch on its device: crops, flips, tone curves, and lightness that looks old.
 
-What decides about a picture is drawn for the whole batch on the CPU, so that it does not depend on
+What decides about an image is drawn for the whole batch on the CPU, so that it does not depend on
 how many devices share the batch; noise is drawn on the device.
 """
 
@@ -17,7 +17,7 @@ from recolor_core.lab import SRGB, rgb_to_lab
 
 
 def uniform(rng: torch.Generator, count: int, low: float, high: float, rows: slice) -> Tensor:
-    """A number for each picture of a batch of `count`, of which `rows` are wanted."""
+    """A number for each image of a batch of `count`, of which `rows` are wanted."""
     return (low + (high - low) * torch.rand(count, generator=rng))[rows]
 
 
@@ -35,17 +35,17 @@ def photographs(
     Parameters
     ----------
     rgb
-        (B, 3, S, S) uint8: sRGB codes of this device's pictures.
+        (B, 3, S, S) uint8: sRGB codes of this device's images.
     size
         Side of the squares.
     zoom
         Smallest side of a square as a share of S.
     degraded
-        Share of the pictures whose lightness is made to look old.
+        Share of the images whose lightness is made to look old.
     rng
         Draws for the whole batch.
     count, rows
-        Pictures in the whole batch, and which of them are here.
+        Images in the whole batch, and which of them are here.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def photographs(
 def crop_and_flip(
     rgb: Tensor, size: int, smallest: float, rng: torch.Generator, count: int, rows: slice
 ) -> Tensor:
-    """A random square of each picture, every other one mirrored.
+    """A random square of each image, every other one mirrored.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def tone_curve(lightness: Tensor, rng: torch.Generator, count: int, rows: slice)
 
 
 def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: slice) -> Tensor:
-    """L* of pictures, a share of which are made to look like historic photographs.
+    """L* of images, a share of which are made to look like historic photographs.
 
     Each of those gets some of: the response of orthochromatic or blue-sensitive emulsion, fading,
     uneven exposure, blur, grain, scratches and dust, and JPEG compression, in the order in which
@@ -102,7 +102,7 @@ def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: s
     rgb
         (B, 3, H, W), codes in [0, 1].
     share
-        Of the pictures that are degraded.
+        Of the images that are degraded.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: s
     old = uniform(rng, count, 0, 1, rows) < share
 
     def some(of: float) -> Tensor:
-        """Which pictures are affected."""
+        """Which images are affected."""
         return _fit((uniform(rng, count, 0, 1, rows) < of) & old, rgb)
 
     light = rgb_to_lab(rgb)[:, :1]
@@ -151,7 +151,7 @@ def fade(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor
 
 
 def expose_unevenly(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
-    """A light or dark cloud over part of the picture, and vignetting."""
+    """A light or dark cloud over part of the image, and vignetting."""
     field = torch.randn(count, 1, 3, 3, generator=rng)[rows].to(light.device)
     field = F.interpolate(field, size=light.shape[-2:], mode="bicubic")
     strength = _fit(uniform(rng, count, 3, 12, rows), light)
@@ -186,7 +186,7 @@ def grain(
 
 
 def scratch(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
-    """Up to four thin lines and twelve specks, white or black, on each picture."""
+    """Up to four thin lines and twelve specks, white or black, on each image."""
     height, width = light.shape[-2:]
     y = torch.arange(height, device=light.device)[:, None]
     x = torch.arange(width, device=light.device)
@@ -206,7 +206,7 @@ def scratch(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Ten
 
 
 def compress(light: Tensor, quality: int) -> Tensor:
-    """L* (H, W) of a JPEG of the picture."""
+    """L* (H, W) of a JPEG of the image."""
     codes = (light.clamp(0, 100) * 2.55).round().to(torch.uint8).cpu().numpy()
     with io.BytesIO() as file:
         Image.fromarray(codes).save(file, "JPEG", quality=quality)

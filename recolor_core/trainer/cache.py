@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from recolor_core.errors import RecolorError
-from recolor_core.generator import Generator
 from recolor_core.lab import rgb_to_lab
-from recolor_core.refiner import SCALE
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import SCALE
 
 
 class CacheError(RecolorError, ValueError):
@@ -118,7 +118,7 @@ def write_predictions(
     folder.mkdir(parents=True, exist_ok=True)
     side = photographs[int(order[0])].shape[-1]
     digest = hashlib.sha256(np.asarray(order, np.int64).tobytes())
-    for number in (order[0], order[-1]):  # stand for all: whether the pictures are the same ones
+    for number in (order[0], order[-1]):  # stand for all: whether the images are the same ones
         digest.update(photographs[int(number)].numpy().tobytes())
     about = {"generator": name, "photographs": digest.hexdigest()}
     state = folder / "cache.json"

@@ -207,7 +207,7 @@ def _flow(paths: list[Tensor], top: Tensor, sharp: Tensor) -> tuple[Tensor, Tens
 
 
 def _blob(side: int, rng: torch.Generator, count: int, rows: slice) -> Tensor:
-    """A soft-edged shape around the middle of each picture, (B, 1, S, S) in [0, 1]."""
+    """A soft-edged shape around the middle of each image, (B, 1, S, S) in [0, 1]."""
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
     angle = torch.atan2(y, x)
     radius = uniform(rng, count, 0.1, 0.4, rows)[:, None, None]

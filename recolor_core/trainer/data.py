@@ -1,4 +1,4 @@
-"""Which pictures make up which step, on which device."""
+"""Which images make up which step, on which device."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from recolor_core.trainer.cache import PredictionCache
 class StepSampler(Sampler[list[int]]):
     """Batches by step: the same ones however often a training was stopped and resumed.
 
-    Picture k of the training is picture ``k % n`` of the ``k // n``-th shuffle of all n; step s
+    Image k of the training is image ``k % n`` of the ``k // n``-th shuffle of all n; step s
     takes `batch` of them, from ``s * batch`` on, of which each device has its rows.
 
     Parameters
     ----------
     count
-        Number of pictures, n.
+        Number of images, n.
     batch
         Of all devices together.
     seed
@@ -43,9 +43,9 @@ class StepSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.first, self.last):
             numbers = range(step * self.batch, (step + 1) * self.batch)[self.rows]
-            yield [self._picture(number) for number in numbers]
+            yield [self._image(number) for number in numbers]
 
-    def _picture(self, number: int) -> int:
+    def _image(self, number: int) -> int:
         epoch, place = divmod(number, self.count)
         if self._shuffle[0] != epoch:
             rng = np.random.default_rng((self.seed, epoch))
@@ -89,14 +89,14 @@ class CachedPhotographs(Dataset[dict[str, Tensor]]):
 
 
 class OneBatch(Dataset[dict[str, Tensor]]):
-    """The first pictures of a data set again and again, from memory: the speed without loading.
+    """The first images of a data set again and again, from memory: the speed without loading.
 
     Parameters
     ----------
     photographs
         Whose first `count` are taken.
     count
-        Number of pictures.
+        Number of images.
     """
 
     def __init__(self, photographs: Dataset[dict[str, Tensor]], count: int) -> None:

@@ -27,8 +27,8 @@ from recolor_core.trainer.task import Task
 FORMAT = 1
 """Version of the layout of a checkpoint."""
 
-GRID_PICTURES = 8
-"""Pictures in the grid that every validation writes."""
+GRID_IMAGES = 8
+"""Images in the grid that every validation writes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Machine:
     accelerator, devices, nodes, strategy
         Of `lightning.fabric.Fabric`.
     workers
-        Processes that load pictures for each device.
+        Processes that load images for each device.
     """
 
     accelerator: str = "auto"
@@ -60,15 +60,15 @@ class Outcome:
         Steps taken in all.
     stopped_early
         Whether validations no longer got better.
-    pictures_per_second
+    images_per_second
         Over this run, on all devices together.
     waiting
-        Share of the time in which the loop waited for pictures.
+        Share of the time in which the loop waited for images.
     """
 
     step: int
     stopped_early: bool
-    pictures_per_second: float
+    images_per_second: float
     waiting: float
 
 
@@ -84,7 +84,7 @@ def fit(
     """Train a task's network by its recipe.
 
     Into the folder go ``last.ckpt`` and ``best.ckpt`` (each written under another name first, then
-    renamed), logs for TensorBoard and as CSV, and a grid of pictures of every validation. A run
+    renamed), logs for TensorBoard and as CSV, and a grid of images of every validation. A run
     that was stopped goes on from ``last.ckpt`` as if it had never been; on the CPU to the bit.
 
     Parameters
@@ -176,7 +176,7 @@ def fit(
                 values = run.check(parts, done)
             if logs:
                 seconds = time.perf_counter() - started
-                values["pictures_per_second"] = (done - first) * recipe.batch / seconds
+                values["images_per_second"] = (done - first) * recipe.batch / seconds
                 values["waiting"] = waited / seconds
                 run.log("train", values, done)
                 if bar and line is not None:
@@ -191,7 +191,7 @@ def fit(
     return Outcome(
         step=done,
         stopped_early=done < recipe.steps,
-        pictures_per_second=(done - first) * recipe.batch / seconds,
+        images_per_second=(done - first) * recipe.batch / seconds,
         waiting=waited / seconds,
     )
 
@@ -205,7 +205,7 @@ class _Run:
         self.frozen = [n for n, factor in recipe.path_rates.items() if factor == 0]
         for name, parameter in task.network.named_parameters():
             parameter.requires_grad_(not name.startswith(tuple(self.frozen)))
-        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        task.network.to(memory_format=torch.channels_last)
         self.average = MovingAverage(task.network, recipe.ema)
         self.average.network.to(fabric.device)
         self.rates, groups = _parameter_groups(task.network, recipe)
@@ -273,18 +273,18 @@ class _Run:
             measures: dict[str, list[Tensor]] = {}
             grids = []
             first = 0
-            # Single pictures as they come: a validation set is small, and its order fixed.
+            # Single images as they come: a validation set is small, and its order fixed.
             for batch in DataLoader(photographs, batch_size=8):
                 batch = {name: tensor.to(self.fabric.device) for name, tensor in batch.items()}
                 result = self.task.validate(self.average.network, batch, first)
                 for name, values in result.measures.items():
                     measures.setdefault(name, []).append(values)
-                if first < GRID_PICTURES:
-                    grids.append(result.pictures.cpu())
+                if first < GRID_IMAGES:
+                    grids.append(result.images.cpu())
                 first += len(batch["rgb"])
             means = {n: float(torch.cat(values).nanmean()) for n, values in measures.items()}
             self.log("validation", means, step)
-            self._write_grid(torch.cat(grids)[:GRID_PICTURES], step)
+            self._write_grid(torch.cat(grids)[:GRID_IMAGES], step)
             if means["score"] > self.best:
                 self.best, self.worse = means["score"], 0
                 self._write("best.ckpt", step)
@@ -292,13 +292,13 @@ class _Run:
                 self.worse += 1
         self.best, self.worse = self.fabric.broadcast((self.best, self.worse))
 
-    def _write_grid(self, pictures: Tensor, step: int) -> None:
-        grid = torch.cat([torch.cat(list(row), dim=-1) for row in pictures], dim=-2)
+    def _write_grid(self, images: Tensor, step: int) -> None:
+        grid = torch.cat([torch.cat(list(row), dim=-1) for row in images], dim=-2)
         codes = (255 * grid).round().to(torch.uint8).permute(1, 2, 0).numpy()
         for logger in self.fabric.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("validation", codes, step, dataformats="HWC")
-        path = self.folder / "pictures"
+        path = self.folder / "images"
         try:
             path.mkdir(exist_ok=True)
             Image.fromarray(np.ascontiguousarray(codes)).save(path / f"{step:06d}.webp")
@@ -419,7 +419,7 @@ def _disk_error(path: Path, error: Exception) -> TrainingError:
 
 
 def _words(values: Mapping[str, float]) -> str:
-    return f"loss {values['loss']:.4g}, {values['pictures_per_second']:.1f} pictures/s"
+    return f"loss {values['loss']:.4g}, {values['images_per_second']:.1f} images/s"
 
 
 def _bar() -> Progress:

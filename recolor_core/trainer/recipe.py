@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from recolor_core.errors import RecolorError
-from recolor_core.generator import GeneratorConfig
-from recolor_core.refiner import RefinerConfig
-from recolor_core.temporal import MemoryConfig
+from recolor_core.models.generator import GeneratorConfig
+from recolor_core.models.memory import MemoryConfig
+from recolor_core.models.refiner import RefinerConfig
 
 
 class TrainingError(RecolorError, RuntimeError):
@@ -139,7 +139,7 @@ class GeneratorRecipe(Recipe):
     neighbors, sigma
         Of the soft encoding of colors.
     pixels
-        Coarse pixels of each picture that the loss looks at, drawn anew at each step; 0 is all.
+        Coarse pixels of each image that the loss looks at, drawn anew at each step; 0 is all.
     chroma
         Additional weight per Lab unit of chroma.
     regression
@@ -149,9 +149,9 @@ class GeneratorRecipe(Recipe):
     rebalance_from
         Share of the steps after which rebalancing begins.
     zoom
-        Smallest side of a crop as a share of the picture's.
+        Smallest side of a crop as a share of the image's.
     degrade
-        Share of pictures whose lightness is made to look old.
+        Share of images whose lightness is made to look old.
     teacher
         Weights of a semantic path that sees color, in one of the forms that `start` takes: the
         semantic path of the generator learns to see the same in gray. "" is none.
@@ -198,11 +198,11 @@ class RefinerRecipe(Recipe):
     temperature
         Range of the temperatures of the coarse ab.
     hinted
-        Share of pictures with hints.
+        Share of images with hints.
     most_hints
-        Largest number of hints in a picture; small numbers are as frequent as large ones.
+        Largest number of hints in an image; small numbers are as frequent as large ones.
     softened
-        Share of pictures whose coarse ab is the true one in other colors, blurred.
+        Share of images whose coarse ab is the true one in other colors, blurred.
     knee
         Of the Charbonnier loss, Lab units.
     edges

@@ -15,18 +15,18 @@ TEMPERATURE = 0.6
 
 @dataclass(frozen=True)
 class Validation:
-    """What was measured of some pictures.
+    """What was measured of some images.
 
     Parameters
     ----------
     measures
-        (B,) each; NaN where a picture has no value. ``"score"`` chooses the best weights.
-    pictures
-        (B, n, 3, H, W) in [0, 1]: each picture n times, from gray to truth.
+        (B,) each; NaN where an image has no value. ``"score"`` chooses the best weights.
+    images
+        (B, n, 3, H, W) in [0, 1]: each image n times, from gray to truth.
     """
 
     measures: Mapping[str, Tensor]
-    pictures: Tensor
+    images: Tensor
 
 
 class Task(nn.Module, ABC):
@@ -58,7 +58,7 @@ class Task(nn.Module, ABC):
 
     @abstractmethod
     def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:
-        """Measure a network (the averaged one) on a batch whose first picture has this number."""
+        """Measure a network (the averaged one) on a batch whose first image has this number."""
 
 
 def rng_of(*numbers: int) -> torch.Generator:

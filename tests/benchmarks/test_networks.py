@@ -18,7 +18,7 @@ def inference():
         yield
 
 
-@pytest.mark.benchmark(group="one picture through the networks")
+@pytest.mark.benchmark(group="one image through the networks")
 @pytest.mark.parametrize("size", [224, 256])
 class TestNetworks:
     def test_generator(self, benchmark, networks, size):

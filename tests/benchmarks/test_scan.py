@@ -14,8 +14,8 @@ import tifffile
 import torch
 
 from recolor_core import Colorizer, Settings
-from recolor_core.images import PictureWriter, open_picture
-from recolor_core.intake import read_gray
+from recolor_core.gray import read_gray
+from recolor_core.images import ImageWriter, open_image
 from recolor_core.lab import lightness, to_rgb
 from recolor_core.upsample import GuidedUpsampler
 
@@ -28,10 +28,10 @@ def codes(request):
     """Something like a photograph: smooth areas, edges and grain."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j].astype(np.float32)
-    picture = 0.5 + 0.3 * np.sin(9 * x + 4 * y) * np.cos(7 * y) + 0.1 * (np.sin(40 * x * y) > 0)
-    picture += random.normal(0, 0.01, picture.shape).astype(np.float32)
+    image = 0.5 + 0.3 * np.sin(9 * x + 4 * y) * np.cos(7 * y) + 0.1 * (np.sin(40 * x * y) > 0)
+    image += random.normal(0, 0.01, image.shape).astype(np.float32)
     dtype = {8: np.uint8, 16: np.uint16}[request.param]
-    return (np.clip(picture, 0, 1) * np.iinfo(dtype).max).astype(dtype)
+    return (np.clip(image, 0, 1) * np.iinfo(dtype).max).astype(dtype)
 
 
 @pytest.fixture(params=COMPRESSIONS)
@@ -53,7 +53,7 @@ def result(codes, colorizer):
 
 def _read_and_write(scan, target):
     """The floor: the same file in, three equal channels out, nothing in between."""
-    with open_picture(scan) as file, PictureWriter(target, like=file, overwrite=True) as writer:
+    with open_image(scan) as file, ImageWriter(target, like=file, overwrite=True) as writer:
         for page in file:
             rows = 64
             strips = (
@@ -64,7 +64,7 @@ def _read_and_write(scan, target):
 
 
 def _colorize(colorizer, scan, target):
-    with open_picture(scan) as file, PictureWriter(target, like=file, overwrite=True) as writer:
+    with open_image(scan) as file, ImageWriter(target, like=file, overwrite=True) as writer:
         for page in file:
             coarse = colorizer.generate(read_gray(page.codes, page.space))
             result = colorizer.refine(coarse, Settings())

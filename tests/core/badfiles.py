@@ -139,11 +139,11 @@ HEIF = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 # Name of the file, what it holds, and a part of what the error has to say.
 BAD_FILES: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("empty.tif", lambda: b"", "empty"),
-    ("one-byte.png", lambda: b"\x89", "no picture"),
-    ("text.jpg", lambda: b"this is no picture at all\n" * 10, "no picture"),
+    ("one-byte.png", lambda: b"\x89", "no image"),
+    ("text.jpg", lambda: b"this is no image at all\n" * 10, "no image"),
     ("document.tif", lambda: PDF, "PDF"),
     ("phone.jpg", lambda: HEIF, "HEIF"),
-    ("sound.webp", lambda: b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), "no picture"),
+    ("sound.webp", lambda: b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), "no image"),
     ("signature.png", lambda: b"\x89PNG\r\n\x1a\n", "damaged"),
     ("truncated.png", lambda: cut(encoded("PNG")), "damaged"),
     ("corrupt.png", lambda: encoded("PNG").replace(b"IDAT", b"IDAT\0", 1), "damaged"),

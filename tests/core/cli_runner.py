@@ -68,8 +68,8 @@ def pixels(path: Path) -> np.ndarray:
     """The codes of a file, read by other software than recolor."""
     if path.suffix == ".tif":
         return tifffile.imread(path)
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 def gray_of(rgb: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def colorize(source: Path | str, target: Path | str, **order: Any) -> FilmResult
 
 
 def scene(index: int, size: tuple[int, int] = SIZE, shot: int = 0) -> np.ndarray:
-    """Luminance in [0, 1], (H, W): waves that move on; another picture in another shot."""
+    """Luminance in [0, 1], (H, W): waves that move on; another image in another shot."""
     y, x = np.mgrid[: size[1], : size[0]]
     waves = np.sin((x + index) / (5 + 4 * shot) + y / 7) + np.cos(x * (shot + 1) / 9 - y / 4)
     return np.clip(0.5 + 0.25 * waves + 0.01 * np.sin(x * y), 0, 1)

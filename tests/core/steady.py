@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from recolor_core import Colorizer
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
-from recolor_core.temporal import ColorMemory
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.memory import ColorMemory
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import save_weights
 
 SIZE = 32
@@ -23,7 +23,7 @@ def memory(kept=0.0, **options):
 
 
 def small_colorizer(folder, kept=0.7):
-    """A Colorizer with networks that were never trained, but tell pictures apart."""
+    """A Colorizer with networks that were never trained, but tell images apart."""
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
     refiner = Refiner(RefinerConfig(width=8, blocks=1))

@@ -33,7 +33,7 @@ def refused(call: Call, source: Path, *parts: str) -> None:
     assert call.out == b""
 
 
-# --- files that are no pictures, or none that can be used --------------------------------------
+# --- files that are no images, or none that can be used --------------------------------------
 
 
 def test_of_a_box_of_bad_files_the_good_ones_are_done(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
     good = png(tmp_path / "photo.png")
     for bad, message in (
         (tmp_path / "nothing.png", "no such file"),
-        (empty, "no pictures are in this folder"),
+        (empty, "no images are in this folder"),
         (tmp_path / "*.tif", "no file matches this pattern"),
         (tmp_path / "nowhere" / "photo.png", "no such file"),
     ):
@@ -150,7 +150,7 @@ def test_what_the_whole_call_needs(tmp_path: Path, words: tuple[str, str], messa
     assert files(tmp_path) == ["garbage.safetensors", "photo.png"]
 
 
-def test_hints_outside_the_picture(tmp_path: Path) -> None:
+def test_hints_outside_the_image(tmp_path: Path) -> None:
     source = png(tmp_path / "photo.png")
     hints = tmp_path / "hints.json"
     hints.write_text('{"hints": [{"x": 500, "y": 2, "color": "#ff0000", "radius": 3}]}')
@@ -163,7 +163,7 @@ def test_hints_outside_the_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiny_pictures(tmp_path: Path, shape: tuple[int, int], dtype: type) -> None:
+def test_tiny_images(tmp_path: Path, shape: tuple[int, int], dtype: type) -> None:
     source = tmp_path / "tiny.tif"
     codes = photo(*shape, dtype)
     tifffile.imwrite(source, codes, photometric="minisblack")
@@ -184,9 +184,9 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
 def test_palettes_count_by_their_colors(tmp_path: Path) -> None:
     source = tmp_path / "palette.png"
     Image.fromarray(photo()).convert("P").save(source)
-    with Image.open(source) as picture:
-        assert picture.mode == "P"
-        expected = gray_of(np.asarray(picture.convert("RGB")))
+    with Image.open(source) as image:
+        assert image.mode == "P"
+        expected = gray_of(np.asarray(image.convert("RGB")))
     assert recolor(source, *FAST).code == 0
     np.testing.assert_array_equal(gray_of(pixels(tmp_path / "palette.recolor.png")), expected)
 

@@ -30,13 +30,13 @@ def jpeg(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures, a folder of pictures, and other things that lie about in folders."""
+    """Images, a folder of images, and other things that lie about in folders."""
     root = tmp_path / "archive"
     (root / "box").mkdir(parents=True)
     Image.fromarray(photo()).save(root / "a.png")
     Image.fromarray(photo()).save(root / "b.JPG")
     Image.fromarray(photo()).save(root / "box" / "a.png")
-    (root / "notes.txt").write_text("not a picture")
+    (root / "notes.txt").write_text("not an image")
     (root / "._a.png").write_text("what macOS leaves on foreign disks")
     return root
 
@@ -122,7 +122,7 @@ def test_settings_reach_the_networks_and_are_recorded(jpeg: Path) -> None:
     assert info["recolor"]["source"] == "photo.jpg"
 
 
-def test_saturation_0_is_the_gray_picture(jpeg: Path) -> None:
+def test_saturation_0_is_the_gray_image(jpeg: Path) -> None:
     assert recolor(jpeg, "--saturation", "0", *FAST).code == 0
     rgb = pixels(jpeg.with_name("photo.recolor.png"))
     np.testing.assert_array_equal(rgb, np.dstack([pixels(jpeg)] * 3))
@@ -160,7 +160,7 @@ def test_hints_color_what_they_point_at(jpeg: Path) -> None:
     assert (red[..., 0] - red[..., 1]).mean() > (plain[..., 0] - plain[..., 1]).mean() + 5
 
 
-def test_a_palette_of_colors_or_of_a_picture_steers(jpeg: Path) -> None:
+def test_a_palette_of_colors_or_of_a_image_steers(jpeg: Path) -> None:
     reference = jpeg.with_name("reference.png")
     Image.new("RGB", (20, 20), "#b45a28").save(reference)
     warmth = []
@@ -181,12 +181,12 @@ def test_a_palette_that_is_none_is_refused(jpeg: Path, palette: str) -> None:
     assert not jpeg.with_name("photo.recolor.png").exists()
 
 
-def test_hints_belong_to_one_picture(folder: Path) -> None:
+def test_hints_belong_to_one_image(folder: Path) -> None:
     hints = folder / "hints.json"
     hints.write_text('{"hints": []}')
     call = recolor(folder, "--hints", hints, *FAST)
     assert call.code == 2
-    assert "expected one picture with --hints" in call.err
+    assert "expected one image with --hints" in call.err
 
 
 @pytest.mark.parametrize("levels", ["-2,6", "auto"])
@@ -202,7 +202,7 @@ def test_levels_say_what_is_black_and_white(tmp_path: Path, levels: str) -> None
     np.testing.assert_allclose(gray, (values + 2) / 8, atol=1e-5)
 
 
-def test_a_leveled_picture_does_not_claim_the_gray_of_its_file(jpeg: Path) -> None:
+def test_a_leveled_image_does_not_claim_the_gray_of_its_file(jpeg: Path) -> None:
     assert recolor(jpeg, "--levels", "10,200", "--sidecar", *FAST).code == 0
     facts = json.loads(jpeg.with_name("photo.recolor.png.json").read_text())
     assert facts["output"]["exact_gray"] is False
@@ -234,7 +234,7 @@ def test_the_sidecar(jpeg: Path) -> None:
     assert json.loads(sidecar.read_text())["source"]["name"] == "photo.jpg"
 
 
-# --- which pictures, and where to -------------------------------------------------------------
+# --- which images, and where to -------------------------------------------------------------
 
 
 def test_a_folder(folder: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_name_with_brackets_is_a_name(tmp_path: Path) -> None:
     assert (tmp_path / "scan [1].recolor.png").exists()
 
 
-def test_two_pictures_never_share_a_result(folder: Path, tmp_path: Path) -> None:
+def test_two_images_never_share_a_result(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     call = recolor(folder / "a.png", folder / "box" / "a.png", "-o", out, *FAST)
     assert call.code == 2
@@ -278,16 +278,16 @@ def test_two_pictures_never_share_a_result(folder: Path, tmp_path: Path) -> None
     assert files(out) == ["a.recolor.png"]
 
 
-def test_the_same_picture_named_twice_is_done_once(jpeg: Path) -> None:
+def test_the_same_image_named_twice_is_done_once(jpeg: Path) -> None:
     call = recolor(jpeg, jpeg.parent, jpeg.parent / "*.jpg", "--json", *FAST)
     assert call.code == 0
     assert len(call.out.splitlines()) == 1
 
 
-def test_several_pictures_need_a_folder(folder: Path, tmp_path: Path) -> None:
+def test_several_images_need_a_folder(folder: Path, tmp_path: Path) -> None:
     call = recolor(folder, "-o", tmp_path / "color.png", *FAST)
     assert call.code == 2
-    assert "expected a folder for several pictures" in call.err
+    assert "expected a folder for several images" in call.err
     assert recolor(folder, "-o", f"{tmp_path / 'color.png'}/", *FAST).code == 0
     assert (tmp_path / "color.png" / "a.recolor.png").exists()
 
@@ -416,7 +416,7 @@ def test_an_interrupted_call_leaves_whole_results_alone(folder: Path) -> None:
     assert recolor(folder, *FAST).code == 0
 
 
-# The command on a machine so slow that a signal finds a picture half done.
+# The command on a machine so slow that a signal finds an image half done.
 SLOWLY = """
 import signal
 import time
@@ -471,7 +471,7 @@ def test_stages_that_cannot_be_written_take_the_result_along(jpeg: Path) -> None
     assert files(jpeg.parent) == ["photo.jpg"]
 
 
-def test_a_bug_costs_one_picture_and_says_how_to_report_it(
+def test_a_bug_costs_one_image_and_says_how_to_report_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refine, calls = Colorizer.refine, iter((True, False))
@@ -492,7 +492,7 @@ def test_a_bug_costs_one_picture_and_says_how_to_report_it(
     assert (folder / "b.recolor.png").exists()
 
 
-def test_warnings_are_lines_about_the_picture(jpeg: Path) -> None:
+def test_warnings_are_lines_about_the_image(jpeg: Path) -> None:
     import warnings
 
     from recolor_core.errors import DeviceWarning
@@ -513,7 +513,7 @@ def test_warnings_are_lines_about_the_picture(jpeg: Path) -> None:
 # --- what is told -----------------------------------------------------------------------------
 
 
-def test_json_is_one_object_per_picture_and_nothing_else(folder: Path) -> None:
+def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
     call = recolor(folder, folder / "none.png", "--json", *FAST)
     assert call.code == 2
     done, other, failed = map(json.loads, call.out.splitlines())
@@ -627,7 +627,7 @@ def test_info_says_how_a_file_is_read(jpeg: Path) -> None:
 
 
 @pytest.mark.parametrize("xmp", [None, b"", b"no xml", b"<a/>"])
-def test_pictures_of_other_software_say_nothing_of_recolor(xmp: bytes | None) -> None:
+def test_images_of_other_software_say_nothing_of_recolor(xmp: bytes | None) -> None:
     from recolor_core.cli.info import made_by_recolor
 
     assert made_by_recolor(xmp) is None

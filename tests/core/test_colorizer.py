@@ -1,4 +1,4 @@
-"""The whole way of a picture, with the weights that come with the package.
+"""The whole way of an image, with the weights that come with the package.
 
 ``python tests/core/test_colorizer.py`` writes `golden.npz` anew, after new weights say.
 """
@@ -28,7 +28,7 @@ from recolor_core import (
     list_weights,
 )
 from recolor_core.colorizer import working_size
-from recolor_core.intake import read_gray
+from recolor_core.gray import read_gray
 from recolor_core.lab import ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab
 
 SAMPLES = Path(colorizer.__file__).parent / "data" / "samples"
@@ -52,7 +52,7 @@ def read_sample(name):
         return np.asarray(image)
 
 
-def picture(shape, dtype="u1", seed=0):
+def image(shape, dtype="u1", seed=0):
     unit = np.random.default_rng(seed).random(shape)
     return unit.astype(dtype) if dtype[0] == "f" else (unit * np.iinfo(dtype).max).astype(dtype)
 
@@ -97,9 +97,9 @@ def test_two_views_know_less_of_left_and_right(recolor, photograph):
     assert lopsided(2) < lopsided(1)
 
 
-def test_views_of_pictures_of_nearly_one_size_go_together(recolor):
-    pictures = [picture((100, 150)), picture((100, 149))]
-    results = list(recolor.map(pictures, size=64, views=2, batch=2))
+def test_views_of_images_of_nearly_one_size_go_together(recolor):
+    images = [image((100, 150)), image((100, 149))]
+    results = list(recolor.map(images, size=64, views=2, batch=2))
     assert [result.shape for result in results] == [(100, 150), (100, 149)]
 
 
@@ -119,7 +119,7 @@ def test_reference_size(recolor, photograph):
     "shape", [(1, 1), (1, 9), (9, 1), (1, 3000), (900, 2), (3, 7), (33, 57), (101, 64)]
 )
 def test_any_size_comes_back_as_it_went_in(recolor, shape):
-    array = picture(shape)
+    array = image(shape)
     result = recolor(array, size=32)
     height, width = working_size(shape, 32)
     assert result.shape == result.L.shape == shape
@@ -150,7 +150,7 @@ def test_the_working_size_keeps_the_aspect_ratio(shape, size, expected):
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8"])
 def test_the_gray_of_the_result_is_the_input(recolor, photograph, dtype):
-    array = picture((60, 90), dtype) if dtype != "u1" else photograph
+    array = image((60, 90), dtype) if dtype != "u1" else photograph
     result = recolor(array, SMALL)
     assert result.rgb.dtype == array.dtype
     tolerance = 1e-14 if dtype == "f8" else 0
@@ -166,17 +166,17 @@ def test_a_tinted_scan_keeps_its_luminance(recolor):
     assert same(result, recolor(gray_of(sepia), SMALL))  # its tint decides nothing
 
 
-def test_gray_color_and_alpha_of_one_picture_give_one_result(recolor, photograph):
+def test_gray_color_and_alpha_of_one_image_give_one_result(recolor, photograph):
     gray = recolor(photograph, SMALL)
     rgb = np.repeat(photograph[..., None], 3, axis=2)
-    rgba = np.concatenate((rgb, picture((*photograph.shape, 1))), axis=2)
+    rgba = np.concatenate((rgb, image((*photograph.shape, 1))), axis=2)
     assert same(recolor(rgb, SMALL), gray)
     assert same(recolor(rgba, SMALL), gray)
 
 
 def test_another_color_space_is_kept(recolor):
     linear = ColorSpace("linear", ToneCurve(1, a=1, b=0, c=1, d=0))
-    array = picture((50, 70), "u2")
+    array = image((50, 70), "u2")
     result = recolor(array, SMALL, space=linear)
     np.testing.assert_array_equal(gray_of(result.rgb, linear), array)
     np.testing.assert_allclose(
@@ -184,7 +184,7 @@ def test_another_color_space_is_kept(recolor):
     )
 
 
-def test_levels_make_other_numbers_a_picture(recolor):
+def test_levels_make_other_numbers_a_image(recolor):
     array = np.random.default_rng(0).normal(1000, 300, (40, 50)).astype(np.int32)
     result = recolor(array, SMALL, levels=(0, 2000))
     expected = np.rint(np.clip(array / 2000, 0, 1) * 65535)
@@ -194,7 +194,7 @@ def test_levels_make_other_numbers_a_picture(recolor):
 @pytest.mark.parametrize(
     "image", [np.zeros((0, 4), np.uint8), np.zeros((2, 2), np.int16), np.full((2, 2), np.nan)]
 )
-def test_what_is_no_picture_is_refused(recolor, image):
+def test_what_is_no_image_is_refused(recolor, image):
     with pytest.raises(ImageError):
         recolor(image)
     with pytest.raises(ImageError):
@@ -206,7 +206,7 @@ def test_what_is_no_picture_is_refused(recolor, image):
 # The stages of the result
 
 
-def test_the_stages_are_those_of_the_picture(recolor, photograph):
+def test_the_stages_are_those_of_the_image(recolor, photograph):
     result = recolor(photograph, SMALL)
     np.testing.assert_allclose(result.L, lightness(torch.from_numpy(photograph.copy())))
     coarse = recolor.generate(read_gray(photograph), SMALL)
@@ -214,12 +214,12 @@ def test_the_stages_are_those_of_the_picture(recolor, photograph):
     assert same(recolor.refine(coarse, SMALL), result)
     assert np.abs(result.ab_refined).max() < 128
     assert 0 < result.uncertainty.min() < result.uncertainty.max() < 128
-    # The picture in color has the chroma that was predicted, carried to its size.
+    # The image in color has the chroma that was predicted, carried to its size.
     shown = rgb_to_lab(result.rgb.astype(np.float64) / 255)[..., 1:].mean((0, 1))
     np.testing.assert_allclose(shown, result.ab_refined.mean((1, 2)), atol=2)
 
 
-def test_strips_are_the_picture(recolor, photograph, monkeypatch):
+def test_strips_are_the_image(recolor, photograph, monkeypatch):
     result = recolor(photograph, SMALL)
     monkeypatch.setattr(colorizer, "STRIP", 50 * photograph.shape[1])
     strips = list(result.strips())
@@ -230,7 +230,7 @@ def test_strips_are_the_picture(recolor, photograph, monkeypatch):
 
 @pytest.mark.parametrize("rows", [1, 7, 100_000])
 def test_the_result_does_not_depend_on_the_strips(recolor, monkeypatch, rows):
-    array = picture((97, 131), "u2")
+    array = image((97, 131), "u2")
     expected = recolor(array, SMALL).rgb
     monkeypatch.setattr(colorizer, "STRIP", rows * array.shape[1])
     np.testing.assert_array_equal(recolor(array, SMALL).rgb, expected)
@@ -304,7 +304,7 @@ def test_another_process_gives_the_same_to_the_byte(recolor, photograph, tmp_pat
 
 def test_calls_do_not_depend_on_each_other(recolor, photograph):
     before = recolor(photograph, SMALL)
-    recolor(picture((30, 40), "f4"), vividness=1, size=40, hints=[Hint(3, 3, "#ff0000")])
+    recolor(image((30, 40), "f4"), vividness=1, size=40, hints=[Hint(3, 3, "#ff0000")])
     assert same(recolor(photograph, SMALL), before)
 
 
@@ -313,32 +313,32 @@ def test_colorize_is_a_colorizer_called_once(recolor, photograph):
     assert same(colorize(photograph, device="cpu", **settings), recolor(photograph, **settings))
 
 
-# Several pictures
+# Several images
 
 
 def test_map_gives_what_calls_give(recolor):
-    pictures = [picture(s, seed=i) for i, s in enumerate([(40, 60), (80, 120), (60, 40), (60, 40)])]
-    results = list(recolor.map(pictures, SMALL))
+    images = [image(s, seed=i) for i, s in enumerate([(40, 60), (80, 120), (60, 40), (60, 40)])]
+    results = list(recolor.map(images, SMALL))
     assert len(results) == 4
-    assert all(same(a, recolor(b, SMALL)) for a, b in zip(results, pictures, strict=True))
+    assert all(same(a, recolor(b, SMALL)) for a, b in zip(results, images, strict=True))
 
 
 @pytest.mark.parametrize("batch", [2, 3, 10])
 def test_batches_give_what_calls_give_in_order(recolor, batch):
     shapes = [(40, 60), (80, 120), (40, 60), (60, 40), (60, 40), (40, 60)]
-    pictures = [picture(shape, seed=i) for i, shape in enumerate(shapes)]
-    results = list(recolor.map(pictures, SMALL, batch=batch))
-    assert len(results) == len(pictures)
-    for result, array in zip(results, pictures, strict=True):
+    images = [image(shape, seed=i) for i, shape in enumerate(shapes)]
+    results = list(recolor.map(images, SMALL, batch=batch))
+    assert len(results) == len(images)
+    for result, array in zip(results, images, strict=True):
         np.testing.assert_array_equal(gray_of(result.rgb), array)
         np.testing.assert_allclose(
             result.ab_refined, recolor(array, SMALL).ab_refined, rtol=0, atol=0.01
         )
 
 
-def test_map_takes_pictures_as_they_are_asked_for(recolor):
+def test_map_takes_images_as_they_are_asked_for(recolor):
     taken = []
-    endless = (taken.append(i) or picture((40, 60), seed=i) for i in count())
+    endless = (taken.append(i) or image((40, 60), seed=i) for i in count())
     assert len(list(islice(recolor.map(endless, SMALL), 2))) == 2
     assert len(taken) <= 3
 
@@ -346,7 +346,7 @@ def test_map_takes_pictures_as_they_are_asked_for(recolor):
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_of_nothing_is_refused(recolor, batch):
     with pytest.raises(ImageError, match="batch"):
-        list(recolor.map([picture((40, 60))], SMALL, batch=batch))
+        list(recolor.map([image((40, 60))], SMALL, batch=batch))
 
 
 # Progress and cancelling
@@ -422,7 +422,7 @@ def test_settings_have_bounds(recolor, name, low, high):
         with pytest.raises(ImageError, match=f"expected {name} from {low} to {high}, got"):
             Settings(**{name: value})
     with pytest.raises(ImageError, match=f"expected {name}"):
-        recolor(picture((40, 40)), **{name: high + 1})
+        recolor(image((40, 40)), **{name: high + 1})
 
 
 def test_saturation_scales_chroma_and_nothing_else(recolor, photograph):
@@ -440,9 +440,9 @@ def test_saturation_scales_chroma_and_nothing_else(recolor, photograph):
     np.testing.assert_allclose(chroma[3], 1.5 * chroma[2], rtol=0.1)
 
 
-def test_saturation_zero_is_the_picture_itself(recolor):
+def test_saturation_zero_is_the_image_itself(recolor):
     for dtype in ("u1", "u2"):
-        array = picture((60, 70), dtype)
+        array = image((60, 70), dtype)
         rgb = recolor(array, SMALL, saturation=0).rgb
         np.testing.assert_array_equal(rgb, np.repeat(array[..., None], 3, axis=2))
 
@@ -464,7 +464,7 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
 
 
 @pytest.mark.slow
-def test_vivid_pictures_have_more_chroma(recolor):
+def test_vivid_images_have_more_chroma(recolor):
     # All together: where gray is the likeliest color, a lower temperature takes chroma away.
     names = ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg", "chinatown.tif"]
     seen = [recolor.generate(read_gray(read_sample(name))) for name in names]
@@ -479,7 +479,7 @@ def test_vivid_pictures_have_more_chroma(recolor):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_chroma_that_is_no_number_is_refused(recolor, value):
-    result = recolor(picture((40, 60)), SMALL)
+    result = recolor(image((40, 60)), SMALL)
     with pytest.raises(ImageError, match="NaN or infinity"):
         list(result.strips(np.full_like(result.ab_refined, value)))
 
@@ -560,7 +560,7 @@ def test_a_hint_moves_the_color_where_it_is_towards_its_own(recolor, photograph,
     np.testing.assert_array_equal(gray_of(hinted.rgb), photograph)
 
 
-def test_a_hint_does_not_decide_the_whole_picture(recolor, photograph):
+def test_a_hint_does_not_decide_the_whole_image(recolor, photograph):
     coarse = recolor.generate(read_gray(photograph), size=96)
     plain = recolor.refine(coarse)
     hinted = recolor.refine(coarse, hints=[Hint(300, 60, "#d08040", 10.0)])
@@ -568,7 +568,7 @@ def test_a_hint_does_not_decide_the_whole_picture(recolor, photograph):
     assert moved[:24, 50:76].mean() > 4 * moved[-24:].mean()
 
 
-def test_a_hint_beyond_the_picture_is_refused(recolor, photograph):
+def test_a_hint_beyond_the_image_is_refused(recolor, photograph):
     with pytest.raises(HintsError, match="within 588 x 452 pixels"):
         recolor(photograph, SMALL, hints=[Hint(588, 3, "#ff0000")])
 
@@ -578,7 +578,7 @@ def test_a_hint_beyond_the_picture_is_refused(recolor, photograph):
 
 @pytest.mark.parametrize(("tile", "shape"), [(64, (90, 333)), (129, (500, 80))])
 def test_tiles_give_what_the_whole_gives(recolor, monkeypatch, tile, shape):
-    coarse = recolor.generate(read_gray(picture(shape)), size=min(shape))
+    coarse = recolor.generate(read_gray(image(shape)), size=min(shape))
     assert coarse.lightness.shape[-2:] == shape
     hints = [Hint(20, 70, "#ff8000", 6.0)]
     whole = recolor.refine(coarse, hints=hints)
@@ -635,10 +635,10 @@ class PretendedGPU:
 
 
 def test_on_a_full_gpu_the_batch_is_halved(recolor, monkeypatch):
-    pictures = [picture((40, 60), seed=i) for i in range(4)]
-    expected = [recolor(array, SMALL) for array in pictures]
+    images = [image((40, 60), seed=i) for i in range(4)]
+    expected = [recolor(array, SMALL) for array in images]
     gpu = PretendedGPU(lambda network, shape: shape[0] == 1)
-    results = list(gpu.colorizer(monkeypatch).map(pictures, SMALL, batch=4))
+    results = list(gpu.colorizer(monkeypatch).map(images, SMALL, batch=4))
     assert [s[0] for name, s in gpu.tried if name == "Generator"] == [4, 2, 1, 1, 2, 1, 1]
     for result, wanted in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result.rgb, wanted.rgb)
@@ -646,7 +646,7 @@ def test_on_a_full_gpu_the_batch_is_halved(recolor, monkeypatch):
 
 
 def test_on_a_full_gpu_the_tiles_are_made_smaller(recolor, monkeypatch):
-    coarse = recolor.generate(read_gray(picture((160, 600))), size=160)
+    coarse = recolor.generate(read_gray(image((160, 600))), size=160)
     expected = recolor.refine(coarse)
     gpu = PretendedGPU(lambda network, shape: shape[-1] < 600)
     result = gpu.colorizer(monkeypatch).refine(coarse)
@@ -656,7 +656,7 @@ def test_on_a_full_gpu_the_tiles_are_made_smaller(recolor, monkeypatch):
 
 
 def test_what_does_not_fit_even_alone_goes_to_the_cpu_and_that_is_said(recolor, monkeypatch):
-    array = picture((40, 60))
+    array = image((40, 60))
     expected = recolor(array, SMALL)
     gpu = PretendedGPU(lambda network, shape: False)
     with pytest.warns(DeviceWarning, match=r"memory of cuda is full.*on the CPU") as caught:
@@ -668,11 +668,11 @@ def test_what_does_not_fit_even_alone_goes_to_the_cpu_and_that_is_said(recolor, 
         assert "cuda was out of memory" in device
 
 
-def test_a_picture_that_went_to_the_cpu_says_so_whatever_its_alternatives_did(monkeypatch):
+def test_a_image_that_went_to_the_cpu_says_so_whatever_its_alternatives_did(monkeypatch):
     # The generator, the refiner, and once more for the alternative: the second call is too much.
     gpu = PretendedGPU(lambda network, shape: len(gpu.tried) != 2)
     with pytest.warns(DeviceWarning):
-        result = gpu.colorizer(monkeypatch)(picture((40, 60)), SMALL, alternatives=1)
+        result = gpu.colorizer(monkeypatch)(image((40, 60)), SMALL, alternatives=1)
     assert result.provenance["device"]["generator"] == "cuda"
     assert "out of memory" in result.provenance["device"]["refiner"]
 
@@ -682,7 +682,7 @@ def test_other_errors_of_a_gpu_are_not_hidden(monkeypatch):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        PretendedGPU(broken).colorizer(monkeypatch)(picture((40, 60)), SMALL)
+        PretendedGPU(broken).colorizer(monkeypatch)(image((40, 60)), SMALL)
 
 
 def test_a_full_memory_of_the_cpu_is_not_hidden(photograph):

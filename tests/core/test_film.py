@@ -27,7 +27,7 @@ from recolor_core.film import (
     parse_moment,
 )
 from recolor_core.film.luma import Luma
-from recolor_core.film.parts import folder_of
+from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
 
 from . import cli_runner
@@ -195,7 +195,7 @@ def test_a_part_of_a_film_begins_at_time_0(tmp_path):
     np.testing.assert_allclose([at for at, _ in after], [at for at, _ in kept], atol=1)
 
 
-def test_pictures_out_and_in_again(tmp_path):
+def test_images_out_and_in_again(tmp_path):
     planes = make_film(tmp_path / "a.mkv", 4)
     colorize(tmp_path / "a.mkv", f"{tmp_path}/out/", start=Moment(frame=1))
     names = [f"frame_{number:06d}.tif" for number in (1, 2, 3)]  # numbers of the source
@@ -211,7 +211,7 @@ def test_pictures_out_and_in_again(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "dpx"])
-def test_deep_pictures_keep_16_bits(tmp_path, ending):
+def test_deep_images_keep_16_bits(tmp_path, ending):
     planes = make_film(tmp_path / "a.mkv", 2, pixels="gray16le", color_range=FULL)
     colorize(tmp_path / "a.mkv", tmp_path / f"p_%d.{ending}")
     for number, plane in enumerate(planes):
@@ -225,7 +225,7 @@ def test_deep_pictures_keep_16_bits(tmp_path, ending):
     )
 
 
-def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
+def test_images_come_in_the_order_of_their_numbers(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in (2, 10, 1):
@@ -291,7 +291,7 @@ def test_a_call_that_was_stopped_goes_on_with_the_same_result(tmp_path, monkeypa
     assert not folder_of(tmp_path / "b.mkv").exists()
 
 
-def test_pictures_go_on_too(tmp_path, monkeypatch):
+def test_images_go_on_too(tmp_path, monkeypatch):
     monkeypatch.setattr(coloring, "PART", 2)
     make_film(tmp_path / "a.mkv", 4)
     _interrupted(tmp_path / "a.mkv", tmp_path / "b/%d.png", 3)
@@ -303,7 +303,7 @@ def test_pictures_go_on_too(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_kill_while_pictures_are_moved_loses_none(tmp_path):
+def test_a_kill_while_images_are_moved_loses_none(tmp_path):
     make_film(tmp_path / "a.mkv", 3)
     replace = Path.replace
 

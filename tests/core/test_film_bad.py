@@ -14,7 +14,7 @@ import pytest
 
 from recolor_core.errors import HintsError, ImageError, OutputExistsError
 from recolor_core.film import FilmError, FilmWarning, KeyHint, Moment, open_film, parse_moment
-from recolor_core.film.parts import folder_of
+from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
 
 from .cli_runner import files, recolor
@@ -58,7 +58,7 @@ def test_what_is_no_film(tmp_path):
         ("b.foo", {}, "expected a film that ends in .mkv, .mp4"),
         ("b", {}, "got 'none'"),
         ("b.tif", {}, "b_%06d.tif"),
-        ("b_%d.gif", {}, "expected pictures that end in"),
+        ("b_%d.gif", {}, "expected images that end in"),
         ("b.mp4", {"lossless": True}, "name the output .mkv"),
         ("b.mp4", {"crf": 52}, "expected --crf"),
         ("b.mp4", {"passes": 3}, "expected 1 or 2 passes"),
@@ -93,7 +93,7 @@ def test_outputs_that_are_there_stay(tmp_path):
         colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
 
 
-def test_pictures_never_replace_their_sources(tmp_path):
+def test_images_never_replace_their_sources(tmp_path):
     make_film(tmp_path / "a.mkv", 1)
     colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
     with pytest.raises(FilmError, match="source itself"):
@@ -112,7 +112,7 @@ def test_a_stream_that_the_output_cannot_hold_is_named_before_any_work(tmp_path)
         assert [stream.type for stream in film.streams] == ["video", "audio"]
 
 
-def test_pictures_need_a_rate_to_become_a_film(tmp_path):
+def test_images_need_a_rate_to_become_a_film(tmp_path):
     make_film(tmp_path / "a.mkv", 2)
     colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
     with pytest.raises(FilmError, match="--fps 24"):
@@ -122,14 +122,14 @@ def test_pictures_need_a_rate_to_become_a_film(tmp_path):
     )
 
 
-def test_pictures_that_differ_are_refused(tmp_path):
+def test_images_that_differ_are_refused(tmp_path):
     make_film(tmp_path / "a.mkv", 1)
     make_film(tmp_path / "b.mkv", 1, size=(70, 48))
     colorize(tmp_path / "a.mkv", tmp_path / "p/1_%d.png")
     colorize(tmp_path / "b.mkv", tmp_path / "p/2_%d.png")
     for sidecar in (tmp_path / "p").glob("*.json"):
         sidecar.unlink()
-    with pytest.raises(FilmError, match=r"2_0\.png: expected a picture like the first one, 64 x"):
+    with pytest.raises(FilmError, match=r"2_0\.png: expected an image like the first one, 64 x"):
         colorize(tmp_path / "p", f"{tmp_path}/out/")
 
 

@@ -37,14 +37,14 @@ def same(first, second):
     return all(np.array_equal(getattr(first, n), getattr(second, n)) for n in names)
 
 
-def single(recolor, picture, **options):
-    return recolor(picture, size=SIZE, **options)
+def single(recolor, image, **options):
+    return recolor(image, size=SIZE, **options)
 
 
 # What is carried
 
 
-def test_the_first_frame_is_as_a_single_picture_to_the_bit_and_others_are_not(recolor):
+def test_the_first_frame_is_as_a_single_image_to_the_bit_and_others_are_not(recolor):
     stack = pan(4)
     frames = frames_of(recolor, stack)
     assert same(frames[0].result, single(recolor, stack[0]))
@@ -55,7 +55,7 @@ def test_the_first_frame_is_as_a_single_picture_to_the_bit_and_others_are_not(re
 
 
 def test_colors_change_less_from_frame_to_frame_than_frame_by_frame(recolor):
-    # The same picture with grain: whatever changes is flicker.
+    # The same image with grain: whatever changes is flicker.
     rng = np.random.default_rng(1)
     still = scene(48, 64).astype(float)
     stack = [(still + rng.normal(0, 12, still.shape)).clip(0, 255).astype("u1") for _ in range(6)]
@@ -65,33 +65,33 @@ def test_colors_change_less_from_frame_to_frame_than_frame_by_frame(recolor):
         return np.abs(np.diff(ab, axis=0)).mean()
 
     steady = flicker([frame.result for frame in frames_of(recolor, stack)])
-    assert steady < 0.5 * flicker([single(recolor, picture) for picture in stack])
+    assert steady < 0.5 * flicker([single(recolor, image) for image in stack])
 
 
 def test_the_gray_stays_exact(recolor):
     from recolor_core.lab import gray_codes
 
-    for frame, picture in zip(frames_of(recolor, pan(3)), pan(3), strict=True):
+    for frame, image in zip(frames_of(recolor, pan(3)), pan(3), strict=True):
         rgb = torch.from_numpy(frame.result.rgb.copy()).permute(2, 0, 1)
-        np.testing.assert_array_equal(gray_codes(rgb).numpy(), picture)
+        np.testing.assert_array_equal(gray_codes(rgb).numpy(), image)
 
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_an_untrained_memory_changes_nothing_to_the_bit(untrained, passes):
     stack = pan(3)
-    for frame, picture in zip(frames_of(untrained, stack, passes=passes), stack, strict=True):
-        assert same(frame.result, single(untrained, picture))
+    for frame, image in zip(frames_of(untrained, stack, passes=passes), stack, strict=True):
+        assert same(frame.result, single(untrained, image))
 
 
 @pytest.mark.parametrize("cuts", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_nothing_is_carried_over_any_cut(recolor, cuts):
-    size = 128  # in much smaller pictures cuts are hard to tell
+    size = 128  # in much smaller images cuts are hard to tell
     shots = [pan(2, shape=(40, 48), seed=seed) for seed in range(cuts + 1)]
     film = np.concatenate(shots)
     frames = list(colorize_frames(recolor, film, size=size))
     assert [frame.first for frame in frames] == [True, False] * (cuts + 1)
-    for frame, picture in zip(frames[::2], film[::2], strict=True):
-        assert same(frame.result, recolor(picture, size=size))
+    for frame, image in zip(frames[::2], film[::2], strict=True):
+        assert same(frame.result, recolor(image, size=size))
 
 
 def test_both_passes_stop_at_a_cut(recolor):
@@ -123,7 +123,7 @@ def test_two_passes_are_steadier_and_look_ahead(recolor):
 
 def test_frames_are_read_one_at_a_time(recolor):
     read = []
-    film = (read.append(i) or picture for i, picture in enumerate(itertools.cycle(pan(2))))
+    film = (read.append(i) or image for i, image in enumerate(itertools.cycle(pan(2))))
     frames = colorize_frames(recolor, film, size=SIZE)
     assert read == []
     next(frames)
@@ -135,7 +135,7 @@ def test_two_passes_read_a_block_and_a_little_more(recolor, monkeypatch):
     monkeypatch.setattr("recolor_core.frames.BLOCK", 3)
     monkeypatch.setattr("recolor_core.frames.AHEAD", 2)
     read = []
-    film = (read.append(i) or picture for i, picture in enumerate(pan(9)))
+    film = (read.append(i) or image for i, image in enumerate(pan(9)))
     numbers = [
         (len(read), frame.state.number)
         for frame in colorize_frames(recolor, film, size=SIZE, passes=2)
@@ -191,7 +191,7 @@ def test_hints_color_the_frames_after_them_alone(recolor):
         assert redder.max() > 5
 
 
-def test_a_hinted_frame_is_as_a_single_picture_with_that_hint(recolor):
+def test_a_hinted_frame_is_as_a_single_image_with_that_hint(recolor):
     stack, hint = pan(3), Hint(40, 24, RED, 6)
     frames = frames_of(recolor, stack, hints={1: [hint]})
     assert same(frames[1].result, single(recolor, stack[1], hints=[hint]))

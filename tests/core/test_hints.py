@@ -103,7 +103,7 @@ def test_the_map_holds_shares_and_colors_of_the_hints(hints, grid):
 
 
 @pytest.mark.parametrize(("x", "y"), [(-0.6, 5), (19.6, 5), (5, -0.6), (5, 9.6), (1e9, 5)])
-def test_a_hint_beyond_the_picture_is_refused(x, y):
+def test_a_hint_beyond_the_image_is_refused(x, y):
     with pytest.raises(HintsError, match=r"within 20 x 10 pixels, got one at x=.*remove it"):
         hint_map([Hint(x, y, "#ff0000")], (10, 20), (5, 5))
 
@@ -112,7 +112,7 @@ def test_a_hint_beyond_the_picture_is_refused(x, y):
 
 
 def scene(grid=(12, 16), uncertainty=20.0):
-    """A flat picture of which the generator says the same everywhere."""
+    """A flat image of which the generator says the same everywhere."""
     ab = torch.tensor([5.0, 10])[:, None, None].expand(2, *grid).contiguous()
     logits = torch.zeros(9, *grid)
     light = torch.full((grid[0] * 4, grid[1] * 4), 50.0)
@@ -122,8 +122,8 @@ def scene(grid=(12, 16), uncertainty=20.0):
 def spread(hints, grid=(12, 16), **changes):
     ab, logits, uncertainty, light = scene(grid)
     parts = {"ab": ab, "logits": logits, "uncertainty": uncertainty, "lightness": light, **changes}
-    picture = (grid[0] * 4, grid[1] * 4)
-    return spread_hints(hints=hint_map(hints, picture, grid), **parts)
+    image = (grid[0] * 4, grid[1] * 4)
+    return spread_hints(hints=hint_map(hints, image, grid), **parts)
 
 
 BLUE = Hint(10, 22, "#2040c0")

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from recolor_core.errors import ImageError
-from recolor_core.images import open_picture
+from recolor_core.images import open_image
 
 from .badfiles import (
     BAD_FILES,
@@ -28,8 +28,8 @@ from .badfiles import (
 
 
 def pages(source: Path | BytesIO) -> list[np.ndarray]:
-    with open_picture(source) as picture:
-        return [page.codes for page in picture]
+    with open_image(source) as image:
+        return [page.codes for page in image]
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_the_same_comes_through_a_stream(
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file; check the path"):
-        open_picture(tmp_path / "nothing.tif")
+        open_image(tmp_path / "nothing.tif")
 
 
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="folder"):
-        open_picture(tmp_path)
+        open_image(tmp_path)
 
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be read"):
-        open_picture(tmp_path / ("x" * 5000))
+        open_image(tmp_path / ("x" * 5000))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_no_permission_to_read(common_user: Path) -> None:
     path.chmod(0)
     become_common()
     with pytest.raises(ImageError, match="no permission to read this file; change"):
-        open_picture(path)
+        open_image(path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes are POSIX ones")
@@ -117,7 +117,7 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP", "WEBP", "JPEG", "GIF", "JP2"])
-def test_tiny_pictures_are_pictures(shape: tuple[int, int], format: str) -> None:
+def test_tiny_images_are_images(shape: tuple[int, int], format: str) -> None:
     gray = np.full(shape, 77, np.uint8)
     data = jpeg_2000(gray) if format == "JP2" else encoded(format, gray)
     codes = pages(BytesIO(data))[0]
@@ -127,11 +127,11 @@ def test_tiny_pictures_are_pictures(shape: tuple[int, int], format: str) -> None
 
 @pytest.mark.parametrize(("right", "wrong"), [("PNG", "jpg"), ("TIFF", "png"), ("JPEG", "tif")])
 def test_an_ending_that_lies_changes_nothing(tmp_path: Path, right: str, wrong: str) -> None:
-    path = tmp_path / f"picture.{wrong}"
+    path = tmp_path / f"image.{wrong}"
     path.write_bytes(encoded(right, GRAY_8))
-    with open_picture(path) as picture:
-        assert picture.format == right
-        assert next(iter(picture)).codes.shape == GRAY_8.shape
+    with open_image(path) as image:
+        assert image.format == right
+        assert next(iter(image)).codes.shape == GRAY_8.shape
 
 
 def test_the_limit_of_pixels_is_a_choice_and_pillow_has_no_say() -> None:
@@ -139,14 +139,14 @@ def test_the_limit_of_pixels_is_a_choice_and_pillow_has_no_say() -> None:
     with pytest.raises(Image.DecompressionBombError):
         Image.open(large)
     large.seek(0)
-    with open_picture(large) as picture:
-        assert picture.output_nbytes == 600_000_000
+    with open_image(large) as image:
+        assert image.output_nbytes == 600_000_000
     large.seek(0)
     with (
-        open_picture(large, max_pixels=100_000_000) as picture,
+        open_image(large, max_pixels=100_000_000) as image,
         pytest.raises(ImageError, match=r"200 million.*at most 100 million.*max_pixels"),
     ):
-        next(iter(picture))
+        next(iter(image))
 
 
 def test_the_page_at_fault_is_named() -> None:
@@ -154,8 +154,8 @@ def test_the_page_at_fault_is_named() -> None:
     with tifffile.TiffWriter(stream) as writer:
         writer.write(GRAY)
         writer.write(GRAY.astype(np.int32))
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        found = iter(picture)
+    with open_image(BytesIO(stream.getvalue())) as image:
+        found = iter(image)
         assert np.array_equal(next(found).codes, GRAY)
         with pytest.raises(ImageError, match="page 2: signed 32-bit"):
             next(found)
@@ -167,7 +167,7 @@ def test_pages_that_go_round_in_a_circle_are_read_once() -> None:
     assert all(np.array_equal(codes, GRAY_8) for codes in found)
 
 
-def test_single_frames_of_formats_that_can_move_are_pictures() -> None:
+def test_single_frames_of_formats_that_can_move_are_images() -> None:
     for format in ("GIF", "WEBP", "PNG"):
         still = encoded(format, GRAY_8, save_all=True)
         assert pages(BytesIO(still))[0].shape[:2] == GRAY_8.shape
@@ -203,8 +203,8 @@ def test_no_damage_ends_in_another_error(name: str) -> None:
     refused = 0
     for case in damaged:
         try:
-            with open_picture(BytesIO(case), max_pixels=10_000_000) as picture:
-                for page in picture:
+            with open_image(BytesIO(case), max_pixels=10_000_000) as image:
+                for page in image:
                     assert page.codes.dtype in (np.uint8, np.uint16, np.float32, np.float64)
         except ImageError:
             refused += 1
@@ -221,5 +221,5 @@ def test_truncated_files_are_never_read_as_complete_ones() -> None:
             assert np.array_equal(found[0], pages(BytesIO(data))[0]), (name, length)
 
 
-def test_color_pictures_are_not_taken_for_gray_ones() -> None:
+def test_color_images_are_not_taken_for_gray_ones() -> None:
     assert pages(BytesIO(encoded("PNG", RGB_8)))[0].shape == RGB_8.shape

@@ -1,4 +1,4 @@
-"""Oracle: Pillow reads back what was made upright, and turns pictures by its own rule."""
+"""Oracle: Pillow reads back what was made upright, and turns images by its own rule."""
 
 from io import BytesIO
 
@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageOps
 
-from recolor_core.images import exif, open_picture
+from recolor_core.images import exif, open_image
 from recolor_core.images.exif import Directory, Entry
 
 from .badfiles import GRAY_8, encoded, tiff
@@ -76,7 +76,7 @@ def test_upright_changes_orientation_and_dimensions_alone(orientation: int, orde
     assert upright.index(MAKER_NOTE) == block.removeprefix(b"Exif\0\0").index(MAKER_NOTE)
 
 
-def test_the_thumbnail_of_the_gray_picture_is_dropped() -> None:
+def test_the_thumbnail_of_the_gray_image_is_dropped() -> None:
     block = with_thumbnail(camera_exif())
     assert loaded(block).get_ifd(ExifTags.IFD.IFD1)
     upright, _ = exif.take(block)
@@ -133,7 +133,7 @@ def test_damaged_blocks_do_no_harm() -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_once(orientation: int, format: str) -> None:
+def test_images_are_turned_once(orientation: int, format: str) -> None:
     if format == "TIFF":
         tag = ("Orientation", 3, 1, orientation, False)
         data = tiff(GRAY_8, extratags=[tag], resolution=(300, 150))
@@ -141,8 +141,8 @@ def test_pictures_are_turned_once(orientation: int, format: str) -> None:
         options = {"lossless": True} if format == "WEBP" else {"quality": 100}
         data = encoded(format, GRAY_8, exif=camera_exif(orientation), **options)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
-    with open_picture(BytesIO(data)) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(data)) as image:
+        page = next(iter(image))
     assert np.array_equal(page.codes, expected)
     assert page.metadata.exif is not None
     assert exif.orientation(page.metadata.exif) == 1
@@ -153,12 +153,12 @@ def test_pictures_are_turned_once(orientation: int, format: str) -> None:
         assert page.metadata.resolution.per_inch() == turned
 
 
-def test_alpha_is_turned_with_the_picture() -> None:
+def test_alpha_is_turned_with_the_image() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
     data = encoded("PNG", pixels, exif=camera_exif(6))
     expected = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
-    with open_picture(BytesIO(data)) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(data)) as image:
+        page = next(iter(image))
     assert np.array_equal(page.codes, expected[..., :3])
     assert np.array_equal(page.alpha, expected[..., 3])
 
@@ -170,8 +170,8 @@ def test_tags_of_a_tiff_are_kept_as_they_are() -> None:
         (65000, 7, 3, b"abc", False),  # private: it may speak of the gray pixels
     ]
     data = tiff(GRAY_8, extratags=tags, metadata=None, software="Scanner 3")
-    with open_picture(BytesIO(data)) as picture:
-        block = next(iter(picture)).metadata.exif
+    with open_image(BytesIO(data)) as image:
+        block = next(iter(image)).metadata.exif
     assert block is not None
     order, directory = exif.parse(block)
     assert directory.entries[270].value == "Stra\u00dfe\0".encode()
@@ -184,6 +184,6 @@ def test_tags_of_a_tiff_are_kept_as_they_are() -> None:
 def test_descriptions_of_gray_arrays_are_not_kept(ome: bool) -> None:
     stream = BytesIO()
     tifffile.imwrite(stream, GRAY_8, ome=ome, shaped=not ome)
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        block = next(iter(picture)).metadata.exif
+    with open_image(BytesIO(stream.getvalue())) as image:
+        block = next(iter(image)).metadata.exif
     assert block is None or 270 not in exif.parse(block)[1].entries

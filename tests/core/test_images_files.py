@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from recolor_core.images import Metadata, Page, PictureWriter, Resolution, icc, open_picture
+from recolor_core.images import ImageWriter, Metadata, Page, Resolution, icc, open_image
 from recolor_core.lab import SRGB
 
 from .badfiles import encoded, jpeg_2000, tiff
@@ -54,9 +54,9 @@ def strips(array: np.ndarray, rows: int = 5) -> Iterator[np.ndarray]:
 
 def recolor(data: bytes, target: Path, **options: Any) -> list[Page]:
     """Write every page of a file in color, and give the pages it had."""
-    with open_picture(BytesIO(data)) as picture:
-        pages = list(picture)
-        with PictureWriter(target, like=picture, **options) as writer:
+    with open_image(BytesIO(data)) as image:
+        pages = list(image)
+        with ImageWriter(target, like=image, **options) as writer:
             for page in pages:
                 writer.write(page, strips(colored(page)), FACTS)
     return pages
@@ -153,10 +153,10 @@ def test_what_went_in_comes_back(tmp_path: Path, name: str, dtype: str, channels
     source = tmp_path / f"source{ending}"
     source.write_bytes(data)
     target = tmp_path / f"target{ending}"
-    with open_picture(source) as picture:
-        (page,) = picture
-        assert picture.output_name() == f"source.recolor{ending}"
-        with PictureWriter(target, like=picture) as writer:
+    with open_image(source) as image:
+        (page,) = image
+        assert image.output_name() == f"source.recolor{ending}"
+        with ImageWriter(target, like=image) as writer:
             assert writer.exact_gray
             writer.write(page, strips(colored(page)), FACTS)
     # What was read
@@ -175,8 +175,8 @@ def test_what_went_in_comes_back(tmp_path: Path, name: str, dtype: str, channels
     assert found.dtype == dtype
     assert np.array_equal(found, wanted)
     # and what lies beside the pixels
-    with open_picture(target) as picture:
-        (again,) = picture
+    with open_image(target) as image:
+        (again,) = image
     assert np.array_equal(again.codes, colored(page))
     assert again.metadata.resolution == page.metadata.resolution
     assert again.metadata.exif == page.metadata.exif
@@ -217,8 +217,8 @@ def test_jpeg_2000_carries_the_metadata_too(tmp_path: Path) -> None:
     (page,) = recolor(encoded("PNG", pixels("uint8", 4), **options), tmp_path / "first.jp2")
     recolor((tmp_path / "first.jp2").read_bytes(), tmp_path / "second.jp2")
     for path in (tmp_path / "first.jp2", tmp_path / "second.jp2"):
-        with open_picture(path) as picture:
-            (found,) = picture
+        with open_image(path) as image:
+            (found,) = image
         assert found.metadata.icc == ADOBE
         assert found.metadata.exif == page.metadata.exif
         assert np.array_equal(found.alpha, page.alpha)
@@ -355,10 +355,10 @@ def test_every_format_keeps_resolution_as_exactly_as_it_can(x: Any, y: Any, unit
     page = Page(np.zeros((2, 2, 3), np.uint8), metadata=Metadata(resolution=resolution))
     for format, tolerance in (("TIFF", 1e-8), ("PNG", 0.02), ("JPEG 2000", 1e-4)):
         data = BytesIO()
-        with PictureWriter(data, format=format) as writer:
+        with ImageWriter(data, format=format) as writer:
             writer.write(page, page.codes)
-        with open_picture(BytesIO(data.getvalue())) as picture:
-            found = next(iter(picture)).metadata.resolution
+        with open_image(BytesIO(data.getvalue())) as image:
+            found = next(iter(image)).metadata.resolution
         assert found is not None
         assert found.per_inch() == pytest.approx(resolution.per_inch(), rel=tolerance)
 
@@ -376,8 +376,8 @@ def test_few_bits_become_eight(bits: int) -> None:
         sources["bmp"] = encoded("BMP", values > 0)
         sources["fax"] = encoded("TIFF", values > 0, compression="group4")
     for name, data in sources.items():
-        with open_picture(BytesIO(data)) as picture:
-            (page,) = picture
+        with open_image(BytesIO(data)) as image:
+            (page,) = image
         assert page.codes.dtype == np.uint8, name
         assert np.array_equal(page.codes, values * (255 // top)), name
         assert f"expanded from {bits} bit" in page.reading
@@ -386,8 +386,8 @@ def test_few_bits_become_eight(bits: int) -> None:
 def test_twelve_bits_become_sixteen() -> None:
     values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     data = tiff(values, bitspersample=12)
-    with open_picture(BytesIO(data)) as picture:
-        (page,) = picture
+    with open_image(BytesIO(data)) as image:
+        (page,) = image
     assert page.codes.dtype == np.uint16
     assert (page.codes.min(), page.codes.max()) == (0, 65535)
     assert np.array_equal(np.rint(page.codes / 65535 * 4095), values)  # nothing is lost
@@ -401,8 +401,8 @@ def test_palettes_become_rgb(format: str, bits: int) -> None:
     stream = BytesIO()
     image.save(stream, format, **({"bits": bits} if format == "PNG" else {}))
     expected = np.asarray(Image.open(BytesIO(stream.getvalue())).convert("RGB"))
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        (page,) = picture
+    with open_image(BytesIO(stream.getvalue())) as image:
+        (page,) = image
     assert np.array_equal(page.codes, expected)
     assert page.codes.dtype == np.uint8
     assert "palette" in page.reading
@@ -411,8 +411,8 @@ def test_palettes_become_rgb(format: str, bits: int) -> None:
 def test_a_palette_of_16_bits_is_kept() -> None:
     colors = np.random.default_rng(0).integers(0, 65536, (3, 256), dtype=np.uint16)
     indices = pixels("uint8")
-    with open_picture(BytesIO(tiff(indices, photometric="palette", colormap=colors))) as picture:
-        (page,) = picture
+    with open_image(BytesIO(tiff(indices, photometric="palette", colormap=colors))) as image:
+        (page,) = image
     assert np.array_equal(page.codes, colors.T[indices])
 
 
@@ -422,16 +422,16 @@ def test_a_transparent_palette_has_alpha(format: str) -> None:
     stream = BytesIO()
     image.save(stream, format, transparency=3)
     expected = np.asarray(Image.open(BytesIO(stream.getvalue())).convert("RGBA"))
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        (page,) = picture
+    with open_image(BytesIO(stream.getvalue())) as image:
+        (page,) = image
     assert np.array_equal(page.alpha, expected[..., 3])
     assert np.array_equal(page.codes, expected[..., :3])
 
 
 def test_a_transparent_color_is_alpha() -> None:
     gray = pixels("uint8")
-    with open_picture(BytesIO(encoded("PNG", gray, transparency=9))) as picture:
-        (page,) = picture
+    with open_image(BytesIO(encoded("PNG", gray, transparency=9))) as image:
+        (page,) = image
     assert np.array_equal(page.codes, gray)
     assert np.array_equal(page.alpha, np.where(gray == 9, 0, 255))
 
@@ -439,8 +439,8 @@ def test_a_transparent_color_is_alpha() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_white_is_zero_is_inverted_and_said(dtype: str) -> None:
     gray = pixels(dtype)
-    with open_picture(BytesIO(tiff(gray, photometric="miniswhite"))) as picture:
-        (page,) = picture
+    with open_image(BytesIO(tiff(gray, photometric="miniswhite"))) as image:
+        (page,) = image
     assert np.array_equal(page.codes, np.iinfo(dtype).max - gray)
     assert "white was 0" in page.reading
 
@@ -474,13 +474,13 @@ def test_premultiplied_alpha_stays_so(tmp_path: Path) -> None:
 def test_png_says_its_gamma() -> None:
     coded = imagecodecs.png_encode(pixels("uint16"))
     with_gamma = coded[:33] + _chunk(b"gAMA", (100_000).to_bytes(4, "big")) + coded[33:]
-    with open_picture(BytesIO(with_gamma)) as picture:
-        (page,) = picture
+    with open_image(BytesIO(with_gamma)) as image:
+        (page,) = image
     assert page.space.curve.gamma == 1
     assert page.metadata.icc is not None
     usual = coded[:33] + _chunk(b"gAMA", (45_455).to_bytes(4, "big")) + coded[33:]
-    with open_picture(BytesIO(usual)) as picture:
-        (page,) = picture
+    with open_image(BytesIO(usual)) as image:
+        (page,) = image
     assert page.space == SRGB
     assert page.metadata.icc is None
 
@@ -499,12 +499,12 @@ def test_text_of_a_png_is_kept(tmp_path: Path) -> None:
         assert image.info["Author"] == "Müller"
 
 
-def test_of_several_pictures_in_a_jpeg_the_first_is_read() -> None:
+def test_of_several_images_in_a_jpeg_the_first_is_read() -> None:
     stream = BytesIO()
     first, second = (Image.fromarray(pixels("uint8", 3) // n) for n in (1, 4))
     first.save(stream, "MPO", save_all=True, append_images=[second])
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        (page,) = picture
+    with open_image(BytesIO(stream.getvalue())) as image:
+        (page,) = image
     assert np.array_equal(page.codes, np.asarray(Image.open(BytesIO(stream.getvalue()))))
     assert "first of several" in page.reading
 
@@ -512,8 +512,8 @@ def test_of_several_pictures_in_a_jpeg_the_first_is_read() -> None:
 def test_a_bare_codestream_is_read() -> None:
     gray = pixels("uint16")
     data = imagecodecs.jpeg2k_encode(gray, level=0, reversible=True, codecformat="j2k")
-    with open_picture(BytesIO(data)) as picture:
-        (page,) = picture
+    with open_image(BytesIO(data)) as image:
+        (page,) = image
     assert np.array_equal(page.codes, gray)
 
 
@@ -521,8 +521,8 @@ def test_a_jpeg_2000_with_a_palette_is_read() -> None:
     image = Image.fromarray(pixels("uint8", 3))
     stream = BytesIO()
     image.convert("YCbCr").save(stream, "JPEG2000", mct=0)
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        (page,) = picture
+    with open_image(BytesIO(stream.getvalue())) as image:
+        (page,) = image
     assert page.codes.shape == (HEIGHT, WIDTH, 3)
 
 
@@ -537,8 +537,8 @@ def bmp_with_alpha(array: np.ndarray) -> bytes:
 
 def test_alpha_of_a_bmp_is_read() -> None:
     array = pixels("uint8", 4)
-    with open_picture(BytesIO(bmp_with_alpha(array))) as picture:
-        (page,) = picture
+    with open_image(BytesIO(bmp_with_alpha(array))) as image:
+        (page,) = image
     assert np.array_equal(page.codes, array[..., :3])
     assert np.array_equal(page.alpha, array[..., 3])
 
@@ -584,15 +584,15 @@ def test_outputs_have_a_name_that_keeps_every_code(
     tmp_path: Path, name: str, make: Callable[[], bytes], output: str
 ) -> None:
     (tmp_path / name).write_bytes(make())
-    with open_picture(tmp_path / name) as picture:
-        assert picture.output_name() == output
+    with open_image(tmp_path / name) as image:
+        assert image.output_name() == output
 
 
 def test_a_stream_is_a_source_like_a_file(tmp_path: Path) -> None:
     data = tiff(pixels("uint16"))
     path = tmp_path / "scan.tif"
     path.write_bytes(data)
-    with open_picture(path) as one, open_picture(BytesIO(data)) as other:
+    with open_image(path) as one, open_image(BytesIO(data)) as other:
         assert one.sha256 == other.sha256
         assert len(one) == len(other) == 1
         assert other.path is None
@@ -606,8 +606,8 @@ def test_a_plain_tiff_is_not_copied_and_never_written(tmp_path: Path) -> None:
     path = tmp_path / "scan.tif"
     tifffile.imwrite(path, pixels("uint16"))
     before = path.read_bytes()
-    with open_picture(path) as picture:
-        (page,) = picture
+    with open_image(path) as image:
+        (page,) = image
     view: Any = page.codes
     while not isinstance(view, np.memmap) and view is not None:
         view = view.base
@@ -617,14 +617,14 @@ def test_a_plain_tiff_is_not_copied_and_never_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".tif", ".png", ".jpg", ".webp", ".bmp", ".jp2"])
-def test_the_same_picture_gives_the_same_bytes(
+def test_the_same_image_gives_the_same_bytes(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     data = encoded("PNG", pixels("uint8"), icc_profile=GRAY_22, dpi=(300, 300))
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        recolor(data, tmp_path / name / f"picture{ending}", sidecar=True)
+        recolor(data, tmp_path / name / f"image{ending}", sidecar=True)
     for suffix in (ending, f"{ending}.json"):
-        one, two = ((tmp_path / name / f"picture{suffix}").read_bytes() for name in ("one", "two"))
+        one, two = ((tmp_path / name / f"image{suffix}").read_bytes() for name in ("one", "two"))
         assert one == two

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from recolor_core.images import icc, open_picture
+from recolor_core.images import icc, open_image
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lab_to_rgb, rgb_to_lab, to_rgb
 
 from .badfiles import encoded, tiff
@@ -229,17 +229,17 @@ def test_damaged_profiles_are_said_and_left_out() -> None:
         icc.read_profile(bytes(data[: random.integers(0, len(data) + 1)]))  # never raises
     for broken in (b"nonsense", ADOBE[:200], b""):
         assert icc.read_profile(broken) is None
-    with open_picture(BytesIO(encoded("PNG", icc_profile=b"no profile"))) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(encoded("PNG", icc_profile=b"no profile"))) as image:
+        page = next(iter(image))
     assert page.space == SRGB
     assert page.metadata.icc is None
     assert "damaged profile ignored" in page.reading
 
 
-def test_a_gray_picture_keeps_the_meaning_of_its_codes() -> None:
+def test_a_gray_image_keeps_the_meaning_of_its_codes() -> None:
     gray = np.arange(0, 65536, 100, dtype=np.uint16).reshape(8, 82)
-    with open_picture(BytesIO(tiff(gray, iccprofile=GRAY_22))) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(tiff(gray, iccprofile=GRAY_22))) as image:
+        page = next(iter(image))
     assert np.array_equal(page.codes, gray)
     assert page.space.curve.gamma == pytest.approx(2.2, abs=1e-4)
     assert page.space.to_white_xyz == SRGB.to_white_xyz
@@ -247,10 +247,10 @@ def test_a_gray_picture_keeps_the_meaning_of_its_codes() -> None:
     assert "16-bit gray" in page.reading
 
 
-def test_an_rgb_profile_of_a_gray_picture_counts() -> None:
+def test_an_rgb_profile_of_a_gray_image_counts() -> None:
     gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    with open_picture(BytesIO(encoded("PNG", gray, icc_profile=ADOBE))) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(encoded("PNG", gray, icc_profile=ADOBE))) as image:
+        page = next(iter(image))
     assert np.array_equal(page.codes, gray)
     assert page.metadata.icc == ADOBE
     assert page.space.curve.gamma == 563 / 256
@@ -265,8 +265,8 @@ def test_rgb_in_a_lookup_table_is_converted_and_said(dtype: type) -> None:
     codes[1] = full
     codes[:, 2] = full // 2
     data = tiff(codes, photometric="rgb", iccprofile=profile)
-    with open_picture(BytesIO(data)) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(data)) as image:
+        page = next(iter(image))
     assert "to sRGB" in page.reading
     assert page.metadata.icc == icc.profile_of(SRGB)
     assert page.codes.dtype == dtype
@@ -290,14 +290,14 @@ def test_curves_that_differ_are_converted_and_said() -> None:
     assert found.space is None
     codes = np.random.default_rng(0).integers(0, 65536, (20, 20, 3), dtype=np.uint16)
     data = tiff(codes, photometric="rgb", iccprofile=bytes(profile))
-    with open_picture(BytesIO(data)) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(data)) as image:
+        page = next(iter(image))
     expected = transformed(codes, bytes(profile), icc.profile_of(SRGB))
     assert "converted" in page.reading
     assert np.abs(page.codes.astype(int) - expected).max() <= 1
 
 
-def cmyk_picture() -> Image.Image:
+def cmyk_image() -> Image.Image:
     inks = np.zeros((16, 64, 4), np.uint8)
     inks[..., 3] = np.arange(0, 256, 4, dtype=np.uint8)
     return Image.fromarray(inks, "CMYK")
@@ -306,9 +306,9 @@ def cmyk_picture() -> Image.Image:
 @pytest.mark.parametrize("format", ["TIFF", "JPEG"])
 def test_cmyk_without_a_profile_is_converted_and_said(format: str) -> None:
     stream = BytesIO()
-    cmyk_picture().save(stream, format, quality=100)
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        page = next(iter(picture))
+    cmyk_image().save(stream, format, quality=100)
+    with open_image(BytesIO(stream.getvalue())) as image:
+        page = next(iter(image))
     assert "CMYK" in page.reading
     assert "without a profile" in page.reading
     expected = 255 - np.arange(0, 256, 4)
@@ -319,9 +319,9 @@ def test_cmyk_without_a_profile_is_converted_and_said(format: str) -> None:
 def test_cmyk_goes_through_its_profile(format: str) -> None:
     profile = table_profile(b"CMYK", 4)
     stream = BytesIO()
-    cmyk_picture().save(stream, format, quality=100, icc_profile=profile)
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        page = next(iter(picture))
+    cmyk_image().save(stream, format, quality=100, icc_profile=profile)
+    with open_image(BytesIO(stream.getvalue())) as image:
+        page = next(iter(image))
     lightness = rgb_to_lab(page.codes[8] / 255)[:, 0]
     expected = 100 * (1 - np.arange(0, 256, 4) / 255)
     assert "converted" in page.reading
@@ -330,7 +330,7 @@ def test_cmyk_goes_through_its_profile(format: str) -> None:
 
 
 def test_a_profile_of_another_model_is_ignored_and_said() -> None:
-    with open_picture(BytesIO(encoded("PNG", icc_profile=GRAY_22))) as picture:
-        page = next(iter(picture))
+    with open_image(BytesIO(encoded("PNG", icc_profile=GRAY_22))) as image:
+        page = next(iter(image))
     assert page.space == SRGB
     assert "GRAY profile ignored" in page.reading

@@ -17,8 +17,8 @@ import tifffile
 from PIL import Image
 
 from recolor_core.errors import HintsError, ImageError, OutputExistsError
-from recolor_core.images import Metadata, Page, PictureWriter, open_picture, write_stage
-from recolor_core.images.picture import TiffLayout
+from recolor_core.images import ImageWriter, Metadata, Page, open_image, write_stage
+from recolor_core.images.image import TiffLayout
 
 from .badfiles import GRAY, GRAY_8, RGB_8, encoded, tiff
 from .test_images_bad import become_common, common_user  # noqa: F401 (a fixture)
@@ -47,7 +47,7 @@ def test_a_failure_leaves_nothing_and_keeps_its_name(
 ) -> None:
     with (
         pytest.raises(type(error)) as caught,
-        PictureWriter(tmp_path / f"out{ending}", sidecar=True) as writer,
+        ImageWriter(tmp_path / f"out{ending}", sidecar=True) as writer,
     ):
         writer.write(PAGE, failing(error), FACTS)
     assert caught.value is error
@@ -57,7 +57,7 @@ def test_a_failure_leaves_nothing_and_keeps_its_name(
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nothing_is_seen_before_the_end(tmp_path: Path, ending: str) -> None:
     target = tmp_path / f"out{ending}"
-    with PictureWriter(target) as writer:
+    with ImageWriter(target) as writer:
         writer.write(PAGE, RGB_8, FACTS)
         assert not target.exists()
     assert target.exists()
@@ -68,16 +68,16 @@ def test_what_is_there_stays_unless_it_may_go(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"mine")
     with pytest.raises(OutputExistsError, match=r"out\.png is there already"):
-        PictureWriter(target).__enter__()
+        ImageWriter(target).__enter__()
     assert target.read_bytes() == b"mine"
     assert files(tmp_path) == {"out.png"}
     with (
         pytest.raises(HintsError),
-        PictureWriter(target, overwrite=True) as writer,
+        ImageWriter(target, overwrite=True) as writer,
     ):
         writer.write(PAGE, failing(HintsError("no")))
     assert target.read_bytes() == b"mine"
-    with PictureWriter(target, overwrite=True) as writer:
+    with ImageWriter(target, overwrite=True) as writer:
         writer.write(PAGE, RGB_8)
     assert np.array_equal(np.asarray(Image.open(target)), RGB_8)
 
@@ -93,14 +93,14 @@ def test_a_file_that_appears_meanwhile_stays(
 
         monkeypatch.setattr(os, "link", refuse)
     target = tmp_path / "out.png"
-    writer = PictureWriter(target).__enter__()
+    writer = ImageWriter(target).__enter__()
     writer.write(PAGE, RGB_8)
     target.write_bytes(b"mine")
     with pytest.raises(OutputExistsError):
         writer.__exit__(None, None, None)
     assert target.read_bytes() == b"mine"
     assert files(tmp_path) == {"out.png"}
-    with PictureWriter(tmp_path / "other.png") as writer:
+    with ImageWriter(tmp_path / "other.png") as writer:
         writer.write(PAGE, RGB_8)
     assert files(tmp_path) == {"out.png", "other.png"}
 
@@ -116,8 +116,8 @@ def test_the_source_is_never_written(tmp_path: Path, how: str) -> None:
     else:
         target.symlink_to(source)
     before = source.read_bytes()
-    with open_picture(source) as picture, pytest.raises(ImageError, match="the source itself"):
-        PictureWriter(target, like=picture, overwrite=True)
+    with open_image(source) as image, pytest.raises(ImageError, match="the source itself"):
+        ImageWriter(target, like=image, overwrite=True)
     assert source.read_bytes() == before
 
 
@@ -125,7 +125,7 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     link = tmp_path / "out.png"
     link.symlink_to(tmp_path / "far" / "real.png")
-    with PictureWriter(link) as writer:
+    with ImageWriter(link) as writer:
         writer.write(PAGE, RGB_8)
     assert link.is_symlink()
     assert files(tmp_path / "far") == {"real.png"}
@@ -133,7 +133,7 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
 
 def test_outputs_have_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
-    with PictureWriter(tmp_path / "out.png") as writer:
+    with ImageWriter(tmp_path / "out.png") as writer:
         writer.write(PAGE, RGB_8)
     assert (tmp_path / "out.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
@@ -159,7 +159,7 @@ def test_a_disk_without_room(tmp_path: Path, ending: str) -> None:
     with (
         small_disk(),
         pytest.raises(ImageError, match=r"out.*cannot be written.*make room") as caught,
-        PictureWriter(tmp_path / f"out{ending}") as writer,
+        ImageWriter(tmp_path / f"out{ending}") as writer,
     ):
         writer.write(Page(noise), noise)
     assert "\n" not in str(caught.value)
@@ -175,7 +175,7 @@ def test_a_full_disk_is_seen_at_the_last_moment_too(
     monkeypatch.setattr(os, "fsync", full)
     with (
         pytest.raises(ImageError, match=r"No space left.*make room"),
-        PictureWriter(tmp_path / "out.png") as writer,
+        ImageWriter(tmp_path / "out.png") as writer,
     ):
         writer.write(PAGE, RGB_8)
     assert files(tmp_path) == set()
@@ -186,7 +186,7 @@ def test_a_stream_that_takes_no_more() -> None:
     with (
         Path("/dev/full").open("wb", buffering=0) as full,
         pytest.raises(ImageError, match=r"stdout.*No space left"),
-        PictureWriter(full, format="PNG") as writer,
+        ImageWriter(full, format="PNG") as writer,
     ):
         writer.write(PAGE, RGB_8)
 
@@ -195,31 +195,31 @@ def test_no_permission_to_write(common_user: Path) -> None:  # noqa: F811
     common_user.chmod(0o555)
     become_common()
     with pytest.raises(ImageError, match="may write to"):
-        PictureWriter(common_user / "out.png").__enter__()
+        ImageWriter(common_user / "out.png").__enter__()
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="create it first"):
-        PictureWriter(tmp_path / "missing" / "out.png").__enter__()
+        ImageWriter(tmp_path / "missing" / "out.png").__enter__()
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(ImageError, match="this is a folder"):
-        PictureWriter(tmp_path / "folder.png", overwrite=True).__enter__()
+        ImageWriter(tmp_path / "folder.png", overwrite=True).__enter__()
 
 
 def test_an_unknown_ending(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"ends in \.tif, .*got '\.xyz'"):
-        PictureWriter(tmp_path / "out.xyz")
+        ImageWriter(tmp_path / "out.xyz")
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".bmp", ".webp"])
 def test_sixteen_bits_do_not_become_eight(tmp_path: Path, ending: str) -> None:
     with (
-        pytest.raises(ImageError, match="holds 8 bits, this picture has 16"),
-        PictureWriter(tmp_path / f"out{ending}") as writer,
+        pytest.raises(ImageError, match="holds 8 bits, this image has 16"),
+        ImageWriter(tmp_path / f"out{ending}") as writer,
     ):
         writer.write(DEEP, DEEP.codes)
-    with open_picture(BytesIO(tiff(GRAY))) as picture, pytest.raises(ImageError, match="8 bits"):
-        PictureWriter(tmp_path / f"out{ending}", like=picture)  # before any work is done
+    with open_image(BytesIO(tiff(GRAY))) as image, pytest.raises(ImageError, match="8 bits"):
+        ImageWriter(tmp_path / f"out{ending}", like=image)  # before any work is done
     assert files(tmp_path) == set()
 
 
@@ -230,17 +230,17 @@ def test_floats_and_pages_need_tiff(tmp_path: Path, ending: str) -> None:
         (tiff(np.stack([GRAY_8] * 2), photometric="minisblack"), "2 pages"),
     ):
         with (
-            open_picture(BytesIO(data)) as picture,
+            open_image(BytesIO(data)) as image,
             pytest.raises(ImageError, match=rf"{what}.*write a \.tif"),
         ):
-            PictureWriter(tmp_path / f"out{ending}", like=picture)
+            ImageWriter(tmp_path / f"out{ending}", like=image)
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".bmp"])
 def test_alpha_is_not_dropped(tmp_path: Path, ending: str) -> None:
     with (
         pytest.raises(ImageError, match="cannot hold alpha"),
-        PictureWriter(tmp_path / f"out{ending}") as writer,
+        ImageWriter(tmp_path / f"out{ending}") as writer,
     ):
         writer.write(Page(RGB_8, alpha=GRAY_8), RGB_8)
 
@@ -249,7 +249,7 @@ def test_premultiplied_alpha_needs_a_format_that_says_so(tmp_path: Path) -> None
     page = Page(RGB_8, alpha=GRAY_8, metadata=Metadata(premultiplied=True))
     with (
         pytest.raises(ImageError, match="premultiplied"),
-        PictureWriter(tmp_path / "out.png") as writer,
+        ImageWriter(tmp_path / "out.png") as writer,
     ):
         writer.write(page, RGB_8)
 
@@ -258,16 +258,16 @@ def test_a_side_that_is_too_long(tmp_path: Path) -> None:
     page = Page(np.zeros((1, 20_000), np.uint8))
     with (
         pytest.raises(ImageError, match="at most 16383 pixels a side"),
-        PictureWriter(tmp_path / "out.webp") as writer,
+        ImageWriter(tmp_path / "out.webp") as writer,
     ):
         writer.write(page, np.zeros((1, 20_000, 3), np.uint8))
 
 
-def test_what_an_encoder_refuses_is_an_error_of_the_picture(tmp_path: Path) -> None:
+def test_what_an_encoder_refuses_is_an_error_of_the_image(tmp_path: Path) -> None:
     page = Page(RGB_8, metadata=Metadata(exif=b"II*\0" + bytes(70_000)))  # JPEG holds 64 kB
     with (
         pytest.raises(ImageError, match="cannot be written as JPEG"),
-        PictureWriter(tmp_path / "out.jpg") as writer,
+        ImageWriter(tmp_path / "out.jpg") as writer,
     ):
         writer.write(page, RGB_8)
     assert files(tmp_path) == set()
@@ -290,14 +290,14 @@ def test_strips_that_do_not_fit_are_a_mistake_of_the_caller(
 ) -> None:
     with (
         pytest.raises(ValueError, match="expected strips"),
-        PictureWriter(tmp_path / f"out{ending}") as writer,
+        ImageWriter(tmp_path / f"out{ending}") as writer,
     ):
         writer.write(PAGE, strip)
     assert files(tmp_path) == set()
 
 
 def test_a_file_without_pages_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least one page"), PictureWriter(tmp_path / "out.tif"):
+    with pytest.raises(ValueError, match="at least one page"), ImageWriter(tmp_path / "out.tif"):
         pass
     assert files(tmp_path) == set()
 
@@ -308,7 +308,7 @@ def test_strips_of_any_height_make_the_same_file(layout: Any, heights: list[int]
     page = Page(RGB_8, metadata=Metadata(layout=TiffLayout(rows_per_strip=9, **layout)))
     cuts = np.cumsum(heights)[:-1]
     stream = BytesIO()
-    with PictureWriter(stream, format="TIFF") as writer:
+    with ImageWriter(stream, format="TIFF") as writer:
         writer.write(page, iter(np.split(RGB_8, cuts)))
     assert np.array_equal(tifffile.imread(BytesIO(stream.getvalue())), RGB_8)
 
@@ -323,7 +323,7 @@ def test_a_large_page_is_never_held_as_a_whole(tmp_path: Path, compression: int)
     strip = np.zeros((20, width, 3), np.uint8)
     tracemalloc.start()
     try:
-        with PictureWriter(tmp_path / "out.tif") as writer:
+        with ImageWriter(tmp_path / "out.tif") as writer:
             writer.write(page, (strip for _ in range(0, height, 20)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -334,7 +334,7 @@ def test_a_large_page_is_never_held_as_a_whole(tmp_path: Path, compression: int)
 
 
 def test_jpeg_says_that_it_is_not_exact(tmp_path: Path) -> None:
-    with PictureWriter(tmp_path / "out.jpg", sidecar=True) as writer:
+    with ImageWriter(tmp_path / "out.jpg", sidecar=True) as writer:
         assert not writer.exact_gray
         writer.write(PAGE, RGB_8, FACTS)
     with Image.open(tmp_path / "out.jpg") as image:
@@ -350,10 +350,10 @@ def test_a_sidecar_tells_source_and_making(tmp_path: Path, ending: str) -> None:
     source.write_bytes(encoded("PNG", GRAY_8))
     target = tmp_path / f"out{ending}"
     with (
-        open_picture(source) as picture,
-        PictureWriter(target, like=picture, sidecar=True) as writer,
+        open_image(source) as image,
+        ImageWriter(target, like=image, sidecar=True) as writer,
     ):
-        for page in picture:
+        for page in image:
             writer.write(page, RGB_8, FACTS)
     facts = json.loads((tmp_path / f"out{ending}.json").read_text())
     assert facts["source"] == {
@@ -366,19 +366,19 @@ def test_a_sidecar_tells_source_and_making(tmp_path: Path, ending: str) -> None:
 
 def test_a_sidecar_comes_only_where_it_is_asked_for_or_needed(tmp_path: Path) -> None:
     for name, made in (("out.png", set()), ("out.bmp", {"out.bmp.json"})):
-        with PictureWriter(tmp_path / name) as writer:
+        with ImageWriter(tmp_path / name) as writer:
             writer.write(PAGE, RGB_8, FACTS)
         assert files(tmp_path) == {name} | made
         for path in tmp_path.iterdir():
             path.unlink()
 
 
-def test_a_sidecar_never_speaks_of_an_older_picture(tmp_path: Path) -> None:
+def test_a_sidecar_never_speaks_of_an_older_image(tmp_path: Path) -> None:
     (tmp_path / "out.png.json").write_text("old")
     with pytest.raises(OutputExistsError, match="json"):
-        PictureWriter(tmp_path / "out.png").__enter__()
+        ImageWriter(tmp_path / "out.png").__enter__()
     assert files(tmp_path) == {"out.png.json"}
-    with PictureWriter(tmp_path / "out.png", overwrite=True) as writer:
+    with ImageWriter(tmp_path / "out.png", overwrite=True) as writer:
         writer.write(PAGE, RGB_8, FACTS)
     assert json.loads((tmp_path / "out.png.json").read_text())["pages"][0]["version"] == "1.2"
 
@@ -386,20 +386,20 @@ def test_a_sidecar_never_speaks_of_an_older_picture(tmp_path: Path) -> None:
 def test_standard_output_gets_all_or_nothing() -> None:
     stream = BytesIO()
     with (
-        open_picture(BytesIO(encoded("JPEG", GRAY_8))) as picture,
-        PictureWriter(stream, like=picture) as writer,
+        open_image(BytesIO(encoded("JPEG", GRAY_8))) as image,
+        ImageWriter(stream, like=image) as writer,
     ):
         assert writer.format == "PNG"
-        for page in picture:
+        for page in image:
             writer.write(page, RGB_8)
             assert stream.getvalue() == b""
     assert np.array_equal(np.asarray(Image.open(BytesIO(stream.getvalue()))), RGB_8)
     stream = BytesIO()
-    with pytest.raises(HintsError), PictureWriter(stream, format="TIFF") as writer:
+    with pytest.raises(HintsError), ImageWriter(stream, format="TIFF") as writer:
         writer.write(PAGE, failing(HintsError("no")))
     assert stream.getvalue() == b""
     with pytest.raises(ImageError, match="format="):
-        PictureWriter(BytesIO())
+        ImageWriter(BytesIO())
 
 
 def test_large_files_become_bigtiff(tmp_path: Path) -> None:
@@ -425,10 +425,10 @@ def test_large_files_become_bigtiff(tmp_path: Path) -> None:
             metadata=None,
             photometric="minisblack",
         )
-    with open_picture(BytesIO(stream.getvalue())) as picture:
-        assert picture.output_nbytes > 4_500_000_000 - 1
-        with PictureWriter(tmp_path / "out.tif", like=picture) as writer:
-            writer.write(next(iter(picture)), RGB_8)
+    with open_image(BytesIO(stream.getvalue())) as image:
+        assert image.output_nbytes > 4_500_000_000 - 1
+        with ImageWriter(tmp_path / "out.tif", like=image) as writer:
+            writer.write(next(iter(image)), RGB_8)
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         assert file.is_bigtiff
 

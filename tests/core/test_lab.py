@@ -1,4 +1,4 @@
-"""CIELAB and the promise: the gray of the colored picture is the input, code for code.
+"""CIELAB and the promise: the gray of the colored image is the input, code for code.
 
 Oracles: published values, scikit-image and colour-science. The gray of a result is measured here a
 second time, in NumPy, by `gray_of`: a mistake shared by `to_rgb` and `gray_codes` would show.
@@ -77,7 +77,7 @@ every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys(
 
 
 def every_code(dtype):
-    """Every code of an integer dtype, as a picture of one row."""
+    """Every code of an integer dtype, as an image of one row."""
     return torch.arange(max_code(dtype) + 1).to(dtype)[None]
 
 
@@ -239,7 +239,7 @@ def test_arrays_carry_channels_last_and_tensors_first(dtype):
     np.testing.assert_allclose(rgb_to_lab(array[0, 0]), of_array[0, 0], atol=1e-4)
 
 
-def test_batches_are_converted_like_single_pictures():
+def test_batches_are_converted_like_single_images():
     batch = torch.rand(2, 4, 3, 5, 6, dtype=torch.float64)
     lab = rgb_to_lab(batch)
     assert lab.shape == batch.shape

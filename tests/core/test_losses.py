@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from recolor_core.generator import color_bins
 from recolor_core.losses import (
     charbonnier,
     chroma_weight,
@@ -10,6 +9,7 @@ from recolor_core.losses import (
     soft_encode,
     weighted_mean,
 )
+from recolor_core.models.generator import color_bins
 
 BINS = color_bins(10)
 
@@ -34,7 +34,7 @@ def test_a_weighted_mean_counts_what_weighs():
     assert weighted_mean(values, weights) == 2
     assert weighted_mean(values, torch.ones(1)) == values.mean()
     both = weighted_mean(torch.cat((values, 2 * values)), torch.cat((weights, 9 * weights)))
-    assert both == (2 + 4) / 2  # every picture counts the same
+    assert both == (2 + 4) / 2  # every image counts the same
 
 
 def test_soft_encoding_shares_a_color_among_its_nearest_bins():

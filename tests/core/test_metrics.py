@@ -1,4 +1,4 @@
-"""Measures of single pictures against other implementations, and at the edges."""
+"""Measures of single images against other implementations, and at the edges."""
 
 import warnings
 
@@ -76,7 +76,7 @@ PUBLISHED = """
 
 
 def two(shape, seed=0, dtype=np.float64):
-    """Two random pictures, channels in front, and the same for scikit-image."""
+    """Two random images, channels in front, and the same for scikit-image."""
     one, other = np.random.default_rng(seed).random((2, *shape)).astype(dtype)
     return torch.from_numpy(one), torch.from_numpy(other), one, other
 
@@ -126,10 +126,10 @@ def test_psnr_agrees_with_scikit_image():
     np.testing.assert_allclose(channel_psnr(rgb, true), expected, rtol=1e-5)
 
 
-def test_psnr_of_equal_pictures_is_finite():
-    picture = torch.rand(1, 3, 8, 8)
-    assert psnr(picture, picture)[0] == 100
-    assert (channel_psnr(picture, picture) == 100).all()
+def test_psnr_of_equal_images_is_finite():
+    image = torch.rand(1, 3, 8, 8)
+    assert psnr(image, image)[0] == 100
+    assert (channel_psnr(image, image) == 100).all()
     black = torch.zeros(1, 3, 1, 1)
     assert psnr(black, 1 - black)[0] == 0
 
@@ -163,7 +163,7 @@ def test_ssim_agrees_with_scikit_image(dtype, shape, tolerance):
 
 
 def test_ssim_agrees_with_torchmetrics_where_its_window_fits():
-    # It mirrors the picture at its borders and counts the places there too.
+    # It mirrors the image at its borders and counts the places there too.
     rgb, true, *_ = two((2, 3, 40, 31), seed=2)
     _, places = structural_similarity_index_measure(
         rgb, true, data_range=1.0, return_full_image=True
@@ -173,7 +173,7 @@ def test_ssim_agrees_with_torchmetrics_where_its_window_fits():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_ssim_of_flat_pictures(value):
+def test_ssim_of_flat_images(value):
     flat = torch.full((1, 3, 20, 20), value)
     assert channel_ssim(flat, flat).numpy() == pytest.approx(np.ones((1, 3)), abs=1e-6)
     # without structure, luminance alone counts
@@ -183,11 +183,11 @@ def test_ssim_of_flat_pictures(value):
 
 
 def test_ssim_of_a_negative_is_negative():
-    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert float(ssim(picture, 1 - picture)[0]) < -0.8
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(ssim(image, 1 - image)[0]) < -0.8
 
 
-def test_ssim_refuses_pictures_smaller_than_its_window():
+def test_ssim_refuses_images_smaller_than_its_window():
     with pytest.raises(ImageError, match=r"at least 11 x 11 .* got \(10, 40\)"):
         ssim(torch.zeros(1, 3, 10, 40), torch.zeros(1, 3, 10, 40))
 
@@ -244,9 +244,9 @@ def test_colorfulness_of_gray_is_zero_and_grows_with_chroma():
 
 def test_colorfulness_of_two_colors_by_hand():
     # half red, half green: rg = +-255, yb = 127.5 everywhere
-    picture = torch.zeros(1, 3, 2, 2)
-    picture[0, 0, 0], picture[0, 1, 1] = 1, 1
-    assert colorfulness(picture)[0] == pytest.approx(255 + 0.3 * 127.5, rel=1e-5)
+    image = torch.zeros(1, 3, 2, 2)
+    image[0, 0, 0], image[0, 1, 1] = 1, 1
+    assert colorfulness(image)[0] == pytest.approx(255 + 0.3 * 127.5, rel=1e-5)
     assert colorfulness(torch.ones(1, 3, 1, 1))[0] == 0
 
 

@@ -1,6 +1,6 @@
 """Every measure has its cheat, and every cheat is exposed by another measure.
 
-The pictures are patches, each with a hue that its lightness does not tell: what an honest colorizer
+The images are patches, each with a hue that its lightness does not tell: what an honest colorizer
 faces.
 """
 
@@ -53,7 +53,7 @@ def lightness():
 
 @pytest.fixture(scope="module")
 def measure(lightness):
-    """What an evaluation says of colorings of these pictures: means over them, and of the set."""
+    """What an evaluation says of colorings of these images: means over them, and of the set."""
     true = patches(1)
 
     def lab(ab):

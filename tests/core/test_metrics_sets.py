@@ -1,4 +1,4 @@
-"""What is said of many pictures: intervals, uncertainty, alternatives."""
+"""What is said of many images: intervals, uncertainty, alternatives."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ def all_visible(frames, height, width):
 
 
 def pan(frames, dx, dy, seed=0):
-    """A window that moves over a still picture by whole pixels, and its motion."""
+    """A window that moves over a still image by whole pixels, and its motion."""
     scene = 100 * random(2, 60, 70, seed=seed)
     ab = torch.stack([scene[:, 20 + t * dy :, 20 + t * dx :][:, :20, :24] for t in range(frames)])
     flow = torch.tensor([dx, dy], dtype=ab.dtype)[:, None, None].expand(frames - 1, 2, 20, 24)
@@ -35,7 +35,7 @@ def pan(frames, dx, dy, seed=0):
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(0, 0), (3, 0), (0, -2), (-4, 5)])
-def test_color_that_moves_with_the_picture_has_no_warped_error(dx, dy):
+def test_color_that_moves_with_the_image_has_no_warped_error(dx, dy):
     ab, flow = pan(4, dx, dy)
     visible = all_visible(4, 20, 24)
     # float32 too: coordinates go through [-1, 1] and back

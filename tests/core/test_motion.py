@@ -78,7 +78,7 @@ def test_any_size(shape):
     assert motion.match(before, now).shape == (3,)
 
 
-def test_pictures_of_a_batch_do_not_meet():
+def test_images_of_a_batch_do_not_meet():
     before = torch.cat((light(1), light(2)))
     now = torch.cat((moved(before[:1], affine(x=3))[0], moved(before[1:], affine(y=-3))[0]))
     flow = motion.estimate_motion(before, now)

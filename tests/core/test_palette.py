@@ -6,7 +6,7 @@ from recolor_core.palette import (
     SAMPLES,
     hex_ab,
     palette_of_colors,
-    palette_of_picture,
+    palette_of_image,
     palette_record,
 )
 
@@ -28,18 +28,18 @@ def test_a_palette_needs_a_color() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_picture_gives_its_colors_at_any_depth(dtype: type) -> None:
+def test_a_image_gives_its_colors_at_any_depth(dtype: type) -> None:
     white = 1 if dtype is np.float32 else np.iinfo(dtype).max
-    picture = np.zeros((90, 80, 4), dtype)
-    picture[..., 0] = white
-    palette = palette_of_picture(picture)
+    image = np.zeros((90, 80, 4), dtype)
+    image[..., 0] = white
+    palette = palette_of_image(image)
     assert palette.shape == (SAMPLES, 2)
     assert np.allclose(palette, hex_ab("#ff0000"), atol=0.01)
 
 
-def test_a_gray_picture_is_no_palette() -> None:
+def test_a_gray_image_is_no_palette() -> None:
     with pytest.raises(HintsError, match="in color"):
-        palette_of_picture(np.zeros((5, 5), np.uint8))
+        palette_of_image(np.zeros((5, 5), np.uint8))
 
 
 def test_the_record_tells_palettes_apart() -> None:

@@ -50,7 +50,7 @@ def text(root: ElementTree.Element, path: str) -> list[str | None]:
 
 
 @pytest.mark.parametrize("existing", [None, b"", b"<broken", b"<other/>", SCANNER])
-def test_a_packet_says_what_the_picture_is_and_how_it_came_to_be(existing: bytes | None) -> None:
+def test_a_packet_says_what_the_image_is_and_how_it_came_to_be(existing: bytes | None) -> None:
     root = parsed(provenance.xmp_packet(FACTS, existing, "2026-01-02T03:04:05Z"))
     assert text(root, "iptc:DigitalSourceType") == [
         "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"

@@ -28,8 +28,8 @@ HINT = Hint(30, 20, "#c03020", 5)
 
 @pytest.fixture
 def stacked(film_colorizer):
-    def colorized(pictures, **options):
-        return colorize_stack(pictures, colorizer=film_colorizer, size=SIZE, **options)
+    def colorized(images, **options):
+        return colorize_stack(images, colorizer=film_colorizer, size=SIZE, **options)
 
     return colorized
 
@@ -54,10 +54,10 @@ def test_time_may_be_any_axis_and_all_others_are_apart(film_colorizer, stacked):
     np.testing.assert_array_equal(time_first, np.stack(expected, 1))
 
 
-def test_without_time_every_picture_is_by_itself(film_colorizer, stacked, monkeypatch):
+def test_without_time_every_image_is_by_itself(film_colorizer, stacked, monkeypatch):
     monkeypatch.setattr(film_colorizer, "memory", None)
     rgb = stacked(pan(2), time_axis=None, hints={1: [HINT]})
-    single = [film_colorizer(picture, size=SIZE).rgb for picture in pan(2)]
+    single = [film_colorizer(image, size=SIZE).rgb for image in pan(2)]
     np.testing.assert_array_equal(rgb[0], single[0])
     assert (rgb[1] != single[1]).any()
 
@@ -160,7 +160,7 @@ def test_what_is_held_of_a_lazy_stack_does_not_grow_with_it(
     assert sorted(read) == list(range(12))
 
 
-def test_array_likes_are_read_picture_by_picture(stacked):
+def test_array_likes_are_read_image_by_image(stacked):
     class Like:
         shape, dtype, ndim = (3, 48, 64), np.dtype("u1"), 3
 
@@ -195,7 +195,7 @@ def test_stages_are_those_of_the_frames(film_colorizer, stacked):
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint16, np.float16, np.float32, np.float64, ">u2"])
-def test_dtypes_are_those_of_single_pictures(film_colorizer, stacked, dtype):
+def test_dtypes_are_those_of_single_images(film_colorizer, stacked, dtype):
     dtype = np.dtype(dtype)
     stack = (pan(2) / 255).astype(dtype) if dtype.kind in "fb" else pan(2).astype(dtype) * 257
     expected = film_colorizer(stack[0], size=SIZE).rgb.dtype
@@ -208,8 +208,8 @@ def test_dtypes_are_those_of_single_pictures(film_colorizer, stacked, dtype):
     ("stack", "options", "error", "message"),
     [
         (np.zeros((20, 30), "u1"), {}, ImageError, r"expected a stack .* recolor_core.colorize$"),
-        (np.zeros((20, 30, 3), "u1"), {}, ImageError, "a single picture is for"),
-        (np.zeros((0, 20, 30), "u1"), {}, ImageError, "at least one picture"),
+        (np.zeros((20, 30, 3), "u1"), {}, ImageError, "a single image is for"),
+        (np.zeros((0, 20, 30), "u1"), {}, ImageError, "at least one image"),
         (pan(2), {"time_axis": 1}, ImageError, "time_axis from 0 to 0"),
         (pan(2), {"time_axis": -3}, ImageError, "or None, got -3"),
         (pan(2), {"passes": 0}, ImageError, "1 or 2 passes"),
@@ -240,7 +240,7 @@ def test_weights_are_loaded_by_name(film_colorizer):
     np.testing.assert_array_equal(rgb, frames_of(film_colorizer, pan(2)))
 
 
-def test_a_single_picture_call_points_to_stacks():
+def test_a_single_image_call_points_to_stacks():
     with pytest.raises(ImageError, match=r"shape \(2, 48, 64\); a stack is for .*colorize_stack"):
         colorize(pan(2))
 

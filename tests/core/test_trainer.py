@@ -8,9 +8,9 @@ from lightning.fabric.loggers import CSVLogger
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from recolor_core.generator import Generator
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
-from recolor_core.refiner import upsample
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import upsample
 from recolor_core.trainer import (
     CachedPhotographs,
     CacheError,
@@ -27,7 +27,7 @@ from recolor_core.trainer import (
 )
 from recolor_core.trainer.average import MovingAverage
 from recolor_core.trainer.data import OneBatch, StepSampler
-from recolor_core.trainer.generate import coarse_color
+from recolor_core.trainer.generator import coarse_color
 from recolor_core.trainer.loop import rate_at
 from recolor_core.trainer.task import rng_of
 
@@ -51,7 +51,7 @@ TINY = RefinerRecipe(
 
 
 class Invented(Dataset):
-    """Smooth colored pictures with random predictions: nothing to read, nothing to predict."""
+    """Smooth colored images with random predictions: nothing to read, nothing to predict."""
 
     def __init__(self, count=5, size=64, bins=259):
         rng = torch.Generator().manual_seed(7)
@@ -113,23 +113,23 @@ def test_a_wrong_recipe_is_refused_in_words(tmp_path, text, expected):
         RefinerRecipe.read(path)
 
 
-# --- which picture when -----------------------------------------------------------------------
+# --- which image when -----------------------------------------------------------------------
 
 
-def test_every_picture_comes_once_an_epoch_whatever_the_number_of_devices():
-    def pictures(rows, first=0):
+def test_every_image_comes_once_an_epoch_whatever_the_number_of_devices():
+    def images(rows, first=0):
         return list(StepSampler(10, 4, 3, first, 5, rows))
 
-    whole = pictures(slice(0, 4))
-    flat = [picture for batch in whole for picture in batch]
+    whole = images(slice(0, 4))
+    flat = [image for batch in whole for image in batch]
     assert sorted(flat[:10]) == sorted(flat[10:]) == list(range(10))
     assert flat[:10] != flat[10:]
-    halves = zip(pictures(slice(0, 2)), pictures(slice(2, 4)), strict=True)
+    halves = zip(images(slice(0, 2)), images(slice(2, 4)), strict=True)
     assert [one + other for one, other in halves] == whole
-    assert pictures(slice(0, 4), first=3) == whole[3:]
+    assert images(slice(0, 4), first=3) == whole[3:]
 
 
-def test_one_batch_is_the_same_pictures_again_and_again():
+def test_one_batch_is_the_same_images_again_and_again():
     data = OneBatch(Invented(5), 2)
     assert len(data) == 5
     assert data[0]["rgb"].equal(data[4]["rgb"])
@@ -148,19 +148,19 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
     assert rates[100] == pytest.approx(0)
 
 
-def test_a_training_lowers_its_loss_and_leaves_logs_pictures_and_checkpoints(tmp_path, generator):
+def test_a_training_lowers_its_loss_and_leaves_logs_images_and_checkpoints(tmp_path, generator):
     task = refiner_task(generator, steps=30, softened=1.0, hinted=0.0, validate_every=15)
     task.network.out.weight.data.normal_(0, 0.3)  # worse than bicubic to begin with
     outcome = train(task, tmp_path, validation=Invented(2))
     assert outcome.step == 30
-    assert outcome.pictures_per_second > 0
+    assert outcome.images_per_second > 0
     lines = (tmp_path / "log/from_000000/metrics.csv").read_text().splitlines()
     column = lines[0].split(",").index("train/loss")
     losses = [float(line.split(",")[column]) for line in lines[1:] if line.split(",")[column]]
     assert len(losses) == 30
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     assert list((tmp_path / "tensorboard/from_000000").iterdir())
-    assert len(list((tmp_path / "pictures").glob("*.webp"))) == 2
+    assert len(list((tmp_path / "images").glob("*.webp"))) == 2
     assert sorted(path.name for path in tmp_path.glob("*.ckpt")) == ["best.ckpt", "last.ckpt"]
 
 
@@ -396,7 +396,7 @@ def test_softened_truth_is_to_become_sharp_between_other_colors(generator):
     assert target.shape == (4, 2, 32, 32)
     assert not hints.any()
     lab = rgb_to_lab(batch_of()["rgb"])
-    for i in range(4):  # the crop is one of the picture, perhaps mirrored
+    for i in range(4):  # the crop is one of the image, perhaps mirrored
         windows = lab[i, :1].unfold(1, 32, 4).unfold(2, 32, 4).flatten(1, 2).transpose(0, 1)
         distance = [(w - c).abs().amax() for w in windows for c in (light[i], light[i].flip(-1))]
         assert min(distance) < 1e-3
@@ -481,12 +481,12 @@ def test_the_generators_loss_falls_when_it_knows_the_answer():
 # --- augmentation -----------------------------------------------------------------------------
 
 
-def drawn(function, picture, *arguments):
-    rows = slice(0, len(picture))
-    return function(picture, *arguments, rng_of(3), len(picture), rows)
+def drawn(function, image, *arguments):
+    rows = slice(0, len(image))
+    return function(image, *arguments, rng_of(3), len(image), rows)
 
 
-def test_a_crop_is_a_part_of_the_picture():
+def test_a_crop_is_a_part_of_the_image():
     ramp = torch.linspace(0, 1, 64).expand(6, 3, 64, 64).contiguous()
     cut = drawn(augment.crop_and_flip, ramp, 32, 0.5)
     assert cut.shape == (6, 3, 32, 32)
@@ -528,7 +528,7 @@ def test_orthochromatic_film_sees_blue_light_and_red_dark():
 
 
 @pytest.mark.parametrize("damage", ["fade", "expose_unevenly", "blur", "scratch"])
-def test_each_damage_changes_a_picture_and_keeps_most_of_it(damage):
+def test_each_damage_changes_a_image_and_keeps_most_of_it(damage):
     light = rgb_to_lab(Invented(4).rgb)[:, :1]
     damaged = drawn(getattr(augment, damage), light)
     assert damaged.shape == light.shape

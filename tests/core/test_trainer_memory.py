@@ -5,18 +5,18 @@ import torch
 from torch.nn import functional as F
 
 from recolor_core import motion
-from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.lab import rgb_to_lab
 from recolor_core.metrics import warped_error
-from recolor_core.temporal import ColorMemory
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.memory import ColorMemory
 from recolor_core.trainer import Machine, MemoryRecipe, MemoryTask, Photographs, TrainingError, fit
 from recolor_core.trainer.clips import camera_path, make_clips, old_film
-from recolor_core.trainer.remember import changes, run
+from recolor_core.trainer.memory import changes, run
 
 ALL = slice(None)
 
 
-def smooth_pictures(count, size):
+def smooth_images(count, size):
     rng = torch.Generator().manual_seed(3)
     noise = torch.rand(count, 3, 9, 9, generator=rng)
     return F.interpolate(noise, size=(size, size), mode="bicubic").clamp(0, 1)
@@ -24,7 +24,7 @@ def smooth_pictures(count, size):
 
 def clips(count=4, frames=4, size=64, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    return make_clips(smooth_pictures(count, 80), frames, size, rng, count, ALL)
+    return make_clips(smooth_images(count, 80), frames, size, rng, count, ALL)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_known_motion_and_metric_agree():
         assert moving < 0.01
 
 
-def test_a_still_camera_sees_one_picture_over_and_over():
+def test_a_still_camera_sees_one_image_over_and_over():
     rng = torch.Generator().manual_seed(1)
     path = camera_path(5, 0.5, 0.3, rng, 8, ALL)
     assert path.shape == (8, 5, 3, 3)
@@ -80,13 +80,13 @@ def test_a_still_camera_sees_one_picture_over_and_over():
 
 @pytest.mark.parametrize("rows", [slice(0, 2), slice(2, 4)])
 def test_a_clip_does_not_depend_on_how_many_devices_share_the_batch(rows):
-    pictures = smooth_pictures(4, 80)
+    images = smooth_images(4, 80)
     rng = torch.Generator().manual_seed(5)
-    whole = make_clips(pictures, 3, 64, rng, 4, ALL)
+    whole = make_clips(images, 3, 64, rng, 4, ALL)
     rng = torch.Generator().manual_seed(5)
-    part = make_clips(pictures[rows], 3, 64, rng, 4, rows)
+    part = make_clips(images[rows], 3, 64, rng, 4, rows)
     same = whole.rgb[rows].isclose(part.rgb, atol=1e-6).float().mean()
-    # The occluders are cut from the next picture of the device's own share.
+    # The occluders are cut from the next image of the device's own share.
     assert same > 0.5
 
 
@@ -104,7 +104,7 @@ def test_old_film_flickers_and_stays_lightness():
 @pytest.mark.slow
 def test_training_makes_colors_steadier(generator, tmp_path):
     task = MemoryTask(TINY, generator)
-    squares = [(255 * picture).to(torch.uint8) for picture in smooth_pictures(6, 72)]
+    squares = [(255 * image).to(torch.uint8) for image in smooth_images(6, 72)]
 
     def loss_of(network):
         rng = torch.Generator().manual_seed(9)
@@ -121,13 +121,13 @@ def test_training_makes_colors_steadier(generator, tmp_path):
     assert outcome.step == 12
     assert loss_of(task.network) < untrained
     assert (tmp_path / "best.ckpt").exists()
-    assert len(list(Path(tmp_path, "pictures").iterdir())) == 2
+    assert len(list(Path(tmp_path, "images").iterdir())) == 2
 
 
 def test_an_untrained_memory_passes_colors_through(generator):
     task = MemoryTask(TINY, generator)
     rng = torch.Generator().manual_seed(9)
-    clip = task.clip(smooth_pictures(2, 72), 64, rng, 2, ALL)
+    clip = task.clip(smooth_images(2, 72), 64, rng, 2, ALL)
     with torch.no_grad():
         assert torch.equal(run(ColorMemory(), clip.lightness, clip.coarse), clip.coarse)
 

@@ -4,10 +4,10 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from recolor_core.encoder import SemanticEncoder
-from recolor_core.generator import Generator
 from recolor_core.lab import lab_to_rgb
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.encoder import SemanticEncoder
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.trainer import (
     GeneratorRecipe,
     GeneratorTask,
@@ -17,8 +17,8 @@ from recolor_core.trainer import (
     frozen_generator,
     start_from,
 )
-from recolor_core.trainer.generate import taught, unexplained
-from recolor_core.trainer.start import read_teacher
+from recolor_core.trainer.generator import taught, unexplained
+from recolor_core.trainer.pretrained import read_teacher
 from recolor_core.weights import load_weights, save_weights
 
 SMALL = RefinerConfig(width=8, blocks=1)
@@ -152,7 +152,7 @@ def test_agreement_leaves_nothing_unexplained_and_the_mean_everything():
 
 
 def awake():
-    """A semantic path of random weights, its normalization fit to pictures: fresh, it is silent."""
+    """A semantic path of random weights, its normalization fit to images: fresh, it is silent."""
     torch.manual_seed(5)
     encoder = SemanticEncoder()
     for module in encoder.modules():
@@ -175,7 +175,7 @@ def test_a_teacher_sees_color_as_efficientnet_lite_takes_it():
 
 
 class Smooth(Dataset):
-    """Smooth colored pictures."""
+    """Smooth colored images."""
 
     def __init__(self, count=4, size=64):
         rng = torch.Generator().manual_seed(7)

@@ -1,4 +1,4 @@
-"""Carrying chroma to the size of the picture, guided by its lightness."""
+"""Carrying chroma to the size of the image, guided by its lightness."""
 
 import pytest
 import torch
@@ -72,7 +72,7 @@ def test_an_edge_of_color_follows_the_edge_of_lightness():
     assert error < 0.4 * (bicubic - truth).abs().mean()
 
 
-def test_a_picture_smaller_than_the_working_size_gets_the_mean():
+def test_a_image_smaller_than_the_working_size_gets_the_mean():
     ab, lightness, guide = scene((40, 60), (10, 15))
     up = whole(ab, lightness, guide)
     torch.testing.assert_close(up.mean((1, 2)), ab.mean((1, 2)), rtol=0, atol=1.0)

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recolor_core import Colorizer, WeightsError, list_weights, weights
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import (
     BUNDLED,
     FORMAT,

@@ -28,7 +28,7 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
-    """(96, 128) uint8: a picture with some structure."""
+    """(96, 128) uint8: an image with some structure."""
     y, x = np.mgrid[:96, :128]
     sky = np.where(y < 48, 190 - y, 60 + 20 * np.sin(x / 5) + (x * y) % 23)
     return sky.clip(0, 255).astype(np.uint8)
@@ -36,8 +36,8 @@ def photo() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def direct(engine: Engine) -> Callable[..., Any]:
-    """What the library makes of a picture, at the size that the tests use."""
-    return lambda picture, **options: engine.colorizer(Options())(picture, size=64, **options)
+    """What the library makes of an image, at the size that the tests use."""
+    return lambda image, **options: engine.colorizer(Options())(image, size=64, **options)
 
 
 @pytest.fixture

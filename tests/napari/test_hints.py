@@ -1,4 +1,4 @@
-"""Color hints: where they are in the picture, when they are told, colors picked up, strokes."""
+"""Color hints: where they are in the image, when they are told, colors picked up, strokes."""
 
 import json
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ def test_hints_are_in_pixels_whatever_the_geometry(viewer, geometry, rgb):
     layer = HintLayer(viewer, image)
     add(layer, image.data_to_world((20, 33)), "#804020", size=12)
     assert layer.values() == [(33, 20, "#804020", 6)]
-    image.scale = (7, 5)  # the picture moves, the hint with it
+    image.scale = (7, 5)  # the image moves, the hint with it
     assert layer.values() == [(33, 20, "#804020", 6)]
     np.testing.assert_allclose(
         layer.layer.data_to_world(layer.layer.data[0]), image.data_to_world((20, 33))
@@ -70,7 +70,7 @@ def test_hints_are_in_pixels_whatever_the_geometry(viewer, geometry, rgb):
     layer.close()
 
 
-def test_units_and_axis_labels_are_those_of_the_picture(viewer):
+def test_units_and_axis_labels_are_those_of_the_image(viewer):
     image = viewer.add_image(np.zeros(SHAPE), units=("um", "um"), axis_labels=("y", "x"))
     layer = HintLayer(viewer, image)
     assert layer.layer.units == image.units
@@ -78,7 +78,7 @@ def test_units_and_axis_labels_are_those_of_the_picture(viewer):
     layer.close()
 
 
-def test_each_picture_of_a_stack_has_its_own_hints(viewer):
+def test_each_image_of_a_stack_has_its_own_hints(viewer):
     image = viewer.add_image(np.zeros((3, *SHAPE), np.uint8), scale=(10, 2, 2))
     layer = HintLayer(viewer, image)
     viewer.dims.set_point(0, 20)
@@ -91,7 +91,7 @@ def test_each_picture_of_a_stack_has_its_own_hints(viewer):
     layer.close()
 
 
-def test_hints_outside_the_picture_do_not_count(hints):
+def test_hints_outside_the_image_do_not_count(hints):
     add(hints, (-3, 20))
     add(hints, (20, SHAPE[1] + 1))
     add(hints, (SHAPE[0] - 0.5, -0.5))
@@ -162,7 +162,7 @@ def test_removing_the_layer_ends_it(viewer, hints):
 
 
 @pytest.mark.parametrize(
-    ("picture", "color"),
+    ("image", "color"),
     [
         (np.full((*SHAPE, 3), (16, 128, 255), np.uint8), "#1080ff"),
         (np.full((*SHAPE, 4), (16, 128, 255, 9), np.uint8), "#1080ff"),
@@ -170,12 +170,12 @@ def test_removing_the_layer_ends_it(viewer, hints):
         (np.full((*SHAPE, 3), (16 / 255, 128 / 255, 1), np.float32), "#1080ff"),
     ],
 )
-def test_eyedropper_takes_the_color_under_it(viewer, hints, picture, color):
-    viewer.add_image(picture, rgb=True)
+def test_eyedropper_takes_the_color_under_it(viewer, hints, image, color):
+    viewer.add_image(image, rgb=True)
     states = []
     hints.eyedropper_changed.connect(states.append)
     hints.eyedropper = True
-    click(viewer, (500, 500))  # beside all pictures: goes on waiting
+    click(viewer, (500, 500))  # beside all images: goes on waiting
     assert hints.eyedropper
     click(viewer, (20, 30))
     assert not hints.eyedropper
@@ -206,7 +206,7 @@ def test_color_at_looks_through_what_is_hidden_or_gray(viewer):
     assert color_at(viewer, (-20, 30)) is None
 
 
-def test_color_at_of_a_multiscale_picture(viewer):
+def test_color_at_of_a_multiscale_image(viewer):
     full = np.full((*SHAPE, 3), (16, 128, 255), np.uint8)
     viewer.add_image([full, full[::2, ::2]], multiscale=True)
     assert color_at(viewer, (20, 30)) == "#1080ff"
@@ -320,7 +320,7 @@ def test_saved_hints_come_back(viewer, hints, tmp_path):
     assert hints.values() == values
 
 
-def test_loading_replaces_the_hints_of_the_picture_shown_alone(viewer, tmp_path):
+def test_loading_replaces_the_hints_of_the_image_shown_alone(viewer, tmp_path):
     from recolor_core import Hint
     from recolor_core.hints import write_hints
 

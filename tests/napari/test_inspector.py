@@ -10,7 +10,7 @@ COLORS = {"a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255), "d": (255, 255, 
 
 
 def fill(viewer, leading=()):
-    """A gray picture and four plain ones above it, of which one is hidden."""
+    """A gray image and four plain ones above it, of which one is hidden."""
     shape = (*leading, 40, 60)
     viewer.add_image(np.full(shape, 128, np.uint8), name="gray", contrast_limits=(0, 255))
     for name, color in COLORS.items():

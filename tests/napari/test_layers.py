@@ -99,7 +99,7 @@ def test_large_pixels_are_placed_by_their_centers():
     plain = Geometry.of(Image(np.zeros((40, 60))))
     coarse = covering(plain, (0, 0), (40, 60), (10, 15))
     assert coarse.scale.tolist() == [4, 4]
-    assert coarse.translate.tolist() == [1.5, 1.5]  # pixels 0 to 3 of the picture
+    assert coarse.translate.tolist() == [1.5, 1.5]  # pixels 0 to 3 of the image
 
 
 def test_names_tell_source_run_and_result():
@@ -127,14 +127,14 @@ def test_metadata_tell_what_a_layer_is():
 @pytest.mark.parametrize(
     ("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1), (np.float64, 1)]
 )
-def test_pictures_are_not_stretched(dtype, white):
+def test_images_are_not_stretched(dtype, white):
     layers = layers_over(Image(np.zeros((40, 60))), arrays_of(dtype=dtype))
     for role in ("rgb", "alternative 1"):
         assert layers[role].contrast_limits == [0, white]
         assert layers[role].rgb
 
 
-def test_only_the_picture_is_shown_at_first():
+def test_only_the_image_is_shown_at_first():
     layers = layers_over(Image(np.zeros((40, 60))), arrays_of())
     assert [role for role, layer in layers.items() if layer.visible] == ["rgb"]
 
@@ -149,7 +149,7 @@ def test_stages_have_colorbars_and_names_on_the_canvas():
         layer.colorbar.visible = layer.visible = False
         layer.visible = True
         assert not layer.colorbar.visible  # the user's choice stands
-    assert not layers["rgb"].name_overlay.visible  # nothing covers the picture
+    assert not layers["rgb"].name_overlay.visible  # nothing covers the image
 
 
 def test_coarse_and_refined_have_the_same_symmetric_limits():
@@ -165,7 +165,7 @@ def test_coarse_and_refined_have_the_same_symmetric_limits():
     assert contrast_limits("uncertainty", 20) == [0, 20]
 
 
-def test_a_picture_without_color_has_limits_too():
+def test_a_image_without_color_has_limits_too():
     limits = limits_of({role: np.zeros_like(array) for role, array in arrays_of().items()})
     assert limits["a coarse"] == 10
     assert limits["change"] == 1

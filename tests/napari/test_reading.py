@@ -6,7 +6,7 @@ from napari.layers import Image, Labels, Points
 
 from napari_recolor.reading import LevelRule, Plan, Source, make_plan, result_itemsize
 from recolor_core import ImageError
-from recolor_core.intake import read_gray
+from recolor_core.gray import read_gray
 
 AUTO = LevelRule()
 
@@ -25,7 +25,7 @@ class Lazy:
 
     def __getitem__(self, key):
         values = np.broadcast_to(np.arange(self.shape[-1], dtype=self.dtype), self.shape)[key]
-        assert values.ndim == 2, f"{key} reads more than one picture"
+        assert values.ndim == 2, f"{key} reads more than one image"
         self.read.append(key)
         return values
 
@@ -36,23 +36,23 @@ class Lazy:
 def test_says_what_will_be_done():
     plan = plan_of(np.zeros((12, 20, 30), np.uint16), axis_labels=("t", "y", "x"))
     assert plan.words() == (
-        "12 × 20 × 30 uint16, read as T × Y × X: 12 pictures. Every gray value is kept exactly."
+        "12 × 20 × 30 uint16, read as T × Y × X: 12 images. Every gray value is kept exactly."
     )
 
 
 @pytest.mark.parametrize(
     ("array", "arguments", "scope", "expected"),
     [
-        (np.zeros((20, 30), np.uint8), {}, "slice", "20 × 30 uint8, read as Y × X: 1 picture."),
-        (np.zeros((20, 30), np.uint8), {}, "stack", "20 × 30 uint8, read as Y × X: 1 picture."),
-        (np.zeros((20, 30, 3), np.uint8), {"rgb": True}, "slice", "read as Y × X × RGB: 1 picture"),
-        (np.zeros((20, 30, 4)), {"rgb": True}, "slice", "read as Y × X × RGBA: 1 picture"),
-        (np.zeros((2, 5, 20, 30)), {}, "stack", "read as stack × stack × Y × X: 10 pictures"),
+        (np.zeros((20, 30), np.uint8), {}, "slice", "20 × 30 uint8, read as Y × X: 1 image."),
+        (np.zeros((20, 30), np.uint8), {}, "stack", "20 × 30 uint8, read as Y × X: 1 image."),
+        (np.zeros((20, 30, 3), np.uint8), {"rgb": True}, "slice", "read as Y × X × RGB: 1 image"),
+        (np.zeros((20, 30, 4)), {"rgb": True}, "slice", "read as Y × X × RGBA: 1 image"),
+        (np.zeros((2, 5, 20, 30)), {}, "stack", "read as stack × stack × Y × X: 10 images"),
         (
             np.zeros((9, 20, 30)),
             {"axis_labels": ("z", "y", "x")},
             "slice",
-            "1 picture at Z = 4",
+            "1 image at Z = 4",
         ),
         (np.zeros((20, 30, 3)), {"rgb": False}, "stack", "add the layer with rgb=True"),
         (np.zeros((3, 20, 30)), {}, "stack", "merge it to RGB first"),
@@ -77,7 +77,7 @@ def test_labels_are_refused_with_a_sentence():
 
 
 def test_other_layers_and_values_are_refused(monkeypatch):
-    with pytest.raises(ImageError, match="is no picture"):
+    with pytest.raises(ImageError, match="is no image"):
         Source.of(Points(np.zeros((1, 2))))
     layer = Image(np.ones((4, 4)))
     # napari itself trips over complex numbers in some places, in others not.
@@ -86,7 +86,7 @@ def test_other_layers_and_values_are_refused(monkeypatch):
         Source.of(layer)
 
 
-def test_the_shown_picture_comes_first_and_every_one_once():
+def test_the_shown_image_comes_first_and_every_one_once():
     viewer = ViewerModel()
     layer = viewer.add_image(np.zeros((2, 3, 8, 8), np.uint8))
     viewer.dims.set_point((0, 1), (1, 2))
@@ -112,7 +112,7 @@ def test_the_visible_region_is_what_the_camera_sees():
     viewer.scene.camera.zoom = 2  # canvas pixels per unit of the world
     viewer.scene.camera.center = (0, 100, 200)  # pixel (50, 100)
     plan = make_plan(layer, viewer, "region", AUTO)
-    # 100 x 120 canvas pixels are 50 x 60 units, 25 x 30 pixels of the picture.
+    # 100 x 120 canvas pixels are 50 x 60 units, 25 x 30 pixels of the image.
     assert plan.region == (slice(38, 63), slice(85, 116))
     assert plan.size == (25, 31)
     viewer.scene.camera.center = (0, 100, 5000)
@@ -120,16 +120,16 @@ def test_the_visible_region_is_what_the_camera_sees():
         make_plan(layer, viewer, "region", AUTO)
 
 
-def test_reads_one_picture_at_a_time():
+def test_reads_one_image_at_a_time():
     lazy = Lazy((40, 30, 50))
     source = Source("lazy", lazy, False, ("stack", "Y", "X"), (0, 1))
     plan = Plan(source, "stack", tuple(np.ndindex(40)), (slice(10, 20), slice(0, 50)))
-    picture = plan.load((7,))
-    assert picture.shape == (10, 50)
+    image = plan.load((7,))
+    assert image.shape == (10, 50)
     assert lazy.read == [(7, slice(10, 20), slice(0, 50))]
 
 
-def test_measures_levels_in_few_pictures_of_a_stack():
+def test_measures_levels_in_few_images_of_a_stack():
     lazy = Lazy((400, 30, 50), np.int16)
     source = Source("lazy", lazy, False, ("stack", "Y", "X"), (0, 1))
     plan = Plan(source, "stack", tuple(np.ndindex(400)), source.whole)
@@ -140,16 +140,16 @@ def test_measures_levels_in_few_pictures_of_a_stack():
 def test_what_is_loaded_is_a_copy():
     array = np.zeros((4, 4), np.uint8)
     plan = plan_of(array)
-    picture = plan.load(())
+    image = plan.load(())
     array[:] = 9
-    assert not picture.any()
+    assert not image.any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, bool])
 def test_what_has_a_white_is_not_leveled(dtype):
     plan = plan_of(np.ones((8, 8), dtype))
     assert plan.stack_levels() is None
-    assert plan.picture_levels(plan.load(())) is None
+    assert plan.image_levels(plan.load(())) is None
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_levels_of_each_slice():
     stack = np.stack([np.arange(64).reshape(8, 8), 100 + np.arange(64).reshape(8, 8)])
     plan = plan_of(stack.astype(np.int16), rule=LevelRule(low=0, high=100, per="slice"))
     assert plan.stack_levels() is None
-    assert plan.picture_levels(plan.load((1,))) == (100, 163)
+    assert plan.image_levels(plan.load((1,))) == (100, 163)
 
 
 def test_contrast_limits_as_levels():

@@ -37,7 +37,7 @@ def test_photographs_are_the_files(name):
 def test_sixteen_bits_stay_and_are_shown_as_they_are():
     layer = layer_of("chinatown")
     assert layer.data.dtype == np.uint16
-    assert len(np.unique(layer.data)) > 5000  # no 8-bit picture in a larger box
+    assert len(np.unique(layer.data)) > 5000  # no 8-bit image in a larger box
     assert tuple(layer.contrast_limits) == (0, 65535)
 
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from napari_recolor.layers import KEY
 from napari_recolor.worker import Options
 from recolor_core import Hint, colorize_stack
-from recolor_core.temporal import ColorMemory
+from recolor_core.models.memory import ColorMemory
 
 pytestmark = pytest.mark.gui
 
@@ -57,7 +57,7 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
     open_panel, film, colorizer, finish, passes
 ):
     widget = open_stack(open_panel, film, axis_labels=AXES)
-    assert "4 pictures, colors steady over T." in widget.controls.plan.text()
+    assert "4 images, colors steady over T." in widget.controls.plan.text()
     widget.controls.passes.setCurrentIndex(passes - 1)
     rgb = run(widget, finish)["rgb"]
     expected = colorize_stack(film, colorizer=colorizer, size=64, passes=passes)
@@ -65,12 +65,10 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
     assert rgb.visible
     about = rgb.metadata[KEY]
     assert about["steady"] == {"axis": 0, "name": "T", "passes": passes}
-    assert [picture["frames"]["first"] for picture in about["pictures"]] == [True] + [False] * 3
+    assert [image["frames"]["first"] for image in about["images"]] == [True] + [False] * 3
 
 
-def test_other_axes_stay_picture_by_picture_unless_asked(
-    open_panel, film, colorizer, finish, direct
-):
+def test_other_axes_stay_image_by_image_unless_asked(open_panel, film, colorizer, finish, direct):
     widget = open_stack(open_panel, film, axis_labels=("z", "y", "x"))
     assert "steady" not in widget.controls.plan.text()
     rgb = run(widget, finish)["rgb"]
@@ -84,7 +82,7 @@ def test_other_axes_stay_picture_by_picture_unless_asked(
     assert "steady" not in widget.controls.plan.text()
 
 
-def test_weights_without_a_memory_color_picture_by_picture_and_say_so(
+def test_weights_without_a_memory_color_image_by_image_and_say_so(
     open_panel, film, colorizer, finish, direct, monkeypatch
 ):
     monkeypatch.setattr(colorizer, "memory", None)

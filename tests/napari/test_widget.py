@@ -88,7 +88,7 @@ def test_colorizes_what_the_library_colorizes(panel, photo, finish, direct):
     assert KEY not in source.metadata
     assert panel.viewer.layers[-1] is layers["rgb"]
     assert panel.viewer.layers.selection.active is layers["rgb"]
-    assert text(panel, "status").startswith("Done: 1 picture on ")
+    assert text(panel, "status").startswith("Done: 1 image on ")
 
 
 def test_metadata_tell_how_it_came_to_be(panel, finish):
@@ -99,7 +99,7 @@ def test_metadata_tell_how_it_came_to_be(panel, finish):
     assert about["source"]["layer"] == "photo"
     assert about["device"]["generator"]
     assert about["version"]
-    assert [picture["of_source"] for picture in about["pictures"]] == [[]]
+    assert [image["of_source"] for image in about["images"]] == [[]]
     json.dumps(about)  # for files
 
 
@@ -111,7 +111,7 @@ def test_runs_are_numbered(panel, finish):
     assert "photo · run 1 · RGB" in names
     assert "photo · run 2 · RGB" in names
     assert len(results(panel)) == 14
-    assert panel.controls.layer.count() == 1  # results are no pictures to colorize
+    assert panel.controls.layer.count() == 1  # results are no images to colorize
 
 
 def test_options_of_the_panel_are_those_of_the_run(panel, photo, finish, direct):
@@ -150,7 +150,7 @@ def test_a_stack_in_the_scope_chosen(open_panel, photo, finish, direct):
     rgb = run(widget, finish)["rgb"]
     assert rgb.data.shape == (3, *photo.shape, 3)
     np.testing.assert_array_equal(rgb.data[2], direct(photo // 2).rgb)
-    assert [p["index"] for p in rgb.metadata[KEY]["pictures"]] == [[0], [1], [2]]
+    assert [p["index"] for p in rgb.metadata[KEY]["images"]] == [[0], [1], [2]]
 
 
 def test_finished_slices_are_shown_while_others_are_worked_on(open_panel, photo, finish, qtbot):
@@ -221,7 +221,7 @@ def test_cancel_in_the_activity_dock(open_panel, photo, finish):
     widget = open_panel(np.stack([photo] * 30))
     widget.controls.scope.setCurrentText("whole stack")
     button(widget, "run").click()
-    widget._activity._pictures.cancel()  # what the dock's button does
+    widget._activity._images.cancel()  # what the dock's button does
     finish(widget)
     assert text(widget, "status").startswith("Canceled")
 
@@ -293,23 +293,23 @@ def test_labels_are_refused_with_a_sentence(panel, photo):
 
 def test_without_a_layer_it_says_what_to_do(open_panel):
     widget = open_panel()
-    assert "Open a picture" in text(widget, "plan")
+    assert "Open an image" in text(widget, "plan")
     assert not button(widget, "run").isEnabled()
 
 
 def test_the_plan_follows_layer_and_viewer(open_panel, photo, qtbot):
     widget = open_panel(np.stack([photo, photo]))
-    assert "1 picture at stack = 0" in text(widget, "plan")
+    assert "1 image at stack = 0" in text(widget, "plan")
     widget.viewer.dims.set_current_step(0, 1)
     qtbot.waitUntil(lambda: "stack = 1" in text(widget, "plan"))
     widget.viewer.layers[0].axis_labels = ("t", "y", "x")
     qtbot.waitUntil(lambda: "T = 1" in text(widget, "plan"))
     widget.controls.scope.setCurrentText("whole stack")
-    qtbot.waitUntil(lambda: "2 pictures" in text(widget, "plan"))
+    qtbot.waitUntil(lambda: "2 images" in text(widget, "plan"))
     widget.viewer.layers[0].name = "film"
     assert widget.controls.layer.currentText() == "film"
     widget.viewer.layers.clear()
-    assert "Open a picture" in text(widget, "plan")
+    assert "Open an image" in text(widget, "plan")
 
 
 def test_the_source_may_go_while_it_is_colorized(panel, photo, finish, direct):
@@ -373,7 +373,7 @@ def test_inspect_shows_stages_and_gives_the_view_back(panel, finish):
     assert not layers["rgb"].name_overlay.visible
 
 
-def test_hints_color_the_picture_anew(panel, finish, qtbot):
+def test_hints_color_the_image_anew(panel, finish, qtbot):
     rgb = run(panel, finish)["rgb"]
     before = rgb.data.copy()
     button(panel, "hints").click()
@@ -382,14 +382,14 @@ def test_hints_color_the_picture_anew(panel, finish, qtbot):
     hint_layer.add([40, 60])
     qtbot.waitUntil(lambda: "Colored with 1 hint." in text(panel, "status"), timeout=60_000)
     assert (rgb.data != before).any()
-    (picture,) = rgb.metadata[KEY]["pictures"]
-    assert [hint["color"] for hint in picture["hints"]] == ["#ff0000"]
+    (image,) = rgb.metadata[KEY]["images"]
+    assert [hint["color"] for hint in image["hints"]] == ["#ff0000"]
     hint_layer.data = np.empty((0, 2))
     qtbot.waitUntil(lambda: "Colored with 0 hints" in text(panel, "status"), timeout=60_000)
     np.testing.assert_array_equal(rgb.data, before)
 
 
-def test_a_palette_is_taken_from_a_picture_and_steers(panel, finish):
+def test_a_palette_is_taken_from_a_image_and_steers(panel, finish):
     without = run(panel, finish)["rgb"].data
     color = np.zeros((30, 40, 3), np.uint8)
     color[:20], color[20:] = (200, 40, 30), (20, 90, 40)
@@ -506,7 +506,7 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints", "palette"])
-def test_copied_command_writes_the_same_picture(open_panel, photo, finish, tmp_path, kind, qtbot):
+def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_path, kind, qtbot):
     import shlex
 
     data = {
@@ -593,5 +593,5 @@ def test_twenty_runs_leave_nothing_behind(panel, photo, finish):
     assert sum(one() is not None for one in finished) <= 1
     assert not WorkerBase._worker_set
     assert not progress._all_instances
-    pictures = [o for o in gc.get_objects() if type(o) is Image and KEY in o.metadata]
-    assert len(pictures) <= 7
+    images = [o for o in gc.get_objects() if type(o) is Image and KEY in o.metadata]
+    assert len(images) <= 7

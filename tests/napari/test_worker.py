@@ -16,14 +16,14 @@ SMALL = Options(size=64)
 
 
 class Lazy:
-    """A stack that is read picture by picture; reading it as a whole is an error."""
+    """A stack that is read image by image; reading it as a whole is an error."""
 
     def __init__(self, stack):
         self._stack, self.shape, self.dtype, self.ndim = stack, stack.shape, stack.dtype, 3
         self.read = []
 
     def __getitem__(self, key):
-        assert isinstance(key[0], int), f"{key} reads more than one picture"
+        assert isinstance(key[0], int), f"{key} reads more than one image"
         self.read.append(key[0])
         return self._stack[key]
 
@@ -51,9 +51,9 @@ def run(engine, plan, options=SMALL, hints=None):
     return stages, steps
 
 
-def direct(engine, picture, **options):
+def direct(engine, image, **options):
     colorizer = engine.colorizer(SMALL)
-    return colorizer(picture, size=64, **options)
+    return colorizer(image, size=64, **options)
 
 
 def test_gives_what_the_library_gives(engine, photo):
@@ -69,7 +69,7 @@ def test_gives_what_the_library_gives(engine, photo):
 
 
 @pytest.mark.parametrize(
-    ("picture", "rgb", "dtype"),
+    ("image", "rgb", "dtype"),
     [
         (np.full((7, 5), 99, np.uint8), False, np.uint8),
         (np.full((1, 1), 40000, np.uint16), False, np.uint16),
@@ -84,11 +84,11 @@ def test_gives_what_the_library_gives(engine, photo):
         (np.arange(77, dtype=">u2").reshape(7, 11), False, np.uint16),
     ],
 )
-def test_takes_odd_sizes_and_every_kind_of_value(engine, picture, rgb, dtype):
-    stages, _ = run(engine, plan_of(picture, rgb))
+def test_takes_odd_sizes_and_every_kind_of_value(engine, image, rgb, dtype):
+    stages, _ = run(engine, plan_of(image, rgb))
     result = stages.arrays["rgb"]
     assert result.dtype == dtype
-    assert result.shape == (*picture.shape[:2], 3)
+    assert result.shape == (*image.shape[:2], 3)
     assert np.isfinite(stages.arrays["change"]).all()
 
 
@@ -116,29 +116,29 @@ def test_of_dask_only_the_chunks_in_view_are_computed(engine, photo):
     assert stages.arrays["rgb"].shape == (1, 64, 64, 3)
 
 
-def test_every_strip_is_a_step_and_each_picture_is_told_when_finished(engine, photo, monkeypatch):
+def test_every_strip_is_a_step_and_each_image_is_told_when_finished(engine, photo, monkeypatch):
     monkeypatch.setattr("recolor_core.colorizer.STRIP", 128 * 10)
     _, steps = run(engine, plan_of(np.stack([photo, photo])))
     assert all(isinstance(step, Step) for step in steps)
     assert [step.finished for step in steps if step.finished is not None] == [(0,), (1,)]
     for number in (0, 1):
-        done = [s.done for s in steps if s.picture == number and s.stage == "coloring"]
+        done = [s.done for s in steps if s.image == number and s.stage == "coloring"]
         assert done == list(range(1, 11))  # 96 rows, 10 a strip
-    assert {step.pictures for step in steps} == {2}
+    assert {step.images for step in steps} == {2}
 
 
 def test_what_a_canceled_run_has_finished_is_whole(engine, photo):
     stages = Stages(plan_of(np.stack([photo, photo])))
     with warnings.catch_warnings():
         for step in colorize(engine, SMALL, stages):
-            if step.picture == 1 and step.stage == "refining":
+            if step.image == 1 and step.stage == "refining":
                 break
     np.testing.assert_array_equal(stages.arrays["rgb"][0], direct(engine, photo).rgb)
     assert not stages.arrays["rgb"][1].any()
     assert set(stages.provenance) == {(0,)}
 
 
-def test_hints_go_to_their_picture_only(engine, photo):
+def test_hints_go_to_their_image_only(engine, photo):
     hint = (20.0, 30.0, "#ff0000", 12.0)
     stages, _ = run(engine, plan_of(np.stack([photo, photo])), hints={(1,): [hint]})
     plain = direct(engine, photo).rgb

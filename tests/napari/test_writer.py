@@ -12,13 +12,13 @@ from PIL import Image
 
 from napari_recolor.writer import write_image
 from recolor_core import ImageError
-from recolor_core.images import open_picture
+from recolor_core.images import open_image
 
 ABOUT = {"software": "recolor", "version": "0", "id": "f00", "layer": "rgb"}
 DTYPES = [np.uint8, np.uint16, np.float32]
 
 
-def picture(dtype, shape=(7, 9, 3)):
+def image(dtype, shape=(7, 9, 3)):
     rng = np.random.default_rng(0)
     if np.dtype(dtype).kind == "f":
         return rng.random(shape, dtype)
@@ -28,7 +28,7 @@ def picture(dtype, shape=(7, 9, 3)):
 def save(path, data, **options):
     layer = ViewerModel().add_image(data, **{"rgb": True, "name": "photo", **options})
     assert write_image(str(path), *layer.as_layer_data_tuple()[:2]) == [str(path)]
-    with open_picture(path) as file:
+    with open_image(path) as file:
         return list(file)
 
 
@@ -39,7 +39,7 @@ def xmp_of(page):
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tiff_keeps_every_code(tmp_path, dtype, channels):
-    data = picture(dtype, (7, 9, channels))
+    data = image(dtype, (7, 9, channels))
     (page,) = save(tmp_path / "out.tif", data, metadata={"recolor": ABOUT})
     np.testing.assert_array_equal(page.codes, data[..., :3])
     assert page.codes.dtype == dtype
@@ -48,7 +48,7 @@ def test_tiff_keeps_every_code(tmp_path, dtype, channels):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_png_keeps_every_code(tmp_path, dtype):
-    data = picture(dtype)
+    data = image(dtype)
     (page,) = save(tmp_path / "out.png", data, metadata={"recolor": ABOUT})
     np.testing.assert_array_equal(page.codes, data)
     assert page.codes.dtype == dtype
@@ -56,26 +56,26 @@ def test_png_keeps_every_code(tmp_path, dtype):
 
 def test_png_refuses_floating_point_with_a_remedy(tmp_path):
     with pytest.raises(ImageError, match=r"\.tif"):
-        save(tmp_path / "out.png", picture(np.float32))
+        save(tmp_path / "out.png", image(np.float32))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["out.tif", "out.png"])
 def test_provenance_is_in_the_file(tmp_path, name):
-    (page,) = save(tmp_path / name, picture(np.uint8), metadata={"recolor": ABOUT})
+    (page,) = save(tmp_path / name, image(np.uint8), metadata={"recolor": ABOUT})
     assert "compositeWithTrainedAlgorithmicMedia" in xmp_of(page)
     assert '"id": "f00"' in xmp_of(page)
 
 
-def test_other_pictures_in_color_get_no_mark(tmp_path):
-    (page,) = save(tmp_path / "out.tif", picture(np.uint8))
+def test_other_images_in_color_get_no_mark(tmp_path):
+    (page,) = save(tmp_path / "out.tif", image(np.uint8))
     assert xmp_of(page) == ""
 
 
 def test_each_page_of_a_stack_has_its_own_provenance(tmp_path):
-    data = picture(np.uint16, (2, 3, 7, 9, 3))
-    pictures = [{"index": [t, z], "levels": [t, 10 + z]} for t in range(2) for z in range(3)]
-    about = {**ABOUT, "pictures": pictures}
+    data = image(np.uint16, (2, 3, 7, 9, 3))
+    images = [{"index": [t, z], "levels": [t, 10 + z]} for t in range(2) for z in range(3)]
+    about = {**ABOUT, "images": images}
     pages = save(tmp_path / "out.tif", data, metadata={"recolor": about})
     np.testing.assert_array_equal([page.codes for page in pages], data.reshape(6, 7, 9, 3))
     levels = [re.findall(r'"levels": \[(\d+), (\d+)\]', xmp_of(page)) for page in pages]
@@ -88,18 +88,18 @@ def test_what_the_source_holds_beside_pixels_goes_along(tmp_path):
         tmp_path / "scan.tif", gray, resolution=(300, 300), resolutionunit="INCH",
         description="a view of the sea", software="scanner", metadata=None,
     )  # fmt: skip
-    with open_picture(tmp_path / "scan.tif") as file:
+    with open_image(tmp_path / "scan.tif") as file:
         known = {"path": str(tmp_path / "scan.tif"), "sha256": file.sha256, "pages": 1}
-    about = {**ABOUT, "source": {"file": known}, "region": None, "pictures": [{"index": []}]}
+    about = {**ABOUT, "source": {"file": known}, "region": None, "images": [{"index": []}]}
 
     def saved(about):
-        return save(tmp_path / "out.tif", picture(np.uint16), metadata={"recolor": about})[0]
+        return save(tmp_path / "out.tif", image(np.uint16), metadata={"recolor": about})[0]
 
     page = saved(about)
     assert page.metadata.resolution.per_inch() == (300, 300)
     with tifffile.TiffFile(tmp_path / "out.tif") as file:
         assert file.pages[0].description == "a view of the sea"
-    np.testing.assert_array_equal(page.codes, picture(np.uint16))
+    np.testing.assert_array_equal(page.codes, image(np.uint16))
 
     # Not of a part of it, and not of what has changed since.
     assert saved({**about, "region": [[0, 7], [0, 9]]}).metadata.resolution is None
@@ -112,21 +112,21 @@ def test_what_the_source_holds_beside_pixels_goes_along(tmp_path):
 def test_the_source_may_be_replaced_by_its_colorized_self(tmp_path):
     path = tmp_path / "scan.tif"
     tifffile.imwrite(path, np.zeros((7, 9), np.uint8))
-    with open_picture(path) as file:
+    with open_image(path) as file:
         known = {"path": str(path), "sha256": file.sha256, "pages": 1}
-    about = {**ABOUT, "source": {"file": known}, "region": None, "pictures": [{"index": []}]}
-    (page,) = save(path, picture(np.uint8), metadata={"recolor": about})
-    np.testing.assert_array_equal(page.codes, picture(np.uint8))
+    about = {**ABOUT, "source": {"file": known}, "region": None, "images": [{"index": []}]}
+    (page,) = save(path, image(np.uint8), metadata={"recolor": about})
+    np.testing.assert_array_equal(page.codes, image(np.uint8))
 
 
 def test_of_a_multiscale_layer_the_largest_is_written(tmp_path):
-    data = picture(np.uint8, (16, 16, 3))
+    data = image(np.uint8, (16, 16, 3))
     (page,) = save(tmp_path / "out.tif", [data, data[::2, ::2]], multiscale=True)
     np.testing.assert_array_equal(page.codes, data)
 
 
 def test_lengths_become_the_resolution(tmp_path):
-    data = picture(np.uint8)
+    data = image(np.uint8)
     (page,) = save(tmp_path / "out.tif", data, scale=(0.02, 0.01), units=("mm", "mm"))
     resolution = page.metadata.resolution
     assert resolution.unit == "cm"
@@ -176,7 +176,7 @@ def test_the_command_s_own_endings_lead_to_the_writer_unasked(plugins):
 
 
 def test_saved_from_the_viewer(tmp_path, plugins):
-    data = picture(np.uint16)
+    data = image(np.uint16)
     viewer = ViewerModel()
     viewer.add_image(data, rgb=True, metadata={"recolor": ABOUT})
     (path,) = viewer.layers.save(str(tmp_path / "out.recolor.tif"), plugin="napari-recolor")
@@ -184,6 +184,6 @@ def test_saved_from_the_viewer(tmp_path, plugins):
 
 
 def test_pillow_opens_the_png(tmp_path):
-    data = picture(np.uint8)
+    data = image(np.uint8)
     save(tmp_path / "out.png", data, metadata={"recolor": ABOUT})
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), data)

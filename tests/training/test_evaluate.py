@@ -11,9 +11,9 @@ import skimage.data
 import torch
 from PIL import Image
 
-from recolor_core.generator import Generator, GeneratorConfig
 from recolor_core.metrics import bootstrap_interval, difference_of_means, ratio_of_means
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import save_weights
 from training import evaluate, export, frechet
 from training.evaluation_data import EvaluationError, read_evaluation
@@ -114,10 +114,10 @@ NAMES = [
 ]
 
 
-def test_every_model_is_measured_on_every_picture(evaluation):
+def test_every_model_is_measured_on_every_image(evaluation):
     assert evaluation.models == NAMES
-    assert evaluation.about["pictures"] == {"all": 5, "animals": 1, "people": 2}
-    table = evaluation.pictures
+    assert evaluation.about["images"] == {"all": 5, "animals": 1, "people": 2}
+    table = evaluation.images
     assert len(table) == 5 * len(NAMES)
     assert not table.duplicated(["fingerprint", "model"]).any()
     everywhere = set(MEASURES) - {"uncertainty_mean", "mse_of_alternatives", "lpips"}
@@ -125,11 +125,11 @@ def test_every_model_is_measured_on_every_picture(evaluation):
     assert table["uncertainty_mean"].notna().sum() == 5 * 5
     assert set(table[table["mse_of_alternatives"].notna()]["model"]) == {"refined-best-of-2"}
     first = table.iloc[0]
-    assert (first["picture"], first["key"]) == (
+    assert (first["image"], first["key"]) == (
         "photographs0::astronaut.png",
         "photographs0/astronaut",
     )
-    as_text = pd.read_csv(evaluation.folder / "pictures.csv")
+    as_text = pd.read_csv(evaluation.folder / "images.csv")
     pd.testing.assert_frame_equal(table, as_text.fillna({"category": ""}), rtol=1e-9)
 
 
@@ -148,13 +148,11 @@ def test_groups_are_means_with_intervals_of_the_rows(evaluation):
     assert one[0] == one[1] == one[2]
     told = evaluation.about["models"]
     assert [model["fitted_on"] for model in told] == [None, 2, 2, 2, 2] + 5 * [None]
-    assert told[5]["seconds_per_picture"] == pytest.approx(
-        evaluation.of("coarse")["seconds"].mean()
-    )
+    assert told[5]["seconds_per_image"] == pytest.approx(evaluation.of("coarse")["seconds"].mean())
 
 
 def test_what_ships_keeps_the_gray_and_the_others_tell_when_they_do_not(evaluation):
-    exact = evaluation.pictures.groupby("model")["gray_exact"].min()
+    exact = evaluation.images.groupby("model")["gray_exact"].min()
     assert (exact[[name for name in NAMES if name.startswith(("coarse", "refined"))]] == 1).all()
     assert exact["gray"] == 1
     assert exact["xgboost"] < 1
@@ -183,7 +181,7 @@ def test_figure_curves_and_tables_are_there(evaluation):
     assert set(curves["model"]) == {"coarse", "refined"}
     assert ((curves["low"] <= curves["risk"]) & (curves["risk"] <= curves["high"])).all()
     markdown = (evaluation.folder / "table.md").read_text()
-    assert "## people, 2 pictures" in markdown
+    assert "## people, 2 images" in markdown
     assert "| random forest regression |" in markdown
 
 
@@ -191,7 +189,7 @@ def test_what_cannot_be_measured_is_said(evaluation):
     assert "--original" in evaluation.about["unavailable"]["original"]
     for name in ("lpips", "fid"):
         measured = name in evaluation.about["unavailable"]
-        found = evaluation.about["fid"] or evaluation.pictures.get("lpips") is not None
+        found = evaluation.about["fid"] or evaluation.images.get("lpips") is not None
         assert measured or found
 
 
@@ -203,7 +201,7 @@ def test_a_further_run_computes_nothing_anew(
 
     monkeypatch.setattr(evaluate, "measure", never)
     again = evaluated(photographs, evaluation.folder, weights, "--manifest", manifest)
-    pd.testing.assert_frame_equal(again.pictures, evaluation.pictures)
+    pd.testing.assert_frame_equal(again.images, evaluation.images)
     assert again.groups == evaluation.groups
 
 
@@ -217,7 +215,7 @@ def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp
     measured = []
 
     def counting(job, real=evaluate.measure):
-        measured.append((job.picture.name, job.names))
+        measured.append((job.image.name, job.names))
         return real(job)
 
     monkeypatch.setattr(evaluate, "measure", counting)
@@ -231,9 +229,7 @@ def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp
     ]
     again = read_evaluation(tmp_path)
     drop = ["seconds"]
-    pd.testing.assert_frame_equal(
-        again.pictures.drop(columns=drop), whole.pictures.drop(columns=drop)
-    )
+    pd.testing.assert_frame_equal(again.images.drop(columns=drop), whole.images.drop(columns=drop))
     assert len(rows.read_text().splitlines()) == 1 + len(kept)  # the broken line stays
 
 
@@ -256,7 +252,7 @@ def test_processes_measure_the_same(evaluation, photographs, weights, tmp_path):
     again = evaluated(photographs, tmp_path, weights, "-n", "2")
     drop = ["seconds", "category"]
     pd.testing.assert_frame_equal(
-        again.pictures.drop(columns=drop), evaluation.pictures.drop(columns=drop), rtol=1e-3
+        again.images.drop(columns=drop), evaluation.images.drop(columns=drop), rtol=1e-3
     )
 
 
@@ -316,7 +312,7 @@ def test_all_gray_has_the_error_of_twice_the_color_and_no_colorfulness(cheats):
         assert means(cheats, metric)["gray"] > 2 * means(cheats, metric)["honest"]
 
 
-def test_over_saturated_pictures_are_more_colorful_than_the_truth(cheats):
+def test_over_saturated_images_are_more_colorful_than_the_truth(cheats):
     # Colorfulness alone would call them the best:
     colorfulness = means(cheats, "colorfulness")
     assert max(colorfulness, key=colorfulness.get) == "over-saturated"
@@ -348,7 +344,7 @@ def test_damage_changes_what_is_seen_and_not_what_is_true():
     assert damaged.gray.dtype == np.uint8
     assert damaged.gray.shape == intact.gray.shape
     assert (damaged.gray != intact.gray).mean() > 0.5
-    assert np.corrcoef(damaged.gray.ravel(), intact.gray.ravel())[0, 1] > 0.5  # the same picture
+    assert np.corrcoef(damaged.gray.ravel(), intact.gray.ravel())[0, 1] > 0.5  # the same image
     np.testing.assert_array_equal(damaged.gray, Truth(rgb, damaged=True).gray)
     colors = Prediction(0.5 * intact.ab[0].numpy())
     ours, theirs = intact.measure(colors), damaged.measure(colors)
@@ -399,7 +395,7 @@ def test_quick_intervals_are_the_bootstrap_intervals():
     assert np.isnan(bootstrap_pairs(np.full((2, 2), np.nan), ratio_of_means)).all()
 
 
-def test_comparisons_go_picture_by_picture():
+def test_comparisons_go_image_by_image():
     rows = pd.DataFrame(
         {
             "fingerprint": ["a", "b", "b", "a"],
@@ -423,7 +419,7 @@ def test_perceptual_measures_come_in_where_their_networks_are(tmp_path, photogra
 
 
 class MeanColor(torch.nn.Module):
-    """Stands in for Inception: what it sees is the mean color of the quarters of a picture."""
+    """Stands in for Inception: what it sees is the mean color of the quarters of an image."""
 
     num_features = 12
 
@@ -436,28 +432,28 @@ def test_frechet_distances_are_of_sets_and_kept(tmp_path, photographs, monkeypat
     from training.models import Plan, build
 
     monkeypatch.setattr(frechet, "Fid", lambda: Fid(features=MeanColor()))
-    pictures = evaluate.by_content([photographs])
+    images = evaluate.by_content([photographs])
     (model,) = build(Plan(("gray",)))
     kept = tmp_path / "fid.json"
-    found = frechet.frechet(pictures, {"known": model}, SIDE, kept)
+    found = frechet.frechet(images, {"known": model}, SIDE, kept)
     assert found["gray"]["value"] > 0
-    assert found["gray"]["pictures"] == 5
+    assert found["gray"]["images"] == 5
     assert "unreliable" in found["gray"]["caveat"]
     monkeypatch.setattr(frechet, "square", lambda *_: 1 / 0)
-    assert frechet.frechet(pictures, {"known": model}, SIDE, kept) == found
+    assert frechet.frechet(images, {"known": model}, SIDE, kept) == found
 
 
-def test_training_pictures_are_never_among_those_measured(photographs, tmp_path):
-    pictures = evaluate.by_content([photographs])
-    known = {name.name: key for key, name in pictures.items()}
+def test_training_images_are_never_among_those_measured(photographs, tmp_path):
+    images = evaluate.by_content([photographs])
+    known = {name.name: key for key, name in images.items()}
     training = evaluate.Training.of([photographs], 0, {known["cat.png"], known["table.png"]})
-    assert {picture.name for picture in training.pictures} == {
+    assert {image.name for image in training.images} == {
         *("astronaut.png", "coffee.png", "suit.png")
     }
     fewer = evaluate.Training.of([photographs], 2, {known["cat.png"], known["table.png"]})
-    assert fewer.pictures == training.first(2).pictures
-    with pytest.raises(DataError, match="all training pictures"):
-        evaluate.Training.of([photographs], 0, set(pictures))
+    assert fewer.images == training.first(2).images
+    with pytest.raises(DataError, match="all training images"):
+        evaluate.Training.of([photographs], 0, set(images))
 
 
 def test_json_has_no_nan():
@@ -490,7 +486,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_an_evaluation_that_is_not_there_or_another_version_is_said(tmp_path, evaluation):
     with pytest.raises(EvaluationError, match="holds no evaluation"):
         read_evaluation(tmp_path)
-    for name in ("pictures.parquet", "risk_coverage.csv"):
+    for name in ("images.parquet", "risk_coverage.csv"):
         (tmp_path / name).write_bytes((evaluation.folder / name).read_bytes())
     (tmp_path / "evaluation.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(EvaluationError, match="format 1"):

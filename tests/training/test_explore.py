@@ -138,8 +138,8 @@ def test_notebooks_are_executed_and_show_the_charts(photographs, stack, explored
         nbformat.validate(notebook)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in cells)
-        pictures = [o for c in cells for o in c.outputs if "image/png" in o.get("data", {})]
-        assert len(pictures) == charts
+        images = [o for c in cells for o in c.outputs if "image/png" in o.get("data", {})]
+        assert len(images) == charts
     before = path.stat().st_mtime_ns
     explore.explore([photographs], out, stack=stack)
     assert path.stat().st_mtime_ns == before
@@ -185,15 +185,15 @@ def test_a_broken_index_means_drawing_anew(tmp_path):
 
 
 def test_the_page_keeps_what_cleaning_keeps(photographs, tmp_path):
-    pictures = list_photographs([photographs])
-    found = prepare(pictures, tmp_path / "measures.sqlite")
+    images = list_photographs([photographs])
+    found = prepare(images, tmp_path / "measures.sqlite")
     report = clean([photographs], tmp_path / "cleaned")
     assert len(found.kept) == sum(report.kept.values())
-    table = found.thrown_out().set_index("rule")["pictures"]
+    table = found.thrown_out().set_index("rule")["images"]
     assert table["corrupt"] == report.rejected["corrupt"] == 1
     assert table["near-monochrome"] == report.rejected["monochrome"] == 1
     assert found.worst("corrupt", 3)[0].name == "damaged.jpg"
-    assert len(found.measured()) == len(pictures) - 1
+    assert len(found.measured()) == len(images) - 1
     usable = found.usable()
     assert (usable["least"] <= usable["median"]).all()
     assert len(found.histograms) == len(found.kept)
@@ -225,7 +225,7 @@ def test_correlations_are_pearsons():
     assert found.overall["a*"][0] == pytest.approx(stats.pearsonr(light.ravel(), a.ravel())[0])
     assert found.overall["a*"][1] < found.overall["a*"][0] < found.overall["a*"][2]
     one = stats.pearsonr(light[2].ravel(), a[2].ravel())[0]
-    assert found.per_picture[2, 0] == pytest.approx(one)
+    assert found.per_image[2, 0] == pytest.approx(one)
     window = stats.pearsonr(light[0, :8, 8:].ravel(), a[0, :8, 8:].ravel())[0]
     assert found.per_window[1, 0] == pytest.approx(window)
     place = stats.pearsonr(light[:, 3, 4], a[:, 3, 4])[0]
@@ -240,7 +240,7 @@ def test_lightness_that_tells_color_is_found_and_gray_has_no_correlation():
     assert found.overall["b*"][0] < -0.99
     nothing = spatial.lightness_correlation(np.full((3, 16, 16, 3), 90, np.uint8))
     assert np.isnan(nothing.overall["a*"][0])
-    assert np.isnan(nothing.per_picture).all()
+    assert np.isnan(nothing.per_image).all()
 
 
 def test_a_distribution_sums_to_one_and_knows_gray():
@@ -254,7 +254,7 @@ def test_a_distribution_sums_to_one_and_knows_gray():
     assert 0 < found.bits < np.log2(found.share.size)
 
 
-def test_pictures_of_the_same_colors_are_in_one_group():
+def test_images_of_the_same_colors_are_in_one_group():
     rng = np.random.default_rng(2)
     centers = np.zeros((3, 484))
     for i, cells in enumerate((slice(0, 20), slice(200, 230), slice(400, 420))):

@@ -4,11 +4,11 @@ import skimage.data
 import torch
 
 from recolor_core.colorizer import Colorizer, Settings
-from recolor_core.generator import Generator, GeneratorConfig
+from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
-from recolor_core.intake import read_gray
 from recolor_core.lab import lab_to_rgb
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import save_weights
 from training.models import (
     FITTED,
@@ -49,7 +49,7 @@ def made(name, **options):
 
 
 def ruled(seed):
-    """A picture whose color follows from its lightness: the dark is blue, the bright is yellow."""
+    """An image whose color follows from its lightness: the dark is blue, the bright is yellow."""
     rng = np.random.default_rng(seed)
     light = torch.from_numpy(rng.uniform(20, 80, (1, SIDE // 8, SIDE // 8)).astype(np.float32))
     light = light.repeat_interleave(8, 1).repeat_interleave(8, 2)
@@ -74,7 +74,7 @@ def test_gray_has_no_color():
     assert not prediction.ab.any()
 
 
-def test_average_is_the_mean_color_of_all_training_pictures():
+def test_average_is_the_mean_color_of_all_training_images():
     model = made("average")
     model.fit(PHOTOGRAPHS)
     expected = np.mean([ab_of(rgb) for rgb in PHOTOGRAPHS], axis=(0, 2, 3))
@@ -83,7 +83,7 @@ def test_average_is_the_mean_color_of_all_training_pictures():
     assert np.allclose(ab, expected[:, None, None], atol=1e-3)
 
 
-def test_nearest_takes_the_colors_of_the_picture_that_looks_alike():
+def test_nearest_takes_the_colors_of_the_image_that_looks_alike():
     model = made("nearest")
     model.fit(PHOTOGRAPHS)
     darker = (PHOTOGRAPHS[3] * 0.97).astype(np.uint8)
@@ -131,7 +131,7 @@ def test_a_fit_is_taken_from_its_file(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_a_fit_is_known_by_its_pictures_and_settings(name):
+def test_a_fit_is_known_by_its_images_and_settings(name):
     model = made(name)
     assert fingerprint(model, ["a"]) == fingerprint(made(name), ["a"])
     assert fingerprint(model, ["a"]) != fingerprint(model, ["b"])

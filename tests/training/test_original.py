@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from recolor_core.encoder import LowLevelEncoder
+from recolor_core.models.encoder import LowLevelEncoder
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, TrainingError
 from training.original import REACH, Original, OriginalRecipe, OriginalTask, load_original
 from training.train import BUILDERS, Wanted, app, run
@@ -49,7 +49,7 @@ def test_it_has_low_level_encodings_and_batch_norm_before_every_relu():
         assert kinds == [torch.nn.Conv2d, torch.nn.BatchNorm2d, torch.nn.ReLU]
 
 
-def test_it_learns_the_colors_of_a_few_pictures():
+def test_it_learns_the_colors_of_a_few_images():
     task = OriginalTask(OriginalRecipe.of({**QUICK, "degrade": 0.0}))
     optimizer = torch.optim.AdamW(task.parameters(), lr=3e-3)
     losses = []
@@ -71,9 +71,9 @@ def test_it_is_measured_as_a_generator_is():
     ours = task.validate(task.network.eval(), batch, 0)
     theirs = generator.validate(generator.network.eval(), batch, 0)
     assert ours.measures.keys() == theirs.measures.keys()
-    assert ours.pictures.shape == theirs.pictures.shape == (3, 3, 3, 32, 32)
-    # gray and truth, the first and the last picture, are the same for both
-    assert ours.pictures[:, [0, 2]].equal(theirs.pictures[:, [0, 2]])
+    assert ours.images.shape == theirs.images.shape == (3, 3, 3, 32, 32)
+    # gray and truth, the first and the last image, are the same for both
+    assert ours.images[:, [0, 2]].equal(theirs.images[:, [0, 2]])
 
 
 def test_what_can_be_trained_is_listed(photographs, tmp_path, monkeypatch, capsys):
@@ -118,6 +118,6 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
 @pytest.mark.parametrize(("most", "taken"), [(0, 4), (1, 1), (3, 2), (9, 4)])
 def test_at_most_so_many_are_validated_on_evenly_chosen(photographs, most, taken):
     wanted = Wanted(None, {}, [photographs], [photographs], most, None, 0)
-    names = [picture.name for picture in wanted.held_out]
+    names = [image.name for image in wanted.held_out]
     assert names == [f"{number}.png" for number in range(0, 4, 4 // taken)]
     assert Wanted(None, {}, [photographs], [], most, None, 0).held_out == []

@@ -168,7 +168,7 @@ def test_lpips_is_that_of_the_paper(alexnet, hub, place):
 
 
 class Means(nn.Module):
-    """Features of a picture: mean and spread of its channels."""
+    """Features of an image: mean and spread of its channels."""
 
     num_features = 6
 
@@ -192,10 +192,10 @@ def test_fid_is_the_distance_of_two_gaussians():
         - 2 * np.trace(sqrtm(covariances[0] @ covariances[1]).real)
     )
     assert result.value == pytest.approx(expected, rel=1e-4)
-    assert (result.pictures, result.features, result.caveat) == (20, 6, "")
+    assert (result.images, result.features, result.caveat) == (20, 6, "")
 
 
-def test_fid_on_fewer_pictures_than_features_says_so():
+def test_fid_on_fewer_images_than_features_says_so():
     torch.manual_seed(0)
     fid = Fid(features=Means())
     fid.add(torch.rand(6, 3, 8, 8), real=True)
@@ -203,8 +203,8 @@ def test_fid_on_fewer_pictures_than_features_says_so():
         fid.compute()
     fid.add(torch.rand(9, 3, 8, 8), real=False)
     result = fid.compute()
-    assert result.pictures == 6
-    assert "unreliable: 6 pictures do not fix the covariance of 6 features" in result.caveat
+    assert result.images == 6
+    assert "unreliable: 6 images do not fix the covariance of 6 features" in result.caveat
 
 
 def test_fid_does_not_see_shuffled_pairs():

@@ -18,14 +18,14 @@ from training.prepare.__main__ import main
 from training.prepare.clean import clean
 from training.prepare.duplicates import clusters, near_pairs
 from training.prepare.errors import PrepareError
+from training.prepare.images import SourceImage, decode, find_images, pixels, shrink
 from training.prepare.measures import measure, perceptual_hash
-from training.prepare.pictures import Picture, decode, find_pictures, pixels, shrink
 from training.prepare.rules import TITLES, Thresholds
 from training.prepare.splits import assign_splits
 
 
 def photograph(seed: int, width: int = 320, height: int = 256) -> Image.Image:
-    """Noise with the spectrum of natural pictures in lightness and, smoother, in color."""
+    """Noise with the spectrum of natural images in lightness and, smoother, in color."""
     generator = np.random.default_rng(seed)
 
     def field(slope: float) -> np.ndarray:
@@ -49,8 +49,8 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 def measured(folder: Path, image: Image.Image, kind: str = "PNG", **options: object):
     data = encoded(image, kind, **options)
-    (folder / "picture").write_bytes(data)
-    result = measure(Picture(str(folder), "picture", len(data), 0))
+    (folder / "image").write_bytes(data)
+    result = measure(SourceImage(str(folder), "image", len(data), 0))
     assert result.measures.error == ""
     return result.measures
 
@@ -73,10 +73,10 @@ def thrown_out_by(row: dict[str, str]) -> set[str]:
     return {rule for rule in TITLES if row[rule] == "1"}
 
 
-# -- where pictures lie and what they are -----------------------------------------------------
+# -- where images lie and what they are -----------------------------------------------------
 
 
-def test_folders_tars_and_zips_give_the_same_pictures(tmp_path):
+def test_folders_tars_and_zips_give_the_same_images(tmp_path):
     names = ["a/one.png", "two.JPG", "a/.hidden.png", "notes.txt"]
     data = {name: encoded(photograph(i, 64, 64)) for i, name in enumerate(names)}
     folder = tmp_path / "folder"
@@ -84,16 +84,16 @@ def test_folders_tars_and_zips_give_the_same_pictures(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     (folder / "folder.png").mkdir()
-    tar = tar_of(tmp_path / "pictures.tar", data)
-    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+    tar = tar_of(tmp_path / "images.tar", data)
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         for name, content in data.items():
             archive.writestr(name, content)
-    for path in (folder, tar, tmp_path / "pictures.zip"):
-        found = find_pictures([path, path])
-        assert [picture.name for picture in found] == ["a/one.png", "two.JPG"]
-        assert [picture.read() for picture in found] == [data["a/one.png"], data["two.JPG"]]
-    assert len(find_pictures([tmp_path])) == 6  # archives in folders are looked into
-    assert len(find_pictures([tmp_path, tar])) == 6
+    for path in (folder, tar, tmp_path / "images.zip"):
+        found = find_images([path, path])
+        assert [image.name for image in found] == ["a/one.png", "two.JPG"]
+        assert [image.read() for image in found] == [data["a/one.png"], data["two.JPG"]]
+    assert len(find_images([tmp_path])) == 6  # archives in folders are looked into
+    assert len(find_images([tmp_path, tar])) == 6
 
 
 def test_of_members_of_one_name_the_last_counts(tmp_path):
@@ -102,8 +102,8 @@ def test_of_members_of_one_name_the_last_counts(tmp_path):
         info = tarfile.TarInfo("a.png")
         info.size = 6
         archive.addfile(info, io.BytesIO(b"second"))
-    (picture,) = find_pictures([tar])
-    assert picture.read() == b"second"
+    (image,) = find_images([tar])
+    assert image.read() == b"second"
 
 
 def with_red_and_blue_swapped(profile: bytes) -> bytes:
@@ -167,11 +167,11 @@ def test_transparency_is_measured_and_laid_on_white():
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "truncated", "flipped"])
-def test_damaged_pictures_are_told_in_one_line(damage):
+def test_damaged_images_are_told_in_one_line(damage):
     whole = encoded(photograph(0, 64, 64))
     data = {
         "empty": b"",
-        "text": b"no picture",
+        "text": b"no image",
         "truncated": whole[: len(whole) // 2],
         "flipped": whole[:3000] + bytes(50) + whole[3050:],
     }[damage]
@@ -229,13 +229,13 @@ def test_flat_counts_pixels_that_equal_their_neighbors(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (2, 3)])
-def test_tiny_pictures_can_be_measured(tmp_path, size):
+def test_tiny_images_can_be_measured(tmp_path, size):
     result = measured(tmp_path, Image.new("RGB", size, (10, 20, 30)))
     assert (result.width, result.height) == size
     assert np.isfinite([result.chroma, result.sharpness, result.color_entropy]).all()
 
 
-def test_the_hash_of_a_mirrored_picture_is_that_of_its_mirror_image(tmp_path):
+def test_the_hash_of_a_mirrored_image_is_that_of_its_mirror_image(tmp_path):
     image = photograph(4, 256, 256)
     mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     assert measured(tmp_path, image).phash_mirrored == measured(tmp_path, mirrored).phash
@@ -273,7 +273,7 @@ def test_the_banded_search_finds_what_comparing_all_finds(seed, bits, count):
     assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) == expected
 
 
-def test_thumbnails_tell_pictures_of_equal_hash_apart():
+def test_thumbnails_tell_images_of_equal_hash_apart():
     hashes = np.zeros(3, np.uint64)
     thumbnails = np.zeros((3, 4, 4, 3), np.uint8)
     thumbnails[2] = 30
@@ -293,7 +293,7 @@ names = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), min_size=2
 
 
 @given(names, st.data())
-def test_splits_do_not_change_when_pictures_are_added(hashes, data):
+def test_splits_do_not_change_when_images_are_added(hashes, data):
     count = data.draw(st.integers(1, len(hashes)))
     nobody = np.zeros(len(hashes), bool)
     alone = np.arange(len(hashes))
@@ -328,7 +328,7 @@ def test_impossible_shares_are_refused(val, test):
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
     """24 good photographs, and one or two that each rule is to find."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for i in range(24):
         (folder / f"good{i:02d}.png").write_bytes(encoded(photograph(i)))
     image = photograph(0)
@@ -373,10 +373,10 @@ def report(collection, tmp_path_factory):
     return into, clean([collection], into, val=0.25, test=0.25)
 
 
-def test_each_rule_finds_its_outlier_and_leaves_good_pictures(report):
+def test_each_rule_finds_its_outlier_and_leaves_good_images(report):
     into, result = report
     table = rows(into)
-    assert len(table) == result.pictures == result.measured == 37
+    assert len(table) == result.images == result.measured == 37
     for name, row in table.items():
         found = thrown_out_by(row)
         assert (row["kept"] == "1") == (not found)
@@ -407,7 +407,7 @@ def test_relatives_share_a_split(report):
         assert table[other]["cluster"] == table[name]["cluster"] != ""
 
 
-def test_every_rule_has_a_contact_sheet_of_its_pictures(report):
+def test_every_rule_has_a_contact_sheet_of_its_images(report):
     into, result = report
     index = (into / "index.html").read_text()
     for rule, title in TITLES.items():
@@ -438,8 +438,8 @@ def test_nothing_is_deleted_and_a_second_run_measures_nothing(
     assert strict.rejected["low_resolution"] > first.rejected["low_resolution"]
 
 
-def test_only_new_and_changed_pictures_are_measured(tmp_path):
-    folder = tmp_path / "pictures"
+def test_only_new_and_changed_images_are_measured(tmp_path):
+    folder = tmp_path / "images"
     folder.mkdir()
     for i in range(4):
         (folder / f"{i}.png").write_bytes(encoded(photograph(i, 64, 64)))
@@ -454,7 +454,7 @@ def test_only_new_and_changed_pictures_are_measured(tmp_path):
 
 
 def test_an_interrupted_run_keeps_what_it_measured(tmp_path, monkeypatch):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for i in range(5):
         (folder / f"{i}.png").write_bytes(encoded(photograph(i, 64, 64)))
@@ -468,7 +468,7 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, monkeypatch):
     assert clean([folder], tmp_path / "r").measured == 2
 
 
-def test_held_out_pictures_stay_and_take_their_relatives_to_validation(tmp_path):
+def test_held_out_images_stay_and_take_their_relatives_to_validation(tmp_path):
     train, held = tmp_path / "train", tmp_path / "val"
     train.mkdir()
     held.mkdir()
@@ -528,7 +528,7 @@ def test_every_threshold_is_a_flag(collection, tmp_path, capsys):
 def bad_inputs(tmp_path: Path) -> dict[str, list[object]]:
     (tmp_path / "empty").mkdir()
     (tmp_path / "unreadable").mkdir()
-    (tmp_path / "unreadable" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "unreadable" / "a.png").write_bytes(b"no image")
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.png").write_bytes(encoded(photograph(0, 64, 64)))
     (tmp_path / "file.txt").touch()
@@ -536,15 +536,15 @@ def bad_inputs(tmp_path: Path) -> dict[str, list[object]]:
     (tmp_path / "bad.csv").write_text("name\na\n")
     one = tmp_path / "one"
     return {
-        "holds no picture": [tmp_path / "empty"],
-        "none of the 1 pictures can be decoded": [tmp_path / "unreadable"],
+        "holds no image": [tmp_path / "empty"],
+        "none of the 1 images can be decoded": [tmp_path / "unreadable"],
         "does not exist": [tmp_path / "nothing"],
         "neither a folder nor": [tmp_path / "file.txt"],
         "cannot be read as an archive": [tmp_path / "bad.tar"],
         "a file is in the way": [one, "--into", tmp_path / "file.txt"],
         "no column 'key'": [one, "--facts", tmp_path / "bad.csv"],
         "cannot be read as a CSV": [one, "--facts", tmp_path],
-        "no pictures given": [],
+        "no images given": [],
         "together less than 1": [one, "--val", 2],
         "expected 0 to 15": [one, "--near-duplicate-bits", 16],
     }
@@ -565,7 +565,7 @@ def test_a_full_disk_and_a_foreign_database_are_told(tmp_path, capsys, monkeypat
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "measures.sqlite").write_bytes(b"something else" * 100)
     assert run("clean", tmp_path / "one", "--into", tmp_path / "foreign") == 2
-    assert "remove it, and the pictures are measured anew" in capsys.readouterr().err
+    assert "remove it, and the images are measured anew" in capsys.readouterr().err
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "manifest.csv.part")
@@ -576,7 +576,7 @@ def test_a_full_disk_and_a_foreign_database_are_told(tmp_path, capsys, monkeypat
     assert not (tmp_path / "r" / "manifest.csv").exists()
 
 
-def test_one_picture_is_a_collection(tmp_path):
+def test_one_image_is_a_collection(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.png").write_bytes(encoded(photograph(0)))
     assert sum(clean([tmp_path / "one"], tmp_path / "r").kept.values()) == 1

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.prepare import fetch, polite
+from training.prepare import fetch, retry
 from training.prepare.__main__ import main
 from training.prepare.datasets import DATASETS, RemoteFile
 from training.prepare.errors import PrepareError
 from training.prepare.fetch import fetch_files
-from training.prepare.polite import Manners
+from training.prepare.retry import RetryPolicy
 from training.prepare.unpack import unpack
 
 DATA = np.random.default_rng(0).bytes(300_000)
 CHUNK = 40_000
-QUICK = Manners(connections=3, chunk=CHUNK, timeout=0.5, attempts=4, backoff=0.001)
+QUICK = RetryPolicy(connections=3, chunk=CHUNK, timeout=0.5, attempts=4, backoff=0.001)
 
 
 class Server(ThreadingHTTPServer):
@@ -136,8 +136,10 @@ def server():
     thread.join()
 
 
-def fetched(server: Server, into: Path, manners: Manners = QUICK, **expected: object) -> bytes:
-    (path,) = fetch_files([RemoteFile(server.url(), **expected)], into, manners)
+def fetched(
+    server: Server, into: Path, retry_policy: RetryPolicy = QUICK, **expected: object
+) -> bytes:
+    (path,) = fetch_files([RemoteFile(server.url(), **expected)], into, retry_policy)
     return path.read_bytes()
 
 
@@ -236,8 +238,8 @@ def test_content_that_changes_under_way_is_begun_anew(server, tmp_path, connecti
             server.etag = '"two"'
 
     server.trouble = change
-    manners = Manners(connections=connections, chunk=CHUNK, backoff=0.001)
-    assert fetched(server, tmp_path, manners) == DATA[::-1]
+    retry_policy = RetryPolicy(connections=connections, chunk=CHUNK, backoff=0.001)
+    assert fetched(server, tmp_path, retry_policy) == DATA[::-1]
 
 
 def test_content_that_never_settles_is_given_up(server, tmp_path):
@@ -290,26 +292,26 @@ def test_a_missing_file_and_a_long_pause_end_at_once(server, tmp_path):
 
 
 def test_a_dead_server_is_given_up_after_the_attempts(tmp_path):
-    manners = Manners(timeout=0.2, attempts=3, backoff=0.001)
+    retry_policy = RetryPolicy(timeout=0.2, attempts=3, backoff=0.001)
     with pytest.raises(PrepareError, match="failed 3 times in a row"):
-        fetch_files([RemoteFile("http://127.0.0.1:9/data.zip")], tmp_path, manners)
+        fetch_files([RemoteFile("http://127.0.0.1:9/data.zip")], tmp_path, retry_policy)
 
 
 def test_pauses_double_up_to_a_minute_and_follow_the_server(monkeypatch):
     waits = []
-    client = polite.Client(Manners(attempts=9, backoff=1))
+    client = retry.Client(RetryPolicy(attempts=9, backoff=1))
     monkeypatch.setattr(client.stop, "wait", lambda seconds=0: bool(waits.append(seconds)))
-    monkeypatch.setattr(polite.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(retry.random, "uniform", lambda low, high: high)
 
     def fail() -> None:
-        raise polite.TryAgain("no")
+        raise retry.TryAgain("no")
 
     with pytest.raises(PrepareError):
         client.persist("http://host/file", fail)
     assert [wait for wait in waits if wait] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert polite._seconds("17") == 17
-    assert polite._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert polite._seconds("soon") is None
+    assert retry._seconds("17") == 17
+    assert retry._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry._seconds("soon") is None
 
 
 @pytest.mark.slow

@@ -25,17 +25,17 @@ KEEP_ALL = Thresholds(
 SMALL = Packing(short_side=32, codec=Codec.PNG, per_shard=4)
 
 
-def picture(seed: int) -> Image.Image:
+def image(seed: int) -> Image.Image:
     codes = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(codes).resize((96, 64 + seed), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory):
-    """A folder of 20 pictures and the report of `clean` on them."""
+    """A folder of 20 images and the report of `clean` on them."""
     folder = tmp_path_factory.mktemp("photos")
     for i in range(20):
-        picture(i).save(folder / f"{i}.png")
+        image(i).save(folder / f"{i}.png")
     facts = folder / "facts.csv"
     facts.write_text("key,source,category,origin,license\n3,sun,outdoor,web,CC0\n")
     report = tmp_path_factory.mktemp("report")
@@ -60,7 +60,7 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_webdataset_reads_every_kept_picture_of_its_split_once(cleaned, tmp_path):
+def test_webdataset_reads_every_kept_image_of_its_split_once(cleaned, tmp_path):
     webdataset = pytest.importorskip("webdataset")
     shards = pack(cleaned[1], tmp_path, SMALL)
     splits = [row["split"] for row in manifest(cleaned[1])]
@@ -89,7 +89,7 @@ def test_index_and_manifest_say_what_is_there(cleaned, tmp_path):
     for shard in shards:
         data = (tmp_path / shard.name).read_bytes()
         assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-        assert shard.pictures == len(contents(tmp_path / shard.name)) <= 4
+        assert shard.images == len(contents(tmp_path / shard.name)) <= 4
     keys = [
         f"{shard.split}/{Path(name).stem}"
         for split in ("train", "val", "test")
@@ -103,7 +103,7 @@ def test_index_and_manifest_say_what_is_there(cleaned, tmp_path):
     assert {row["source"] for row in table} == {"sun", cleaned[0].name}
 
 
-def test_packed_pictures_are_the_originals_made_small(cleaned, tmp_path):
+def test_packed_images_are_the_originals_made_small(cleaned, tmp_path):
     pack(cleaned[1], tmp_path, Packing(short_side=1000, codec=Codec.WEBP_LOSSLESS))
     by_hash = {row["pixel_sha256"]: row for row in manifest(cleaned[1])}
     for row in manifest(tmp_path):
@@ -118,9 +118,9 @@ def test_what_needs_no_change_is_packed_byte_by_byte(tmp_path):
     folder.mkdir()
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    picture(0).save(folder / "as_it_is.webp", quality=50)
-    picture(1).save(folder / "turned.webp", quality=50, exif=exif)
-    picture(2).save(folder / "other.png")
+    image(0).save(folder / "as_it_is.webp", quality=50)
+    image(1).save(folder / "turned.webp", quality=50, exif=exif)
+    image(2).save(folder / "other.png")
     clean([folder], tmp_path / "r", thresholds=KEEP_ALL, val=0)
     pack(tmp_path / "r", tmp_path / "shards")
     packed = set(contents(tmp_path / "shards" / "train-0000.tar").values())
@@ -196,7 +196,7 @@ def test_packed_shards_can_be_cleaned_again_with_their_facts(cleaned, tmp_path):
     again = clean(
         [tmp_path / "shards"], tmp_path / "report", facts=tmp_path / "shards" / "manifest.csv"
     )
-    assert again.pictures == 20
+    assert again.images == 20
     assert [row["license"] for row in manifest(tmp_path / "report")].count("CC0") == 1
 
 
@@ -212,7 +212,7 @@ def run(*arguments: object) -> int:
 def test_the_command_packs(cleaned, tmp_path, capsys):
     into = tmp_path / "shards"
     assert run("pack", cleaned[1], "--into", into, "--short-side", 32, "--codec", "png") == 0
-    assert "20 pictures in 3 shards" in capsys.readouterr().out
+    assert "20 images in 3 shards" in capsys.readouterr().out
 
 
 def test_bad_input_ends_in_one_line_and_code_2(cleaned, tmp_path, capsys):
@@ -234,7 +234,7 @@ def test_bad_input_ends_in_one_line_and_code_2(cleaned, tmp_path, capsys):
     for expected, arguments in {
         "run `clean` first": [tmp_path / "none.csv"],
         "has no column": [tmp_path / "columns.csv"],
-        "keeps no picture": [tmp_path / "nothing.csv"],
+        "keeps no image": [tmp_path / "nothing.csv"],
         "no longer holds 333.png": [tmp_path / "gone.csv"],
         "is in split 'training'": [tmp_path / "split.csv"],
         "a file is in the way": [cleaned[1], "--into", tmp_path / "file"],
@@ -249,10 +249,10 @@ def test_bad_input_ends_in_one_line_and_code_2(cleaned, tmp_path, capsys):
         assert expected in errors[0]
 
 
-def test_a_picture_that_changed_since_clean_is_told(cleaned, tmp_path):
+def test_a_image_that_changed_since_clean_is_told(cleaned, tmp_path):
     folder = Path(shutil.copytree(cleaned[0], tmp_path / "photos"))
     clean([folder], tmp_path / "report", thresholds=KEEP_ALL)
-    picture(77).save(folder / "5.png")
+    image(77).save(folder / "5.png")
     with pytest.raises(PrepareError, match=r"5\.png has changed since `clean`"):
         pack(tmp_path / "report", tmp_path / "r", SMALL)
     (folder / "5.png").write_bytes(b"broken")

@@ -11,10 +11,10 @@ import skimage.data
 import torch
 from PIL import Image
 
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import load_weights, save_weights
-from training import report, steadiness
+from training import report, temporal_consistency
 from training.analysis.curves import read_log, read_turing
 from training.analysis.examples import (
     Colors,
@@ -29,8 +29,8 @@ from training.photographs import DataError
 from training.report import Given
 from training.scaling import Point
 from training.train import run
-from training.turing import machine
-from training.turing.answers import FILE, Answer, Reason, Side, append_answer
+from training.visual_turing_test import machine
+from training.visual_turing_test.answers import FILE, Answer, Reason, Side, append_answer
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -110,16 +110,20 @@ def write_steadiness(folder):
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = [
-        {"source": "made clips", "way": way, **dict.fromkeys(steadiness.METRICS, rng.random())}
+        {
+            "source": "made clips",
+            "way": way,
+            **dict.fromkeys(temporal_consistency.METRICS, rng.random()),
+        }
         for _ in range(3)
-        for way in (steadiness.FRAME_BY_FRAME, "memory")
+        for way in (temporal_consistency.FRAME_BY_FRAME, "memory")
     ]
     cuts = {"cuts": 5, "found": 4, "missed": 1, "seen where there was none": 0, "carried": 0.25}
     about = {"format": 1, "clips": {"count": 3, "frames": 8}, "cuts": cuts}
-    about |= steadiness.summarize(pd.DataFrame(rows))
-    (folder / "steadiness.json").write_text(json.dumps(about))
+    about |= temporal_consistency.summarize(pd.DataFrame(rows))
+    (folder / "temporal_consistency.json").write_text(json.dumps(about))
     frames = pd.MultiIndex.from_product(
-        [["made clips"], [steadiness.FRAME_BY_FRAME, "memory"], range(3), range(8)],
+        [["made clips"], [temporal_consistency.FRAME_BY_FRAME, "memory"], range(3), range(8)],
         names=["source", "way", "point", "frame"],
     ).to_frame(index=False)
     frames["a"], frames["b"] = rng.random((2, len(frames)))
@@ -254,7 +258,7 @@ def test_what_is_missing_is_said(made, weights, tmp_path):
         "No film was measured",
         "No visual Turing test",
         "knows no scene types",
-        "had no training pictures",
+        "had no training images",
         "Not measured: ",
     ):
         assert says in page(out), says
@@ -263,7 +267,7 @@ def test_what_is_missing_is_said(made, weights, tmp_path):
     assert {path.stem for path in (out / "figures").glob("*.png")} == left
 
 
-def test_pictures_that_are_gone_or_changed_are_not_shown(made, photographs, weights, tmp_path):
+def test_images_that_are_gone_or_changed_are_not_shown(made, photographs, weights, tmp_path):
     about = json.loads((made / "evaluation" / "evaluation.json").read_text())
     folder, out = tmp_path / "evaluation", tmp_path / "report"
     shutil.copytree(made / "evaluation", folder)
@@ -299,8 +303,8 @@ def test_bad_input_ends_with_one_line_and_code_2(made, photographs, tmp_path, ca
         ([broken], "no evaluation that can be read"),
         ([whole, "--run", broken], "no log of a training"),
         ([whole, "--scaling", broken], "training.scaling"),
-        ([whole, "--film-metrics", broken], "training.steadiness"),
-        ([whole, "--turing", broken], "training.turing"),
+        ([whole, "--film-metrics", broken], "training.temporal_consistency"),
+        ([whole, "--turing", broken], "training.visual_turing_test"),
         ([photographs, "--models", "oracle"], "oracle"),
         ([whole, "--out", file], "a file is in the way"),
     ):
@@ -314,11 +318,11 @@ def test_bad_input_ends_with_one_line_and_code_2(made, photographs, tmp_path, ca
 # --- what it is made of -----------------------------------------------------------------------
 
 
-def test_pictures_are_chosen_by_rule():
+def test_images_are_chosen_by_rule():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(
         {
-            "picture": [f"{i}" for i in range(40)],
+            "image": [f"{i}" for i in range(40)],
             "ciede2000": rng.random(40),
             "true_colorfulness": rng.random(40),
             "uncertainty_mean": rng.random(40),
@@ -348,8 +352,8 @@ def test_a_log_is_put_together_where_a_run_was_resumed(tmp_path):
 def test_observers_answers_are_counted(given):
     found = read_turing(given.turing)
     assert (found.rows[0].trials, found.rows[0].fooled) == (6, 2)
-    assert found.pictures["told"].sum() == 4
-    assert found.pictures[Reason.GRAY.value].sum() == 1
+    assert found.images["told"].sum() == 4
+    assert found.images[Reason.GRAY.value].sum() == 1
 
 
 def test_divergence_is_in_bits():
@@ -365,17 +369,17 @@ def test_divergence_is_in_bits():
 def test_distributions_of_different_colors_are_told_apart():
     rng = np.random.default_rng(0)
 
-    def pictures(center, number=12):
+    def images(center, number=12):
         return colors_of(iter(rng.normal(center, 5, (number, 2, 8, 8))))
 
-    same, other = pictures(0), pictures(40)
+    same, other = images(0), images(40)
     assert isinstance(same, Colors)
     assert same.share.sum() == pytest.approx(1)
     assert other.share[65:85, 65:85].sum() > 0.95  # cells of 20 to 60 Lab units
     value, low, high = divergence_interval(same, other)
     assert low <= value <= high
     assert value > 0.95
-    assert divergence_interval(pictures(0), same)[0] < 0.6
+    assert divergence_interval(images(0), same)[0] < 0.6
 
 
 def test_every_part_of_the_networks_is_seen_and_nothing_stays_hooked(weights):

@@ -15,15 +15,15 @@ from training.train import run
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Two pictures to measure and eight to learn from."""
+    """Two images to measure and eight to learn from."""
     folder = tmp_path_factory.mktemp("photographs")
-    for kind, picture, count in (
+    for kind, image, count in (
         ("test", skimage.data.chelsea(), 2),
         ("train", skimage.data.coffee(), 8),
     ):
         (folder / kind).mkdir()
         for number in range(count):
-            cut = picture[:224, 20 * number : 20 * number + 224]
+            cut = image[:224, 20 * number : 20 * number + 224]
             Image.fromarray(cut).save(folder / kind / f"{number}.png")
     return folder
 
@@ -40,22 +40,22 @@ def studied(photographs, out, *more):
     return 0
 
 
-def test_every_part_of_the_pictures_is_fitted_and_measured(photographs, tmp_path, capsys):
+def test_every_part_of_the_images_is_fitted_and_measured(photographs, tmp_path, capsys):
     assert studied(photographs, tmp_path, "--models", "average", "--fractions", "1/4,1") == 0
-    assert "8 pictures" in capsys.readouterr().out
+    assert "8 images" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "scaling.csv")
-    assert set(zip(table["fraction"], table["pictures"], strict=True)) == {(0.25, 2), (1, 8)}
+    assert set(zip(table["fraction"], table["images"], strict=True)) == {(0.25, 2), (1, 8)}
     assert ((table["low"] <= table["mean"]) & (table["mean"] <= table["high"])).all()
     about = json.loads((tmp_path / "scaling.json").read_text())
     assert about["measured"] == 2
     assert len(about["rows"]) == len(table)
-    # The error is that of the mean color of just these two pictures.
+    # The error is that of the mean color of just these two images.
     measured = evaluate.by_content([photographs / "test"])
     learned = evaluate.Training.of([photographs / "train"], 0, set()).first(2)
-    mean = np.mean([ab_of(square(p, 224)) for p in learned.pictures], axis=(0, 2, 3))
+    mean = np.mean([ab_of(square(p, 224)) for p in learned.images], axis=(0, 2, 3))
     true = [ab_of(square(p, 224)) for p in measured.values()]
     expected = np.mean([np.sqrt(np.square(ab - mean[:, None, None]).mean()) for ab in true])
-    row = table[(table["pictures"] == 2) & (table["metric"] == "rmse")]
+    row = table[(table["images"] == 2) & (table["metric"] == "rmse")]
     assert row["mean"].item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -77,7 +77,7 @@ def test_networks_are_trained_on_parts_too(photographs, tmp_path, network):
     assert studied(photographs, tmp_path / "out", *more) == 0
     table = pd.read_csv(tmp_path / "out" / "scaling.csv")
     assert set(table["model"]) == {network}
-    assert set(table["pictures"]) == {2, 4}
+    assert set(table["images"]) == {2, 4}
     assert table[table["metric"] == "psnr"]["mean"].nunique() == 2
 
 

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from recolor_core.colorizer import Colorizer
-from recolor_core.generator import Generator, GeneratorConfig
-from recolor_core.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.trainer import GeneratorRecipe, MemoryRecipe, RefinerRecipe
 from recolor_core.weights import load_weights, save_weights
 from training import export, train
@@ -75,7 +75,7 @@ def refiner_command(data, out, weights, *more):
     )
 
 
-# --- pictures ---------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------
 
 
 def test_squares_are_cut_from_the_center_of_folders_and_tars(photographs, tmp_path):
@@ -96,7 +96,7 @@ def test_squares_are_cut_from_the_center_of_folders_and_tars(photographs, tmp_pa
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, "holds no picture"),
+        ({}, "holds no image"),
         ({"a.png": "color"}, "at least 2 photographs"),
         ({"a.png": "color", "b.png": "broken"}, "cannot be read"),
         ({"a.png": "gray", "b.png": "gray"}, "gray"),
@@ -106,11 +106,11 @@ def test_data_that_cannot_be_trained_on(tmp_path, weights, capsys, files, words)
     data = tmp_path / "data"
     data.mkdir()
     for name, kind in files.items():
-        picture = Image.fromarray(skimage.data.coffee()[:80, :80])
+        image = Image.fromarray(skimage.data.coffee()[:80, :80])
         if kind == "broken":
             (data / name).write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
         else:
-            (picture.convert("L") if kind == "gray" else picture).save(data / name)
+            (image.convert("L") if kind == "gray" else image).save(data / name)
     assert refiner_command(data, tmp_path / "out", weights) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
@@ -119,7 +119,7 @@ def test_data_that_cannot_be_trained_on(tmp_path, weights, capsys, files, words)
 
 
 @pytest.mark.slow
-def test_a_picture_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path, weights, capsys):
+def test_a_image_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path, weights, capsys):
     data = tmp_path / "data"
     data.mkdir()
     for number in range(80):  # so many that the check of a sample passes this one by
@@ -221,7 +221,7 @@ def test_export_refuses_what_is_no_checkpoint(tmp_path, weights, capsys):
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_an_unreadable_picture_is_named(tmp_path):
+def test_an_unreadable_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no")
     with pytest.raises(DataError, match=r"a\.png cannot be read"):
         square(list_photographs([tmp_path])[0], 64)

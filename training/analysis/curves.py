@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from training.photographs import DataError
-from training.turing.answers import FILE as ANSWERS
-from training.turing.answers import read_answers
-from training.turing.machine import RESULT as MACHINE
-from training.turing.summary import Row, given_away, summarize
+from training.visual_turing_test.answers import FILE as ANSWERS
+from training.visual_turing_test.answers import read_answers
+from training.visual_turing_test.machine import RESULT as MACHINE
+from training.visual_turing_test.summary import Row, given_away, summarize
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_json(path: Path, format: int, remedy: str) -> dict[str, Any]:
 
 
 def read_scaling(folder: Path) -> tuple[pd.DataFrame, int]:
-    """The table of ``training.scaling``, and how many pictures were measured.
+    """The table of ``training.scaling``, and how many images were measured.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def read_scaling(folder: Path) -> tuple[pd.DataFrame, int]:
 
 @dataclass(frozen=True)
 class Steadiness:
-    """What ``training.steadiness`` found.
+    """What ``training.temporal_consistency`` found.
 
     Attributes
     ----------
     about : mapping
-        ``steadiness.json``.
+        ``temporal_consistency.json``.
     colors : pandas.DataFrame
         ``color_over_time.csv``: source, way, point, frame, a, b.
     """
@@ -112,15 +112,15 @@ class Steadiness:
 
 
 def read_steadiness(folder: Path) -> Steadiness:
-    """What ``training.steadiness`` wrote into a folder.
+    """What ``training.temporal_consistency`` wrote into a folder.
 
     Raises
     ------
     DataError
         Where it is not there.
     """
-    remedy = "give a folder of `python -m training.steadiness`"
-    about = read_json(folder / "steadiness.json", 1, remedy)
+    remedy = "give a folder of `python -m training.temporal_consistency`"
+    about = read_json(folder / "temporal_consistency.json", 1, remedy)
     try:
         colors = pd.read_csv(folder / "color_over_time.csv")
     except (OSError, ValueError) as error:
@@ -138,19 +138,19 @@ class Turing:
     ----------
     rows : list of Row
         Of observers; empty where nobody has answered.
-    pictures : pandas.DataFrame
-        What gave each picture away.
+    images : pandas.DataFrame
+        What gave each image away.
     machine : mapping or None
         ``machine.json``.
     """
 
     rows: list[Row]
-    pictures: pd.DataFrame
+    images: pd.DataFrame
     machine: Mapping[str, Any] | None
 
 
 def read_turing(folder: Path) -> Turing:
-    """The answers and the machine's test in a folder of ``training.turing``.
+    """The answers and the machine's test in a folder of ``training.visual_turing_test``.
 
     Raises
     ------
@@ -160,11 +160,13 @@ def read_turing(folder: Path) -> Turing:
     answers = read_answers(folder / ANSWERS)
     machine = None
     if (folder / MACHINE).exists():
-        machine = read_json(folder / MACHINE, 1, "run `python -m training.turing machine` again")
+        machine = read_json(
+            folder / MACHINE, 1, "run `python -m training.visual_turing_test machine` again"
+        )
     if not answers and machine is None:
         raise DataError(
             f"{folder} holds neither answers ({ANSWERS}) nor a machine's test ({MACHINE}); give a "
-            "folder of `python -m training.turing`"
+            "folder of `python -m training.visual_turing_test`"
         )
     given = [{**asdict(one), **one.reasons} for one in given_away(answers)]
     rows = [row for row in summarize(answers) if row.trials] if answers else []

@@ -1,4 +1,4 @@
-"""Pictures to look at, chosen by rule, and colored again the way that they were measured."""
+"""Images to look at, chosen by rule, and colored again the way that they were measured."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recolor_core.colorizer import Colorization, Colorizer, Settings
-from recolor_core.intake import read_gray
+from recolor_core.gray import read_gray
 from recolor_core.lab import rgb_to_lab
-from recolor_core.refiner import SCALE
+from recolor_core.models.refiner import SCALE
 from training.measures import Truth
 from training.models.interface import enlarge
 from training.photographs import DataError, list_photographs, square
-from training.prepare.pictures import Picture
+from training.prepare.images import SourceImage
 
 RULES = {
     "random": "drawn at random",
@@ -23,7 +23,7 @@ RULES = {
     "worst": "with the largest CIEDE2000, among the more colorful half",
     "most uncertain": "whose colors the generator is least certain of",
 }
-"""By which pictures are chosen; of the paler half no coloring is far from the truth."""
+"""By which images are chosen; of the paler half no coloring is far from the truth."""
 
 
 def choose(rows: pd.DataFrame, number: int, seed: int) -> dict[str, pd.DataFrame]:
@@ -32,7 +32,7 @@ def choose(rows: pd.DataFrame, number: int, seed: int) -> dict[str, pd.DataFrame
     Parameters
     ----------
     rows
-        One per picture, as an evaluation has them.
+        One per image, as an evaluation has them.
     number
         How many by each rule, at most.
     seed
@@ -77,7 +77,7 @@ class Example:
 
 
 class Painter:
-    """Colors the pictures of an evaluation again, when they are asked for.
+    """Colors the images of an evaluation again, when they are asked for.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Painter:
     Raises
     ------
     RecolorError
-        Where the weights or the pictures are no longer there.
+        Where the weights or the images are no longer there.
     """
 
     def __init__(
@@ -109,9 +109,9 @@ class Painter:
     ) -> None:
         self.settings = settings
         self.damaged = damaged
-        self.pictures = {
-            f"{Path(picture.source).name}::{picture.name}": picture
-            for picture in list_photographs(list(sources))
+        self.images = {
+            f"{Path(image.source).name}::{image.name}": image
+            for image in list_photographs(list(sources))
         }
         self.weights = weights
         self.colorizer = Colorizer(weights, device)
@@ -121,17 +121,17 @@ class Painter:
                 f"(SHA-256 {sha256[:12]}…); give these by --weights"
             )
 
-    def picture(self, name: str) -> Picture:
-        """A measured picture by its name in the evaluation.
+    def image(self, name: str) -> SourceImage:
+        """A measured image by its name in the evaluation.
 
         Raises
         ------
         DataError
             Where it is no longer there.
         """
-        if name not in self.pictures:
-            raise DataError(f"{name} is no longer among the pictures; evaluate again")
-        return self.pictures[name]
+        if name not in self.images:
+            raise DataError(f"{name} is no longer among the images; evaluate again")
+        return self.images[name]
 
     def color(self, rgb: NDArray[np.uint8]) -> Colorization:
         """The coloring of a photograph's gray."""
@@ -141,8 +141,8 @@ class Painter:
         )
 
     def example(self, name: str) -> Example:
-        """A measured picture with its coloring."""
-        truth = square(self.picture(name), self.settings.size)
+        """A measured image with its coloring."""
+        truth = square(self.image(name), self.settings.size)
         result = self.color(truth)
         gray = Truth(truth, self.damaged).gray
         ab = enlarge(result.ab_coarse, gray.shape)
@@ -163,18 +163,18 @@ class Colors:
 
     Attributes
     ----------
-    pictures : int
-    per_picture : ndarray (N, 110, 110)
-        Shares of each picture's pixels over cells of 2 Lab units over [-110, 110), a* first.
+    images : int
+    per_image : ndarray (N, 110, 110)
+        Shares of each image's pixels over cells of 2 Lab units over [-110, 110), a* first.
     """
 
-    pictures: int
-    per_picture: NDArray[np.float32]
+    images: int
+    per_image: NDArray[np.float32]
 
     @property
     def share(self) -> NDArray[np.float64]:
-        """(110, 110): over all pictures."""
-        return self.per_picture.mean(0, dtype=np.float64)
+        """(110, 110): over all images."""
+        return self.per_image.mean(0, dtype=np.float64)
 
 
 CELL = 2.0
@@ -184,7 +184,7 @@ _EXTENT = 110
 
 
 def colors_of(ab: Iterator[NDArray[np.floating]]) -> Colors:
-    """The distribution of chroma (2, h, w), picture by picture."""
+    """The distribution of chroma (2, h, w), image by image."""
     cells = round(2 * _EXTENT / CELL)
     shares = []
     for one in ab:
@@ -194,10 +194,10 @@ def colors_of(ab: Iterator[NDArray[np.floating]]) -> Colors:
     return Colors(len(shares), np.stack(shares))
 
 
-def true_ab(pictures: Sequence[Picture], size: int) -> Iterator[NDArray[np.float32]]:
+def true_ab(images: Sequence[SourceImage], size: int) -> Iterator[NDArray[np.float32]]:
     """Chroma (2, h, w) of photographs as center squares, at the size of coarse ab."""
-    for picture in pictures:
-        small = square(picture, size // SCALE)
+    for image in images:
+        small = square(image, size // SCALE)
         yield np.moveaxis(np.asarray(rgb_to_lab(small), np.float32), -1, 0)[1:]
 
 
@@ -216,9 +216,9 @@ def divergence(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 def divergence_interval(
     one: Colors, other: Colors, draws: int = 200, seed: int = 0
 ) -> tuple[float, float, float]:
-    """`divergence` of two sets of pictures, with its 95 % bootstrap interval over both.
+    """`divergence` of two sets of images, with its 95 % bootstrap interval over both.
 
-    Few pictures differ by chance: drawing them anew differs more still, so that the interval may
+    Few images differ by chance: drawing them anew differs more still, so that the interval may
     lie above the value; it is moved down by that bias (Efron and Tibshirani 1993, section 10.3).
     """
     rng = np.random.default_rng(seed)
@@ -231,6 +231,6 @@ def divergence_interval(
 
 
 def _drawn(colors: Colors, rng: np.random.Generator) -> NDArray[np.float64]:
-    count = len(colors.per_picture)
+    count = len(colors.per_image)
     weights = np.bincount(rng.integers(count, size=count), minlength=count) / count
-    return np.tensordot(weights.astype(np.float32), colors.per_picture, 1).astype(np.float64)
+    return np.tensordot(weights.astype(np.float32), colors.per_image, 1).astype(np.float64)

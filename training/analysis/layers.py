@@ -1,4 +1,4 @@
-"""What the networks make of a picture on the way: the outputs of their parts."""
+"""What the networks make of an image on the way: the outputs of their parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Layer:
 def outputs(
     networks: Networks, lightness: NDArray[np.float32], ab: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """What the `PARTS` give for one picture, (C, h, w) each.
+    """What the `PARTS` give for one image, (C, h, w) each.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _output(seen: Mapping[tuple[str, str], Any], part: tuple[str, str, str]) -> 
 
 
 def describe(name: str, output: NDArray[np.float32], strongest: int = 5) -> Layer:
-    """A layer in pictures: principal components as colors, and the channels that vary most."""
+    """A layer in images: principal components as colors, and the channels that vary most."""
     channels, height, width = output.shape
     places = output.reshape(channels, -1).T
     count = min(3, channels, len(places))

@@ -1,4 +1,4 @@
-"""Notebooks that show the way from pictures to charts, executed where they are written."""
+"""Notebooks that show the way from images to charts, executed where they are written."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Cells = Sequence[tuple[str, str]]
 
 SPATIAL: Cells = (
     (
-        "# Color over the place in the picture\n\n"
+        "# Color over the place in the image\n\n"
         "Every kept photograph, averaged to a grid of 56 × 56 cells. The functions are those of "
         "the report; open this notebook from a checkout of Recolor to run it again.",
         "import numpy as np\n\n"
@@ -34,7 +34,7 @@ SPATIAL: Cells = (
         "codes.shape",
     ),
     (
-        "## Where in the picture\n\nLand lies below, sky above: what a network may learn from "
+        "## Where in the image\n\nLand lies below, sky above: what a network may learn from "
         "the place alone.",
         "maps = spatial.position_maps(codes)\ncharts.position_means(maps)",
     ),
@@ -50,7 +50,7 @@ SPATIAL: Cells = (
         "distribution = spatial.color_distribution(codes)\ncharts.ab_distribution(distribution)",
     ),
     (
-        "## How pictures group by color",
+        "## How images group by color",
         "palettes = spatial.palettes(histograms)\ncharts.components(palettes)",
     ),
     ("", "charts.scatter(palettes)"),

@@ -9,14 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.photographs import DataError
+from training.prepare.images import SourceImage
 from training.prepare.measures import measure
 from training.prepare.parallel import unordered
-from training.prepare.pictures import Picture
 from training.prepare.progress import Progress, silent
 from training.prepare.rules import TITLES, Thresholds, Verdicts, color_surprise, judge
 from training.prepare.store import MeasureStore, Table
 
-_AT_A_TIME = 64  # pictures measured between two commits
+_AT_A_TIME = 64  # images measured between two commits
 
 LIMITS: dict[str, tuple[str, str, str]] = {
     "chroma": ("95th percentile of chroma C*", "min_chroma", "near-monochrome"),
@@ -47,17 +47,17 @@ class Preparation:
     thresholds: Thresholds
 
     @property
-    def kept(self) -> list[Picture]:
-        """The pictures that no rule throws out."""
-        return [p for p, kept in zip(self.table.pictures, self.verdicts.kept, strict=True) if kept]
+    def kept(self) -> list[SourceImage]:
+        """The images that no rule throws out."""
+        return [p for p, kept in zip(self.table.images, self.verdicts.kept, strict=True) if kept]
 
     @property
     def histograms(self) -> NDArray[np.float16]:
-        """(N, 484): shares of the kept pictures over cells of the a*b* plane."""
+        """(N, 484): shares of the kept images over cells of the a*b* plane."""
         return self.table.ab_histograms[self.verdicts.kept]
 
     def measured(self) -> pd.DataFrame:
-        """One row per picture that can be read: `LIMITS`, and whether it is kept."""
+        """One row per image that can be read: `LIMITS`, and whether it is kept."""
         table = self.table
         read = table["error"] == ""
         columns = {
@@ -67,31 +67,31 @@ class Preparation:
         columns["color_surprise"] = color_surprise(table)
         columns["short_side"] = np.minimum(table["width"], table["height"])
         frame = pd.DataFrame({name: np.asarray(v, np.float64) for name, v in columns.items()})
-        frame.insert(0, "picture", [picture.label for picture in table.pictures])
+        frame.insert(0, "image", [image.label for image in table.images])
         frame["kept"] = self.verdicts.kept
         return frame[read].reset_index(drop=True)
 
     def thrown_out(self) -> pd.DataFrame:
-        """One row per rule: how many pictures it throws out, and how many that no other does."""
+        """One row per rule: how many images it throws out, and how many that no other does."""
         rejected = np.stack([self.verdicts.rejected(rule) for rule in TITLES])
         alone = rejected & (rejected.sum(0) == 1)
         return pd.DataFrame(
             {
                 "rule": list(TITLES.values()),
-                "pictures": rejected.sum(1),
+                "images": rejected.sum(1),
                 "by this rule alone": alone.sum(1),
                 "share": rejected.mean(1),
             }
         )
 
-    def worst(self, rule: str, number: int) -> list[Picture]:
-        """Up to so many pictures that a rule throws out, the worst first."""
+    def worst(self, rule: str, number: int) -> list[SourceImage]:
+        """Up to so many images that a rule throws out, the worst first."""
         badness = self.verdicts.badness[rule]
         order = np.argsort(-badness, kind="stable")
-        return [self.table.pictures[i] for i in order[:number].tolist() if badness[i] > 1]
+        return [self.table.images[i] for i in order[:number].tolist() if badness[i] > 1]
 
     def usable(self) -> pd.DataFrame:
-        """Percentiles of what is measured, over the kept pictures: the range to expect."""
+        """Percentiles of what is measured, over the kept images: the range to expect."""
         frame = self.measured()
         names = {name: title for name, (title, _, _) in LIMITS.items()}
         kept = frame[frame["kept"]][list(names)]
@@ -101,17 +101,17 @@ class Preparation:
 
 
 def prepare(
-    pictures: Sequence[Picture],
+    images: Sequence[SourceImage],
     store: Path,
     thresholds: Thresholds | None = None,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Preparation:
-    """Measure what was not measured yet, and judge all pictures by the rules of cleaning.
+    """Measure what was not measured yet, and judge all images by the rules of cleaning.
 
     Parameters
     ----------
-    pictures
+    images
         Of `list_photographs`.
     store
         SQLite file of the measures, see `training.prepare.store`.
@@ -121,11 +121,11 @@ def prepare(
     Raises
     ------
     DataError
-        Where no picture can be read.
+        Where no image can be read.
     """
     thresholds = thresholds or Thresholds()
     with MeasureStore(store) as measures:
-        missing = measures.missing(pictures)
+        missing = measures.missing(images)
         done = 0
         for first in range(0, len(missing), _AT_A_TIME):
             batch = []
@@ -134,10 +134,10 @@ def prepare(
                 done += 1
                 progress("measure", done, len(missing))
             measures.add(batch)
-        table = measures.table(list(pictures))
+        table = measures.table(list(images))
     if (table["error"] != "").all():
         raise DataError(
-            f"none of {len(pictures)} pictures can be read; the first, {pictures[0].label}: "
+            f"none of {len(images)} images can be read; the first, {images[0].label}: "
             f"{table['error'][0]}; give other photographs"
         )
     return Preparation(table, judge(table, thresholds), thresholds)

@@ -1,4 +1,4 @@
-"""Where in the picture which colors live, what lightness says of color, and how pictures group.
+"""Where in the image which colors live, what lightness says of color, and how images group.
 
 All functions take photographs as sRGB codes, (N, h, w, 3) uint8, as `dataset.read_grids` gives
 them, or their histograms over the a*b* plane, and hold a few hundred of them in memory as Lab.
@@ -48,27 +48,27 @@ _FINE = 4  # cells a unit in which quartiles are found
 
 @dataclass(frozen=True)
 class PositionMaps:
-    """Color over the place in the picture.
+    """Color over the place in the image.
 
     Attributes
     ----------
-    pictures : int
+    images : int
     mean : ndarray (h, w, 3)
-        L*, a*, b* over all pictures.
+        L*, a*, b* over all images.
     spread : ndarray (h, w, 3)
-        Standard deviation between pictures.
+        Standard deviation between images.
     shares : dict of str to ndarray (h, w)
-        Share of the pictures that are gray or of a hue of `SECTORS` there, [0, 1]; they sum to 1.
+        Share of the images that are gray or of a hue of `SECTORS` there, [0, 1]; they sum to 1.
     """
 
-    pictures: int
+    images: int
     mean: Floats
     spread: Floats
     shares: dict[str, Floats]
 
 
 def position_maps(codes: NDArray[np.uint8]) -> PositionMaps:
-    """Mean, spread and hues of the color at every place of the picture."""
+    """Mean, spread and hues of the color at every place of the image."""
     total = squares = np.zeros((*codes.shape[1:3], 3))
     shares = {name: np.zeros(codes.shape[1:3]) for name in ("gray", *SECTORS)}
     for lab in lab_chunks(codes):
@@ -98,13 +98,13 @@ class LightnessCorrelation:
     Attributes
     ----------
     overall : dict of str to Interval
-        Over all pixels of all pictures; the interval by drawing pictures.
-    per_picture : ndarray (N, 3)
-        Within each picture; NaN where lightness or color is constant.
+        Over all pixels of all images; the interval by drawing images.
+    per_image : ndarray (N, 3)
+        Within each image; NaN where lightness or color is constant.
     per_window : ndarray (M, 3)
-        Within each window of `WINDOW` x `WINDOW` cells of each picture, NaN left out per channel.
+        Within each window of `WINDOW` x `WINDOW` cells of each image, NaN left out per channel.
     by_place : ndarray (h, w, 3)
-        Between pictures, at each place.
+        Between images, at each place.
     lightness : ndarray (20,)
         Centers of classes of L*.
     color_at : ndarray (20, 2, 3)
@@ -112,7 +112,7 @@ class LightnessCorrelation:
     """
 
     overall: dict[str, Interval]
-    per_picture: Floats
+    per_image: Floats
     per_window: Floats
     by_place: Floats
     lightness: Floats
@@ -120,15 +120,15 @@ class LightnessCorrelation:
 
 
 def lightness_correlation(codes: NDArray[np.uint8]) -> LightnessCorrelation:
-    """Correlate lightness with color globally, per picture, in windows, and place by place."""
-    per_picture, per_window, moments = [], [], []
+    """Correlate lightness with color globally, per image, in windows, and place by place."""
+    per_image, per_window, moments = [], [], []
     over = [np.zeros((*codes.shape[1:3], 3)) for _ in range(5)]
     tables = np.zeros((20, 2, 2 * _AB_EXTENT * _FINE))  # class of L*, channel, cell
     for lab in lab_chunks(codes):
         light = lab[..., :1]
         color = np.concatenate((lab[..., 1:], np.hypot(lab[..., 1:2], lab[..., 2:])), axis=-1)
         flat_light, flat_color = (x.reshape(len(x), -1, x.shape[-1]) for x in (light, color))
-        per_picture.append(_correlation(flat_light, flat_color))
+        per_image.append(_correlation(flat_light, flat_color))
         windows = _windows(np.concatenate((light, color), axis=-1))
         per_window.append(_correlation(windows[..., :1], windows[..., 1:]))
         products = (light, color, light**2, color**2, light * color)
@@ -142,17 +142,17 @@ def lightness_correlation(codes: NDArray[np.uint8]) -> LightnessCorrelation:
             cell = ((color[..., channel] + _AB_EXTENT) * _FINE).astype(int)
             cell = cell.clip(0, tables.shape[-1] - 1)
             np.add.at(tables[:, channel], (level, cell), 1)
-    of_pictures = np.concatenate(moments)  # (N, 5, 3): the means of products
+    of_images = np.concatenate(moments)  # (N, 5, 3): the means of products
     by_place = _of_moments(np.stack(over) / len(codes))
     overall = {
         name: bootstrap_interval(
-            of_pictures[:, :, channel], lambda drawn: _of_moments(drawn.mean(-2).T)
+            of_images[:, :, channel], lambda drawn: _of_moments(drawn.mean(-2).T)
         )
         for channel, name in enumerate(CHANNELS)
     }
     return LightnessCorrelation(
         overall,
-        np.concatenate(per_picture),
+        np.concatenate(per_image),
         np.concatenate(per_window),
         by_place,
         np.arange(2.5, 100, 5),
@@ -198,7 +198,7 @@ class ColorDistribution:
 
     Attributes
     ----------
-    pictures : int
+    images : int
     edges : ndarray (111,)
         Of square cells of 2 Lab units.
     share : ndarray (110, 110)
@@ -213,7 +213,7 @@ class ColorDistribution:
         Entropy of `share`.
     """
 
-    pictures: int
+    images: int
     edges: Floats
     share: Floats
     lightness: Floats
@@ -223,7 +223,7 @@ class ColorDistribution:
 
 
 def color_distribution(codes: NDArray[np.uint8]) -> ColorDistribution:
-    """The distribution of colors over the a*b* plane; intervals by drawing pictures."""
+    """The distribution of colors over the a*b* plane; intervals by drawing images."""
     edges = np.arange(-_AB_EXTENT, _AB_EXTENT + 1, _AB_STEP, dtype=np.float64)
     count = np.zeros((len(edges) - 1,) * 2)
     light = np.zeros_like(count)
@@ -252,7 +252,7 @@ def color_distribution(codes: NDArray[np.uint8]) -> ColorDistribution:
 
 @dataclass(frozen=True)
 class Palettes:
-    """Pictures by their color distributions: principal components and groups.
+    """Images by their color distributions: principal components and groups.
 
     Attributes
     ----------
@@ -261,13 +261,13 @@ class Palettes:
     explained : ndarray (K,)
         Share of the variance that each explains.
     places : ndarray (N, K)
-        Of the pictures along the components.
+        Of the images along the components.
     group : ndarray of int (N,)
-        Group of each picture; the largest is 0.
+        Group of each image; the largest is 0.
     silhouettes : dict of int to float
         Silhouette coefficient (Rousseeuw 1987) by the number of groups tried, in [-1, 1].
     distance : ndarray (N,)
-        Of each picture to the center of its group.
+        Of each image to the center of its group.
     """
 
     components: Floats
@@ -288,7 +288,7 @@ def palettes(histograms: NDArray[np.floating], seed: int = 0) -> Palettes:
     Parameters
     ----------
     histograms
-        (N, side * side): shares over the cells of the a*b* plane; at least 4 pictures.
+        (N, side * side): shares over the cells of the a*b* plane; at least 4 images.
     seed
         Of k-means.
     """
@@ -309,7 +309,7 @@ def palettes(histograms: NDArray[np.floating], seed: int = 0) -> Palettes:
         order = np.argsort(-np.bincount(best.labels_), kind="stable")
         group = np.argsort(order)[best.labels_]
         distance = best.transform(places).min(1)
-    else:  # too few different pictures to tell groups apart
+    else:  # too few different images to tell groups apart
         group, distance = np.zeros(len(places), int), np.zeros(len(places))
     return Palettes(
         pca.components_.reshape(-1, side, side),

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from training.analysis.dataset import GRID, lab_chunks
 from training.photographs import DataError
 from training.prepare.errors import PrepareError
-from training.prepare.pictures import ARCHIVE_SUFFIXES, decode, find_pictures, pixels
+from training.prepare.images import ARCHIVE_SUFFIXES, decode, find_images, pixels
 from training.prepare.progress import Progress, silent
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     Parameters
     ----------
     path
-        A folder or archive of frames in the order of their names, a picture of many pages (TIFF,
+        A folder or archive of frames in the order of their names, an image of many pages (TIFF,
         GIF, WebP), or a film (what PyAV reads; extra ``film``).
     progress
         Told after every frame.
@@ -74,7 +74,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     rate: float | None = None
     try:
         if path.is_dir() or path.suffix.lower() in ARCHIVE_SUFFIXES:
-            frames = (decode(picture.read()).rgb for picture in find_pictures([path]))
+            frames = (decode(image.read()).rgb for image in find_images([path]))
             codes = _grids(frames, progress)
         else:
             pages = _pages(path, progress)
@@ -86,7 +86,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     if len(codes) < LEAST_FRAMES:
         raise DataError(
             f"{path} has {len(codes)} frames, expected at least {LEAST_FRAMES}; give a folder of "
-            "frames, a picture of many pages, or a film"
+            "frames, an image of many pages, or a film"
         )
     if int(np.ptp(codes.astype(np.int16), axis=-1).max()) < 2:
         raise DataError(f"{path} is gray, expected frames in color; give the colored stack")
@@ -104,9 +104,9 @@ def digest_stack(path: Path) -> str:
     digest = hashlib.sha256()
     try:
         if path.is_dir() or path.suffix.lower() in ARCHIVE_SUFFIXES:
-            for picture in find_pictures([path]):
-                digest.update(f"{picture.name} {picture.size} ".encode())
-                digest.update(picture.read())
+            for image in find_images([path]):
+                digest.update(f"{image.name} {image.size} ".encode())
+                digest.update(image.read())
         else:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -124,7 +124,7 @@ def _grids(frames: Iterator[Image.Image], progress: Progress) -> NDArray[np.uint
 
 
 def _pages(path: Path, progress: Progress) -> NDArray[np.uint8] | None:
-    """The pages of a picture; None where Pillow knows no picture in the file."""
+    """The pages of an image; None where Pillow knows no image in the file."""
     try:
         with Image.open(path) as file:
             return _grids((page.convert("RGB") for page in ImageSequence.Iterator(file)), progress)
@@ -137,7 +137,7 @@ def _film(path: Path, progress: Progress) -> tuple[NDArray[np.uint8], float | No
         import av
     except ImportError as error:
         raise DataError(
-            f"{path} is no picture, and films need PyAV: pip install 'napari-recolor[film]'"
+            f"{path} is no image, and films need PyAV: pip install 'napari-recolor[film]'"
         ) from error
     with av.open(str(path)) as film:
         if not film.streams.video:
@@ -228,7 +228,7 @@ class Modes:
     Attributes
     ----------
     courses : ndarray (T, K)
-        How strong each is in each frame, in Lab units (root mean square over the picture).
+        How strong each is in each frame, in Lab units (root mean square over the image).
     maps : ndarray (K, GRID, GRID, 2)
         Its a* and b* over the place, of root mean square 1.
     explained : ndarray (K,)
@@ -273,7 +273,7 @@ class Lags:
     cross : ndarray (2 K - 1, 2)
         Of mean L* with a* and b* that much later.
     place : ndarray (K, 3)
-        Quartiles over the places in the picture of the correlation of their color with itself that
+        Quartiles over the places in the image of the correlation of their color with itself that
         much later, a* and b* taken as one vector; NaN where color stands still everywhere.
     bound : float
         Within +-`bound` lie 95 % of the correlations of independent frames.

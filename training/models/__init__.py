@@ -3,8 +3,8 @@
 `build` makes them by name::
 
     gray            no color at all
-    average         the mean a* and b* of the training pictures
-    nearest         persistence: the colors of the training picture that looks most alike in gray
+    average         the mean a* and b* of the training images
+    nearest         persistence: the colors of the training image that looks most alike in gray
     forest          random forest regression on what is around a pixel
     xgboost         gradient boosted trees on the same
     original        low-level encodings, a small decoder, L1 (`training.original`)

@@ -8,18 +8,18 @@ from pathlib import Path
 from training.models.interface import Fitted, Model, Photographs
 
 VERSION = 1
-"""Of the models' code: raise it where the same settings and pictures give something else."""
+"""Of the models' code: raise it where the same settings and images give something else."""
 
 
-def fingerprint(model: Model, pictures: Iterable[str]) -> str:
-    """What tells a model from all others: its name, its settings and, if fitted, its pictures.
+def fingerprint(model: Model, images: Iterable[str]) -> str:
+    """What tells a model from all others: its name, its settings and, if fitted, its images.
 
     Parameters
     ----------
     model
         Fitted or not.
-    pictures
-        Fingerprints of the training pictures.
+    images
+        Fingerprints of the training images.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def fingerprint(model: Model, pictures: Iterable[str]) -> str:
     """
     about = {"version": VERSION, "name": model.name, "hints": model.hints, **model.settings}
     if isinstance(model, Fitted):
-        about["pictures"] = list(pictures)
+        about["images"] = list(images)
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -16,12 +16,12 @@ from recolor_core.hints import Hint
 from recolor_core.lab import gray_codes, lightness, rgb_to_lab
 
 Photographs = Sequence[NDArray[np.uint8]]
-"""Pictures as (S, S, 3) sRGB codes, each read when it is asked for."""
+"""Images as (S, S, 3) sRGB codes, each read when it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The colors that a model gives a picture.
+    """The colors that a model gives an image.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Prediction:
     alternatives
         Further colorings, each like `ab`.
     colorization
-        Of models that write pictures the way `recolor` does: what writes them.
+        Of models that write images the way `recolor` does: what writes them.
     seconds
         How long it took, where that is more than the call did because other models share the work.
     """
@@ -48,7 +48,7 @@ class Prediction:
 
 
 class Model(ABC):
-    """Gives gray pictures colors.
+    """Gives gray images colors.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ class Model(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides its predictions, beside the pictures it was fitted on; JSON types alone."""
+        """What decides its predictions, beside the images it was fitted on; JSON types alone."""
         return {}
 
     @abstractmethod
     def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
-        """The colors of a picture.
+        """The colors of an image.
 
         Parameters
         ----------

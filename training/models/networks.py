@@ -1,4 +1,4 @@
-"""The networks that ship, on the way that a user's picture takes, and the original recipe."""
+"""The networks that ship, on the way that a user's image takes, and the original recipe."""
 
 import hashlib
 import time
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
-from recolor_core.intake import read_gray
 from training.models.interface import Model, Prediction, enlarge, lightness_of
 
 
 class Chain:
-    """A `Colorizer` that remembers the last picture, for models that share its work.
+    """A `Colorizer` that remembers the last image, for models that share its work.
 
     Seconds are of processor time on a CPU, of wall time elsewhere.
 
@@ -40,7 +40,7 @@ class Chain:
         self._result: tuple[tuple[Any, ...], Colorization, float] | None = None
 
     def generate(self, gray: NDArray[np.uint8]) -> tuple[Coarse, float]:
-        """What the generator sees in the picture, and the seconds it took."""
+        """What the generator sees in the image, and the seconds it took."""
         codes = gray.tobytes()
         if self._coarse is None or self._coarse[0] != codes:
             started = self.clock()
@@ -51,7 +51,7 @@ class Chain:
     def refine(
         self, gray: NDArray[np.uint8], hints: Sequence[Hint], alternatives: int
     ) -> tuple[Colorization, float]:
-        """The picture in color, and the seconds it took without the generator's."""
+        """The image in color, and the seconds it took without the generator's."""
         coarse, _ = self.generate(gray)
         key = (gray.tobytes(), tuple(hints), alternatives)
         if self._result is None or self._result[0] != key:

@@ -24,7 +24,7 @@ from training.models.interface import (
 )
 
 SIDES = (3, 7, 15, 31, 63)
-"""Sides of the neighborhoods, in pixels of a picture of 224 rows."""
+"""Sides of the neighborhoods, in pixels of an image of 224 rows."""
 
 
 def features(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -39,7 +39,7 @@ def features(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     -------
     ndarray
         (H, W, 5 + 4 k) float32 for the k `SIDES`: L*; the row and the column in [-1, 1]; mean and
-        standard deviation of L* over the picture; and of each neighborhood its mean and standard
+        standard deviation of L* over the image; and of each neighborhood its mean and standard
         deviation and how the mean changes downwards and to the right, in L* per pixel.
     """
     light = lightness_of(gray)
@@ -64,7 +64,7 @@ class PixelRegression(Fitted):
     name, title
         As of `Model`.
     pixels
-        How many pixels of each training picture are learned from.
+        How many pixels of each training image are learned from.
     parameters
         Of the regression.
     """
@@ -83,7 +83,7 @@ class PixelRegression(Fitted):
         """See `Fitted.fit`."""
         known, wanted = [], []
         for rgb in photographs:
-            # Of the picture's own seed, so that more pictures do not change what was drawn.
+            # Of the image's own seed, so that more images do not change what was drawn.
             rng = np.random.default_rng(zlib.crc32(rgb.tobytes()))
             drawn = rng.choice(rgb.shape[0] * rgb.shape[1], self.pixels, replace=False)
             table = features(gray_of(rgb))

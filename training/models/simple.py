@@ -1,4 +1,4 @@
-"""What a model has to be better than: no color, one color, another picture's colors."""
+"""What a model has to be better than: no color, one color, another image's colors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +20,10 @@ from training.models.interface import (
 )
 
 THUMBNAIL = 16
-"""Side of the thumbnails of L* by which pictures are compared."""
+"""Side of the thumbnails of L* by which images are compared."""
 
 GRID = 56
-"""Side of the grid on which the colors of the training pictures are kept."""
+"""Side of the grid on which the colors of the training images are kept."""
 
 
 class Gray(Model):
@@ -38,7 +38,7 @@ class Gray(Model):
 
 
 class Average(Fitted):
-    """One color: the mean a* and b* of the training pictures."""
+    """One color: the mean a* and b* of the training images."""
 
     suffix = ".npz"
 
@@ -65,16 +65,16 @@ class Average(Fitted):
 
 
 class Nearest(Fitted):
-    """Persistence for stills: the colors of the training picture that looks most alike in gray.
+    """Persistence for stills: the colors of the training image that looks most alike in gray.
 
-    Alike are pictures whose thumbnails of L* differ least (Euclidean distance). The colors are kept
-    on a grid of `GRID` x `GRID` cells: 13 KB for each picture.
+    Alike are images whose thumbnails of L* differ least (Euclidean distance). The colors are kept
+    on a grid of `GRID` x `GRID` cells: 13 KB for each image.
     """
 
     suffix = ".npz"
 
     def __init__(self) -> None:
-        super().__init__("nearest", "persistence: nearest training picture")
+        super().__init__("nearest", "persistence: nearest training image")
         self.thumbnails = np.zeros((0, THUMBNAIL**2), np.float32)
         self.ab = np.zeros((0, 2, GRID, GRID), np.float16)
 

@@ -84,7 +84,7 @@ NAMES = tuple(_BUILDERS)
 """Names that can be asked for, from the simplest to what ships."""
 
 FITTED = ("average", "nearest", "forest", "xgboost")
-"""Those that learn from the training pictures of an evaluation."""
+"""Those that learn from the training images of an evaluation."""
 
 
 def build(plan: Plan) -> list[Model]:
@@ -98,5 +98,5 @@ def build(plan: Plan) -> list[Model]:
     if unknown := sorted(set(plan.names) - set(NAMES)):
         raise ModelError(f"expected models among {', '.join(NAMES)}, got {', '.join(unknown)}")
     models = [model for name in NAMES if name in plan.names for model in _BUILDERS[name](plan)]
-    # A picture's coarse and refined coloring with the same hints are made in one go.
+    # An image's coarse and refined coloring with the same hints are made in one go.
     return sorted(models, key=lambda model: (isinstance(model, Network), model.hints))

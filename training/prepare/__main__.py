@@ -30,8 +30,8 @@ from training.prepare.datasets import DATASETS, RemoteFile
 from training.prepare.errors import PrepareError
 from training.prepare.fetch import fetch_files
 from training.prepare.pack import Codec, Packing, pack
-from training.prepare.polite import Manners
 from training.prepare.progress import Progress
+from training.prepare.retry import RetryPolicy
 from training.prepare.rules import TITLES, Thresholds
 from training.prepare.unpack import unpack
 
@@ -69,7 +69,7 @@ def fetch_command(
     into: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
     connections: Annotated[
         int, typer.Option("-n", min=1, max=32, help="Number of connections at a time.")
-    ] = Manners.connections,
+    ] = RetryPolicy.connections,
     sha256: Annotated[str, typer.Option(help="Expected hash, with one address.")] = "",
     unpack_archives: Annotated[
         bool,
@@ -99,7 +99,7 @@ def fetch_command(
     if sha256 and (len(files) != 1 or files[0].sha256 != sha256):
         raise PrepareError("--sha256 goes with exactly one address, and with no name.")
     with _bars(of_bytes=True) as progress:
-        paths = fetch_files(files, into, Manners(connections=connections), progress)
+        paths = fetch_files(files, into, RetryPolicy(connections=connections), progress)
     for path in paths:
         typer.echo(unpack(path) if unpack_archives else path)
 
@@ -138,11 +138,11 @@ def _threshold_flags(command: Callable[..., None]) -> Callable[..., None]:
 @_threshold_flags
 def clean_command(
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of pictures or archives, tars, zips.")
+        list[Path] | None, typer.Argument(help="Folders of images or archives, tars, zips.")
     ] = None,
     into: Annotated[Path, typer.Option(help="Folder for manifest and report.")] = Path("report"),
-    val: Annotated[float, typer.Option(help="Share of pictures for validation.")] = 0.05,
-    test: Annotated[float, typer.Option(help="Share of pictures for a test.")] = 0.0,
+    val: Annotated[float, typer.Option(help="Share of images for validation.")] = 0.05,
+    test: Annotated[float, typer.Option(help="Share of images for a test.")] = 0.0,
     hold_out: Annotated[
         list[Path] | None,
         typer.Option(help="Like the inputs, but all for validation, with what nearly equals it."),
@@ -151,15 +151,15 @@ def clean_command(
         Path | None, typer.Option(help="CSV: key, source, category, origin, license.")
     ] = None,
     workers: Processes = 1,
-    sheet: Annotated[int, typer.Option(min=1, help="Pictures on a contact sheet.")] = 120,
+    sheet: Annotated[int, typer.Option(min=1, help="Images on a contact sheet.")] = 120,
     **thresholds: float,
 ) -> None:
-    """Judge pictures by outlier rules: a manifest and contact sheets; nothing is deleted.
+    """Judge images by outlier rules: a manifest and contact sheets; nothing is deleted.
 
-    Run again, with other thresholds or more pictures, only what is new or changed is measured.
+    Run again, with other thresholds or more images, only what is new or changed is measured.
     """
     if not inputs and not hold_out:
-        raise PrepareError("no pictures given: name folders, tars or zips.")
+        raise PrepareError("no images given: name folders, tars or zips.")
     with _bars() as progress:
         report = clean(
             inputs or [],
@@ -176,7 +176,7 @@ def clean_command(
     for rule, number in report.rejected.items():
         typer.echo(f"{number:8d}  {TITLES[rule]}")
     kept = ", ".join(f"{number} {split}" for split, number in report.kept.items() if number)
-    typer.echo(f"{sum(report.kept.values()):8d}  kept of {report.pictures} ({kept})")
+    typer.echo(f"{sum(report.kept.values()):8d}  kept of {report.images} ({kept})")
     typer.echo(f"look at {into / 'index.html'}")
 
 
@@ -189,10 +189,10 @@ def pack_command(
     quality: Annotated[
         int, typer.Option(help="Of lossy WebP and JPEG, 0 to 100.")
     ] = Packing.quality,
-    per_shard: Annotated[int, typer.Option(help="Pictures in a shard.")] = Packing.per_shard,
+    per_shard: Annotated[int, typer.Option(help="Images in a shard.")] = Packing.per_shard,
     workers: Processes = 1,
 ) -> None:
-    """Pack the kept pictures into tar shards that WebDataset streams.
+    """Pack the kept images into tar shards that WebDataset streams.
 
     Interrupted, run the same command again: complete shards stay.
     """
@@ -200,8 +200,8 @@ def pack_command(
     with _bars() as progress:
         shards = pack(manifest, into, packing, workers=workers, progress=progress)
     size = sum(shard.bytes for shard in shards) / 1e6
-    pictures = sum(shard.pictures for shard in shards)
-    typer.echo(f"{pictures} pictures in {len(shards)} shards, {size:.1f} MB, in {into}")
+    images = sum(shard.images for shard in shards)
+    typer.echo(f"{images} images in {len(shards)} shards, {size:.1f} MB, in {into}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Judge a collection of pictures: a manifest and a report, and nothing deleted."""
+"""Judge a collection of images: a manifest and a report, and nothing deleted."""
 
 import csv
 import html
@@ -13,16 +13,16 @@ import numpy as np
 from training.prepare.contact_sheet import Cell, thumbnail, write_page, write_sheet
 from training.prepare.errors import PrepareError
 from training.prepare.files import make_folder, replacing
+from training.prepare.images import SourceImage, find_images
 from training.prepare.measures import measure
 from training.prepare.parallel import unordered
-from training.prepare.pictures import Picture, find_pictures
 from training.prepare.progress import Progress, silent
 from training.prepare.rules import RULES, TITLES, Thresholds, Verdicts, color_surprise, judge
 from training.prepare.splits import SPLITS, assign_splits
 from training.prepare.store import MeasureStore, Table
 
 FACTS = ("source", "category", "origin", "license")
-"""What a table of facts may say of a picture, carried into the manifests of `clean` and `pack`."""
+"""What a table of facts may say of an image, carried into the manifests of `clean` and `pack`."""
 
 MANIFEST = "manifest.csv"
 
@@ -50,17 +50,17 @@ class Report:
 
     Attributes
     ----------
-    pictures : int
+    images : int
         Number found.
     measured : int
         How many of them had to be measured in this run.
     rejected : dict of str to int
-        Number thrown out per rule; a picture may fall to several.
+        Number thrown out per rule; an image may fall to several.
     kept : dict of str to int
         Number kept per split.
     """
 
-    pictures: int
+    images: int
     measured: int
     rejected: dict[str, int]
     kept: dict[str, int]
@@ -79,50 +79,50 @@ def clean(
     sheet: int = 120,
     progress: Progress = silent,
 ) -> Report:
-    """Measure pictures, apply the outlier rules and write the report.
+    """Measure images, apply the outlier rules and write the report.
 
     Parameters
     ----------
     inputs : sequence of Path
-        Folders of pictures (and archives), tars or zips.
+        Folders of images (and archives), tars or zips.
     into : Path
-        Folder for ``manifest.csv`` (a row per picture: where it lies, its measures, the verdict of
+        Folder for ``manifest.csv`` (a row per image: where it lies, its measures, the verdict of
         each rule, its split), ``report.json``, ``index.html`` with a contact sheet per rule, and
-        ``measures.sqlite``, by which a later run measures only new or changed pictures.
+        ``measures.sqlite``, by which a later run measures only new or changed images.
     thresholds : Thresholds, optional
     val, test : float
-        Shares of the pictures for validation and test, see `assign_splits`.
+        Shares of the images for validation and test, see `assign_splits`.
     hold_out : sequence of Path
-        Like `inputs`; these pictures are for validation, and so is what nearly equals one of them.
+        Like `inputs`; these images are for validation, and so is what nearly equals one of them.
     facts : Path, optional
-        CSV file with a column ``key`` (see `Picture.keys`) and any of ``source, category, origin,
-        license``.
+        CSV file with a column ``key`` (see `SourceImage.keys`) and any of ``source, category,
+        origin, license``.
     workers : int
         Number of processes.
     sheet : int
-        Largest number of pictures on a contact sheet; a third as many just kept are shown too.
+        Largest number of images on a contact sheet; a third as many just kept are shown too.
     progress : callable, optional
 
     Raises
     ------
     PrepareError
-        There is no picture, none can be decoded, or something cannot be read or written.
+        There is no image, none can be decoded, or something cannot be read or written.
     """
     make_folder(into)
     known = _read_facts(facts)
-    held = set(find_pictures(list(hold_out))) if hold_out else set()
-    pictures = sorted(held | set(find_pictures(list(inputs)))) if inputs else sorted(held)
+    held = set(find_images(list(hold_out))) if hold_out else set()
+    images = sorted(held | set(find_images(list(inputs)))) if inputs else sorted(held)
     with MeasureStore(into / "measures.sqlite") as store:
-        missing = store.missing(pictures)
+        missing = store.missing(images)
         _measure(store, missing, workers, progress)
-        table = store.table(pictures)
+        table = store.table(images)
     if (table["error"] != "").all():
         raise PrepareError(
-            f"none of the {len(pictures)} pictures can be decoded; the first: "
-            f"{pictures[0].label}: {table['error'][0]}."
+            f"none of the {len(images)} images can be decoded; the first: "
+            f"{images[0].label}: {table['error'][0]}."
         )
 
-    held_out = np.array([picture in held for picture in pictures])
+    held_out = np.array([image in held for image in images])
     verdicts = judge(table, thresholds or Thresholds(), held_out)
     splits = assign_splits(table["pixel_sha256"].tolist(), verdicts.cluster, val, test, held_out)
     with replacing(into / MANIFEST) as path:
@@ -130,7 +130,7 @@ def clean(
 
     kept = verdicts.kept
     report = Report(
-        len(pictures),
+        len(images),
         len(missing),
         {rule: int(verdicts.rejected(rule).sum()) for rule in TITLES},
         {name: int((kept & (np.array(splits) == name)).sum()) for name in SPLITS},
@@ -142,7 +142,9 @@ def clean(
     return report
 
 
-def _measure(store: MeasureStore, missing: list[Picture], workers: int, progress: Progress) -> None:
+def _measure(
+    store: MeasureStore, missing: list[SourceImage], workers: int, progress: Progress
+) -> None:
     # A tar is read from front to back by all workers together: the order of `missing`.
     batch, since = [], time.monotonic()
     try:
@@ -185,17 +187,17 @@ def _write_manifest(
         writer.writerow([*columns, *_MEASURES, "color_surprise", *FACTS])
         rejected = {rule: verdicts.rejected(rule) for rule in TITLES}
         kept = verdicts.kept
-        for i, picture in enumerate(table.pictures):
+        for i, image in enumerate(table.images):
             other = verdicts.duplicate_of[i]
-            facts = next((known[key] for key in picture.keys if key in known), nothing)
+            facts = next((known[key] for key in image.keys if key in known), nothing)
             writer.writerow(
                 [
-                    picture.source,
-                    picture.name,
+                    image.source,
+                    image.name,
                     splits[i],
                     int(kept[i]),
                     *(int(rejected[rule][i]) for rule in TITLES),
-                    table.pictures[other].label if other >= 0 else "",
+                    table.images[other].label if other >= 0 else "",
                     table["pixel_sha256"][verdicts.cluster[i]][:16] if size[i] > 1 else "",
                     *(_written(name, table[name][i]) for name in _MEASURES),
                     _written("color_surprise", surprise[i]),
@@ -229,8 +231,8 @@ def _write_sheets(
             texts.append(str(value) if name == "error" else f"{name} {_written(name, value)}")
         other = verdicts.duplicate_of[i] if "duplicate" in rule else -1
         if other < 0:
-            return Cell(table.pictures[i], ", ".join(texts))
-        return Cell(table.pictures[i], f"= {table.pictures[other].label}", table.pictures[other])
+            return Cell(table.images[i], ", ".join(texts))
+        return Cell(table.images[i], f"= {table.images[other].label}", table.images[other])
 
     sheets: dict[str, tuple[list[Cell], list[Cell]]] = {}
     for rule in TITLES:
@@ -244,18 +246,18 @@ def _write_sheets(
             [cell(rule, i) for i in near[: count // 3].tolist()] if rule in measures_of else [],
         )
     shown = {
-        picture
+        image
         for cells in sheets.values()
         for one in (*cells[0], *cells[1])
-        for picture in (one.picture, one.beside)
-        if picture
+        for image in (one.image, one.beside)
+        if image
     }
-    thumbnails: dict[Picture, bytes] = {}
-    for picture, jpeg in unordered(thumbnail, sorted(shown), workers):
-        thumbnails[picture] = jpeg
+    thumbnails: dict[SourceImage, bytes] = {}
+    for image, jpeg in unordered(thumbnail, sorted(shown), workers):
+        thumbnails[image] = jpeg
         progress("contact sheets", len(thumbnails), len(shown))
     for rule, (out_cells, near_cells) in sheets.items():
-        heading = f"{TITLES[rule]}: {report.rejected[rule]} of {report.pictures} thrown out"
+        heading = f"{TITLES[rule]}: {report.rejected[rule]} of {report.images} thrown out"
         write_sheet(into, rule, heading, out_cells, near_cells, thumbnails)
     _write_index(into, report)
 
@@ -270,7 +272,7 @@ def _write_index(into: Path, report: Report) -> None:
     write_page(
         into / "index.html",
         "Outliers",
-        f"<h1>{report.pictures} pictures</h1><p>kept: {kept}</p>"
+        f"<h1>{report.images} images</h1><p>kept: {kept}</p>"
         f"<table><tr><th>rule</th><th>thrown out</th></tr>{rows}</table>"
         f'<p>Row by row: <a href="{MANIFEST}">{MANIFEST}</a>; '
         'with the thresholds: <a href="report.json">report.json</a></p>',

@@ -10,14 +10,14 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from training.prepare.errors import PrepareError
-from training.prepare.pictures import Picture, decode
+from training.prepare.images import SourceImage, decode
 
 THUMBNAIL = 160
-"""Side in pixels of the square a picture is fitted into."""
+"""Side in pixels of the square an image is fitted into."""
 
 _COLUMNS = 8
 _PNG_CELLS = 64
-_LINE = 13  # height in pixels of a line under a picture
+_LINE = 13  # height in pixels of a line under an image
 
 _STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
@@ -29,26 +29,26 @@ td, th { text-align: left; padding: 2px 1em 2px 0; vertical-align: top }
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a sheet.
+    """One image of a sheet.
 
     Attributes
     ----------
-    picture : Picture
+    image : SourceImage
     caption : str
         The measures that decided.
-    beside : Picture or None
-        The picture it is a duplicate of, shown to its right.
+    beside : SourceImage or None
+        The image it is a duplicate of, shown to its right.
     """
 
-    picture: Picture
+    image: SourceImage
     caption: str
-    beside: Picture | None = None
+    beside: SourceImage | None = None
 
 
-def thumbnail(picture: Picture) -> tuple[Picture, bytes]:
-    """Return the picture with its thumbnail as a JPEG file; a crossed box where it is damaged."""
+def thumbnail(image: SourceImage) -> tuple[SourceImage, bytes]:
+    """Return the image with its thumbnail as a JPEG file; a crossed box where it is damaged."""
     try:
-        small = ImageOps.contain(decode(picture.read()).rgb, (THUMBNAIL, THUMBNAIL))
+        small = ImageOps.contain(decode(image.read()).rgb, (THUMBNAIL, THUMBNAIL))
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError):
         small = Image.new("RGB", (THUMBNAIL, THUMBNAIL * 3 // 4), "white")
         draw = ImageDraw.Draw(small)
@@ -58,7 +58,7 @@ def thumbnail(picture: Picture) -> tuple[Picture, bytes]:
         draw.line((0, bottom, right, 0), fill="gray")
     file = io.BytesIO()
     small.save(file, "JPEG", quality=85)
-    return picture, file.getvalue()
+    return image, file.getvalue()
 
 
 def write_sheet(
@@ -67,7 +67,7 @@ def write_sheet(
     heading: str,
     thrown_out: Sequence[Cell],
     just_kept: Sequence[Cell],
-    thumbnails: Mapping[Picture, bytes],
+    thumbnails: Mapping[SourceImage, bytes],
 ) -> None:
     """Write ``name.html`` (complete in itself) and ``name.png`` (the first 64 thrown out).
 
@@ -77,8 +77,8 @@ def write_sheet(
     name, heading : str
     thrown_out, just_kept : sequence of Cell
         Worst first.
-    thumbnails : mapping of Picture to bytes
-        JPEG files of all pictures shown.
+    thumbnails : mapping of SourceImage to bytes
+        JPEG files of all images shown.
     """
     parts = [f"<h1>{html.escape(heading)}</h1>", _figures(thrown_out, thumbnails)]
     if just_kept:
@@ -96,21 +96,21 @@ def write_page(path: Path, title: str, body: str) -> None:
     )
 
 
-def _figures(cells: Sequence[Cell], thumbnails: Mapping[Picture, bytes]) -> str:
-    def image(picture: Picture) -> str:
-        data = base64.b64encode(thumbnails[picture]).decode()
-        label = html.escape(picture.label, quote=True)
+def _figures(cells: Sequence[Cell], thumbnails: Mapping[SourceImage, bytes]) -> str:
+    def img_tag(image: SourceImage) -> str:
+        data = base64.b64encode(thumbnails[image]).decode()
+        label = html.escape(image.label, quote=True)
         return f'<img alt="{label}" title="{label}" src="data:image/jpeg;base64,{data}">'
 
     return "".join(
-        f"<figure>{image(cell.picture)}{image(cell.beside) if cell.beside else ''}"
-        f"<figcaption>{html.escape(cell.caption)}<br>{html.escape(cell.picture.label)}"
+        f"<figure>{img_tag(cell.image)}{img_tag(cell.beside) if cell.beside else ''}"
+        f"<figcaption>{html.escape(cell.caption)}<br>{html.escape(cell.image.label)}"
         "</figcaption></figure>"
         for cell in cells
     )
 
 
-def _grid(cells: Sequence[Cell], thumbnails: Mapping[Picture, bytes]) -> Image.Image:
+def _grid(cells: Sequence[Cell], thumbnails: Mapping[SourceImage, bytes]) -> Image.Image:
     """Draw a grid of thumbnails with caption and name below; a pair takes two places."""
     wide = 2 if any(cell.beside for cell in cells) else 1
     width, height = THUMBNAIL * wide + 8, THUMBNAIL + 2 * _LINE + 6
@@ -123,10 +123,10 @@ def _grid(cells: Sequence[Cell], thumbnails: Mapping[Picture, bytes]) -> Image.I
         draw.text((4, 4), "nothing was thrown out", fill="black", font=font)
     for place, cell in enumerate(cells):
         x, y = place % columns * width, place // columns * height
-        for shift, picture in enumerate(p for p in (cell.picture, cell.beside) if p):
-            with Image.open(io.BytesIO(thumbnails[picture])) as small:
+        for shift, image in enumerate(p for p in (cell.image, cell.beside) if p):
+            with Image.open(io.BytesIO(thumbnails[image])) as small:
                 sheet.paste(small, (x + 2 + shift * THUMBNAIL, y + 2))
-        for line, text in enumerate((cell.caption, cell.picture.label)):
+        for line, text in enumerate((cell.caption, cell.image.label)):
             room = width - 6
             while text and font.getlength(text) > room:  # names differ at their end
                 text = text[:-1] if line == 0 else text[1:]

@@ -37,10 +37,10 @@ class Dataset:
 
 
 _LHQ_LICENSE = (
-    "collection CC BY 2.0; each picture its own (Unsplash License, CC BY, CC BY-NC, public domain: "
+    "collection CC BY 2.0; each image its own (Unsplash License, CC BY, CC BY-NC, public domain: "
     "see lhq-metadata)"
 )
-_COCO_LICENSE = "Flickr terms of use, per picture"
+_COCO_LICENSE = "Flickr terms of use, per image"
 _PLACES_LICENSE = "non-commercial research and education only"
 _DIV2K_LICENSE = "academic research only"
 
@@ -85,7 +85,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             "lhq-metadata",
-            "LHQ, author, license and description of each picture, JSON, 27 MB",
+            "LHQ, author, license and description of each image, JSON, 27 MB",
             "CC BY 2.0",
             (RemoteFile("https://disk.yandex.ru/d/DOr5CP_QpZtGRQ"),),
         ),

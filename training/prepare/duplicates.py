@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: found by perceptual hash, confirmed by their thumbnails."""
+"""Images that are nearly the same: found by perceptual hash, confirmed by their thumbnails."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _AT_ONCE = 4_000_000  # pairs compared at a time: bounds the memory to some 100 
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Pairs of nearly equal pictures.
+    """Pairs of nearly equal images.
 
     Attributes
     ----------
@@ -37,12 +37,12 @@ def near_pairs(
     bits: int,
     difference: float,
 ) -> NearPairs:
-    """Find all pairs of pictures, as they are or one of them mirrored, that are nearly equal.
+    """Find all pairs of images, as they are or one of them mirrored, that are nearly equal.
 
     Parameters
     ----------
     hashes, mirrored : ndarray of uint64, shape (n,)
-        Perceptual hashes of the pictures and of their mirror images.
+        Perceptual hashes of the images and of their mirror images.
     thumbnails : ndarray of uint8, shape (n, side, side, 3)
     bits : int
         Largest number of differing hash bits, in [0, 15].
@@ -52,7 +52,7 @@ def near_pairs(
     Notes
     -----
     Two 64-bit hashes that differ in at most `bits` bits agree in at least one of ``bits + 1``
-    bands (pigeonhole), so only pictures that share a band are compared: about
+    bands (pigeonhole), so only images that share a band are compared: about
     ``n * n * (bits + 1) / 2 ** (64 / (bits + 1))`` pairs of integers.
     """
     n = len(hashes)
@@ -97,12 +97,12 @@ def _candidates(
 
 
 def clusters(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Label pictures so that those linked by pairs, also over others, share a label.
+    """Label images so that those linked by pairs, also over others, share a label.
 
     Returns
     -------
     ndarray of int64, shape (n,)
-        The index of the cluster's first picture.
+        The index of the cluster's first image.
     """
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
     _, label = connected_components(graph, directed=False)

@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote, urlsplit
 from training.prepare.datasets import RemoteFile
 from training.prepare.errors import PrepareError
 from training.prepare.files import make_folder, replacing
-from training.prepare.polite import Client, Manners, Stopped, TryAgain
 from training.prepare.progress import Progress, silent
+from training.prepare.retry import Client, RetryPolicy, Stopped, TryAgain
 
 # Share links of this service lead to a page; its documented API tells name, size, hash and address.
 _SHARE_HOSTS = frozenset({"disk.yandex.ru", "disk.yandex.com", "yadi.sk"})
@@ -32,7 +32,7 @@ class _Changed(Exception):
 def fetch_files(
     files: Sequence[RemoteFile],
     into: Path,
-    manners: Manners | None = None,
+    retry_policy: RetryPolicy | None = None,
     progress: Progress = silent,
 ) -> list[Path]:
     """Fetch files into a folder; run again after an interruption, it goes on where it was.
@@ -45,7 +45,7 @@ def fetch_files(
     files : sequence of RemoteFile
     into : Path
         Folder; beside every file ``name.sha256`` records its hash in the format of `sha256sum`.
-    manners : Manners, optional
+    retry_policy : RetryPolicy, optional
     progress : callable, optional
         Counts bytes.
 
@@ -60,12 +60,12 @@ def fetch_files(
         A file cannot be had, is not what it should be, or does not fit onto the disk.
     """
     make_folder(into)
-    manners = manners or Manners()
-    by_files = len(files) >= manners.connections
-    with Client(replace(manners, connections=1) if by_files else manners) as client:
+    retry_policy = retry_policy or RetryPolicy()
+    by_files = len(files) >= retry_policy.connections
+    with Client(replace(retry_policy, connections=1) if by_files else retry_policy) as client:
         downloads = [_Download(file, into, client, progress) for file in files]
         if by_files:
-            return _together((one.run for one in downloads), manners.connections, client)
+            return _together((one.run for one in downloads), retry_policy.connections, client)
         return [one.run() for one in downloads]
 
 
@@ -204,7 +204,7 @@ class _Download:
             raise TryAgain(f"the connection ended after {self._received} of {total} bytes")
 
     def _load_ranges(self, remote: _Remote, size: int, part: Path) -> None:
-        chunk = self.client.manners.chunk
+        chunk = self.client.retry_policy.chunk
         done = self._done(part, remote, size)
         missing = [start for start in range(0, size, chunk) if start not in done]
         self._received = size - sum(min(chunk, size - start) for start in missing)
@@ -224,7 +224,7 @@ class _Download:
             return part
 
         tasks = ((lambda start=start: load(start)) for start in missing)
-        _together(tasks, self.client.manners.connections, self.client)
+        _together(tasks, self.client.retry_policy.connections, self.client)
 
     def _load_chunk(self, remote: _Remote, size: int, at: int, stop: int, part: Path) -> None:
         begin = at
@@ -286,7 +286,7 @@ class _Download:
             same = (state["size"], state["validator"], state["chunk"]) == (
                 size,
                 remote.validator,
-                self.client.manners.chunk,
+                self.client.retry_policy.chunk,
             )
             # Without validator only a hash can tell in the end that old and new chunks fit.
             checkable = remote.validator or self.file.sha256 or self.file.md5

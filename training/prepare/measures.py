@@ -1,4 +1,4 @@
-"""What is measured on one picture; every outlier rule looks only at these numbers."""
+"""What is measured on one image; every outlier rule looks only at these numbers."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -11,13 +11,13 @@ from scipy import fft, ndimage
 
 from recolor_core.lab import rgb_to_lab
 from training.prepare.errors import PrepareError
-from training.prepare.pictures import Picture, decode, pixels, shrink
+from training.prepare.images import SourceImage, decode, pixels, shrink
 
 VERSION = 1
 """To be raised when a measure changes, so that stored measures are taken anew."""
 
 LOOKED_AT = 256
-"""Short side in pixels at which pictures are judged: about what the networks see of them."""
+"""Short side in pixels at which images are judged: about what the networks see of them."""
 
 THUMBNAIL = 16
 """Side in pixels of the square thumbnail that confirms near-duplicates."""
@@ -30,12 +30,12 @@ _TONE_KNOTS = np.linspace(0, 100, 9)
 
 @dataclass(frozen=True)
 class Measures:
-    """The measures of one picture.
+    """The measures of one image.
 
     Attributes
     ----------
     error : str
-        Why the picture cannot be decoded; empty if it can (else all other fields are empty).
+        Why the image cannot be decoded; empty if it can (else all other fields are empty).
     format, mode : str
         Of the file, e.g. ``JPEG`` and ``RGB``.
     width, height : int
@@ -43,7 +43,7 @@ class Measures:
     pixel_sha256 : str
         SHA-256 of the decoded sRGB codes and their shape: equal for equal pixels in any file.
     phash, phash_mirrored : int
-        64-bit perceptual hash of the picture and of its mirror image, see `perceptual_hash`.
+        64-bit perceptual hash of the image and of its mirror image, see `perceptual_hash`.
     transparent : float
         Share of pixels that are at least half transparent, [0, 1].
     chroma : float
@@ -54,7 +54,7 @@ class Measures:
         such a function and, compressed, has about 1.4; the median color photograph has 10.
     sharpness : float
         99th percentile of the absolute Laplacian of the gray over that of its gradient, at a short
-        side of 256 px: about 2 for a sharp picture, 0.6 after a Gaussian blur of 1.5 px. Being a
+        side of 256 px: about 2 for a sharp image, 0.6 after a Gaussian blur of 1.5 px. Being a
         ratio at the strongest edges it depends neither on contrast nor on the share of sky or
         bokeh.
     color_entropy : float
@@ -86,11 +86,11 @@ class Measures:
 
 @dataclass(frozen=True)
 class Measured:
-    """A picture with its measures and the two small arrays the rules over all pictures need.
+    """An image with its measures and the two small arrays the rules over all images need.
 
     Attributes
     ----------
-    picture : Picture
+    image : SourceImage
     measures : Measures
     thumbnail : ndarray of uint8, shape (16, 16, 3)
         sRGB, the aspect ratio not kept.
@@ -98,25 +98,25 @@ class Measured:
         Share of the pixels in each cell of 10 x 10 units of the a*b* plane over [-110, 110).
     """
 
-    picture: Picture
+    image: SourceImage
     measures: Measures
     thumbnail: NDArray[np.uint8]
     ab_histogram: NDArray[np.float16]
 
 
-def measure(picture: Picture) -> Measured:
-    """Read, decode and measure one picture; what cannot be read is measured as an `error`."""
+def measure(image: SourceImage) -> Measured:
+    """Read, decode and measure one image; what cannot be read is measured as an `error`."""
     try:
-        decoded = decode(picture.read())
+        decoded = decode(image.read())
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
         return Measured(
-            picture,
+            image,
             Measures(error=" ".join(str(error).split()) or type(error).__name__),
             np.zeros((THUMBNAIL, THUMBNAIL, 3), np.uint8),
             np.zeros(AB_CELLS, np.float16),
         )
-    image = decoded.rgb
-    small = shrink(image, LOOKED_AT)
+    rgb = decoded.rgb
+    small = shrink(rgb, LOOKED_AT)
     codes = pixels(small)
     lab = _lab(small)
     chroma, tone_residual = _color(lab)
@@ -124,9 +124,9 @@ def measure(picture: Picture) -> Measured:
     measures = Measures(
         format=decoded.format,
         mode=decoded.mode,
-        width=image.width,
-        height=image.height,
-        pixel_sha256=pixel_sha256(image),
+        width=rgb.width,
+        height=rgb.height,
+        pixel_sha256=pixel_sha256(rgb),
         phash=perceptual_hash(small),
         phash_mirrored=perceptual_hash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
         transparent=decoded.transparent,
@@ -137,23 +137,23 @@ def measure(picture: Picture) -> Measured:
         flat=flat,
     )
     thumbnail = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return Measured(picture, measures, pixels(thumbnail), _ab_histogram(lab))
+    return Measured(image, measures, pixels(thumbnail), _ab_histogram(lab))
 
 
 def pixel_sha256(image: Image.Image) -> str:
-    """SHA-256 (hexadecimal) of the size and the codes of an RGB picture."""
+    """SHA-256 (hexadecimal) of the size and the codes of an RGB image."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """64-bit DCT hash of a picture (pHash: C. Zauner, Implementation and Benchmarking of
+    """64-bit DCT hash of an image (pHash: C. Zauner, Implementation and Benchmarking of
     Perceptual Image Hash Functions, 2010, section 3.2).
 
-    The 8 x 8 lowest frequencies of the gray picture at 32 x 32 pixels, without the constant row
-    and column, each compared with their median. Pictures that differ in size, compression or
-    brightness differ in a few bits, unrelated pictures in about 32.
+    The 8 x 8 lowest frequencies of the gray image at 32 x 32 pixels, without the constant row
+    and column, each compared with their median. Images that differ in size, compression or
+    brightness differ in a few bits, unrelated images in about 32.
     """  # noqa: D205 - the reference is part of the summary
     gray = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), np.float64)
     low = fft.dctn(gray, norm="ortho")[1:9, 1:9]
@@ -161,7 +161,7 @@ def perceptual_hash(image: Image.Image) -> int:
 
 
 def _lab(small: Image.Image) -> NDArray[np.float64]:
-    """Lab of the picture averaged down to a short side of about 64 px, shape (pixels, 3).
+    """Lab of the image averaged down to a short side of about 64 px, shape (pixels, 3).
 
     Averaging takes the color noise of JPEG and sensors away, which is no color of the scene.
     """
@@ -193,7 +193,7 @@ def _detail(codes: NDArray[np.uint8]) -> tuple[float, float]:
     laplacian = np.abs(ndimage.laplace(gray, mode="nearest"))
     steps = (ndimage.correlate1d(gray, [-1, 1], axis=axis, mode="nearest") for axis in (0, 1))
     gradient = np.hypot(*steps)
-    # One gray level is added so that noise in an empty picture does not pass for sharpness.
+    # One gray level is added so that noise in an empty image does not pass for sharpness.
     sharpness = np.percentile(laplacian, 99) / (np.percentile(gradient, 99) + 1)
 
     flat = np.ones(gray.shape, bool)

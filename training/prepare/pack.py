@@ -1,4 +1,4 @@
-"""Photographs into tar shards that WebDataset streams, so that no file per picture is needed."""
+"""Photographs into tar shards that WebDataset streams, so that no file per image is needed."""
 
 import csv
 import hashlib
@@ -15,9 +15,9 @@ from PIL import features
 from training.prepare.clean import FACTS, MANIFEST
 from training.prepare.errors import PrepareError
 from training.prepare.files import make_folder, replacing
+from training.prepare.images import SourceImage, decode, find_images, shrink
 from training.prepare.measures import pixel_sha256
 from training.prepare.parallel import unordered
-from training.prepare.pictures import Picture, decode, find_pictures, shrink
 from training.prepare.progress import Progress, silent
 from training.prepare.splits import SPLITS
 
@@ -25,7 +25,7 @@ INDEX = "index.json"
 
 
 class Codec(StrEnum):
-    """How pictures are encoded in the shards.
+    """How images are encoded in the shards.
 
     ``webp`` halves the resolution of color, as every lossy WebP does; ``jpeg`` is written without
     that (4:4:4), takes 1.6 times the room and is decoded three times as fast; the lossless ones
@@ -45,13 +45,13 @@ class Packing:
     Attributes
     ----------
     short_side : int
-        Pixels; smaller pictures are not enlarged.
+        Pixels; smaller images are not enlarged.
     codec : Codec
-        A picture of this format that needs neither shrinking nor conversion is packed as it is.
+        An image of this format that needs neither shrinking nor conversion is packed as it is.
     quality : int
         Of lossy WebP and JPEG, [0, 100].
     per_shard : int
-        Number of pictures in a shard.
+        Number of images in a shard.
     """
 
     short_side: int = 256
@@ -81,7 +81,7 @@ class Shard:
     name : str
         ``train-0000.tar``
     split : str
-    pictures : int
+    images : int
     bytes : int
     sha256 : str
         Of the tar.
@@ -92,7 +92,7 @@ class Shard:
 
     name: str
     split: str
-    pictures: int
+    images: int
     bytes: int
     sha256: str
     plan: str
@@ -101,7 +101,7 @@ class Shard:
 @dataclass(frozen=True)
 class _Entry:
     key: str
-    picture: Picture
+    image: SourceImage
     pixel_sha256: str
     facts: dict[str, str]
 
@@ -117,7 +117,7 @@ class _Job:
     def plan(self) -> str:
         plan = [
             asdict(self.packing),
-            # Another encoder may write other bytes for the same picture.
+            # Another encoder may write other bytes for the same image.
             [PIL.__version__, *(features.version(name) for name in ("webp", "jpg", "zlib"))],
             [(entry.key, entry.pixel_sha256) for entry in self.entries],
         ]
@@ -132,10 +132,10 @@ def pack(
     workers: int = 1,
     progress: Progress = silent,
 ) -> list[Shard]:
-    """Pack the kept pictures of a manifest of `clean`, each split into its own shards.
+    """Pack the kept images of a manifest of `clean`, each split into its own shards.
 
-    The order is that of the pictures' hashes: random, so that a shard is a sample of its split,
-    and the same on every machine. The same pictures, options and versions of Pillow give the same
+    The order is that of the images' hashes: random, so that a shard is a sample of its split,
+    and the same on every machine. The same images, options and versions of Pillow give the same
     bytes.
 
     Parameters
@@ -143,14 +143,14 @@ def pack(
     manifest : Path
         ``manifest.csv`` of `clean`, or the folder it lies in.
     into : Path
-        Folder for ``train-0000.tar``, …; ``index.json`` with pictures, bytes and SHA-256 of each
+        Folder for ``train-0000.tar``, …; ``index.json`` with images, bytes and SHA-256 of each
         shard; and ``manifest.csv`` with ``key, source, category, origin, license, pixel_sha256``
-        of each picture (key ``train/000000``).
+        of each image (key ``train/000000``).
     packing : Packing, optional
     workers : int
         Number of processes, each writing one shard at a time.
     progress : callable, optional
-        Counts pictures.
+        Counts images.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def pack(
     Raises
     ------
     PrepareError
-        The manifest is none or keeps nothing, or a picture has changed since `clean`.
+        The manifest is none or keeps nothing, or an image has changed since `clean`.
     """
     packing = packing or Packing()
     make_folder(into)
@@ -180,12 +180,12 @@ def pack(
     for name in before.keys() - {job.path.name for job in jobs}:
         (into / name).unlink(missing_ok=True)  # a loader that globs would read it too
     total = sum(len(job.entries) for job in jobs)
-    done = sum(shard.pictures for shard in shards.values())
+    done = sum(shard.images for shard in shards.values())
     progress("pack", done, total)
     for shard in unordered(_write_shard, todo, workers):
         shards[shard.name] = shard
         _write_index(into, packing, shards)
-        done += shard.pictures
+        done += shard.images
         progress("pack", done, total)
     _write_index(into, packing, shards)
     _write_manifest(into / MANIFEST, jobs)
@@ -205,10 +205,10 @@ def _read_manifest(path: Path) -> dict[str, list[_Entry]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PrepareError(f"{path} cannot be read ({error}): run `clean` first.") from error
     if not rows:
-        raise PrepareError(f"{path} keeps no picture: look at the contact sheets of `clean`.")
+        raise PrepareError(f"{path} keeps no image: look at the contact sheets of `clean`.")
     there = {
-        (picture.source, picture.name): picture
-        for picture in find_pictures([Path(source) for source in sources])
+        (image.source, image.name): image
+        for image in find_images([Path(source) for source in sources])
     }
     entries: dict[str, list[_Entry]] = {split: [] for split in SPLITS}
     for row, (split, digest, source, name) in zip(rows, wanted, strict=True):
@@ -225,9 +225,9 @@ def _read_manifest(path: Path) -> dict[str, list[_Entry]]:
 def _plan(entries: dict[str, list[_Entry]], into: Path, packing: Packing) -> list[_Job]:
     jobs = []
     for split, of_split in entries.items():
-        ordered = sorted(of_split, key=lambda entry: (entry.pixel_sha256, entry.picture))
+        ordered = sorted(of_split, key=lambda entry: (entry.pixel_sha256, entry.image))
         keyed = [
-            _Entry(f"{number:06d}", entry.picture, entry.pixel_sha256, entry.facts)
+            _Entry(f"{number:06d}", entry.image, entry.pixel_sha256, entry.facts)
             for number, entry in enumerate(ordered)
         ]
         for start in range(0, len(keyed), packing.per_shard):
@@ -254,15 +254,15 @@ def _write_shard(job: _Job) -> Shard:
 
 def _encode(entry: _Entry, packing: Packing) -> bytes:
     try:
-        data = entry.picture.read()
+        data = entry.image.read()
         decoded = decode(data)
         same = pixel_sha256(decoded.rgb) == entry.pixel_sha256
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise PrepareError(
-            f"{entry.picture.label} can no longer be read ({error}): run `clean` again."
+            f"{entry.image.label} can no longer be read ({error}): run `clean` again."
         ) from error
     if not same:
-        raise PrepareError(f"{entry.picture.label} has changed since `clean`: run it again.")
+        raise PrepareError(f"{entry.image.label} has changed since `clean`: run it again.")
     small = shrink(decoded.rgb, packing.short_side)
     if small is decoded.rgb and decoded.as_stored and decoded.format == packing.format:
         return data  # to encode it once more could only make it worse

@@ -25,28 +25,28 @@ class Thresholds:
     ----------
     near_duplicate_bits : int
         Largest number of differing bits of two 64-bit perceptual hashes, [0, 15]. Recompression
-        and resizing change up to 4, cropping 3 % off each side 8; unrelated pictures differ in
-        about 32. The search through 90,000 pictures takes 23 s for 8, 63 s for 10, 159 s for 12.
+        and resizing change up to 4, cropping 3 % off each side 8; unrelated images differ in
+        about 32. The search through 90,000 images takes 23 s for 8, 63 s for 10, 159 s for 12.
     near_duplicate_difference : float
         Largest root mean square difference of the 16 x 16 thumbnails, in 8-bit codes, that
         confirms a near-duplicate. Pairs found below 20 were the same scene; unrelated pairs begin
         a little above.
     min_chroma : float
-        A picture whose 95th percentile of chroma C* is lower is near-monochrome. Scans of black
+        An image whose 95th percentile of chroma C* is lower is near-monochrome. Scans of black
         and white prints have 0 to 6, misty color photographs from 7.
     min_tone_residual : float
-        A picture is toned or duotone when its color departs less than this (root mean square, Lab
+        An image is toned or duotone when its color departs less than this (root mean square, Lab
         units) from a function of lightness. 1.8 catches 98 % of sepia and blue toning and, of color
         photographs, one in 2,000 (blue seas, dark flowers). It misses unevenly faded prints (2 to
         3) and strong duotones; what caught those would take most sunsets and blue skies too.
     max_color_surprise : float
-        A picture's color distribution is unusual when its cross-entropy against that of the whole
+        An image's color distribution is unusual when its cross-entropy against that of the whole
         collection exceeds the median by more than this many standard deviations (estimated as
         1.4826 times the median absolute deviation). 6 takes false colors and neon light; 4 would
         take flowers and sunsets too, which a colorizer should see.
     min_sharpness : float
         Ratio of Laplacian to gradient at the strongest edges at 256 px. 0.85 catches 97 % of
-        pictures blurred with sigma 1.5 px and 99 % of those enlarged four times, and next to no
+        images blurred with sigma 1.5 px and 99 % of those enlarged four times, and next to no
         others; 1.0 would take every sky of soft clouds.
     min_short_side : int
         In pixels. 224 is what the networks work at.
@@ -81,7 +81,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule over single pictures.
+    """One rule over single images.
 
     Attributes
     ----------
@@ -90,9 +90,9 @@ class Rule:
     title : str
         What it throws out, for people.
     measures : tuple of str
-        The measures it looks at, shown under each picture of its contact sheet.
+        The measures it looks at, shown under each image of its contact sheet.
     badness : callable
-        ``(table, thresholds) -> ndarray (n,)``; a picture is thrown out where this exceeds 1, and
+        ``(table, thresholds) -> ndarray (n,)``; an image is thrown out where this exceeds 1, and
         the larger, the worse.
     """
 
@@ -111,11 +111,11 @@ def _below(value: NDArray[np.generic], limit: float) -> Badness:
 
 
 def color_surprise(table: Table) -> NDArray[np.float64]:
-    """How unusual each picture's colors are in this collection, in robust standard deviations.
+    """How unusual each image's colors are in this collection, in robust standard deviations.
 
-    The cross-entropy in bits between a picture's histogram of a*b* and the mean histogram of all
-    the others (with one picture's weight of uniform colors), minus the median, over 1.4826 times
-    the median absolute deviation. Below 20 pictures there is no distribution to speak of, and all
+    The cross-entropy in bits between an image's histogram of a*b* and the mean histogram of all
+    the others (with one image's weight of uniform colors), minus the median, over 1.4826 times
+    the median absolute deviation. Below 20 images there is no distribution to speak of, and all
     are 0.
     """
     valid = np.flatnonzero(table["error"] == "")
@@ -198,7 +198,7 @@ RULES = (
         _graphic,
     ),
 )
-"""The rules that judge a picture by its own measures."""
+"""The rules that judge an image by its own measures."""
 
 TITLES = {
     "corrupt": "corrupt",
@@ -211,16 +211,16 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the rules say of the pictures of a table.
+    """What the rules say of the images of a table.
 
     Attributes
     ----------
     badness : dict of str to ndarray of float64, shape (n,)
         Per rule: above 1 is thrown out, the larger, the worse; 0 where the rule does not apply.
     duplicate_of : ndarray of int64, shape (n,)
-        The kept picture that a duplicate or near-duplicate equals, else -1.
+        The kept image that a duplicate or near-duplicate equals, else -1.
     cluster : ndarray of int64, shape (n,)
-        Index of the first picture of the cluster of (near-)duplicates that this one belongs to.
+        Index of the first image of the cluster of (near-)duplicates that this one belongs to.
     """
 
     badness: dict[str, Badness]
@@ -228,12 +228,12 @@ class Verdicts:
     cluster: NDArray[np.int64]
 
     def rejected(self, rule: str) -> NDArray[np.bool_]:
-        """Return which pictures this rule throws out."""
+        """Return which images this rule throws out."""
         return self.badness[rule] > 1
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which pictures no rule throws out."""
+        """Which images no rule throws out."""
         return ~np.any([self.rejected(rule) for rule in self.badness], axis=0)
 
 
@@ -244,7 +244,7 @@ def judge(
 
     Of duplicates and near-duplicates the best one stays: a preferred one, then one that no other
     rule throws out, then the one with most pixels, then the largest file, then the first. A
-    near-duplicate is thrown out only for being near to a picture that stays, never over a chain of
+    near-duplicate is thrown out only for being near to an image that stays, never over a chain of
     others.
 
     Parameters
@@ -252,7 +252,7 @@ def judge(
     table : Table
     thresholds : Thresholds
     preferred : ndarray of bool, shape (n,), optional
-        Pictures that are to stay where they have duplicates.
+        Images that are to stay where they have duplicates.
     """
     n = len(table)
     corrupt = table["error"] != ""
@@ -260,7 +260,7 @@ def judge(
 
     outlier = corrupt | (np.max(list(alone.values()), axis=0) > 1)
     area = np.asarray(table["width"], np.int64) * np.asarray(table["height"], np.int64)
-    size = np.array([picture.size for picture in table.pictures])
+    size = np.array([image.size for image in table.images])
     last = np.zeros(n, bool) if preferred is None else ~preferred
     by_rank = np.lexsort((np.arange(n), -size, -area, outlier, last))
     rank = np.argsort(by_rank)
@@ -299,7 +299,7 @@ def judge(
 def _near_kept(
     n: int, pairs: NearPairs, rank: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Badness]:
-    """Walk through the pairs from the best picture down; whoever is near to one kept is out."""
+    """Walk through the pairs from the best image down; whoever is near to one kept is out."""
     better = rank[pairs.first] < rank[pairs.second]
     keeper = np.where(better, pairs.first, pairs.second)
     other = np.where(better, pairs.second, pairs.first)

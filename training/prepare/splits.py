@@ -1,4 +1,4 @@
-"""Which pictures train, which validate and which test."""
+"""Which images train, which validate and which test."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ def assign_splits(
     test: float,
     held_out: NDArray[np.bool_],
 ) -> list[str]:
-    """Assign every picture to a split by its content.
+    """Assign every image to a split by its content.
 
-    All pictures of a cluster of near-duplicates go to one split. A picture keeps its split when
+    All images of a cluster of near-duplicates go to one split. An image keeps its split when
     others are added or renamed, unless it joins a cluster by that; a larger share keeps what a
     smaller one had picked.
 
     Parameters
     ----------
     hashes : sequence of str, length n
-        Hash of each picture's pixels.
+        Hash of each image's pixels.
     cluster : ndarray of int64, shape (n,)
-        Label of each picture's cluster.
+        Label of each image's cluster.
     val, test : float
         Shares of the clusters in [0, 1], together below 1; met up to chance.
     held_out : ndarray of bool, shape (n,)
-        Pictures that are for validation, and with them their clusters, whatever their hash.
+        Images that are for validation, and with them their clusters, whatever their hash.
 
     Returns
     -------

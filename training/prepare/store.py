@@ -10,37 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.prepare.errors import PrepareError
+from training.prepare.images import SourceImage
 from training.prepare.measures import AB_CELLS, THUMBNAIL, VERSION, Measured, Measures
-from training.prepare.pictures import Picture
 
 
 @dataclass(frozen=True)
 class Table:
-    """The measures of many pictures as columns, in the order of `pictures`.
+    """The measures of many images as columns, in the order of `images`.
 
     Attributes
     ----------
-    pictures : list of Picture
+    images : list of SourceImage
     columns : dict of str to ndarray
         One array of length ``n`` per field of `Measures`; the perceptual hashes are uint64.
     thumbnails : ndarray of uint8, shape (n, 16, 16, 3)
     ab_histograms : ndarray of float16, shape (n, 484)
     """
 
-    pictures: list[Picture]
+    images: list[SourceImage]
     columns: dict[str, NDArray[np.generic]]
     thumbnails: NDArray[np.uint8]
     ab_histograms: NDArray[np.float16]
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self.columns[name]
 
 
 class MeasureStore:
-    """A SQLite file with the measures of pictures, kept by where they lie and when they changed.
+    """A SQLite file with the measures of images, kept by where they lie and when they changed.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class MeasureStore:
             if database:
                 database.close()
             raise PrepareError(
-                f"{path} cannot be used ({error}): remove it, and the pictures are measured anew."
+                f"{path} cannot be used ({error}): remove it, and the images are measured anew."
             ) from error
         self._database = database
 
@@ -80,15 +80,15 @@ class MeasureStore:
         """Close the file."""
         self._database.close()
 
-    def missing(self, pictures: Iterable[Picture]) -> list[Picture]:
-        """Return those pictures that were never measured or have changed since."""
+    def missing(self, images: Iterable[SourceImage]) -> list[SourceImage]:
+        """Return those images that were never measured or have changed since."""
         known = {
             (source, name): fingerprint
             for source, name, fingerprint in self._database.execute(
                 "SELECT source, name, fingerprint FROM measured"
             )
         }
-        return [p for p in pictures if known.get((p.source, p.name)) != _fingerprint(p)]
+        return [p for p in images if known.get((p.source, p.name)) != _fingerprint(p)]
 
     def add(self, measured: Iterable[Measured]) -> None:
         """Keep these measures; on the disk when the call returns."""
@@ -97,9 +97,9 @@ class MeasureStore:
                 "INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     (
-                        m.picture.source,
-                        m.picture.name,
-                        _fingerprint(m.picture),
+                        m.image.source,
+                        m.image.name,
+                        _fingerprint(m.image),
                         json.dumps(m.measures.as_dict()),
                         m.thumbnail.tobytes(),
                         m.ab_histogram.tobytes(),
@@ -108,17 +108,17 @@ class MeasureStore:
                 ),
             )
 
-    def table(self, pictures: list[Picture]) -> Table:
-        """Return the measures of these pictures, all of which must have been measured."""
-        n = len(pictures)
+    def table(self, images: list[SourceImage]) -> Table:
+        """Return the measures of these images, all of which must have been measured."""
+        n = len(images)
         thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL, 3), np.uint8)
         ab_histograms = np.zeros((n, AB_CELLS), np.float16)
         rows: list[dict[str, object]] = []
-        for i, picture in enumerate(pictures):
+        for i, image in enumerate(images):
             measures, thumbnail, histogram = self._database.execute(
                 "SELECT measures, thumbnail, ab_histogram FROM measured"
                 " WHERE source = ? AND name = ?",
-                (picture.source, picture.name),
+                (image.source, image.name),
             ).fetchone()
             rows.append(json.loads(measures))
             thumbnails[i].flat = np.frombuffer(thumbnail, np.uint8)
@@ -130,8 +130,8 @@ class MeasureStore:
             )
             for field in fields(Measures)
         }
-        return Table(pictures, columns, thumbnails, ab_histograms)
+        return Table(images, columns, thumbnails, ab_histograms)
 
 
-def _fingerprint(picture: Picture) -> str:
-    return f"{VERSION} {picture.size} {picture.stamp} {picture.offset}"
+def _fingerprint(image: SourceImage) -> str:
+    return f"{VERSION} {image.size} {image.stamp} {image.offset}"

@@ -22,9 +22,9 @@ from training.analysis.charts.style import (
     count,
     drawn,
     grid,
+    image_axes,
     interval_text,
     panels,
-    picture_axes,
 )
 from training.analysis.curves import Steadiness, TrainingLog, Turing
 from training.analysis.examples import CELL, Colors, Example, divergence_interval
@@ -45,7 +45,7 @@ METRICS: dict[str, tuple[str, float, str]] = {
 _BETTER = {("less", "x"): "  ←", ("more", "x"): "  →", ("less", "y"): "  ↓", ("more", "y"): "  ↑"}
 _ARROW = "Arrows point to what is better."
 
-_BOOTSTRAP = "mean and 95 % bootstrap interval over the pictures"
+_BOOTSTRAP = "mean and 95 % bootstrap interval over the images"
 
 
 def _heading(metric: str, axis: str) -> str:
@@ -103,9 +103,9 @@ def losses(evaluation: Evaluation, metrics: Sequence[str]) -> Chart:
         place.set_axis_off()
     axes[0, 0].set_yticks(places, [titles[model] for model in models])
     axes[0, 0].set_ylim(-0.7, len(models) - 0.3)
-    number = evaluation.about["pictures"]["all"]
+    number = evaluation.about["images"]["all"]
     hollow = " Hollow: told something of the truth (hints, or the best of several by it)."
-    caption = f"Every model on {count(number, 'picture')}: {_BOOTSTRAP}. {_ARROW}" + (
+    caption = f"Every model on {count(number, 'image')}: {_BOOTSTRAP}. {_ARROW}" + (
         hollow if any(map(told, models)) else ""
     )
     return Chart(figure, pd.DataFrame(table), caption)
@@ -121,7 +121,7 @@ def _dot(
 
 @drawn
 def errors(evaluation: Evaluation) -> Chart:
-    """How the error is spread over the pictures, model by model."""
+    """How the error is spread over the images, model by model."""
     figure, axes = panels(1, 2, 3.5, sharey=True)
     models = [model for model in evaluation.models if not told(model)]
     table = pd.DataFrame({"share": np.linspace(0, 1, 101)})
@@ -139,13 +139,13 @@ def errors(evaluation: Evaluation) -> Chart:
             table[f"{metric} of {model}"] = values
         place.set(xlabel=METRICS[metric][0], ylim=(0, 100))
         grid(place, "both")
-    axes[0, 0].set_ylabel("share of the pictures, %")
+    axes[0, 0].set_ylabel("share of the images, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7.5)
-    number = evaluation.about["pictures"]["all"]
+    number = evaluation.about["images"]["all"]
     caption = (
-        f"Share of {count(number, 'picture')} on which a model errs no more than so much (left), "
-        "or is no better than so much (right): the steeper, the more alike its pictures are. "
+        f"Share of {count(number, 'image')} on which a model errs no more than so much (left), "
+        "or is no better than so much (right): the steeper, the more alike its images are. "
         f"Shares have a 95 % interval of ±{98 / number**0.5:.0f} percentage points at most."
     )
     return Chart(figure, table, caption)
@@ -157,7 +157,7 @@ def _dash(model: str) -> Any:
 
 @drawn
 def quality_time(evaluation: Evaluation) -> Chart:
-    """Quality against seconds per picture."""
+    """Quality against seconds per image."""
     figure, axes = panels(1, 2, 4.0)
     group = evaluation.groups["all"]
     # The coarse ones with hints lie a hair beside the refined ones.
@@ -181,13 +181,13 @@ def quality_time(evaluation: Evaluation) -> Chart:
             place.plot(seconds, value, "o", ms=5.5, mfc=face, mec=color, mew=1.3)
             points.append((seconds, value, model))
         place.set_xscale("log")
-        place.set(xlabel="seconds per picture")
+        place.set(xlabel="seconds per image")
         place.set_title(_heading(metric, "y"))
         grid(place, "both")
         _label(place, points)
-    number = evaluation.about["pictures"]["all"]
+    number = evaluation.about["images"]["all"]
     caption = (
-        f"Quality against time: {_BOOTSTRAP} ({number:,}). Time is that of one picture of 224 × "
+        f"Quality against time: {_BOOTSTRAP} ({number:,}). Time is that of one image of 224 × "
         "224 pixels, from gray codes to ab: of processor time on a CPU, of wall time on a GPU (on "
         f"“{evaluation.about['device']}”). Hollow: told something of the truth. {_ARROW}"
     )
@@ -238,7 +238,7 @@ def groups(evaluation: Evaluation, metric: str = "psnr") -> Chart:
     """Every scene type apart."""
     models = [model for model in evaluation.models if not told(model)]
     names = [name for name in evaluation.groups if name != "all"]
-    pictures = evaluation.about["pictures"]
+    images = evaluation.about["images"]
     figure, axes = panels(
         1, 2, 0.9 + 0.17 * len(models) * len(names) * 0.62 + 0.2 * len(names), sharey=True
     )
@@ -256,7 +256,7 @@ def groups(evaluation: Evaluation, metric: str = "psnr") -> Chart:
                 rows.append(
                     {
                         "group": name,
-                        "pictures": pictures[name],
+                        "images": images[name],
                         "model": model,
                         "metric": which,
                         "mean": value,
@@ -270,7 +270,7 @@ def groups(evaluation: Evaluation, metric: str = "psnr") -> Chart:
         place.tick_params(axis="y", length=0)
     middle = (len(models) - 1) / 2
     ticks = [-(i * (len(models) + 1.6) + middle) for i in range(len(names))]
-    axes[0, 0].set_yticks(ticks, [f"{name}\n{count(pictures[name], 'picture')}" for name in names])
+    axes[0, 0].set_yticks(ticks, [f"{name}\n{count(images[name], 'image')}" for name in names])
     handles = [
         axes[0, 1].plot([], [], "o", ms=5, color=color_of(m), label=evaluation.titles[m])[0]
         for m in models
@@ -312,10 +312,10 @@ def learning(log: TrainingLog) -> Chart:
         grid(place)
     shown = ["the loss of single batches (faint) and its moving mean"]
     if len(checked):
-        shown.append("the loss on validation pictures")
+        shown.append("the loss on validation images")
     if score is not None:
         best_of = f"at best {values.max():.2f} (ringed)"
-        shown.append(f"{_score(score)}, of validation pictures, {best_of}")
+        shown.append(f"{_score(score)}, of validation images, {best_of}")
     caption = (
         f"Training “{log.name}” up to step {int(log.table.index.max()):,}: {', '.join(shown)}. "
         "Means as the training logged them, so without an interval."
@@ -335,10 +335,10 @@ def scaling(table: pd.DataFrame, measured: int) -> Chart:
     for place, metric in zip(axes[0], ("mse", "psnr"), strict=True):
         factor = METRICS[metric][1]
         for model, own in table[table["metric"] == metric].groupby("model", sort=False):
-            own = own.sort_values("pictures")
+            own = own.sort_values("images")
             color = color_of(str(model))
             place.fill_between(
-                own["pictures"],
+                own["images"],
                 factor * own["low"],
                 factor * own["high"],
                 color=color,
@@ -346,7 +346,7 @@ def scaling(table: pd.DataFrame, measured: int) -> Chart:
                 lw=0,
             )
             place.plot(
-                own["pictures"],
+                own["images"],
                 factor * own["mean"],
                 color=color,
                 marker="o",
@@ -354,10 +354,10 @@ def scaling(table: pd.DataFrame, measured: int) -> Chart:
                 label=own["title"].iloc[0],
             )
         place.set_xscale("log", base=2)
-        ticks = sorted(table["pictures"].unique())
+        ticks = sorted(table["images"].unique())
         place.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         place.minorticks_off()
-        place.set(xlabel="training pictures")
+        place.set(xlabel="training images")
         place.set_title(_heading(metric, "y"))
         grid(place, "both")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -397,7 +397,7 @@ def risk_coverage(evaluation: Evaluation) -> Chart:
     axes[0, 0].legend(fontsize=7.5)
     caption = (
         "Mean error of the places that are kept when the most uncertain ones are left out, with "
-        f"the 95 % bootstrap interval over {count(evaluation.about['pictures']['all'], 'picture')}."
+        f"the 95 % bootstrap interval over {count(evaluation.about['images']['all'], 'image')}."
         f" {'. '.join(words)}. Skill is 0 for an uncertainty that tells nothing and 1 for one that "
         "sorts as the true error does."
     )
@@ -417,7 +417,7 @@ def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int)
             place.imshow(codes)
         image = row[4].imshow(example.uncertainty, cmap="magma", vmin=0, vmax=top)
         for place in row:
-            picture_axes(place)
+            image_axes(place)
         row[2].set_xlabel(
             f"ΔE00 {measured['ciede2000']:.1f}, {measured['psnr']:.1f} dB", fontsize=7.5, labelpad=3
         )
@@ -428,8 +428,8 @@ def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int)
     bar.outline.set_visible(False)
     bar.set_label("Lab units", fontsize=8)
     caption = (
-        f"{count(len(chosen), 'picture').capitalize()} of {total:,} {rule}. Below the refined one: "
-        "its mean CIEDE2000 and its PSNR; single pictures, so without an interval."
+        f"{count(len(chosen), 'image').capitalize()} of {total:,} {rule}. Below the refined one: "
+        "its mean CIEDE2000 and its PSNR; single images, so without an interval."
     )
     table = pd.DataFrame([measured for _, measured in chosen])
     return Chart(figure, table, caption)
@@ -437,7 +437,7 @@ def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int)
 
 @drawn
 def layers(found: Sequence[Layer], example: Example) -> Chart:
-    """The networks' intermediate layers for one picture."""
+    """The networks' intermediate layers for one image."""
     strongest = max(len(layer.strongest) for layer in found)
     rows = len(found) + 1
     figure, axes = panels(
@@ -445,8 +445,8 @@ def layers(found: Sequence[Layer], example: Example) -> Chart:
     )
     shown = (example.gray, example.coarse, example.refined, example.truth)
     for place in axes.flat:
-        picture_axes(place)
-    _say(axes[0, 0], "the picture", "")
+        image_axes(place)
+    _say(axes[0, 0], "the image", "")
     for place, codes, title in zip(
         axes[0, 1:], shown, ("gray", "coarse", "refined", "truth"), strict=False
     ):
@@ -474,9 +474,9 @@ def layers(found: Sequence[Layer], example: Example) -> Chart:
     heading = axes[1, 2].set_title("channels that vary most", fontsize=8)
     heading.set_in_layout(False)
     caption = (
-        "What the parts of both networks give for the first random picture, from top to bottom in "
+        "What the parts of both networks give for the first random image, from top to bottom in "
         "the order of the way: the three principal components over the places as red, green and "
-        "blue, and the channels that vary most, each on its own scale. One picture, so without an "
+        "blue, and the channels that vary most, each on its own scale. One image, so without an "
         "interval."
     )
     return Chart(figure, pd.DataFrame(table), caption)
@@ -525,16 +525,12 @@ def colors(sets: Mapping[str, Colors]) -> Chart:
             interval = divergence_interval(first, one)
             words.append(f"{title}: {interval_text(*interval, 3)}")
         for low, value in zip(edges, density, strict=False):
-            table.append(
-                {"set": title, "pictures": one.pictures, "chroma from": low, "density": value}
-            )
+            table.append({"set": title, "images": one.images, "chroma from": low, "density": value})
     last.set(xlabel="C*", title="chroma", xlim=(0, 80))
     last.set_yscale("log")
     last.legend(fontsize=7)
     grid(last)
-    numbers = ", ".join(
-        f"{title} of {count(one.pictures, 'picture')}" for title, one in sets.items()
-    )
+    numbers = ", ".join(f"{title} of {count(one.images, 'image')}" for title, one in sets.items())
     name = next(iter(sets))
     caption = (
         f"Colors in the a*b* plane, the shades holding 50, 90 and 99 % of the pixels, and their "
@@ -644,7 +640,7 @@ def turing(found: Turing) -> Chart:
     axes.tick_params(axis="y", length=0)
     grid(axes, "x")
     caption = (
-        "How often the other picture of a pair was taken for the photograph: by people (blue), by "
+        "How often the other image of a pair was taken for the photograph: by people (blue), by "
         "classifiers (red), and by classifiers where nothing can be learned, of two photographs, "
         "or where anything should tell, of a photograph and its gray (gray dots). Wilson's 95 % "
         "interval over trials and pairs."

@@ -17,40 +17,40 @@ from training.analysis.charts.style import (
     count,
     drawn,
     grid,
+    image_axes,
     panels,
-    picture_axes,
 )
 from training.analysis.preparation import LIMITS, Preparation
 from training.prepare.contact_sheet import thumbnail
-from training.prepare.pictures import Picture
+from training.prepare.images import SourceImage
 from training.prepare.rules import TITLES
 
 SAMPLES = 7
-"""Pictures shown of each rule."""
+"""Images shown of each rule."""
 
 
 @drawn
 def thrown_out(preparation: Preparation) -> Chart:
-    """Bars: how many pictures fall to each rule."""
+    """Bars: how many images fall to each rule."""
     table = preparation.thrown_out()
     number = len(preparation.table)
     figure, ((axes,),) = panels(height=2.9)
     rows = np.arange(len(table))[::-1]
-    axes.barh(rows, table["pictures"], color=GRAY, alpha=0.5, height=0.62)
+    axes.barh(rows, table["images"], color=GRAY, alpha=0.5, height=0.62)
     axes.barh(rows, table["by this rule alone"], color=BLUE, height=0.62)
-    room = max(1, table["pictures"].max()) * 0.012
-    for row, found, share in zip(rows, table["pictures"], table["share"], strict=True):
+    room = max(1, table["images"].max()) * 0.012
+    for row, found, share in zip(rows, table["images"], table["share"], strict=True):
         text = f"{found:,}  ({share:.1%})" if found else "0"
         axes.text(found + room, row, text, va="center", fontsize=8.5)
     axes.set_yticks(rows, table["rule"])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, max(1, table["pictures"].max()) * 1.16)
-    axes.set_xlabel("pictures thrown out")
+    axes.set_xlim(0, max(1, table["images"].max()) * 1.16)
+    axes.set_xlabel("images thrown out")
     axes.spines["left"].set_visible(False)
     grid(axes, "x")
     kept = len(preparation.kept)
     caption = (
-        f"Pictures thrown out by each rule of cleaning, of {count(number, 'picture')}; blue: by "
+        f"Images thrown out by each rule of cleaning, of {count(number, 'image')}; blue: by "
         f"this rule and no other. {kept:,} ({kept / number:.0%}) are kept. Counts of the whole "
         "collection, so without an interval."
     )
@@ -79,10 +79,10 @@ def ranges(preparation: Preparation) -> Chart:
         place.locator_params(axis="y", nbins=4, integer=True)
         grid(place)
     for row in axes:
-        row[0].set_ylabel("pictures")
+        row[0].set_ylabel("images")
     caption = (
-        f"What is measured of each of {count(len(frame), 'picture')} that can be read; beyond the "
-        "dashed threshold (red) a picture is thrown out. The outermost bars hold what lies "
+        f"What is measured of each of {count(len(frame), 'image')} that can be read; beyond the "
+        "dashed threshold (red) an image is thrown out. The outermost bars hold what lies "
         "further out. Not a sample but the whole collection, so without an interval."
     )
     return Chart(figure, frame, caption)
@@ -90,31 +90,31 @@ def ranges(preparation: Preparation) -> Chart:
 
 @drawn
 def examples(preparation: Preparation) -> Chart:
-    """The worst pictures of every rule that throws any out."""
+    """The worst images of every rule that throws any out."""
     worst = {rule: preparation.worst(rule, SAMPLES) for rule in TITLES}
-    worst = {rule: pictures for rule, pictures in worst.items() if pictures}
+    worst = {rule: images for rule, images in worst.items() if images}
     rows = [
-        {"rule": TITLES[rule], "rank": rank, "picture": picture.label}
-        for rule, pictures in worst.items()
-        for rank, picture in enumerate(pictures, 1)
+        {"rule": TITLES[rule], "rank": rank, "image": image.label}
+        for rule, images in worst.items()
+        for rank, image in enumerate(images, 1)
     ]
-    table = pd.DataFrame(rows, columns=["rule", "rank", "picture"])
+    table = pd.DataFrame(rows, columns=["rule", "rank", "image"])
     figure, axes = panels(max(1, len(worst)), SAMPLES, height=max(1, len(worst)) * 1.22)
     for place in axes.flat:
-        picture_axes(place)
+        image_axes(place)
     if not worst:
         axes[0, 0].text(0, 0.5, "No rule throws anything out.", transform=axes[0, 0].transAxes)
     _fill(axes, worst)
     caption = (
-        f"Up to {SAMPLES} pictures that each rule throws out, the worst first, of "
-        f"{count(len(preparation.table), 'picture')}. A crossed box is a file that cannot be read."
+        f"Up to {SAMPLES} images that each rule throws out, the worst first, of "
+        f"{count(len(preparation.table), 'image')}. A crossed box is a file that cannot be read."
     )
     return Chart(figure, table, caption)
 
 
-def _fill(axes: Any, worst: Mapping[str, Sequence[Picture]]) -> None:
-    for row, (rule, pictures) in zip(axes, worst.items(), strict=False):
+def _fill(axes: Any, worst: Mapping[str, Sequence[SourceImage]]) -> None:
+    for row, (rule, images) in zip(axes, worst.items(), strict=False):
         row[0].set_ylabel(TITLES[rule].replace(" ", "\n", 1), rotation=0, ha="right", va="center")
-        for place, picture in zip(row, pictures, strict=False):
-            with Image.open(io.BytesIO(thumbnail(picture)[1])) as small:
+        for place, image in zip(row, images, strict=False):
+            with Image.open(io.BytesIO(thumbnail(image)[1])) as small:
                 place.imshow(np.asarray(small))

@@ -1,4 +1,4 @@
-"""Charts of where colors live, what lightness says of them, and how pictures group by color."""
+"""Charts of where colors live, what lightness says of them, and how images group by color."""
 
 from collections.abc import Sequence
 
@@ -19,10 +19,10 @@ from training.analysis.charts.style import (
     drawn,
     grid,
     heat,
+    image_axes,
     interval_text,
     paint,
     panels,
-    picture_axes,
 )
 from training.analysis.spatial import (
     CHANNELS,
@@ -38,7 +38,7 @@ from training.analysis.spatial import (
 
 @drawn
 def position_means(maps: PositionMaps) -> Chart:
-    """Mean and spread of lightness and color over the place in the picture."""
+    """Mean and spread of lightness and color over the place in the image."""
     figure, axes = panels(2, 3, height=4.7)
     bound = float(np.ceil(np.abs(maps.mean[..., 1:]).max() / 2) * 2)
     low, high = maps.mean[..., 0].min(), maps.mean[..., 0].max()
@@ -57,11 +57,11 @@ def position_means(maps: PositionMaps) -> Chart:
         limits = (float(spread.min()), float(spread.max()))
         heat(figure, bottom, spread, "viridis", limits=limits)
         bottom.set_title(f"spread of {name}")
-    # Each place is one sample of the pictures, so its mean has a standard error of its own.
-    widest = 1.96 * maps.spread[..., 1:].max() / maps.pictures**0.5
+    # Each place is one sample of the images, so its mean has a standard error of its own.
+    widest = 1.96 * maps.spread[..., 1:].max() / maps.images**0.5
     caption = (
-        "Mean (above) and standard deviation between pictures (below) of lightness and color over "
-        f"the place in the picture, whatever its aspect ratio, of {count(maps.pictures, 'picture')}"
+        "Mean (above) and standard deviation between images (below) of lightness and color over "
+        f"the place in the image, whatever its aspect ratio, of {count(maps.images, 'image')}"
         f", in Lab units; contours smoothed. The 95 % interval of a mean a* or b* is ±{widest:.1f} "
         "at most."
     )
@@ -77,18 +77,18 @@ def position_hues(maps: PositionMaps) -> Chart:
     chroma = np.hypot(mean[..., 1], mean[..., 2]).max()
     mean[..., 1:] *= min(8.0, 30 / max(chroma, 1e-6))
     axes[0, 0].imshow(paint(mean))
-    picture_axes(axes[0, 0])
+    image_axes(axes[0, 0])
     axes[0, 0].set_title("mean color, vivid")
     for place, name in zip(axes.flat[1:], names, strict=True):
         share = 100 * maps.shares[name]
         top = max(float(share.max()), 1.0)
         heat(figure, place, share, _towards(name), limits=(0, top))
         place.set_title(name)
-    half = 98 / maps.pictures**0.5
+    half = 98 / maps.images**0.5
     caption = (
-        "Where in the picture each hue lives: share of the pictures, in percent, that have it "
-        f"there; gray is C* below {GRAY_CHROMA:g}. Top left: the mean picture, its chroma "
-        f"stretched. Of {count(maps.pictures, 'picture')}; the 95 % interval of a share is "
+        "Where in the image each hue lives: share of the images, in percent, that have it "
+        f"there; gray is C* below {GRAY_CHROMA:g}. Top left: the mean image, its chroma "
+        f"stretched. Of {count(maps.images, 'image')}; the 95 % interval of a share is "
         f"±{half:.1f} percentage points at most."
     )
     table = _places(maps)[["row", "column", *names]]
@@ -134,7 +134,7 @@ def lightness_levels(correlation: LightnessCorrelation) -> Chart:
     left.legend(loc="upper left", ncols=2)
     grid(left)
     scales = (
-        ("within pictures", correlation.per_picture),
+        ("within images", correlation.per_image),
         (f"within windows of {WINDOW} × {WINDOW} cells", correlation.per_window),
     )
     for (title, values), style in zip(scales, ("-", (0, (2, 1.2))), strict=True):
@@ -151,12 +151,12 @@ def lightness_levels(correlation: LightnessCorrelation) -> Chart:
     right.set_ylim(0, right.get_ylim()[1] * 1.45)
     grid(right)
     words = ", ".join(f"{name} {interval_text(*correlation.overall[name])}" for name in CHANNELS)
-    number = len(correlation.per_picture)
+    number = len(correlation.per_image)
     caption = (
         "Left: median and quartiles of a* and b* by lightness, over all pixels. Right: Pearson "
-        "correlation of L* with a* and b* within each picture, and within each window of a "
-        f"picture (windows without contrast left out). Over all pixels at once it is {words} "
-        f"(mean and 95 % bootstrap interval over {count(number, 'picture')})."
+        "correlation of L* with a* and b* within each image, and within each window of a "
+        f"image (windows without contrast left out). Over all pixels at once it is {words} "
+        f"(mean and 95 % bootstrap interval over {count(number, 'image')})."
     )
     table = pd.DataFrame({"L*": correlation.lightness})
     for channel, name in enumerate(("a*", "b*")):
@@ -167,7 +167,7 @@ def lightness_levels(correlation: LightnessCorrelation) -> Chart:
 
 @drawn
 def lightness_places(correlation: LightnessCorrelation) -> Chart:
-    """Correlation of lightness with color between pictures, place by place."""
+    """Correlation of lightness with color between images, place by place."""
     figure, axes = panels(1, 3, height=2.5)
     bound = float(np.nanmax(np.abs(correlation.by_place), initial=0.1))
     table = pd.DataFrame()
@@ -178,10 +178,10 @@ def lightness_places(correlation: LightnessCorrelation) -> Chart:
         heat(figure, place, values, "PuOr", limits=(-bound, bound))
         place.set_title(f"L* with {name}")
         table[f"r of L* and {name}"] = values.ravel()
-    number = len(correlation.per_picture)
+    number = len(correlation.per_image)
     caption = (
-        "Pearson correlation of L* with a*, b* and chroma C* at each place of the picture, between "
-        f"{count(number, 'picture')}. Without any relation 95 % lie within "
+        "Pearson correlation of L* with a*, b* and chroma C* at each place of the image, between "
+        f"{count(number, 'image')}. Without any relation 95 % lie within "
         f"±{1.96 / number**0.5:.2f}."
     )
     return Chart(figure, table, caption)
@@ -227,11 +227,11 @@ def ab_distribution(distribution: ColorDistribution) -> Chart:
         }
     )
     caption = (
-        f"Colors of {count(distribution.pictures, 'picture')} in the a*b* plane, in cells of 2 Lab "
+        f"Colors of {count(distribution.images, 'image')} in the a*b* plane, in cells of 2 Lab "
         "units; the contours hold 50, 90 and 99 % of the pixels. "
         f"{_percent(distribution.gray)} of the pixels are gray (C* below {GRAY_CHROMA:g}), mean "
         f"chroma is {interval_text(*distribution.chroma, 1)} (95 % bootstrap intervals over "
-        f"pictures). Entropy: {distribution.bits:.1f} bits."
+        f"images). Entropy: {distribution.bits:.1f} bits."
     )
     return Chart(figure, table, caption)
 
@@ -262,8 +262,8 @@ def components(palettes: Palettes) -> Chart:
         table[f"component {i + 1}"] = component.ravel()
     caption = (
         "The principal components in which the color distributions of "
-        f"{count(len(palettes.places), 'picture')} differ most, with the share of the variance "
-        "that each explains: pictures at one end have more of the purple cells' colors, at the "
+        f"{count(len(palettes.places), 'image')} differ most, with the share of the variance "
+        "that each explains: images at one end have more of the purple cells' colors, at the "
         "other more of the orange ones'. Of square roots of shares in cells of 10 Lab units."
     )
     return Chart(figure, table, caption)
@@ -273,19 +273,19 @@ def components(palettes: Palettes) -> Chart:
 def groups(
     palettes: Palettes, codes: NDArray[np.uint8], names: Sequence[str], samples: int = 9
 ) -> Chart:
-    """The groups of pictures by color: where they lie, their colors, their most typical members."""
+    """The groups of images by color: where they lie, their colors, their most typical members."""
     number = int(palettes.group.max()) + 1
     figure, axes = panels(
         number, samples + 2, height=0.78 * number + 0.4, width_ratios=(2.4, 2.4, *[1] * samples)
     )
     for place in axes.flat:
-        picture_axes(place)
+        image_axes(place)
     for group in range(number):
         members = np.flatnonzero(palettes.group == group)
         axes[group, 0].text(
             0,
             0.5,
-            f"group {group + 1}\n{count(len(members), 'picture')}",
+            f"group {group + 1}\n{count(len(members), 'image')}",
             transform=axes[group, 0].transAxes,
             va="center",
             fontsize=8.5,
@@ -296,24 +296,22 @@ def groups(
             place.imshow(codes[member])
     axes[0, 1].set_title("their colors", fontsize=8.5)
     heading = axes[0, 2].set_title("the most typical of them", fontsize=8.5)
-    heading.set_in_layout(False)  # it reaches over the pictures beside its own
+    heading.set_in_layout(False)  # it reaches over the images beside its own
     tried = ", ".join(f"{k}: {score:.2f}" for k, score in palettes.silhouettes.items())
-    chosen = (
-        f"silhouettes by their number are {tried}" if tried else "too few pictures to tell more"
-    )
+    chosen = f"silhouettes by their number are {tried}" if tried else "too few images to tell more"
     caption = (
-        f"Groups of {count(len(palettes.group), 'picture')} with similar color distributions, by "
+        f"Groups of {count(len(palettes.group), 'image')} with similar color distributions, by "
         f"k-means on the first {palettes.places.shape[1]} principal components ({chosen}). Colors: "
         "the pixels of a group by hue, grays first, light ones above."
     )
-    table = pd.DataFrame({"picture": list(names), "group": palettes.group + 1})
+    table = pd.DataFrame({"image": list(names), "group": palettes.group + 1})
     for i, places in enumerate(palettes.places.T[:3]):
         table[f"component {i + 1}"] = places
     return Chart(figure, table, caption)
 
 
 def _swatch(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The colors of pictures as a bar, (24, 72, 3): columns by hue (grays first), rows by L*."""
+    """The colors of images as a bar, (24, 72, 3): columns by hue (grays first), rows by L*."""
     pixels = codes.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) // 24 // 72)][: 24 * 72]
     lab = np.asarray(rgb_to_lab(pixels), np.float64)
@@ -328,7 +326,7 @@ def _swatch(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @drawn
 def scatter(palettes: Palettes) -> Chart:
-    """Every picture in the plane of the first two components."""
+    """Every image in the plane of the first two components."""
     figure, ((axes, beside),) = panels(1, 2, height=3.3, width_ratios=(1.6, 1))
     places = palettes.places
     second = places[:, 1] if places.shape[1] > 1 else np.zeros(len(places))
@@ -339,7 +337,7 @@ def scatter(palettes: Palettes) -> Chart:
         style = {"s": 14, "alpha": 0.75, "linewidths": 0, "marker": marker}
         label = f"group {group + 1}"
         axes.scatter(places[members, 0], second[members], color=color, label=label, **style)
-    axes.set(xlabel="component 1", ylabel="component 2", title="pictures by color")
+    axes.set(xlabel="component 1", ylabel="component 2", title="images by color")
     axes.legend(ncols=2, fontsize=7.5, handletextpad=0.1)
     axes.collections[0].set_rasterized(len(places) > 2000)
     grid(axes, "both")
@@ -350,9 +348,9 @@ def scatter(palettes: Palettes) -> Chart:
     beside.set_title("and what each explains")
     grid(beside)
     caption = (
-        f"{count(len(places), 'picture')} along the first two principal components of their color "
+        f"{count(len(places), 'image')} along the first two principal components of their color "
         "distributions, by group; right: the share of the variance that each component explains "
-        "(bars) and that all up to it do (line). All pictures are shown, so there is no interval."
+        "(bars) and that all up to it do (line). All images are shown, so there is no interval."
     )
     table = pd.DataFrame(
         {"component": np.arange(1, len(explained) + 1), "explained": palettes.explained}

@@ -111,7 +111,7 @@ class Chart:
     table : pandas.DataFrame
         The numbers that are drawn, as they are given out in a CSV file.
     caption : str
-        What is shown, of how many pictures, with which interval.
+        What is shown, of how many images, with which interval.
     """
 
     figure: Figure
@@ -221,8 +221,8 @@ def ab_axes(axes: Axes, extent: float = 80, label_b: bool = True) -> None:
     axes.tick_params(axis="y", length=0, pad=12)
 
 
-def picture_axes(axes: Axes) -> None:
-    """Axes that hold a picture, or a map over the place in one: no ticks, no frame."""
+def image_axes(axes: Axes) -> None:
+    """Axes that hold an image, or a map over the place in one: no ticks, no frame."""
     axes.set(xticks=[], yticks=[], aspect="equal")
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -238,12 +238,12 @@ def heat(
     levels: Iterable[float] = (),
     label: str = "",
 ) -> None:
-    """A map over the place in a picture with its colorbar and labeled contours.
+    """A map over the place in an image with its colorbar and labeled contours.
 
-    The contours, at `levels`, are those of the map smoothed: of few pictures it is ragged.
+    The contours, at `levels`, are those of the map smoothed: of few images it is ragged.
     """
     image = axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1])
-    picture_axes(axes)
+    image_axes(axes)
     smooth = ndimage.gaussian_filter(np.nan_to_num(values), 2.5, mode="nearest")
     inside = [level for level in levels if smooth.min() < level < smooth.max()]
     if inside:
@@ -268,5 +268,5 @@ def interval_text(value: float, low: float, high: float, digits: int = 2) -> str
 
 
 def count(number: int, noun: str) -> str:
-    """``1 picture``, ``1,044 pictures``."""
+    """``1 image``, ``1,044 images``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -15,8 +15,8 @@ from training.analysis.charts.style import (
     drawn,
     grid,
     heat,
+    image_axes,
     panels,
-    picture_axes,
 )
 from training.analysis.temporal import (
     CHANNELS,
@@ -41,7 +41,7 @@ def strip(stack: Stack) -> Chart:
     axes[1, 0].imshow(means, aspect="auto")
     for place in axes.flat:
         aspect = place.get_aspect()
-        picture_axes(place)
+        image_axes(place)
         place.set_aspect(aspect)
     rate = f", {stack.rate:g} a second" if stack.rate else ""
     caption = (
@@ -128,7 +128,7 @@ def modes(found: Modes) -> Chart:
     axes[-1, 0].set_xlabel("frame")
     caption = (
         f"Principal components of a* and b* over {count(len(frames), 'frame')}: left, how strong "
-        "each is (root mean square over the picture); right, which places it moves, and where to. "
+        "each is (root mean square over the image); right, which places it moves, and where to. "
         "All frames are shown, so there is no interval."
     )
     table = pd.DataFrame(

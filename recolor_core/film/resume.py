@@ -1,0 +1,194 @@
+"""The parts of a film that is being made: what is done, and how to go on after an interruption.
+
+A folder beside the output holds them. A part is done when its record is there; the state to go on
+from is written before it. Nothing is ever half written.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from recolor_core.film.errors import FilmError
+from recolor_core.frames import FrameState
+from recolor_core.hints import Hint
+from recolor_core.images.atomic import AtomicFile, explained
+from recolor_core.models.memory import TemporalState
+
+FOLDER_ENDING = ".recolor-part"
+"""What the name of the folder of an output's parts ends with."""
+
+_JOB, _JOINING = "job.json", "joining"
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What is noted of a frame.
+
+    Parameters
+    ----------
+    number
+        In the film.
+    pts, duration
+        In the time base of the film.
+    first
+        Whether nothing was carried over from the frame before.
+    hinted
+        Whether a hint is given for it.
+    uncertainty
+        Mean standard deviation of its predicted color, in Lab units.
+    """
+
+    number: int
+    pts: int
+    duration: int
+    first: bool
+    hinted: bool
+    uncertainty: float
+
+
+class Parts:
+    """The parts of one output.
+
+    Parameters
+    ----------
+    target
+        The output; the folder lies beside it.
+    job
+        All that the result depends on, in JSON types.
+    overwrite
+        Whether the parts of another job may be thrown away.
+
+    Raises
+    ------
+    FilmError
+        Where there are parts of another job.
+    """
+
+    def __init__(self, target: Path, job: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self.target = target
+        self.folder = folder_of(target)
+        text = json.dumps(job, indent=1, sort_keys=True)
+        if self.folder.exists() and self._read(_JOB) != text:
+            if self._read(f"{0:06d}.json") and not overwrite:
+                raise FilmError(
+                    f"{self.folder}: this holds the parts of another call for this output; repeat "
+                    "that call, remove the folder, or begin anew with --overwrite"
+                )
+            self.remove()
+        with explained(str(self.folder)):
+            self.folder.mkdir(exist_ok=True)
+        self._write(_JOB, text.encode())
+        self.frames: list[FrameRecord] = []
+        self.count = 0
+        while record := self._read(f"{self.count:06d}.json"):
+            self.frames += [FrameRecord(*values) for values in json.loads(record)]
+            self.count += 1
+
+    def path(self, number: int) -> Path:
+        """The file of a part's frames."""
+        return self.folder / f"{number:06d}.mkv"
+
+    def files(self) -> Iterator[Path]:
+        """Those of all parts that are done."""
+        return map(self.path, range(self.count))
+
+    def state(self) -> FrameState:
+        """To go on from.
+
+        Raises
+        ------
+        FilmError
+            Where it is damaged.
+        """
+        if self.count == 0:
+            return FrameState()
+        path = self._state(self.count)
+        try:
+            return unpack_state(path.read_bytes())
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise FilmError(
+                f"{path} is damaged ({error}); remove the folder {self.folder} and begin anew"
+            ) from error
+
+    def finish_part(self, frames: Sequence[FrameRecord], state: FrameState) -> None:
+        """Note that the files of a part are complete."""
+        self._write(self._state(self.count + 1).name, pack_state(state))
+        records = json.dumps([list(asdict(frame).values()) for frame in frames])
+        self._write(f"{self.count:06d}.json", records.encode())
+        self._state(self.count).unlink(missing_ok=True)
+        self.frames += frames
+        self.count += 1
+
+    def begin_joining(self) -> None:
+        """Note that results are about to be moved to where they belong."""
+        self._write(_JOINING, b"")
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder)
+
+    def _state(self, count: int) -> Path:
+        return self.folder / f"{count:06d}.safetensors"
+
+    def _read(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def _write(self, name: str, content: bytes) -> None:
+        output = AtomicFile(self.folder / name, overwrite=True)
+        try:
+            with explained(output.name):
+                output.file.write(content)
+            output.commit()
+        finally:
+            output.discard()
+
+
+def folder_of(target: Path) -> Path:
+    """Where the parts of an output are."""
+    return target.with_name(target.name + FOLDER_ENDING)
+
+
+def is_joining(target: Path) -> bool:
+    """Whether a call was interrupted while it put results into their places."""
+    return (folder_of(target) / _JOINING).exists()
+
+
+def pack_state(state: FrameState) -> bytes:
+    """A state as a safetensors file."""
+    facts = {"number": state.number, "hints": [asdict(hint) for hint in state.hints]}
+    tensors: dict[str, Tensor] = {}
+    if state.temporal is not None:
+        temporal = state.temporal.to("cpu")
+        tensors = {
+            "lightness": temporal.lightness,
+            "ab": temporal.ab,
+            "hidden.0": temporal.hidden[0],
+            "hidden.1": temporal.hidden[1],
+            "first": temporal.first,
+        }
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return save(tensors, {"state": json.dumps(facts)})
+
+
+def unpack_state(content: bytes) -> FrameState:
+    """The state of a file that `pack_state` made."""
+    tensors = load(content)
+    length = int.from_bytes(content[:8], "little")  # safetensors: a JSON header of this length
+    facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
+    temporal = None
+    if "ab" in tensors:
+        temporal = TemporalState(
+            tensors["lightness"],
+            tensors["ab"],
+            (tensors["hidden.0"], tensors["hidden.1"]),
+            tensors["first"],
+        )
+    return FrameState(facts["number"], temporal, tuple(Hint(**hint) for hint in facts["hints"]))

@@ -1,0 +1,192 @@
+"""Any array -> the gray codes whose value the colorized image keeps."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from recolor_core.errors import ImageError
+from recolor_core.lab import SRGB, ColorSpace, gray_codes, lightness, max_code
+
+Levels = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GrayImage:
+    """The gray of an image and how it was read.
+
+    Parameters
+    ----------
+    codes
+        (H, W), uint8, uint16, float32 or float64 in [0, 1].
+    space
+        What the codes mean.
+    reading
+        How the array was read, in words.
+    """
+
+    codes: Tensor
+    space: ColorSpace
+    reading: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.codes.shape[0], self.codes.shape[1]
+
+    def lightness(self, size: tuple[int, int]) -> Tensor:
+        """L* in [0, 100] at a working size (h, w), float32."""
+        (height, width), codes = self.shape, self.codes
+        # Averaging whole blocks first reads a large scan once, without a float copy of it.
+        block = max(1, min(height // (2 * size[0]), width // (2 * size[1])))
+        if block > 1:
+            codes = _block_means(codes, block)
+        small = lightness(codes, self.space)[None, None]
+        upward = size[0] > small.shape[-2]
+        mode = "bicubic" if upward else "bilinear"
+        small = F.interpolate(small, size=size, mode=mode, antialias=not upward)
+        return small[0, 0].clamp_(0, 100)
+
+
+def read_gray(
+    image: Any, space: ColorSpace = SRGB, levels: Levels | str | None = None
+) -> GrayImage:
+    """The gray codes of an array.
+
+    Parameters
+    ----------
+    image
+        Anything that `numpy.asarray` understands: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), where
+        the fourth channel (alpha) is left out. uint8 and uint16 of full range, bool, or floating
+        point in [0, 1]; any other real numbers with `levels`. Of RGB, the luminance counts.
+    space
+        What the codes mean.
+    levels
+        The values that become black and white, or ``"auto"`` for the smallest and the largest
+        finite value. Values beyond are cut, NaN becomes black, integers become uint16 (uint8 stays
+        uint8). The gray that is kept is then that of the leveled image.
+
+    Returns
+    -------
+    GrayImage
+
+    Raises
+    ------
+    ImageError
+        For any other shape, dtype or range, and for NaN or infinity without `levels`.
+    """
+    array = np.asarray(image)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.size == 0:
+        raise ImageError(f"expected an image of at least 1 x 1 pixels, got shape {array.shape}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
+        raise ImageError(
+            f"expected an image (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}; a stack "
+            "is for recolor_core.colorize_stack, of channels first pass np.moveaxis(image, 0, -1)"
+        )
+    kind = "gray" if array.ndim == 2 else "color, its luminance kept"
+    if array.ndim == 3:
+        array = array[..., :3]
+    if levels is not None:
+        array, words = _level(array, levels)
+        reading = f"{kind}, {words}"
+    else:
+        array = _full_range(array)
+        reading = f"{array.dtype} {kind}"
+    array = np.require(array, requirements=["C", "W"])  # PyTorch knows no read-only memory
+    codes = torch.from_numpy(array)
+    if codes.ndim == 3:
+        codes = gray_codes(codes.permute(2, 0, 1), space)
+    return GrayImage(codes, space, f"{reading}, {space.name}")
+
+
+def auto_levels(images: Iterable[NDArray[Any]]) -> Levels:
+    """The levels that ``"auto"`` stands for: one pair for all of some images.
+
+    Raises
+    ------
+    ImageError
+        Where there is no finite value.
+    """
+    low, high = np.inf, -np.inf
+    for image in images:
+        finite = image[np.isfinite(image)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if low > high:
+        raise ImageError(
+            'expected at least one number for levels="auto", got NaN and infinity alone; pass '
+            "levels=(low, high)"
+        )
+    return low, high if high > low else low + 1  # a constant image is black
+
+
+def _full_range(array: NDArray[Any]) -> NDArray[Any]:
+    """Codes of a dtype that has a white: uint8, uint16, float32, float64, native byte order."""
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype in (np.uint8, np.uint16):
+        return array
+    if array.dtype.kind != "f":
+        raise ImageError(
+            f"expected uint8, uint16, bool or floating point in [0, 1], got {array.dtype}, which "
+            "has no agreed white; say what is black and white with levels=(low, high)"
+        )
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ImageError(
+            f"expected numbers, got NaN or infinity in {array.size - int(finite.sum())} of "
+            f"{array.size} values; fill them, or pass levels=(low, high), which makes NaN black"
+        )
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
+        raise ImageError(
+            f"expected floating point in [0, 1], got [{low:g}, {high:g}]; say what is black and "
+            'white with levels=(low, high), or levels="auto" for these two'
+        )
+    return array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32, copy=False)
+
+
+def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str]:
+    if array.dtype.kind not in "biuf":
+        raise ImageError(f"expected real numbers, got {array.dtype}; convert the image first")
+    if isinstance(levels, str):
+        if levels != "auto":
+            raise ImageError(f'expected levels=(low, high) or "auto", got {levels!r}')
+        low, high = auto_levels([array])
+    else:
+        try:
+            low, high = (float(level) for level in levels)
+        except (TypeError, ValueError):
+            low = high = np.nan
+    if not (low < high and np.isfinite(high - low)):
+        raise ImageError(
+            f"expected levels=(low, high), two finite numbers with low < high, got {levels!r}"
+        )
+    unit = (array.astype(np.float64) - low) / (high - low)
+    unit = np.clip(np.nan_to_num(unit, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+    words = f"{array.dtype} from {low:g} (black) to {high:g} (white)"
+    if array.dtype.kind == "f":
+        return unit.astype(np.float64 if array.dtype.itemsize > 4 else np.float32), words
+    dtype = np.uint8 if array.dtype.itemsize == 1 else np.uint16
+    return np.rint(unit * np.iinfo(dtype).max).astype(dtype), words
+
+
+def _block_means(codes: Tensor, block: int) -> Tensor:
+    """Means of whole blocks of (H, W) codes, in [0, 1], float32; a rest at the borders counts in.
+
+    Works in bands of rows, so that no float copy of the image is made.
+    """
+    rows = max(1, 2**20 // (codes.shape[1] * block)) * block
+    bands = [
+        F.avg_pool2d(band.to(torch.float32)[None, None], block, ceil_mode=True)[0, 0]
+        for band in (codes[top : top + rows] for top in range(0, len(codes), rows))
+    ]
+    return torch.cat(bands) / max_code(codes.dtype)

@@ -1,0 +1,1 @@
+"""The networks: encoder, generator, refiner and color memory, each with its configuration."""

@@ -1,0 +1,200 @@
+"""The temporal refiner: coarse ab that is steady over the frames of a stack or film, refined."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recolor_core import motion
+from recolor_core.lab import AB_LIMIT
+from recolor_core.models.encoder import network_lightness
+from recolor_core.models.refiner import Refiner
+
+MOST_CARRIED = 0.95
+"""Largest share of the color of the frame before; so that an error cannot stay for ever."""
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """The shape of a `ColorMemory`; stored in its weights file.
+
+    Parameters
+    ----------
+    width
+        Channels of the encodings and of the state of each layer.
+    """
+
+    width: int = 32
+
+
+@dataclass(frozen=True)
+class TemporalState:
+    """What is known of the frames so far; the same size however many there were.
+
+    Parameters
+    ----------
+    lightness
+        (B, 1, 2 h, 2 w): L* of the last frame.
+    ab
+        (B, 2, h, w): its steady coarse ab, in Lab units.
+    hidden
+        (B, width, h, w) of each of the two recurrent layers.
+    first
+        (B,), bool: whether the last frame is the first one of its shot.
+    """
+
+    lightness: Tensor
+    ab: Tensor
+    hidden: tuple[Tensor, Tensor]
+    first: Tensor
+
+    def to(self, device: torch.device | str) -> "TemporalState":
+        """The same on another device."""
+        one, two = (hidden.to(device) for hidden in self.hidden)
+        return TemporalState(
+            self.lightness.to(device), self.ab.to(device), (one, two), self.first.to(device)
+        )
+
+
+class TemporalRefiner(nn.Module):
+    """A refiner that remembers: a `ColorMemory`, then a `Refiner` on what it kept steady.
+
+    Parameters
+    ----------
+    refiner
+        For single frames.
+    memory
+        Over time; an untrained one changes nothing.
+    """
+
+    def __init__(self, refiner: Refiner, memory: "ColorMemory | None" = None) -> None:
+        super().__init__()
+        self.refiner = refiner
+        self.memory = memory or ColorMemory()
+
+    def forward(
+        self,
+        lightness: Tensor,
+        ab: Tensor,
+        hints: Tensor | None = None,
+        state: TemporalState | None = None,
+    ) -> tuple[Tensor, TemporalState]:
+        """Refined ab of one frame, and the state for the next one.
+
+        Parameters
+        ----------
+        lightness, ab, hints
+            As of `Refiner.forward`.
+        state
+            What the frame before left; None for the first one of a shot.
+
+        Returns
+        -------
+        Tensor
+            a* and b* in Lab units, (B, 2, H, W).
+        TemporalState
+        """
+        state = self.memory(lightness, ab, state)
+        return self.refiner(lightness, state.ab, hints), state
+
+
+class ColorMemory(nn.Module):
+    """Keeps coarse ab steady over time.
+
+    At each time step the encodings of both inputs, lightness and coarse ab, are combined and run
+    through two convolutional GRU layers (Cho et al. 2014; Ballas et al. 2016) with residual
+    connections, on the coarse grid. What the frame before left, its steady ab and the state of
+    both layers, is first moved along by the motion of the lightness. The layers decide at each
+    place how much of the color before to keep, and what to add. The last convolution starts at
+    zero, so that without training every frame stays as it is, to the bit; so does the first frame
+    of each shot, trained or not.
+
+    Parameters
+    ----------
+    config
+        Its shape.
+    """
+
+    def __init__(self, config: MemoryConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MemoryConfig()
+        width = config.width
+        self.encode_lightness = nn.Sequential(
+            nn.Conv2d(1, width, 8, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.encode_color = nn.Conv2d(7, width, 3, padding=1)
+        self.layers = nn.ModuleList(ConvGRU(width) for _ in range(2))
+        self.out = nn.Conv2d(width, 3, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        assert self.out.bias is not None
+        nn.init.zeros_(self.out.bias)
+
+    def forward(
+        self, lightness: Tensor, ab: Tensor, state: TemporalState | None = None
+    ) -> TemporalState:
+        """The state after a frame, whose `ab` is the steady coarse ab.
+
+        Parameters
+        ----------
+        lightness
+            L* in [0, 100], (B, 1, H, W).
+        ab
+            Coarse a* and b* of this frame in Lab units, (B, 2, h, w).
+        state
+            What the frame before left. Where this frame is of another shot (see `motion.match`) it
+            is forgotten, image by image.
+        """
+        grid = (ab.shape[-2], ab.shape[-1])
+        light = F.adaptive_avg_pool2d(lightness, (2 * grid[0], 2 * grid[1]))
+        if state is None:
+            memories = [ab.new_zeros(len(ab), self.config.width, *grid)] * 2
+            moved, known = ab, ab.new_zeros(len(ab), 1, *grid)
+            apart, first = torch.zeros_like(known), known.new_ones(len(ab), dtype=torch.bool)
+        else:
+            flow = motion.estimate_motion(state.lightness, light)
+            before = motion.warp(state.lightness, flow)
+            first = motion.match(before, light) < motion.CUT_MATCH
+            flow_on_grid = F.avg_pool2d(flow, 2) / 2
+            known = motion.inside(flow_on_grid) * (~first).to(ab.dtype)[:, None, None, None]
+            apart = F.avg_pool2d(motion.mismatch(before, light), 2) * known
+            memories = [motion.warp(hidden, flow_on_grid) * known for hidden in state.hidden]
+            moved = torch.where(known > 0, motion.warp(state.ab, flow_on_grid), ab)
+        color = torch.cat((ab, moved - ab), dim=1) / (AB_LIMIT / 4)
+        apart = torch.cat((apart / 5, (moved - ab).norm(dim=1, keepdim=True) / 10, known), dim=1)
+        x = F.relu(
+            self._encoded(lightness, grid) + self.encode_color(torch.cat((color, apart), dim=1))
+        )
+        hidden = []
+        for layer, memory in zip(self.layers, memories, strict=True):
+            memory = layer(x, memory)
+            x = x + memory
+            hidden.append(memory)
+        kept, added = self.out(x).split((1, 2), dim=1)
+        kept = kept.clamp(0, MOST_CARRIED)
+        steady = ab + kept * (moved - ab) + added * known
+        return TemporalState(light, steady, (hidden[0], hidden[1]), first)
+
+    def _encoded(self, lightness: Tensor, grid: tuple[int, int]) -> Tensor:
+        bottom = 4 * grid[0] - lightness.shape[-2]
+        right = 4 * grid[1] - lightness.shape[-1]
+        padded = F.pad(lightness, (0, right, 0, bottom), mode="replicate")
+        encoded: Tensor = self.encode_lightness(network_lightness(padded))
+        return encoded
+
+
+class ConvGRU(nn.Module):
+    """A gated recurrent unit whose products are convolutions of 3 x 3 (Ballas et al. 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
+        self.candidate = nn.Conv2d(2 * width, width, 3, padding=1)
+
+    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        gates = torch.sigmoid(self.gates(torch.cat((x, hidden), dim=1)))
+        update, reset = gates.chunk(2, dim=1)
+        new = torch.tanh(self.candidate(torch.cat((x, reset * hidden), dim=1)))
+        return torch.lerp(hidden, new, update)

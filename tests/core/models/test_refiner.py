@@ -1,0 +1,134 @@
+"""The refiner: sizes, the bicubic start, what reaches how far."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from recolor_core.colorizer import HALO
+from recolor_core.models.refiner import Refiner, RefinerConfig, finer, upsample
+
+SMALL = RefinerConfig(width=16, blocks=1)
+
+
+def inputs(height, width, batch=1, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    grid = (-(-height // 4), -(-width // 4))
+    lightness = 100 * torch.rand(batch, 1, height, width, generator=generator)
+    ab = 30 * torch.randn(batch, 2, *grid, generator=generator)
+    share = (torch.rand(batch, 1, *grid, generator=generator) > 0.9).float()
+    hints = torch.cat((share * 40, share * -20, share), dim=1)
+    return lightness, ab, hints
+
+
+def trained(config=None):
+    """A refiner whose residual is not zero."""
+    torch.manual_seed(0)
+    refiner = Refiner(config).eval()
+    nn.init.normal_(refiner.out.weight, std=0.05)
+    return refiner
+
+
+@torch.inference_mode()
+def test_reference_size():
+    lightness, ab, hints = inputs(224, 224)
+    assert ab.shape == (1, 2, 56, 56)
+    refined = trained()(lightness, ab, hints)
+    assert refined.shape == (1, 2, 224, 224)
+    assert refined.dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (37, 2), (5, 7), (8, 8), (4, 203)])
+@torch.inference_mode()
+def test_any_size(size):
+    lightness, ab, hints = inputs(*size, batch=2)
+    refined = trained(SMALL)(lightness, ab, hints)
+    assert refined.shape == (2, 2, *size)
+    assert bool(torch.isfinite(refined).all())
+
+
+@pytest.mark.parametrize("size", [(224, 224), (61, 47)])
+@torch.inference_mode()
+def test_untrained_it_is_bicubic_upsampling_to_the_bit(size):
+    lightness, ab, hints = inputs(*size)
+    bicubic = F.interpolate(ab, scale_factor=4, mode="bicubic", align_corners=False)
+    bicubic = bicubic[..., : size[0], : size[1]]
+    refiner = Refiner().eval()
+    assert torch.equal(refiner(lightness, ab), bicubic)
+    assert torch.equal(refiner(lightness, ab, hints), bicubic)
+
+
+@torch.inference_mode()
+def test_no_hints_are_hints_of_nothing():
+    lightness, ab, hints = inputs(32, 32)
+    refiner = trained(SMALL)
+    assert torch.equal(refiner(lightness, ab), refiner(lightness, ab, torch.zeros_like(hints)))
+    assert not torch.equal(refiner(lightness, ab), refiner(lightness, ab, hints))
+
+
+@torch.inference_mode()
+def test_images_of_a_batch_do_not_touch():
+    lightness, ab, hints = inputs(40, 56, batch=3)
+    refiner = trained(SMALL)
+    single = refiner(lightness[1:2], ab[1:2], hints[1:2])
+    batch = refiner(lightness, ab, hints)[1:2]
+    torch.testing.assert_close(batch, single, rtol=0, atol=1e-3)
+
+
+def test_every_part_learns():
+    torch.manual_seed(0)
+    refiner = trained(SMALL).train()
+    lightness, ab, hints = inputs(32, 32)
+    refiner(lightness, ab, hints).square().mean().backward()
+    silent = [name for name, p in refiner.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not silent
+
+
+@pytest.mark.parametrize("config", [RefinerConfig(blocks=12, detail=4), RefinerConfig(detail=8)])
+@pytest.mark.parametrize("which", ["lightness", "ab", "hints"])
+def test_the_halo_of_a_tile_is_wider_than_what_reaches_a_pixel(which, config):
+    refiner = trained(config)
+    size = 2 * HALO + 40
+    given = [x.requires_grad_() for x in inputs(8, size)]
+    output = refiner(*given)
+    output[..., size // 2].sum().backward()
+    reached = given[["lightness", "ab", "hints"].index(which)].grad.abs().sum((0, 1, 2))
+    columns = reached.nonzero()[:, 0] * (size / len(reached))
+    assert len(columns) > 0
+    assert columns.min() > size // 2 - HALO
+    assert columns.max() < size // 2 + HALO - 4
+
+
+def test_upsampling_keeps_a_constant_and_its_place():
+    ab = torch.zeros(1, 2, 5, 6)
+    ab[0, 0] = 7
+    ab[0, 1] = torch.arange(6.0)
+    up = upsample(ab, 4)
+    assert up.shape == (1, 2, 20, 24)
+    torch.testing.assert_close(up[:, 0], torch.full((1, 20, 24), 7.0))
+    # Away from the borders a ramp stays one, of pixel centers: half a pixel off would be 0.125.
+    ramp = (torch.arange(24.0) + 0.5) / 4 - 0.5
+    torch.testing.assert_close(up[0, 1, 0, 8:16], ramp[8:16], rtol=0, atol=0.05)
+
+
+def test_what_is_finer_than_blocks_has_no_mean_over_them():
+    torch.manual_seed(0)
+    ab = 10 * torch.randn(1, 2, 3, 3).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    detail = torch.randn(1, 2, 48, 48)
+    detail = detail - upsample(F.avg_pool2d(detail, 16), 16)
+    fine = finer(ab + detail, 16)
+    assert F.avg_pool2d(fine, 16).abs().max() < 0.3 * ab.abs().max()
+    torch.testing.assert_close(finer(ab + 5, 16), finer(ab, 16), rtol=0, atol=1e-4)
+    assert torch.equal(finer(ab, 0), ab)
+    assert finer(ab[..., :21, :3], 16).shape == (1, 2, 21, 3)
+
+
+@torch.inference_mode()
+def test_with_a_limit_the_coarse_ab_decides_what_is_coarser():
+    lightness, ab, hints = inputs(64, 64)
+    shifts = []
+    for detail in (0, 4):
+        refiner = trained(RefinerConfig(width=16, blocks=1, detail=detail))
+        residual = refiner(lightness, ab, hints) - upsample(ab, 4)
+        shifts.append(F.avg_pool2d(residual, 16).abs().mean() / residual.abs().mean())
+    assert shifts[1] < 0.3 * shifts[0]

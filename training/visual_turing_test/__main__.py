@@ -1,0 +1,183 @@
+"""Command line: ``python -m training.visual_turing_test prepare|show|summary|machine``."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recolor_core.errors import RecolorError
+from training.photographs import DataError
+from training.visual_turing_test.pairs import make_pairs
+from training.visual_turing_test.session import IMAGES, Plan, Session, plan_test
+from training.visual_turing_test.summary import Given, Row, write_summary
+
+app = typer.Typer(
+    help="Can people, and can a machine, tell colorized photographs from real ones?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT = ["default"]
+
+Sources = Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")]
+Folder = Annotated[Path, typer.Argument(help="Folder that was prepared.")]
+Out = Annotated[Path, typer.Option(help="Folder for the images and the results.")]
+Weights = Annotated[
+    list[str] | None, typer.Option(help="Name or path of a weights file, repeat; or the default.")
+]
+Size = Annotated[int, typer.Option(min=64, help="Side of the squares in pixels.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Device = Annotated[str, typer.Option(help="As of Colorizer.")]
+
+
+class FrontEnd(StrEnum):
+    """Where the test is shown."""
+
+    NAPARI = "napari"
+    TERMINAL = "terminal"
+
+
+@app.command()
+def prepare(
+    sources: Sources,
+    out: Out,
+    weights: Weights = None,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials of an observer.")] = 40,
+    size: Size = 256,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Colorize photographs and plan the visual test, in which every observer sees all of them.
+
+    Interrupted, run the same command again.
+    """
+    pairs = make_pairs(
+        sources, out / IMAGES, weights or DEFAULT, trials, size=size, seed=seed, device=device
+    )
+    plan_test(pairs, seed).write(out)
+    print(f"{trials} trials, {', '.join(pairs.weights)}. Next:")
+    print(f"python -m training.visual_turing_test show napari {out} --observer NAME")
+
+
+@app.command()
+def show(
+    where: FrontEnd,
+    folder: Folder,
+    observer: Annotated[str, typer.Option(help="Your name: for the results, and to go on.")],
+    viewer: Annotated[
+        str | None,
+        typer.Option(help="Terminal: program to show images, instead of the system's."),
+    ] = None,
+    enlarge: Annotated[
+        int, typer.Option(min=1, max=8, help="Terminal: factor on the size of the images.")
+    ] = 2,
+) -> None:
+    """Take the visual test, or go on with it: say which image is the real photograph."""
+    session = Session(folder, observer)
+    if where is FrontEnd.TERMINAL:
+        from training.visual_turing_test import terminal
+
+        terminal.show(session, terminal.ImageViewer(viewer), enlarge=enlarge)
+        return
+    try:
+        from training.visual_turing_test import window
+    except ImportError as error:
+        raise DataError(
+            f'napari cannot be used ({error}); pip install "napari-recolor[all]", or take '
+            "`show terminal`"
+        ) from error
+    window.show(session)
+
+
+@app.command()
+def summary(folder: Folder) -> None:
+    """Print how often observers were fooled and what gave images away; write it as tables."""
+    Plan.read(folder)  # else any folder would be one without answers
+    rows, images = write_summary(folder)
+    if not rows[0].trials:
+        raise DataError(f"{folder} holds no answers yet; take the test with `show` first")
+    _print_rows(rows)
+    _print_images([one for one in images if one.told])
+
+
+@app.command()
+def machine(
+    sources: Sources,
+    out: Out,
+    weights: Weights = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of photographs.")] = 200,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    size: Size = 256,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Ask classifiers that learned from other pairs: a two-sample test, with controls.
+
+    Interrupted, run the same command again: images are not colorized twice.
+    """
+    from training.visual_turing_test.machine import (
+        two_sample_tests,
+    )  # scikit-learn and XGBoost load slowly
+
+    made = make_pairs(
+        sources, out / IMAGES, weights or DEFAULT, pairs, size=size, seed=seed, device=device
+    )
+    _print_tests(two_sample_tests(made, out, folds=folds, seed=seed))
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
+    title = "Colorized images taken for real (50 % is perfect)"
+    table = Table("observer", "weights", "fooled", "share, 95 % interval", title=title)
+    for row in rows:
+        share = f"{row.share:.1%} [{row.low:.1%}, {row.high:.1%}]"
+        table.add_row(
+            row.observer or "all", row.weights or "all", f"{row.fooled} of {row.trials}", share
+        )
+    Console().print(table)
+
+
+def _print_images(images: Sequence[Given]) -> None:
+    table = Table("image", "weights", "told", "what gave it away", title="Told apart")
+    for one in images:
+        reasons = ", ".join(f"{name} ({count})" for name, count in one.reasons.items() if count)
+        table.add_row(one.image, one.weights, f"{one.told} of {one.trials}", reasons)
+    Console().print(table)
+
+
+def _print_tests(rows: Sequence[Any]) -> None:
+    title = "Told from photographs by a machine (50 % is perfect)"
+    table = Table("against", "by", "pairs", "one by one", "side by side", "p <", title=title)
+    for row in rows:
+        table.add_row(
+            f"{row.other} (control)" if row.control else row.other,
+            row.classifier,
+            str(row.pairs),
+            f"{row.accuracy:.1%} [{row.accuracy_low:.1%}, {row.accuracy_high:.1%}]",
+            f"{row.told:.1%} [{row.told_low:.1%}, {row.told_high:.1%}]",
+            f"{row.p:.2g}",
+        )
+    Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; what people can put right ends in one line and exit code 2."""
+    try:
+        app(args=arguments, prog_name="python -m training.visual_turing_test")
+    except RecolorError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'the output'}: {error.strerror or error}."
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Classifiers that learn to tell real photographs from other images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from xgboost import XGBClassifier
+
+Array = NDArray[np.floating]
+
+Classifier = Callable[[Array, Array, Array, int], Array]
+"""``classify(real, other, test, seed)``: learns from the features of real and of other images
+and returns for each of the test images how probably it is real, (N,) in [0, 1]."""
+
+STEPS = 300
+"""Optimizer steps of the network."""
+
+BATCH = 16
+"""Pairs in a step of the network."""
+
+
+def trees(real: Array, other: Array, test: Array, seed: int) -> Array:
+    """Gradient-boosted trees (Chen and Guestrin 2016) over statistics, (N, K).
+
+    Shallow, slow and on random halves of rows and columns, so that a few hundred images do.
+    """
+    return fit_trees(real, other, seed).predict_proba(test)[:, 1]
+
+
+def fit_trees(real: Array, other: Array, seed: int) -> XGBClassifier:
+    """The trained trees, whose `feature_importances_` tell what they look at."""
+    model = XGBClassifier(
+        n_estimators=200,
+        max_depth=3,
+        learning_rate=0.1,
+        subsample=0.5,
+        colsample_bytree=0.5,
+        tree_method="hist",
+        n_jobs=1,
+        random_state=seed,
+    )
+    labels = np.repeat([1, 0], [len(real), len(other)])
+    return model.fit(np.concatenate((real, other)), labels)
+
+
+def network(real: Array, other: Array, test: Array, seed: int) -> Array:
+    """A small convolutional network over planes, (N, 3, 64, 64), trained for `STEPS` steps.
+
+    Each step sees pairs, real[i] and other[i], half of them mirrored, so that what is in an image
+    tells nothing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _Network()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=STEPS)
+        labels = torch.tensor([1.0, 0.0]).repeat_interleave(BATCH)
+        for _ in range(STEPS):
+            chosen = torch.randint(len(real), (BATCH,)).numpy()
+            batch = _tensor(np.concatenate((real[chosen], other[chosen])))
+            mirrored = torch.rand(BATCH) < 0.5
+            batch = torch.where(mirrored.repeat(2)[:, None, None, None], batch.flip(-1), batch)
+            loss = F.binary_cross_entropy_with_logits(model(batch), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    model.eval()
+    with torch.inference_mode():
+        parts = np.array_split(test, -(-len(test) // 64))
+        return torch.cat([model(_tensor(part)).sigmoid() for part in parts]).double().numpy()
+
+
+class _Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((3, 16), (16, 32), (32, 64), (64, 64)):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.decide = nn.Linear(64, 1)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Logits (B,) of planes (B, 3, 64, 64): above 0 is real."""
+        return self.decide(self.layers(planes).mean(dim=(2, 3)))[:, 0]
+
+
+def _tensor(planes: Array) -> Tensor:
+    return torch.from_numpy(planes.astype(np.float32))

@@ -1,0 +1,161 @@
+"""How often observers were fooled, and what gave the colorized images away.
+
+``summary.json`` is an object of ``format`` (1), ``rows`` (objects with the fields of `Row`, the
+first one of all observers and all weights) and ``images`` (objects with the fields of `Given`,
+those told most often first). ``summary.csv`` and ``images.csv`` are the same as tables.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from recolor_core.metrics import wilson_interval
+from training.prepare.files import replacing
+from training.visual_turing_test.answers import FILE, Answer, Reason, read_answers
+
+FORMAT = 1
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How often the colorized image was taken for the real one.
+
+    Parameters
+    ----------
+    observer, weights
+        Whose answers and to which weights; None is all of several.
+    trials
+        Number of answers.
+    fooled
+        How many of them were wrong.
+    share
+        Their share, in [0, 1]; 0.5 is perfect. NaN of no trials.
+    low, high
+        Its 95 % interval (Wilson 1927), which takes the answers for independent: where several
+        observers saw the same photographs it is somewhat too narrow for all of them together.
+    """
+
+    observer: str | None
+    weights: str | None
+    trials: int
+    fooled: int
+    share: float
+    low: float
+    high: float
+
+    def sentence(self) -> str:
+        """The row in words."""
+        if not self.trials:
+            return "No answers yet."
+        return (
+            f"Fooled in {self.fooled} of {self.trials} trials: {100 * self.share:.0f} %, 95 % "
+            f"interval {100 * self.low:.0f} to {100 * self.high:.0f} %. 50 % is perfect."
+        )
+
+
+@dataclass(frozen=True)
+class Given:
+    """What gave one colorized image away.
+
+    Parameters
+    ----------
+    image, weights, photograph, twin
+        As of `Answer`.
+    trials, told
+        How many observers saw it, and how many of them told it from the photograph.
+    reasons
+        How many of these named each `Reason`. What observers hold against a photograph, having
+        taken its twin for real, does not count.
+    """
+
+    image: str
+    weights: str
+    photograph: str
+    twin: str
+    trials: int
+    told: int
+    reasons: dict[str, int]
+
+
+def summarize(answers: Sequence[Answer]) -> list[Row]:
+    """Rows for all, each weights, each observer, and each observer with each weights."""
+    observers = _names(answer.observer for answer in answers)
+    weights = _names(answer.weights for answer in answers)
+    rows = []
+    for observer in observers:
+        for name in weights:
+            chosen = [
+                a for a in answers if observer in (None, a.observer) and name in (None, a.weights)
+            ]
+            fooled = sum(answer.fooled for answer in chosen)
+            interval = wilson_interval(fooled, len(chosen))
+            rows.append(Row(observer, name, len(chosen), fooled, *interval))
+    return rows
+
+
+def given_away(answers: Sequence[Answer]) -> list[Given]:
+    """What gave each image away, those told most often first."""
+    groups: dict[str, list[Answer]] = {}
+    for answer in answers:
+        groups.setdefault(answer.twin, []).append(answer)
+    given = []
+    for group in groups.values():
+        told = [answer for answer in group if not answer.fooled]
+        named = Counter(reason for answer in told for reason in answer.reasons)
+        first = group[0]
+        given.append(
+            Given(
+                first.image,
+                first.weights,
+                first.photograph,
+                first.twin,
+                len(group),
+                len(told),
+                {reason.value: named[reason] for reason in Reason},
+            )
+        )
+    return sorted(given, key=lambda one: (-one.told / one.trials, -one.told, one.image))
+
+
+def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
+    """Write what the answers in a folder amount to, and return it.
+
+    Raises
+    ------
+    DataError
+        Where a line of the answers is none.
+    """
+    answers = read_answers(folder / FILE)
+    rows, images = summarize(answers), given_away(answers)
+    summary: dict[str, Any] = {
+        "format": FORMAT,
+        "rows": [asdict(row) for row in rows if row.trials],
+        "images": [asdict(one) for one in images],
+    }
+    with replacing(folder / SUMMARY) as part:
+        part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    write_table(folder / "summary.csv", summary["rows"])
+    flat = [one | one["reasons"] for one in summary["images"]]
+    for one in flat:
+        del one["reasons"]
+    write_table(folder / "images.csv", flat)
+    return rows, images
+
+
+def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows with the same keys as CSV; without rows, an empty file."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0] if rows else ())
+        if rows:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def _names(given: Iterable[str]) -> list[str | None]:
+    names = sorted(set(given))
+    return [*names] if len(names) == 1 else [None, *names]
