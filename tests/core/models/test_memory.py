@@ -11,8 +11,7 @@ from recolor_core.models.memory import (
     TemporalRefiner,
 )
 from recolor_core.models.refiner import Refiner, RefinerConfig
-
-from .steady import memory
+from tests.core.steady import memory
 
 SMALL = MemoryConfig(width=8)
 
