@@ -28,11 +28,12 @@ from recolor_core.errors import DeviceWarning, RecolorError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+    from recolor_core.colorizer import Coarse, Colorization, Colorizer
     from recolor_core.gray import GrayImage
     from recolor_core.hints import Hint
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
+    from recolor_core.settings import Settings
 
 Levels = tuple[float, float] | None
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from recolor_core.hints import Hint, hint_map, spread_hints
 from recolor_core.lab import SRGB, ColorSpace, lightness, to_rgb
 from recolor_core.models.refiner import SCALE
 from recolor_core.palette import Palette, palette_record
+from recolor_core.settings import VIEWS, Settings
 from recolor_core.upsample import GuidedUpsampler
 from recolor_core.weights import load_weights
 
@@ -35,79 +36,6 @@ SMALLEST_TILE = 128
 HALO = 192
 """What a tile sees around it, in pixels: more than reaches a pixel through a refiner of up to 12
 blocks with a detail of up to 8, so that tiles fit together."""
-
-VIVID_TEMPERATURE = 0.36
-"""Temperature of the color distribution at vividness 1. At 0 it is 1, the plain mean; at 0.5 it is
-0.6."""
-
-VIVID_CHROMA = 1.3
-"""Factor on the chroma at vividness 1, where photographs are as colorful as true ones on average;
-its inverse at 0. Temperature alone makes little difference: the likeliest color is often gray."""
-
-
-VIEWS = ((1.0, False), (10 / 7, True))
-"""The views that the generator may average over: how much enlarged, and whether mirrored. Further
-ones brought nothing on the validation split."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to colorize.
-
-    Parameters
-    ----------
-    vividness
-        From 0 (the mean of all plausible colors, and paler than it: conservative) to 1 (close to
-        the likeliest color, and as colorful as photographs are). 0.3 to 0.5 err least and are pale.
-    saturation
-        Further factor on a* and b*, 0 to 4.
-    size
-        Short side of the image that the networks see, in pixels, 32 to 4096. They were trained
-        at 224; larger finds smaller things and loses sight of the whole.
-    alternatives
-        Number of further colorings that the distribution allows, 0 to 16.
-    tile
-        Side of the tiles in which the refiner works where the working size is larger, in pixels,
-        32 to 4096, rounded up to multiples of 32. Smaller ones need less memory and more time; the
-        colors are the same.
-    views
-        How many views of the image the generator averages over: 1, as it is, or 2, also enlarged
-        and mirrored, which errs a little less and takes it three times as long.
-    """
-
-    vividness: float = 0.8
-    saturation: float = 1.0
-    size: int = 224
-    alternatives: int = 0
-    tile: int = 1024
-    views: int = 1
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("vividness", 0, 1),
-            ("saturation", 0, 4),
-            ("size", 32, 4096),
-            ("alternatives", 0, 16),
-            ("tile", 32, 4096),
-            ("views", 1, len(VIEWS)),
-        ):
-            value = getattr(self, name)
-            kind = type(getattr(type(self), name))
-            if not isinstance(value, SupportsFloat) or not low <= float(value) <= high:
-                raise ImageError(f"expected {name} from {low} to {high}, got {value!r}")
-            if kind(value) != value:
-                raise ImageError(f"expected {name} as a whole number, got {value!r}")
-            object.__setattr__(self, name, kind(value))  # NumPy's numbers are no JSON
-
-    @property
-    def temperature(self) -> float:
-        """Temperature at which the color distribution is averaged."""
-        return float(VIVID_TEMPERATURE**self.vividness)
-
-    @property
-    def chroma(self) -> float:
-        """Factor on the predicted a* and b*."""
-        return float(self.saturation * VIVID_CHROMA ** (2 * self.vividness - 1))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core import motion
-from recolor_core.colorizer import Coarse, Colorization, Colorizer, Settings
+from recolor_core.colorizer import Coarse, Colorization, Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.memory import ColorMemory, TemporalState
 from recolor_core.palette import Palette
+from recolor_core.settings import Settings
 
 BLOCK = 32
 """Frames that a backward pass finishes at a time."""

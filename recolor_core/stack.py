@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.colorizer import Colorization, Colorizer, Settings, working_size
+from recolor_core.colorizer import Colorization, Colorizer, working_size
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
     BLOCK,
@@ -29,6 +29,7 @@ from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.refiner import SCALE
 from recolor_core.palette import Palette
+from recolor_core.settings import Settings
 
 Index = tuple[int, ...]
 """Position of an image along the axes before height and width."""

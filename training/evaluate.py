@@ -58,7 +58,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from recolor_core.colorizer import Settings
+from recolor_core.settings import Settings
 from recolor_core.weights import load_weights
 from training.analysis.charts.evaluation import quality_time
 from training.evaluation_data import (

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from recolor_core.colorizer import Settings
 from recolor_core.errors import RecolorError
+from recolor_core.settings import Settings
 from recolor_core.weights import load_weights
 from training import evaluate
 from training.analysis.charts import Chart

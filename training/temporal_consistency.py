@@ -39,7 +39,7 @@ from skimage.registration import optical_flow_ilk
 from skimage.transform import resize
 from torch import Tensor
 
-from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.colorizer import Colorizer
 from recolor_core.frames import colorize_frames
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import (
@@ -52,6 +52,7 @@ from recolor_core.metrics import (
     warped_error,
 )
 from recolor_core.motion import warp
+from recolor_core.settings import Settings
 from recolor_core.trainer import TrainingError
 from recolor_core.trainer.clips import make_clips, old_film
 from training.photographs import DataError, list_photographs, square

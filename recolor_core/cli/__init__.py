@@ -170,8 +170,9 @@ def _colorize(
         try:
             # These import torch.
             from recolor_core.cli.batch import Batch, Order, read_palette
-            from recolor_core.colorizer import Colorizer, Settings
+            from recolor_core.colorizer import Colorizer
             from recolor_core.hints import read_hints
+            from recolor_core.settings import Settings
 
             order = Order(
                 settings=Settings(vividness, saturation, size, alternatives, tile, views),

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from recolor_core.cli.plan import STREAM, Destination, Input, Inputs, beside
 from recolor_core.cli.report import Outcome, Report, bug, one_line, show_traceback
-from recolor_core.colorizer import Colorization, Colorizer, Settings
+from recolor_core.colorizer import Colorization, Colorizer
 from recolor_core.errors import ImageError, OutputExistsError, RecolorError
 from recolor_core.gray import Levels, read_gray
 from recolor_core.hints import Hint
 from recolor_core.images import ImageFile, ImageWriter, open_image, write_stage
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image
+from recolor_core.settings import Settings
 
 _STAGES: tuple[tuple[str, str, Callable[[Colorization], NDArray[Any]]], ...] = (
     ("ab-coarse", "a* and b* of the generator, Lab units", lambda r: r.ab_coarse),

@@ -98,9 +98,10 @@ def colorize_film(
         warnings.showwarning = _told_by(console, source)
         # These import torch and PyAV.
         from recolor_core.cli.batch import read_palette
-        from recolor_core.colorizer import Colorizer, Settings
+        from recolor_core.colorizer import Colorizer
         from recolor_core.film import Order, parse_moment, read_key_hints
         from recolor_core.film import colorize_film as events
+        from recolor_core.settings import Settings
 
         order = Order(
             settings=Settings(vividness, saturation, size, views=views),

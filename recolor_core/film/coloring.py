@@ -16,7 +16,7 @@ import av
 from numpy.typing import NDArray
 
 from recolor_core import provenance
-from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.colorizer import Colorizer
 from recolor_core.errors import OutputExistsError
 from recolor_core.film.decoding import FilmFrame, Images, Movie, open_film
 from recolor_core.film.encoding import (
@@ -39,6 +39,7 @@ from recolor_core.frames import BLOCK, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.palette import Palette, palette_record
+from recolor_core.settings import Settings
 
 PART = 2 * BLOCK
 """Frames of a part: whole blocks, so that both passes go on from one as if nothing had been."""

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from recolor_core import Colorizer
-from recolor_core.colorizer import Settings
 from recolor_core.film import Order, colorize_film
+from recolor_core.settings import Settings
 from tests.core.films import make_film, scene
 
 FRAMES, SIZE = 48, (640, 360)
@@ -26,7 +26,7 @@ LONG = int(os.environ.get("RECOLOR_LONG_FILM", "640"))
 _RUN = """
 import sys
 from recolor_core import Colorizer
-from recolor_core.colorizer import Settings
+from recolor_core.settings import Settings
 from recolor_core.film import Order, colorize_film
 *_, last = colorize_film(
     Colorizer(device="cpu"), sys.argv[1], sys.argv[2], Order(Settings(size=32), overwrite=True)

@@ -11,8 +11,9 @@ import av
 import numpy as np
 from av.audio.fifo import AudioFifo
 
-from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.colorizer import Colorizer
 from recolor_core.film import FilmResult, Order, colorize_film
+from recolor_core.settings import Settings
 
 from .cli_runner import _load_once, gray_of
 

@@ -15,8 +15,9 @@ import tifffile
 from PIL import Image
 
 import recolor_core.cli
-from recolor_core.colorizer import Colorizer, Settings
+from recolor_core.colorizer import Colorizer
 from recolor_core.images import MAX_PIXELS
+from recolor_core.settings import Settings
 
 from .cli_runner import FAST, Call, by_library, files, gray_of, photo, pixels, recolor
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recolor_core.colorizer import Settings
 from recolor_core.film import (
     KeyHint,
     Moment,
@@ -29,6 +28,7 @@ from recolor_core.film import (
 from recolor_core.film.luma import Luma
 from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
+from recolor_core.settings import Settings
 
 from . import cli_runner
 from .cli_runner import files, gray_of, pixels, recolor

@@ -29,14 +29,17 @@ def test_every_public_name_is_there_and_explained():
 
 @pytest.mark.parametrize(
     "name",
-    ["colorize", "Colorizer", "Colorization", "list_weights", "rgb_to_lab", "lab_to_rgb", *ERRORS],
+    [
+        *("colorize", "Colorizer", "Colorization", "Settings", "list_settings", "list_weights"),
+        *("rgb_to_lab", "lab_to_rgb", *ERRORS),
+    ],
 )
 def test_the_promised_names_are_public(name):
     assert name in recolor_core.__all__
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'colourize'"):
+    with pytest.raises(AttributeError, match="attribute colourize"):
         _ = recolor_core.colourize
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from recolor_core.colorizer import Settings
 from recolor_core.errors import RecolorError
+from recolor_core.settings import Settings
 from training.models.interface import Model
 from training.models.networks import Chain, Network, Original
 from training.models.pixels import Forest, XGBoost

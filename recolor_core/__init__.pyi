@@ -1,0 +1,39 @@
+from .colorizer import Colorization, Colorizer, colorize
+from .errors import (
+    DeviceError,
+    DeviceWarning,
+    HintsError,
+    ImageError,
+    OutputExistsError,
+    RecolorError,
+    WeightsError,
+)
+from .frames import colorize_frames
+from .hints import Hint
+from .lab import lab_to_rgb, rgb_to_lab
+from .settings import Setting, Settings, list_settings
+from .stack import colorize_stack
+from .weights import list_weights
+
+__all__ = [
+    "Colorization",
+    "Colorizer",
+    "DeviceError",
+    "DeviceWarning",
+    "Hint",
+    "HintsError",
+    "ImageError",
+    "OutputExistsError",
+    "RecolorError",
+    "Setting",
+    "Settings",
+    "WeightsError",
+    "colorize",
+    "colorize_frames",
+    "colorize_stack",
+    "lab_to_rgb",
+    "list_settings",
+    "list_weights",
+    "rgb_to_lab",
+]
+__version__: str

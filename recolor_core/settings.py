@@ -1,0 +1,240 @@
+"""The settings of a colorization. Each is declared once, with its type, range, default and words.
+
+The options of the command, the form of the panel and the preferences of the plugin are made from
+`list_settings`. Importing this module does not import torch.
+"""
+
+from dataclasses import Field, dataclass, fields, replace
+from textwrap import indent, wrap
+from typing import Annotated, Any, SupportsFloat, TypeVar, get_args, get_type_hints
+
+from recolor_core.errors import ImageError
+
+VIVID_TEMPERATURE = 0.36
+"""Temperature of the color distribution at vividness 1. It is 1 at vividness 0, which gives the
+plain mean, and 0.6 at 0.5."""
+
+VIVID_CHROMA = 1.3
+"""Factor on the chroma at vividness 1, where results are as colorful as color photographs are on
+average; at vividness 0 the factor is its inverse. Temperature alone changes little, because the
+most probable color is often gray."""
+
+VIEWS = ((1.0, False), (10 / 7, True))
+"""The views that the generator may average over: enlargement, and whether the view is mirrored.
+More views brought no gain on the validation split."""
+
+_Class = TypeVar("_Class", bound=type)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The words and the range of one setting.
+
+    Annotate a field of a dataclass with it: ``size: Annotated[int, Setting("Size", "...", 32, 64)]
+    = 32``. `list_settings` fills in the name, the type and the default of the field.
+
+    Parameters
+    ----------
+    label : str
+        Name for people, such as "Working size".
+    help : str
+        What the setting does, in sentences without the range.
+    low, high : float or None
+        The smallest and the largest value; None if the setting is not a number.
+    step : float or None
+        By how much a spin box or slider changes a number; None if the setting is not a number.
+    unit : str
+        Unit of the value, such as "pixels".
+    name : str
+        Name of the field.
+    type : type
+        Type of the value: float, int, bool or str.
+    default : object
+        The value if none is given; `dataclasses.MISSING` if one must be.
+    """
+
+    label: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    unit: str = ""
+    name: str = ""
+    type: type = float
+    default: Any = None
+
+    @property
+    def range(self) -> str:
+        """The range in words, such as "32 to 4096 pixels"; empty if there is none."""
+        if self.low is None:
+            return ""
+        return f"{self.low:g} to {self.high:g} {self.unit}".strip()
+
+    def convert(self, value: object) -> Any:
+        """The value as a plain Python number of the setting's type.
+
+        Parameters
+        ----------
+        value : object
+            A number of any kind, such as a NumPy scalar. Settings without a range take any value.
+
+        Raises
+        ------
+        ImageError
+            If the value is out of range, or is not a whole number where one is needed.
+        """
+        if self.low is None or self.high is None:
+            return value
+        try:
+            number = float(value) if isinstance(value, SupportsFloat) else None
+        except (TypeError, ValueError):  # an array of several numbers
+            number = None
+        if number is None or not self.low <= number <= self.high:
+            raise ImageError(
+                f"expected {self.name} from {self.low:g} to {self.high:g}, got {value!r}"
+            )
+        if self.type(number) != number:
+            raise ImageError(f"expected {self.name} as a whole number, got {value!r}")
+        return self.type(number)
+
+
+def list_settings(kind: type) -> tuple[Setting, ...]:
+    """The settings that a dataclass declares, in order.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass whose fields are annotated with `Setting`, such as `Settings`. Fields without
+        one are left out.
+
+    Returns
+    -------
+    tuple of Setting
+        Each with its name, type and default.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+
+    def complete(field: Field[Any]) -> list[Setting]:
+        type_, *extras = get_args(hints[field.name]) or (None,)
+        return [
+            replace(extra, name=field.name, type=type_, default=field.default)
+            for extra in extras
+            if isinstance(extra, Setting)
+        ]
+
+    return tuple(setting for field in fields(kind) for setting in complete(field))
+
+
+def convert_settings(instance: Any) -> None:
+    """Check the settings of a dataclass; call it in ``__post_init__``.
+
+    Values become plain Python numbers, because those of NumPy cannot be written as JSON.
+
+    Raises
+    ------
+    ImageError
+        If a value is out of range or of the wrong type.
+    """
+    for setting in list_settings(type(instance)):
+        value = setting.convert(getattr(instance, setting.name))
+        object.__setattr__(instance, setting.name, value)
+
+
+def documented(kind: _Class) -> _Class:
+    """Add the settings that a dataclass declares to its docstring, as numpydoc parameters."""
+    parameters = []
+    for setting in list_settings(kind):
+        text = f"{setting.help} Range: {setting.range}." if setting.range else setting.help
+        head = f"{setting.name} : {setting.type.__name__}, default {setting.default!r}"
+        parameters += [head, *(f"    {line}" for line in wrap(text, 92))]
+    section = "\n".join(["Parameters", "-" * len("Parameters"), *parameters])
+    kind.__doc__ = f"{kind.__doc__}\n\n{indent(section, '    ')}\n    "
+    return kind
+
+
+@documented
+@dataclass(frozen=True)
+class Settings:
+    """How to colorize an image."""
+
+    vividness: Annotated[
+        float,
+        Setting(
+            "Vividness",
+            "How colorful the result is: 0 is conservative, paler than the mean of all plausible "
+            "colors; 1 is as colorful as photographs are. Values from 0.3 to 0.5 have the smallest "
+            "error and look pale.",
+            low=0,
+            high=1,
+            step=0.05,
+        ),
+    ] = 0.8
+    saturation: Annotated[
+        float,
+        Setting(
+            "Saturation",
+            "Additional factor on a* and b*; 1 leaves the colors as they are predicted.",
+            low=0,
+            high=4,
+            step=0.05,
+        ),
+    ] = 1.0
+    size: Annotated[
+        int,
+        Setting(
+            "Working size",
+            "Short side of the image that the networks see. They were trained at 224; larger sizes "
+            "find smaller objects and lose sight of the whole.",
+            low=32,
+            high=4096,
+            step=32,
+            unit="pixels",
+        ),
+    ] = 224
+    alternatives: Annotated[
+        int,
+        Setting(
+            "Alternatives",
+            "Number of other plausible colorings to make.",
+            low=0,
+            high=16,
+            step=1,
+        ),
+    ] = 0
+    tile: Annotated[
+        int,
+        Setting(
+            "Tile",
+            "Side of the tiles in which the refiner works if the working size is larger, rounded "
+            "up to a multiple of 32. Smaller tiles need less memory and more time; the colors are "
+            "the same.",
+            low=32,
+            high=4096,
+            step=32,
+            unit="pixels",
+        ),
+    ] = 1024
+    views: Annotated[
+        int,
+        Setting(
+            "Views",
+            "Number of views of the image that the generator averages over. 2 adds an enlarged, "
+            "mirrored view, which has a slightly smaller error and takes three times as long.",
+            low=1,
+            high=len(VIEWS),
+            step=1,
+        ),
+    ] = 1
+
+    def __post_init__(self) -> None:
+        convert_settings(self)
+
+    @property
+    def temperature(self) -> float:
+        """Temperature at which the color distribution is averaged."""
+        return float(VIVID_TEMPERATURE**self.vividness)
+
+    @property
+    def chroma(self) -> float:
+        """Factor on the predicted a* and b*."""
+        return float(self.saturation * VIVID_CHROMA ** (2 * self.vividness - 1))
