@@ -237,6 +237,19 @@ def train_smoke(args: list[str]) -> None:
     run(tool("python"), "-m", "training.smoke", *args)
 
 
+def docs(args: list[str]) -> None:
+    """Build the documentation site into docs/_build/html; a warning is an error."""
+    install("docs")
+    run(tool("sphinx-build"), "-W", "--keep-going", "-q", "docs", "docs/_build/html", *args)
+    say(f"The site: {ROOT / 'docs' / '_build' / 'html' / 'index.html'}")
+
+
+def audit(args: list[str]) -> None:
+    """Look up the installed packages in a database of known vulnerabilities."""
+    install("dev")
+    run(tool("pip-audit"), "--skip-editable", *args)
+
+
 def wheel(args: list[str]) -> None:
     """Build the wheel and try it in a fresh environment, the network unplugged."""
     install("dev")
@@ -265,7 +278,10 @@ def clean(args: list[str]) -> None:
 
 TASKS: dict[str, Callable[[list[str]], None]] = {
     task.__name__.replace("_", "-"): task
-    for task in (demo, test, quick, lint, format, bench, screenshots, train_smoke, wheel, clean)
+    for task in (
+        *(demo, test, quick, lint, format, docs, bench),
+        *(screenshots, train_smoke, audit, wheel, clean),
+    )
 }
 
 

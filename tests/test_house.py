@@ -12,6 +12,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
+import yaml
 from npe2 import PluginManager, PluginManifest
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,40 @@ def test_wheel_holds_the_two_packages_and_their_data(wheel: zipfile.ZipFile):
         ).stdout.split()
         assert tracked
         assert set(tracked) <= set(names)
+
+
+def requirements(names: list[str]) -> set[str]:
+    """Requirements as ``name>=version``, without spaces, extras and markers."""
+    return {re.sub(r"\s|;.*|\[.*?\]", "", name) for name in names}
+
+
+def test_conda_recipe_needs_what_the_package_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    recipe = yaml.safe_load((ROOT / "packaging/conda/recipe.yaml").read_text())
+    # The one name that differs between the indexes.
+    ours = requirements([re.sub("^torch>", "pytorch>", name) for name in project["dependencies"]])
+    theirs = requirements(recipe["requirements"]["run"])
+    assert theirs == ours | {f"python{project['requires-python']}"}
+    assert recipe["package"]["version"] == project["version"]
+
+
+def test_citation_has_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == version("napari-recolor")
+
+
+@pytest.mark.parametrize(
+    ("server", "repository", "expected"),
+    [("https://example.org", "a/recolor", "https://example.org/a/recolor"), ("", "", None)],
+)
+def test_metadata_names_the_repository_that_builds_it(
+    monkeypatch: pytest.MonkeyPatch, server: str, repository: str, expected: str | None
+):
+    monkeypatch.setenv("GITHUB_SERVER_URL", server)
+    monkeypatch.setenv("GITHUB_REPOSITORY", repository)
+    result = python("-m", "hatchling", "metadata")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout).get("urls", {}).get("Source") == expected
 
 
 @pytest.mark.slow
