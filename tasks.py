@@ -1,8 +1,8 @@
-"""Everything there is to run in this project, from a bare checkout: ``python tasks.py test``.
+"""All tasks of this project, from a bare checkout: ``python tasks.py test``.
 
-Needs only Python and git. Makes ``.venv`` beside itself and installs into it what the task needs,
-in the versions of ``constraints.txt``; `make TASK` is the same. Uses nothing but the standard
-library, so that it starts on any machine.
+This file needs only Python and git. It makes ``.venv`` beside itself and installs into it what the
+task needs, in the versions of ``constraints.txt``. `make TASK` is the same. It uses only the
+standard library, so that it starts on any machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WINDOWS = sys.platform == "win32"
 LINUX = sys.platform.startswith("linux")
 CI = os.environ.get("CI", "").lower() == "true"
 
-# What Qt and OpenGL need to draw into a virtual screen, by the names of Debian and Ubuntu.
+# Packages of Debian and Ubuntu that Qt and OpenGL need to draw into a virtual screen.
 DISPLAY_PACKAGES = [
     *("xvfb", "xauth"),
     *("libegl1", "libgl1", "libopengl0", "libglx-mesa0", "libgl1-mesa-dri"),
@@ -43,12 +43,12 @@ DISPLAY_PACKAGES = [
 
 
 def say(text: str) -> None:
-    """Print at once, also into a pipe, so that the order of our lines and a command's is kept."""
+    """Print at once, also into a pipe, so that our lines and a command's stay in order."""
     print(text, flush=True)
 
 
 def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
-    """Run a command, its output streaming; end with its exit code if that is not 0."""
+    """Run a command and stream its output; exit with its exit code if that is not 0."""
     words = [str(word) for word in command]
     say(f"$ {shlex.join(words)}")
     code = subprocess.run(words, cwd=cwd, env={**os.environ, **(env or {})}).returncode
@@ -70,7 +70,7 @@ def tool(name: str) -> Path:
 
 
 def apt_missing(packages: Sequence[str]) -> list[str]:
-    """Those of the packages that are not installed, as themselves or under a newer name."""
+    """List the packages that are not installed, neither as themselves nor under a newer name."""
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package} ${Provides}\n"]
     listing = subprocess.run(query, capture_output=True, text=True, check=True).stdout
     lines = [line.replace(",", " ").split() for line in listing.splitlines()]
@@ -79,7 +79,7 @@ def apt_missing(packages: Sequence[str]) -> list[str]:
 
 
 def apt_install(packages: Sequence[str], why: str) -> bool:
-    """Install system packages where that needs no password; otherwise say what to run."""
+    """Install system packages if that needs no password; otherwise say what to run."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     sudo = ["sudo", "-n"]  # -n: fail rather than ask for a password
     if os.geteuid() == 0:
@@ -104,15 +104,15 @@ def apt_install(packages: Sequence[str], why: str) -> bool:
 
 
 def make_venv(path: Path) -> None:
-    """Make a virtual environment, or end with what is missing for one."""
+    """Make a virtual environment, or exit with a message that says what is missing."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older Python gets to see
         newer = "python3.12 tasks.py ..., or make PYTHON=python3.12 ..."
         sys.exit(
             f"Recolor needs Python 3.11 or newer; this is {platform.python_version()} "
             f"({sys.executable}). Run it with a newer one: {newer}"
         )
-    # Debian and Ubuntu ship Python without the part of its standard library that makes
-    # environments, and a virtual environment cannot be asked to make another's.
+    # Debian and Ubuntu ship Python without the part of its standard library that makes virtual
+    # environments, and one virtual environment cannot make another.
     if not importlib.util.find_spec("ensurepip"):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         why = f"Python's own venv and ensurepip are not installed ({sys.executable})."
@@ -122,7 +122,7 @@ def make_venv(path: Path) -> None:
 
 
 def install(extra: str = "") -> None:
-    """Bring `.venv` to what `extra` of pyproject.toml asks for; nothing to do the second time."""
+    """Install the package with an extra of pyproject.toml into `.venv`, unless that is done."""
     sources = [ROOT / name for name in ("pyproject.toml", "constraints.txt", "hatch_build.py")]
     key = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
     python = tool("python")
@@ -143,10 +143,10 @@ def install(extra: str = "") -> None:
 
 
 def with_display() -> tuple[list[str | Path], dict[str, str]]:
-    """Get what to put before a command that opens windows, and the environment it needs.
+    """Return what to put before a command that opens windows, and the environment that it needs.
 
-    On Linux without a screen that is a virtual one. Where there can be none, the environment tells
-    the tests to leave out those that open windows; on CI that is a failure.
+    On Linux without a screen, the command runs on a virtual one. If there can be none, the
+    environment tells the tests to skip those that open windows; on CI that is a failure.
     """
     if not LINUX:
         return [], {}
@@ -171,7 +171,7 @@ def with_display() -> tuple[list[str | Path], dict[str, str]]:
 
 
 def demo(args: list[str]) -> None:
-    """Colorize the bundled photographs into demo/ and put them before and after on one image."""
+    """Colorize the bundled photographs into demo/ and show them before and after in one image."""
     install()
     samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in {".jpg", ".png", ".tif"})
     run(tool("recolor"), *samples, "-o", DEMO, "--overwrite", *args)
@@ -183,21 +183,24 @@ def demo(args: list[str]) -> None:
 
 
 def test(args: list[str]) -> None:
-    """Run every check and every test; arguments go to pytest."""
+    """Run every check and every test on all cores; arguments go to pytest."""
     install("dev")
-    display, env = with_display()
     lint([])
-    run(*display, tool("python"), "-m", "pytest", *args, env=env)
+    run_tests(args)
 
 
 def quick(args: list[str]) -> None:
-    """Run the fast tests alone, on all cores: for while you work."""
+    """Run the fast tests on all cores, for while you work; arguments go to pytest."""
     install("dev")
+    run_tests(["-m", "not slow and not gui", *args])
+
+
+def run_tests(args: list[str]) -> None:
+    """Run pytest with one process for each core and one thread in each process."""
     display, env = with_display()
-    # Files stay whole, so that what is made once for all of a file's tests is made once.
-    words = ["-m", "not slow and not gui", "-n", "auto", "--dist", "loadfile"]
-    one_each = {"OMP_NUM_THREADS": "1"}
-    run(*display, tool("python"), "-m", "pytest", *words, *args, env=env | one_each)
+    words = ["-n", "auto", "--dist", "loadgroup"]  # tests/conftest.py makes the groups
+    env |= {"OMP_NUM_THREADS": "1"}
+    run(*display, tool("python"), "-m", "pytest", *words, *args, env=env)
 
 
 def lint(args: list[str]) -> None:
@@ -211,7 +214,7 @@ def lint(args: list[str]) -> None:
 
 
 def format(args: list[str]) -> None:
-    """Put the code into the project's style."""
+    """Format the code."""
     install("dev")
     run(tool("ruff"), "check", "--fix")
     run(tool("ruff"), "format")
@@ -224,7 +227,7 @@ def bench(args: list[str]) -> None:
 
 
 def screenshots(args: list[str]) -> None:
-    """Make the images of the documentation."""
+    """Make the images of the documentation anew."""
     install("dev")
     display, env = with_display()
     run(*display, tool("python"), "tools/screenshots.py", *args, env=env)
@@ -251,7 +254,7 @@ def audit(args: list[str]) -> None:
 
 
 def wheel(args: list[str]) -> None:
-    """Build the wheel and try it in a fresh environment, the network unplugged."""
+    """Build the wheel and try it in a fresh environment with the network unplugged."""
     install("dev")
     dist, venv = ROOT / "dist", ROOT / "build" / "wheel-venv"
     shutil.rmtree(dist, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no settings of a user, a display where one is needed."""
+"""Rules for every test: no network, no settings of a user, a display if a test opens windows."""
 
 import os
 import socket
@@ -12,10 +12,10 @@ import pytest
 
 CI = os.environ.get("CI", "").lower() == "true"
 
-# Looked at when napari is imported: keep away from the settings of whoever runs the tests.
+# napari reads this when it is imported. It keeps the tests away from the settings of the user.
 os.environ["NAPARI_CONFIG"] = ""
 
-# A machine's speed decides no test; on CI every run tries the same examples.
+# No test depends on the speed of the machine. On CI every run tries the same examples.
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if CI else "local")
@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("ci" if CI else "local")
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> Iterator[None]:
-    """Fail a test that reaches beyond this machine: the product has to work offline."""
+    """Fail a test that reaches beyond this machine, since Recolor has to work offline."""
 
     def guard(connect: Any) -> Any:
         def guarded(sock: socket.socket, address: Any) -> Any:
@@ -62,6 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker("gui")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+    for item in items:
+        # Windows of two processes on one screen take the focus from each other. The tests of a file
+        # stay in one process, so that what a file's fixtures make is made once.
+        group = "windows" if item.get_closest_marker("gui") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _opens_windows(item: pytest.Item) -> bool:
