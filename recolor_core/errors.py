@@ -25,5 +25,9 @@ class OutputExistsError(RecolorError, FileExistsError):
     """The output is there already and may not be overwritten."""
 
 
+class OutputBusyError(OutputExistsError):
+    """Another call is writing the same output."""
+
+
 class DeviceWarning(UserWarning):
     """Work went on elsewhere than asked for, such as on the CPU when a GPU's memory was full."""

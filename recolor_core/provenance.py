@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from xml.dom import minidom
+from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -32,6 +33,7 @@ _STALE = (
     *((_PHOTOSHOP, name) for name in ("ColorMode", "ICCProfile")),
     (_XMP, "Thumbnails"),
 )
+_SOFTWARE = "recolor "  # how the software agent of its events begins
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>'
 _EMPTY = (
@@ -101,6 +103,37 @@ def xmp_packet(
     root = document.documentElement
     assert root is not None  # it was parsed
     return f"{_HEAD}{root.toxml()}{_TAIL}".encode()
+
+
+def read_xmp(packet: bytes | None) -> dict[str, Any] | None:
+    """How an image was made, from the XMP packet that `xmp_packet` wrote.
+
+    Parameters
+    ----------
+    packet : bytes or None
+        The packet, which other software may have stored anew.
+
+    Returns
+    -------
+    dict or None
+        "tool", "when" and the facts of the last event of Recolor; None if there is no such event.
+    """
+    try:
+        root = ElementTree.fromstring((packet or b"").strip(b"\0 \r\n\t"))
+    except (ElementTree.ParseError, ValueError):
+        return None
+    for event in reversed(root.findall(f".//{{{_XMPMM}}}History//{{{_RDF}}}li")):
+        # Other software may have stored its properties anew, as attributes.
+        tool, when, facts = (
+            event.findtext(f"{{{_EVENT}}}{name}") or event.get(f"{{{_EVENT}}}{name}") or ""
+            for name in ("softwareAgent", "when", "parameters")
+        )
+        if tool.startswith(_SOFTWARE):
+            try:
+                return {"tool": tool, "when": when, **json.loads(facts)}
+            except (ValueError, TypeError):
+                return {"tool": tool, "when": when, "parameters": facts}
+    return None
 
 
 def sidecar(

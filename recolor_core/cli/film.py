@@ -21,9 +21,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from recolor_core.batch.outcome import one_line
 from recolor_core.cli import options
+from recolor_core.cli.app import make_app
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
-from recolor_core.cli.report import one_line
 from recolor_core.errors import RecolorError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def colorize_film(
     with terminable(), warnings.catch_warnings():
         warnings.showwarning = _told_by(console, source)
         # These import torch and PyAV.
-        from recolor_core.cli.batch import read_palette
+        from recolor_core.batch.request import read_palette
         from recolor_core.colorizer import Colorizer
         from recolor_core.film import Order, parse_moment, read_key_hints
         from recolor_core.film import colorize_film as events
@@ -189,3 +190,6 @@ def _rate(text: str | None) -> Fraction | None:
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.2f}/s" if task.speed else "", style="progress.data.speed")
+
+
+app = make_app(colorize_film)

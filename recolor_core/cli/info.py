@@ -1,33 +1,68 @@
-"""How a file would be read and, of a result of recolor, how it was made."""
+"""The command ``recolor info``: how a file is read and how a result of recolor was made."""
 
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Annotated, Any
 
-from recolor_core.cli.plan import STREAM
-from recolor_core.images import Page, open_image
+import typer
 
-_XMP = "{http://ns.adobe.com/xap/1.0/mm/}"
-_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_EVENT = "{http://ns.adobe.com/xap/1.0/sType/ResourceEvent#}"
-_SOFTWARE = "recolor "  # how the software agent of its events begins
+from recolor_core.batch.outcome import STREAM, show_traceback
+from recolor_core.cli import options
+from recolor_core.cli.app import make_app
+from recolor_core.cli.inputs import find_inputs
+from recolor_core.cli.interrupts import BAD_INPUT
+from recolor_core.cli.report import label_of
+from recolor_core.cli.words import in_words_of_command
+from recolor_core.errors import RecolorError
+
+if TYPE_CHECKING:
+    from recolor_core.images import Page
+
+
+def show_info(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Images, folders, patterns or -.")
+    ],
+    recursive: options.Recursive = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per file.")
+    ] = False,
+) -> None:
+    """Say how files are read and how results of recolor were made."""
+    found = find_inputs(files, recursive=recursive, own=True)
+    failed = list(found.problems)
+    for name in [*(image.name for image in found.images), *found.results]:
+        try:
+            facts = describe(name)
+        except RecolorError as error:
+            show_traceback()
+            failed.append((name, in_words_of_command(error)))
+            continue
+        print(json.dumps(facts) if as_json else "\n".join(lines(facts)))
+    for name, problem in failed:
+        label = label_of(name)
+        print(f"recolor: {label}: {problem.removeprefix(f'{label}: ')}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(BAD_INPUT)
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What there is to know of an image file, of JSON types alone.
+    """What there is to know about an image file, in JSON types.
 
     Parameters
     ----------
-    name
-        Of the file, or "-" for standard input.
+    name : str
+        Path of the file, or "-" for standard input.
 
     Raises
     ------
     ImageError
-        Where it cannot be read.
+        If it cannot be read.
     """
+    from recolor_core import provenance
+    from recolor_core.images import open_image
+
     with open_image(sys.stdin.buffer if name == STREAM else name) as file:
         pages, packets = [], []
         for page in file:  # one at a time: they may be large
@@ -38,11 +73,11 @@ def describe(name: str) -> dict[str, Any]:
             "format": file.format,
             "pages": pages,
             "colorized_as": file.output_name(),
-            "recolor": made_by_recolor(packets[0]),
+            "recolor": provenance.read_xmp(packets[0]),
         }
 
 
-def _page(page: Page) -> dict[str, Any]:
+def _page(page: "Page") -> dict[str, Any]:
     height, width = page.codes.shape[:2]
     resolution = page.metadata.resolution
     return {
@@ -54,26 +89,6 @@ def _page(page: Page) -> dict[str, Any]:
         "dots_per_inch": resolution.per_inch() if resolution else None,
         "exif": page.metadata.exif is not None,
     }
-
-
-def made_by_recolor(xmp: bytes | None) -> dict[str, Any] | None:
-    """What the XMP packet of a result says of how it was made; None for other images."""
-    try:
-        root = ElementTree.fromstring((xmp or b"").strip(b"\0 \r\n\t"))
-    except ElementTree.ParseError:
-        return None
-    for event in reversed(root.findall(f".//{_XMP}History//{_RDF}li")):
-        # Other software may have stored its properties anew, as attributes.
-        tool, when, facts = (
-            event.findtext(_EVENT + name) or event.get(_EVENT + name) or ""
-            for name in ("softwareAgent", "when", "parameters")
-        )
-        if tool.startswith(_SOFTWARE):
-            try:
-                return {"tool": tool, "when": when, **json.loads(facts)}
-            except (ValueError, TypeError):
-                return {"tool": tool, "when": when, "parameters": facts}
-    return None
 
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -94,3 +109,6 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
             yield f"  {key.replace('_', ' ')}: {text}"
     else:
         yield f"  colorized as {facts['colorized_as']}"
+
+
+app = make_app(show_info)

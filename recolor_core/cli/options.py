@@ -1,11 +1,22 @@
-"""Options that images and films share."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
 import typer
 
+from recolor_core.errors import RecolorError
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"recolor {version('napari-recolor')}")
+        raise typer.Exit
+
+
 Weights = Annotated[
-    str, typer.Option(metavar="NAME|FILE", help="Which networks: see `recolor weights`.")
+    str, typer.Option(metavar="NAME|FILE", help="Which networks to use: see `recolor weights`.")
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")]
 Vividness = Annotated[
@@ -15,9 +26,23 @@ Saturation = Annotated[
     float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
 ]
 Size = Annotated[int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")]
+Alternatives = Annotated[
+    int, typer.Option(metavar="N", help="Also write N other plausible colorings, up to 16.")
+]
+Tile = Annotated[
+    int,
+    typer.Option(help="Side of the refiner's tiles at large sizes; smaller needs less memory."),
+]
 Views = Annotated[
     int,
     typer.Option(help="Views of the image to average over, 1 or 2: errs less, takes longer."),
+]
+Stages = Annotated[
+    bool,
+    typer.Option("--stages", help="Also write coarse and refined ab and the uncertainty as TIFF."),
+]
+Hints = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Points of known color in one image, JSON.")
 ]
 Palette = Annotated[
     str | None,
@@ -26,4 +51,47 @@ Palette = Annotated[
         help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference image.',
     ),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Tell errors alone.")]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH|auto",
+        help="Values of black and white, for data without an agreed range.",
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Also search the folders of a folder.")
+]
+Sidecar = Annotated[
+    bool, typer.Option("--sidecar", help="Write how each image was made beside it, as JSON.")
+]
+KeepDates = Annotated[
+    bool, typer.Option("--keep-dates", help="Give results the file dates of their sources.")
+]
+MaxPixels = Annotated[
+    int,
+    typer.Option(metavar="N", help="Refuse larger images (guards against decompression bombs)."),
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and warnings.")]
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+]
+
+
+def parse_levels(text: str | None) -> tuple[float, float] | str | None:
+    """The levels that ``--levels`` names.
+
+    Raises
+    ------
+    RecolorError
+        If it is neither two numbers nor "auto".
+    """
+    if text is None or text == "auto":
+        return text
+    try:
+        low, high = (float(word) for word in text.split(","))
+    except ValueError:
+        raise RecolorError(
+            f"expected --levels LOW,HIGH or auto, got {text!r}; for example --levels 0,4095"
+        ) from None
+    return low, high

@@ -1,77 +1,46 @@
-"""What a call tells: lines and progress bars for people, JSON for programs."""
+"""What a call prints: lines and progress bars for people, JSON for programs."""
 
 import json
-import os
-import sys
 import time
-import traceback
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from recolor_core.cli.plan import STREAM
+from recolor_core.batch.observer import Observer
+from recolor_core.batch.outcome import STREAM, Outcome
+from recolor_core.cli.words import in_words_of_command
 
 
-@dataclass
-class Outcome:
-    """What became of one image; the JSON line of it.
+class Report(Observer):
+    """Prints how a call goes on. A context manager: inside it, a terminal shows progress bars.
 
-    Parameters
-    ----------
-    input, output
-        File names; "-" for streams.
-    status
-        "skipped" where the result was there already.
-    message
-        Why it was skipped or failed.
-    alternatives, stages, sidecar
-        Further files that were written.
-    reading
-        How every page was read, in words.
-    pages, megapixels
-        Of the image.
-    seconds
-        It took.
-    exact_gray
-        Whether the gray of the result is that of the input at every pixel.
-    """
-
-    input: str
-    status: Literal["done", "skipped", "failed"] = "done"
-    message: str = ""
-    output: str | None = None
-    alternatives: list[str] = field(default_factory=list)
-    stages: list[str] = field(default_factory=list)
-    sidecar: str | None = None
-    reading: list[str] = field(default_factory=list)
-    pages: int = 0
-    megapixels: float = 0.0
-    seconds: float = 0.0
-    exact_gray: bool | None = None
-
-
-class Report:
-    """Tells how a call goes on. A context manager: bars are shown inside it, on a terminal.
-
-    Everything goes to standard error, but the JSON lines.
+    Everything goes to standard error, except for the lines of JSON.
 
     Parameters
     ----------
-    files
+    files : int
         Number of images.
-    quiet
-        Tell errors and warnings alone.
-    json_lines
-        Write one line of JSON to standard output for every image.
+    quiet : bool
+        Print only errors and warnings.
+    json_lines : bool
+        Print one line of JSON on standard output for every image.
+
+    Attributes
+    ----------
+    counts : Counter
+        Number of images by status.
+    bugs : int
+        Number of images that failed by an unexpected error.
     """
 
     def __init__(self, files: int, *, quiet: bool = False, json_lines: bool = False) -> None:
-        self.outcomes: list[Outcome] = []
+        self.counts: Counter[str] = Counter()
         self.bugs = 0
         self._files = files
         self._quiet = quiet
@@ -91,7 +60,7 @@ class Report:
         self._one = self._bars.add_task("loading", total=None, unit="MP")
         self._name = self._label = ""
         self._page = self._pages = 1
-        self._started = self._file_started = time.monotonic()
+        self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -106,21 +75,21 @@ class Report:
         self._bars.stop()
 
     def line(self, text: str) -> None:
-        """A line for people."""
+        """Print a line unless the call is quiet."""
         if not self._quiet:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """A line that has to be told: an error or a warning."""
-        self._console.out(text, highlight=False)
+        """Print an error or a warning."""
+        with suppress(OSError):  # the terminal was closed
+            self._console.out(text, highlight=False)
 
     def warn(self, text: str) -> None:
-        """A line about the image at hand that has to be told."""
-        self.complain(f"recolor: {self._name}: {text}")
+        """Print a warning about the image at hand."""
+        self.complain(f"recolor: {self._name}: {in_words_of_command(text)}")
 
     def file(self, name: str) -> None:
         """An image begins."""
-        self._file_started = time.monotonic()
         self._name = label_of(name)
         self._label = Path(self._name).name  # of a long path the bars would have no room
         self._bars.reset(self._one, total=None, description=self._label)
@@ -141,16 +110,18 @@ class Report:
 
     @property
     def _through(self) -> int:
-        return sum(outcome.status != "skipped" for outcome in self.outcomes)
+        return self.counts["done"] + self.counts["failed"]
 
     @property
-    def file_seconds(self) -> float:
-        """Since the image began."""
-        return time.monotonic() - self._file_started
+    def total(self) -> int:
+        """Number of images so far."""
+        return self.counts.total()
 
     def finish(self, outcome: Outcome) -> None:
-        """An image is through with."""
-        self.outcomes.append(outcome)
+        """An image is done, skipped or failed."""
+        self.counts[outcome.status] += 1
+        self.bugs += outcome.bug
+        outcome.message = in_words_of_command(outcome.message)
         name = label_of(outcome.input)
         if outcome.status == "failed":
             self.complain(f"recolor: {name}: {outcome.message.removeprefix(f'{name}: ')}")
@@ -165,23 +136,19 @@ class Report:
                 f"{outcome.megapixels:.2f} MP in {outcome.seconds:.1f} s, {speed:.1f} MP/s)"
             )
         if self._json:
-            print(json.dumps(asdict(outcome)), flush=True)
+            print(json.dumps(outcome.record()), flush=True)
         # What is skipped says nothing of the time that is left.
-        left = self._files - sum(outcome.status == "skipped" for outcome in self.outcomes)
+        left = self._files - self.counts["skipped"]
         self._bars.update(self._all, total=left, completed=self._through)
-
-    def count(self, status: str) -> int:
-        """Number of images of a status."""
-        return sum(outcome.status == status for outcome in self.outcomes)
 
     def summary(self) -> str:
         """The whole call in one line."""
         parts = []
-        if done := self.count("done"):
+        if done := self.counts["done"]:
             parts.append(f"{done} done")
-        if skipped := self.count("skipped"):
+        if skipped := self.counts["skipped"]:
             parts.append(f"{skipped} skipped, being there already (--overwrite makes them again)")
-        if failed := self.count("failed"):
+        if failed := self.counts["failed"]:
             parts.append(f"{failed} failed")
         return f"{', '.join(parts)}, in {time.monotonic() - self._started:.1f} s"
 
@@ -189,25 +156,6 @@ class Report:
 def label_of(name: str, stream: str = "in") -> str:
     """A file name for people."""
     return f"<std{stream}>" if name == STREAM else name
-
-
-def one_line(message: object) -> str:
-    """A message without its line breaks."""
-    return " ".join(str(message).split())
-
-
-def bug(error: BaseException) -> str:
-    """What to tell of an error that nobody foresaw."""
-    return (
-        f"unexpected error ({type(error).__name__}: {one_line(error)}), a bug of recolor; set "
-        "RECOLOR_DEBUG=1 in the environment, run it again and report what it prints"
-    )
-
-
-def show_traceback() -> None:
-    """Show where the error that is being handled came from, if RECOLOR_DEBUG asks for it."""
-    if os.environ.get("RECOLOR_DEBUG", "") not in ("", "0"):
-        traceback.print_exc(file=sys.stderr)
 
 
 class _Amount(ProgressColumn):

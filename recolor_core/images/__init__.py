@@ -6,7 +6,7 @@ said in `Page.reading` or refused with a remedy.
 
 from recolor_core.images.image import Metadata, Page, Resolution, TiffLayout
 from recolor_core.images.reading import MAX_PIXELS, READABLE, ImageFile, open_image
-from recolor_core.images.writing import WRITABLE, ImageWriter, write_stage
+from recolor_core.images.writing import WRITABLE, ImageWriter, encode_stage, write_stage
 
 __all__ = [
     "MAX_PIXELS",
@@ -18,6 +18,7 @@ __all__ = [
     "Page",
     "Resolution",
     "TiffLayout",
+    "encode_stage",
     "open_image",
     "write_stage",
 ]

@@ -1,73 +1,100 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, each written by one call at a time."""
 
 import errno
+import hashlib
 import os
-import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from recolor_core.errors import ImageError, OutputExistsError
+from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError
+
+if sys.platform != "win32":
+    import fcntl
 
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+_ABANDONED_SECONDS = 24 * 3600
+"""Age after which a part file counts as abandoned on a file system without locks."""
 
 
 class AtomicFile:
     """A file that is written beside its place and moved there when it is complete.
 
+    While it is being written it is named ``.recolor-<digest>.part``, where the digest is that of
+    the target's name, and is locked. So of several calls, on several machines too, one writes a
+    target at a time, and what a killed call left behind is told from what a living one is writing.
+
     Parameters
     ----------
-    target
-        Where it will appear. A symbolic link is followed.
-    overwrite
+    target : Path
+        Where the file will appear. A symbolic link is followed.
+    overwrite : bool
         Whether it may replace a file that is there.
 
     Attributes
     ----------
-    file
+    file : BinaryIO
         What to write into: binary, readable and seekable.
 
     Raises
     ------
     OutputExistsError
-        Where there is a file already that may not be replaced.
+        If there is a file already that may not be replaced.
+    OutputBusyError
+        If another call is writing the same target.
     ImageError
-        Where nothing can be written there.
+        If nothing can be written there.
     """
 
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         self.name = str(target)
         self._target = Path(os.path.realpath(target))
         self._overwrite = overwrite
+        self._finished = self._closed = False
         folder = self._target.parent
-        if not folder.is_dir():
-            raise ImageError(f"{target}: the folder {folder} is not there; create it first")
-        if self._target.is_dir():
-            raise ImageError(f"{target}: this is a folder; name a file in it")
-        if not overwrite and self._target.exists():
-            raise _exists(self.name)
-        self._temporary = folder / f".recolor-{secrets.token_hex(6)}.part"
         with explained(self.name):
-            # "x": never a file of somebody else. The permissions are the usual ones.
-            self.file: BinaryIO = self._temporary.open("x+b")
+            if not folder.is_dir():
+                raise ImageError(f"{target}: the folder {folder} is not there; create it first")
+            if self._target.is_dir():
+                raise ImageError(f"{target}: this is a folder; name a file in it")
+            if not overwrite and self._target.exists():
+                raise _exists(self.name)
+            self._temporary = part_of(self._target)
+            self.file: BinaryIO = _open_locked(self._temporary, self.name)
+
+    def finish(self) -> None:
+        """Bring everything that was written to the disk; `commit` then only moves the file."""
+        if not self._finished:
+            with explained(self.name):
+                self.file.flush()
+                os.fsync(self.file.fileno())
+            self._finished = True
+
+    def copy_times(self, times: tuple[int, int]) -> None:
+        """Give the file the times of access and modification of another, in nanoseconds."""
+        self.finish()
+        with explained(self.name):
+            os.utime(self._temporary, ns=times)
 
     def commit(self) -> None:
         """Put the file into its place."""
         try:
+            self.finish()
             with explained(self.name):
-                self.file.flush()
-                os.fsync(self.file.fileno())
-                self.file.close()
-                self._place()
+                if sys.platform == "win32":  # cannot move an open file
+                    self.file.close()
+                self._place()  # elsewhere still locked, so that nobody takes it for abandoned
         finally:
             self.discard()
         if sys.platform != "win32":
-            with suppress(OSError):  # not every file system can
+            with suppress(OSError):  # some file systems cannot do this
                 folder = os.open(self._target.parent, os.O_RDONLY)
                 try:
                     os.fsync(folder)
@@ -75,10 +102,18 @@ class AtomicFile:
                     os.close(folder)
 
     def discard(self) -> None:
-        """Remove what was written; nothing, after `commit`."""
+        """Remove what was written. Does nothing after `commit`."""
+        if self._closed:
+            return
+        self._closed = True
+        if sys.platform == "win32":
+            with suppress(OSError):
+                self.file.close()
+        # Before the lock goes: afterwards a part of this name may be another call's.
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
         with suppress(OSError):  # flushing the rest fails again on a full disk
             self.file.close()
-        self._temporary.unlink(missing_ok=True)
 
     def _place(self) -> None:
         if self._overwrite:
@@ -104,6 +139,11 @@ class StreamFile:
         self.file = cast(BinaryIO, temporary)
         self._stream = stream
 
+    def finish(self) -> None:
+        """Flush what was written."""
+        with explained(self.name):
+            self.file.flush()
+
     def commit(self) -> None:
         """Send everything."""
         try:
@@ -120,8 +160,106 @@ class StreamFile:
             self.file.close()
 
 
+def part_of(target: Path) -> Path:
+    """The name that a file has while it is being written.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file will appear.
+    """
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return target.with_name(f".recolor-{digest[:16]}.part")
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove the part files of calls that were killed; those of living calls stay.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; its folders are left alone.
+
+    Returns
+    -------
+    int
+        How many files were removed.
+    """
+    removed = 0
+    with suppress(OSError):  # it is not there, or may not be listed
+        with os.scandir(folder) as entries:
+            parts = [
+                Path(entry.path)
+                for entry in entries
+                if entry.name.startswith(".recolor-")
+                and entry.name.endswith(".part")
+                and entry.is_file(follow_symlinks=False)
+            ]
+        for part in parts:
+            with suppress(OSError):
+                removed += _remove_if_abandoned(part)
+    return removed
+
+
+def _open_locked(part: Path, name: str) -> BinaryIO:
+    """A part file of our own, empty and locked."""
+    while True:
+        try:
+            file = part.open("x+b")  # "x": never a file of somebody else
+        except FileExistsError:
+            if not _remove_if_abandoned(part):
+                raise OutputBusyError(
+                    f"{name} is being written by another call; wait for it, or name another output"
+                ) from None
+            continue
+        # Between its making and its locking another call may have taken it for abandoned.
+        if _locked(file) is not False and _is_named(file, part):
+            return file
+        file.close()
+
+
+def _remove_if_abandoned(part: Path) -> bool:
+    """Remove a part file unless a living call holds it; whether it is gone."""
+    try:
+        with part.open("r+b") as file:
+            locked = _locked(file)
+            if locked is None:  # no locks here
+                age = time.time() - os.fstat(file.fileno()).st_mtime
+                locked = age > _ABANDONED_SECONDS
+            if locked and sys.platform != "win32" and _is_named(file, part):
+                part.unlink()
+        if locked and sys.platform == "win32":
+            part.unlink()
+    except FileNotFoundError:  # placed or removed meanwhile
+        return True
+    return bool(locked)
+
+
+def _locked(file: BinaryIO) -> bool | None:
+    """Lock a file without waiting: False if another call has it, None if there are no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # network file systems without a lock service
+        return None
+    return True
+
+
+def _is_named(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _exists(name: str) -> OutputExistsError:
-    return OutputExistsError(f"{name} is there already; overwrite it on purpose, or name another")
+    return OutputExistsError(
+        f"{name} is there already; pass overwrite=True to replace it, or name another output"
+    )
 
 
 @contextmanager
@@ -136,6 +274,8 @@ def explained(name: str) -> Iterator[None]:
             remedy = "make room, or choose another folder"
         elif error.errno in _FORBIDDEN:
             remedy = "choose a folder that you may write to"
+        elif error.errno == errno.ENAMETOOLONG:
+            remedy = "name the output yourself, shorter"
         else:
             remedy = "check the folder, or choose another"
         reason = error.strerror or str(error)

@@ -131,6 +131,10 @@ class ImageFile:
         """The dtypes of the pages' codes."""
         return {stored.dtype for stored in self._headers()}
 
+    def packets(self) -> Iterator[bytes | None]:
+        """The XMP packet of every page; no pixels are decoded."""
+        return (stored.metadata.xmp for stored in self._headers())
+
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file or stream, hexadecimal."""

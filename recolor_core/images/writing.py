@@ -68,6 +68,10 @@ class ImageWriter:
     sidecar
         Whether to write ``<target>.json`` too. It is always written where the format has no place
         for XMP (BMP), and where an old one would be left beside the new image.
+    overwrite_sidecar
+        Whether a sidecar that is there may be replaced; as `overwrite`, if None.
+    times
+        Times of access and modification that the files get, in nanoseconds; now, if None.
 
     Raises
     ------
@@ -85,6 +89,8 @@ class ImageWriter:
         format: str | None = None,
         overwrite: bool = False,
         sidecar: bool = False,
+        overwrite_sidecar: bool | None = None,
+        times: tuple[int, int] | None = None,
     ) -> None:
         self.path = Path(target) if isinstance(target, (str, os.PathLike)) else None
         self.name = str(self.path) if self.path else "<stdout>"
@@ -92,8 +98,11 @@ class ImageWriter:
         self._stream = None if isinstance(target, (str, os.PathLike)) else target
         self._like = like
         self._overwrite = overwrite
+        self._overwrite_sidecar = overwrite if overwrite_sidecar is None else overwrite_sidecar
         self._pages: list[dict[str, Any]] = []
         self._tiff: tiff.TiffOutput | None = None
+        self._finished = False
+        self._times = times
         self._created = marks.now()
         if like:
             if len(like) > 1:
@@ -122,7 +131,7 @@ class ImageWriter:
             self._output = StreamFile(self._stream)
         if self.sidecar_path:
             try:
-                self._sidecar = AtomicFile(self.sidecar_path, overwrite=self._overwrite)
+                self._sidecar = AtomicFile(self.sidecar_path, overwrite=self._overwrite_sidecar)
             except BaseException:
                 self._output.discard()
                 raise
@@ -137,11 +146,37 @@ class ImageWriter:
         assert self._output is not None
         try:
             if kind is None:
-                self._finish(self._output)
+                self.finish()
+                # Where the image is, all is there that belongs to it.
+                if self._sidecar:
+                    self._sidecar.commit()
+                self._output.commit()
         finally:
             self._output.discard()
             if self._sidecar:
                 self._sidecar.discard()
+
+    def finish(self) -> None:
+        """Bring the whole file to the disk; leaving the block then only moves it to its place.
+
+        Call it on each of several writers whose files are to appear together, or not at all.
+        """
+        assert self._output is not None, "use ImageWriter in a with block"
+        if self._finished:
+            return
+        if not self._pages:
+            raise ValueError("expected at least one page, none was written")
+        with explained(self.name):
+            if self._tiff:
+                self._tiff.close()
+            if self._sidecar:
+                self._sidecar.file.write(self._facts())
+        for output in (self._output, self._sidecar):
+            if output:
+                output.finish()
+            if isinstance(output, AtomicFile) and self._times:
+                output.copy_times(self._times)
+        self._finished = True
 
     def write(
         self,
@@ -202,18 +237,6 @@ class ImageWriter:
             raise self._unfit(str(error)) from error
         except (ValueError, RuntimeError, MemoryError) as error:
             raise self._unfit(str(error)) from error
-
-    def _finish(self, output: "AtomicFile | StreamFile") -> None:
-        if not self._pages:
-            raise ValueError("expected at least one page, none was written")
-        with explained(self.name):
-            if self._tiff:
-                self._tiff.close()
-            if self._sidecar:
-                self._sidecar.file.write(self._facts())
-        output.commit()
-        if self._sidecar:
-            self._sidecar.commit()
 
     def _facts(self) -> bytes:
         return marks.sidecar(
@@ -327,33 +350,55 @@ def write_stage(
 
     Parameters
     ----------
-    path
+    path : path-like
         The file, ``.tif``.
-    array
-        ``(H, W)`` or ``(channels, H, W)``; written as float32, one page per channel.
-    description
+    array : ndarray
+        (H, W) or (channels, H, W); written as float32, one page per channel.
+    description : str
         What the numbers are, with their unit, in ASCII; the ImageDescription of the file.
+    overwrite : bool
+        Whether a file that is there may be replaced.
 
     Raises
     ------
     OutputExistsError
-        Where the file is there and may not be replaced.
+        If the file is there and may not be replaced.
     ImageError
-        Where nothing can be written there.
+        If nothing can be written there.
     """
     output = AtomicFile(Path(path), overwrite=overwrite)
     try:
-        with explained(output.name):
-            tifffile.imwrite(
-                output.file,
-                np.ascontiguousarray(array, np.float32),
-                photometric="minisblack",
-                compression="zlib",
-                predictor=True,
-                description=description,
-                software=False,
-                metadata=None,
-            )
+        encode_stage(output, array, description=description)
         output.commit()
     finally:
         output.discard()
+
+
+def encode_stage(
+    output: AtomicFile, array: NDArray[Any], *, description: str, xmp: bytes | None = None
+) -> None:
+    """Write an intermediate stage into an open file; see `write_stage`.
+
+    Parameters
+    ----------
+    output : AtomicFile
+        Receives the file; it is not committed.
+    array, description
+        As in `write_stage`.
+    xmp : bytes or None
+        How the stage was made, for the first page.
+    """
+    planes = np.ascontiguousarray(array, np.float32).reshape(-1, *array.shape[-2:])
+    with explained(output.name), tifffile.TiffWriter(output.file) as writer:
+        for number, plane in enumerate(planes):
+            marked = number == 0 and xmp
+            writer.write(
+                plane,
+                photometric="minisblack",
+                compression="zlib",
+                predictor=True,
+                description=description if number == 0 else None,
+                software=False,
+                metadata=None,
+                extratags=[(700, 1, len(xmp), xmp, True)] if marked and xmp else (),
+            )

@@ -132,8 +132,8 @@ def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
         (("--weights", "{garbage}"), "damaged or foreign"),
         (("--device", "tpu"), "expected a device"),
         (("--device", "cuda:99"), "cuda"),
-        (("--hints", "nope.json"), "no file of color hints"),
-        (("--hints", "{garbage}"), "no file of color hints"),
+        (("--hints", "nope.json"), "cannot be read (No such file or directory)"),
+        (("--hints", "{garbage}"), "is not a file of color hints"),
     ],
 )
 def test_what_the_whole_call_needs(tmp_path: Path, words: tuple[str, str], message: str) -> None:

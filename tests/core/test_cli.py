@@ -1,3 +1,4 @@
+import hashlib
 import inspect
 import io
 import json
@@ -14,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-import recolor_core.cli
+from recolor_core.cli.colorize import colorize
 from recolor_core.colorizer import Colorizer
 from recolor_core.images import MAX_PIXELS
 from recolor_core.settings import Settings
@@ -273,8 +274,9 @@ def test_two_images_never_share_a_result(folder: Path, tmp_path: Path) -> None:
     assert call.code == 2
     assert call.errors == [
         f"recolor: {folder / 'box' / 'a.png'}: expected a result of its own, got "
-        f"{out / 'a.recolor.png'}, which is that of {folder / 'a.png'}; colorize it in a call of "
-        "its own with -o, or name the folder of both with --recursive"
+        f"{out / 'a.recolor.png'}, which is that of {folder / 'a.png'}; name it yourself in a "
+        f"call of its own: recolor {folder / 'box' / 'a.png'} -o FILE, or name the folder of both "
+        "with --recursive"
     ]
     assert files(out) == ["a.recolor.png"]
 
@@ -342,7 +344,10 @@ def test_a_second_call_goes_on_where_the_first_one_ended(folder: Path) -> None:
 def test_overwrite_makes_it_again(jpeg: Path) -> None:
     output = jpeg.with_name("photo.recolor.png")
     output.write_bytes(b"old")
-    assert recolor(jpeg, *FAST).code == 0
+    call = recolor(jpeg, *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "not a result of recolor" in call.err
+    assert "--overwrite renews it" in call.err
     assert output.read_bytes() == b"old"
     assert recolor(jpeg, "--overwrite", *FAST).code == 0
     assert pixels(output).shape == (40, 56, 3)
@@ -353,7 +358,8 @@ def test_a_result_that_was_named_and_is_there_is_an_error(jpeg: Path) -> None:
     output.write_bytes(b"mine")
     call = recolor(jpeg, "-o", output, *FAST)
     assert call.code == 2
-    assert call.errors == [f"recolor: {jpeg}: {output} is there already; --overwrite replaces it"]
+    assert call.errors[0].startswith(f"recolor: {jpeg}: {output} is there already")
+    assert "--overwrite renews it" in call.err
     assert output.read_bytes() == b"mine"
 
 
@@ -362,15 +368,6 @@ def test_the_source_is_never_the_target(jpeg: Path) -> None:
     call = recolor(jpeg, "-o", jpeg, "--overwrite", *FAST)
     assert (call.code, len(call.errors)) == (2, 1)
     assert jpeg.read_bytes() == before
-
-
-def test_alternatives_asked_for_later_need_overwrite(jpeg: Path) -> None:
-    recolor(jpeg, *FAST)
-    call = recolor(jpeg, "--alternatives", "1", *FAST)
-    assert call.code == 2
-    assert "--overwrite makes both" in call.err
-    assert recolor(jpeg, "--alternatives", "1", "--overwrite", *FAST).code == 0
-    assert recolor(jpeg, "--alternatives", "1", *FAST).code == 0
 
 
 def test_results_are_no_inputs_unless_the_new_name_is_given(jpeg: Path) -> None:
@@ -384,17 +381,20 @@ def test_results_are_no_inputs_unless_the_new_name_is_given(jpeg: Path) -> None:
 
 def test_what_another_call_did_meanwhile_is_skipped(jpeg: Path) -> None:
     output = jpeg.with_name("photo.recolor.png")
+    assert recolor(jpeg, *FAST).code == 0
+    theirs = output.read_bytes()
+    output.unlink()
     refine = Colorizer.refine
 
     def slow(*arguments: object) -> object:
-        output.write_bytes(b"theirs")
+        output.write_bytes(theirs)
         return refine(*arguments)  # type: ignore[arg-type]
 
     with patch.object(Colorizer, "refine", slow):
         call = recolor(jpeg, *FAST)
     assert call.code == 0
     assert "skipped" in call.err
-    assert output.read_bytes() == b"theirs"
+    assert output.read_bytes() == theirs
     assert files(jpeg.parent) == ["photo.jpg", "photo.recolor.png"]
 
 
@@ -523,6 +523,7 @@ def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
         "status": "done",
         "message": "",
         "output": str(folder / "a.recolor.png"),
+        "warnings": [],
         "alternatives": [],
         "stages": [],
         "sidecar": None,
@@ -531,6 +532,7 @@ def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
         "megapixels": 0.00224,
         "seconds": 0,
         "exact_gray": True,
+        "source_sha256": hashlib.sha256((folder / "a.png").read_bytes()).hexdigest(),
     }
     assert done["seconds"] > 0
     assert other["status"] == "done"
@@ -566,7 +568,7 @@ def test_help_is_there_at_once(words: list[str]) -> None:
 
 
 def test_defaults_are_those_of_the_library() -> None:
-    options = inspect.signature(recolor_core.cli._colorize).parameters
+    options = inspect.signature(colorize).parameters
     for setting in fields(Settings):
         assert options[setting.name].default == setting.default
     assert options["max_pixels"].default == MAX_PIXELS
@@ -629,6 +631,6 @@ def test_info_says_how_a_file_is_read(jpeg: Path) -> None:
 
 @pytest.mark.parametrize("xmp", [None, b"", b"no xml", b"<a/>"])
 def test_images_of_other_software_say_nothing_of_recolor(xmp: bytes | None) -> None:
-    from recolor_core.cli.info import made_by_recolor
+    from recolor_core.provenance import read_xmp
 
-    assert made_by_recolor(xmp) is None
+    assert read_xmp(xmp) is None

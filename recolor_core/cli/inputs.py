@@ -1,23 +1,15 @@
-"""What a call is about: which images, and where their results go. Opens no image."""
+"""Which images a call asks for, and where their results go. Opens no image."""
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from recolor_core.batch.outcome import STREAM
+from recolor_core.batch.tree import FILM_ENDINGS, OWN, find_files, is_image_name
 from recolor_core.errors import RecolorError
-
-STREAM = "-"
-"""Stands for standard input and standard output."""
-
-OWN = ".recolor."
-"""In the name of every result that gets its name from recolor."""
-
-# A folder holds other things than images: of its files these are taken. Files that are named
-# may be called anything; their content counts.
-_ENDINGS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"}
-_ENDINGS |= {".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"}
 
 
 @dataclass(frozen=True)
@@ -26,10 +18,10 @@ class Input:
 
     Parameters
     ----------
-    name
+    name : str
         As it was given, or where it was found.
-    subfolder
-        Where below the folder that was given it lies.
+    subfolder : Path
+        Where it lies below the folder that was given.
     """
 
     name: str
@@ -40,6 +32,11 @@ class Input:
         """The file; None for standard input."""
         return None if self.name == STREAM else Path(self.name)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the file lies in; None for standard input."""
+        return None if self.name == STREAM else Path(self.name).parent
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -47,20 +44,49 @@ class Inputs:
 
     Parameters
     ----------
-    images
+    images : tuple of Input
         In the order of the call, those of a folder by name; each once.
-    problems
-        What of the call is no image, and why.
-    results
-        Those of earlier calls that were met and left out.
-    batch
+    problems : tuple of (str, str)
+        Words of the call that name no image, and why.
+    results : tuple of str
+        Results of earlier calls that were found and left out.
+    batch : bool
         Whether the call asks for more than one image, or may on another day.
+    left_out : Counter
+        Number of other files in the folders, by ending.
     """
 
     images: tuple[Input, ...]
     problems: tuple[tuple[str, str], ...]
     results: tuple[str, ...]
     batch: bool
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> Iterator[str]:
+        """Lines that say which files were left out."""
+        if self.results:
+            yield f"left out {len(self.results)} results of recolor (*{OWN}*)"
+        yield from describe_left_out(self.left_out)
+
+
+def describe_left_out(left_out: Counter[str]) -> Iterator[str]:
+    """Lines that say which files of folders were left out.
+
+    Parameters
+    ----------
+    left_out : Counter
+        Number of files by ending.
+    """
+    films = {ending: n for ending, n in left_out.items() if ending in FILM_ENDINGS}
+    others = {ending: n for ending, n in left_out.items() if ending not in FILM_ENDINGS}
+    if others:
+        yield f"left out {_counts(others)}: not images that recolor reads"
+    if films:
+        yield f"left out {_counts(films)}: films, which are colorized with: recolor film IN OUT"
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{n} {ending or 'without ending'}" for ending, n in sorted(numbers.items()))
 
 
 def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = False) -> Inputs:
@@ -68,28 +94,34 @@ def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = Fa
 
     Parameters
     ----------
-    words
+    words : sequence of str
         As the shell gives them. Patterns are expanded here too, because not every shell does.
-    recursive
-        Whether to go into the folders of a folder.
-    own
-        Whether a result of recolor is taken too, where it is the only thing named.
+    recursive : bool
+        Whether to search the folders of a folder.
+    own : bool
+        Whether a result of recolor is taken too, if it is the only thing named.
     """
     images: dict[str, Input] = {}  # by what they are, so that none is taken twice
     problems: list[tuple[str, str]] = []
     results: list[str] = []
+    left_out: Counter[str] = Counter()
     batch = len(words) > 1
     for word in words:
         if word != STREAM and Path(word).is_dir():
             batch = True
-            found = list(_in_folder(Path(word), recursive))
+            found = []
+            for path in find_files(Path(word), recursive=recursive):
+                if is_image_name(path.name):
+                    found.append(Input(str(path), path.parent.relative_to(word)))
+                elif OWN not in path.name:  # the sidecar of a result, say
+                    left_out[path.suffix.lower()] += 1
             missing = "no images are in this folder" + (
-                "" if recursive else "; --recursive looks into its folders too"
+                "" if recursive else "; --recursive also searches its folders"
             )
         elif glob.has_magic(word) and not Path(word).exists():
             batch = True
             matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 (Path has no absolute ones)
-            found = [Input(match) for match in matches if not Path(match).is_dir()]
+            found = [Input(match) for match in matches if Path(match).is_file()]
             missing = "no file matches this pattern; check it, or name a folder"
         else:
             found, missing = [Input(word)], ""
@@ -98,18 +130,14 @@ def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = Fa
         for image in found:
             if image.path and OWN in image.path.name and (batch or not own):
                 results.append(image.name)
+            elif image.path and image.path.suffix.lower() in FILM_ENDINGS:
+                problems.append(
+                    (image.name, "this is a film; colorize it with: recolor film IN OUT")
+                )
             else:
                 identity = os.path.realpath(image.name) if image.path else STREAM
                 images.setdefault(identity, image)
-    return Inputs(tuple(images.values()), tuple(problems), tuple(results), batch)
-
-
-def _in_folder(folder: Path, recursive: bool) -> Iterator[Input]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in _ENDINGS:
-                yield Input(str(Path(place, name)), Path(place).relative_to(folder))
+    return Inputs(tuple(images.values()), tuple(problems), tuple(results), batch, left_out)
 
 
 @dataclass(frozen=True)
@@ -118,11 +146,11 @@ class Destination:
 
     Parameters
     ----------
-    stream
+    stream : bool
         To standard output.
-    file
+    file : Path or None
         Under this name.
-    folder
+    folder : Path or None
         Into this folder, laid out as the folder that was given; None is beside the sources.
     """
 
@@ -130,20 +158,15 @@ class Destination:
     file: Path | None = None
     folder: Path | None = None
 
-    @property
-    def named(self) -> bool:
-        """Whether the call names the result itself."""
-        return self.stream or self.file is not None
-
     def path(self, image: Input, output_name: str) -> Path | None:
         """The file of an image's result; None for standard output.
 
         Parameters
         ----------
-        image
+        image : Input
             The image.
-        output_name
-            The name that it has unless the call gives another.
+        output_name : str
+            The name of the result unless the call gives another.
         """
         if self.stream:
             return None
@@ -157,10 +180,17 @@ class Destination:
 def find_destination(out: str | None, inputs: Inputs) -> Destination:
     """What ``-o`` means in a call.
 
+    Parameters
+    ----------
+    out : str or None
+        As it was given.
+    inputs : Inputs
+        The images of the call.
+
     Raises
     ------
     RecolorError
-        Where several results would go into one file or stream.
+        If several results would go into one file or stream.
     """
     streamed = any(image.path is None for image in inputs.images)
     if out == STREAM or (out is None and streamed):
@@ -175,15 +205,10 @@ def find_destination(out: str | None, inputs: Inputs) -> Destination:
     if path.is_dir() or out.endswith((os.sep, "/")):
         return Destination(folder=path)
     if inputs.batch:
-        if path.suffix.lower() in _ENDINGS or path.exists():
+        if is_image_name(path.name) or path.exists():
             raise RecolorError(
                 f"expected a folder for several images, got -o {out}; if it is to be a folder, "
                 f"put a slash behind it: -o {out}/"
             )
         return Destination(folder=path)
     return Destination(file=path) if path.suffix else Destination(folder=path)
-
-
-def beside(output: Path, tag: str, suffix: str | None = None) -> Path:
-    """The name of a further result: ``photo.recolor.png`` gives ``photo.recolor.alt1.png``."""
-    return output.with_name(f"{output.stem}.{tag}{suffix or output.suffix}")

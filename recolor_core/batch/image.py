@@ -1,0 +1,345 @@
+"""One image file, from its source to all files of its result."""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
+
+from recolor_core import provenance
+from recolor_core.batch.observer import Observer
+from recolor_core.batch.outcome import STREAM, Outcome, bug, one_line, show_traceback
+from recolor_core.batch.request import Request
+from recolor_core.batch.result import (
+    STAGES,
+    ResultFiles,
+    ResultState,
+    find_state,
+    is_replaceable,
+    sidecar_of,
+)
+from recolor_core.colorizer import Colorization, Colorizer
+from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError, RecolorError
+from recolor_core.gray import read_gray
+from recolor_core.images import ImageFile, ImageWriter, encode_stage, open_image
+from recolor_core.images.atomic import AtomicFile, explained
+
+_WAIT_SECONDS = 0.5
+
+Place = Callable[[str], Path | None]
+"""Gives the path of a result, None for standard output, from the name it has by default."""
+
+
+def try_image(
+    colorizer: Colorizer,
+    source: Path | BinaryIO,
+    place: Place,
+    request: Request,
+    observer: Observer | None = None,
+) -> Outcome:
+    """Colorize an image file; whatever goes wrong is told in the outcome.
+
+    The parameters are those of `colorize_image`.
+
+    Raises
+    ------
+    OutputBusyError
+        If another call is making the same result.
+    """
+    observer = observer or Observer()
+    began = time.monotonic()
+    name = str(source) if isinstance(source, Path) else STREAM
+    said: list[str] = []
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        said.append(one_line(message))
+        observer.warn(said[-1])
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            outcome = colorize_image(colorizer, source, place, request, observer)
+    except OutputBusyError:
+        raise
+    except RecolorError as error:
+        show_traceback()
+        outcome = Outcome(name, "failed", one_line(error))
+    except MemoryError:
+        show_traceback()
+        outcome = Outcome(name, "failed", "the image does not fit into memory; give a smaller one")
+    except OSError as error:  # the disk or the network, not a bug
+        if isinstance(error, BrokenPipeError):
+            raise
+        show_traceback()
+        where = error.filename or name
+        outcome = Outcome(
+            name, "failed", f"{where}: {error.strerror or error}; check the disk and permissions"
+        )
+    except Exception as error:  # one failing image must not stop the batch
+        show_traceback()
+        outcome = Outcome(name, "failed", bug(error), bug=True)
+    outcome.warnings[:0] = said
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def colorize_image(
+    colorizer: Colorizer,
+    source: Path | BinaryIO,
+    place: Place,
+    request: Request,
+    observer: Observer | None = None,
+) -> Outcome:
+    """Colorize an image file into all files of its result, unless they are there.
+
+    All files appear together, the main one last. If the call is killed in between, the next one
+    finishes the result.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        Makes the colors.
+    source : Path or BinaryIO
+        An image file, or a stream of one.
+    place : callable
+        Where the result goes: gets its default name, such as "scan.recolor.tif", and returns the
+        path, or None for standard output.
+    request : Request
+        How to colorize and what to write.
+    observer : Observer or None
+        Is told how the work goes on.
+
+    Returns
+    -------
+    Outcome
+        "done", or "skipped" if everything that is asked for is there.
+
+    Raises
+    ------
+    OutputExistsError
+        If something else has the name of the result; see `recolor_core.batch.result.find_state`.
+    OutputBusyError
+        If another call is making the same result.
+    RecolorError
+        If the image cannot be read, colorized or written.
+    """
+    work = _Work(colorizer, request, observer or Observer())
+    with open_image(source, max_pixels=request.max_pixels) as file:
+        output = place(file.output_name())
+        name = str(source) if isinstance(source, Path) else STREAM
+        outcome = Outcome(name, output=str(output or STREAM), source_sha256=file.sha256)
+        pages = len(file)
+        request.check_pages(pages)
+        files = ResultFiles.of(output, request, pages) if output else None
+        if files is None:
+            work.write(file, None, outcome, replace=False)
+            return outcome
+        for path in (files.main, *files.further()):
+            _check_name(path)
+        if _same_file(files.main, file.path):
+            raise ImageError(f"{files.main}: this is the source itself; name another output")
+        weights = {"name": colorizer.record.name, "sha256": colorizer.record.sha256}
+
+        def state() -> ResultState:
+            return find_state(files, request, file.sha256, weights)
+
+        found = ResultState.ABSENT if request.overwrite else state()
+        if found is ResultState.COMPLETE:
+            return _skipped(outcome)
+        _make_folder(files.main.parent)
+        try:
+            replace = request.overwrite or found is ResultState.INCOMPLETE
+            work.write(file, files, outcome, replace=replace)
+        except OutputBusyError:
+            raise
+        except OutputExistsError:
+            # Two calls may share the work on a folder, and the other one was faster.
+            if request.overwrite or state() is not ResultState.COMPLETE:
+                raise
+            return _skipped(Outcome(name, output=outcome.output, source_sha256=file.sha256))
+    return outcome
+
+
+class _Work:
+    """Makes and writes the results of one request."""
+
+    def __init__(self, colorizer: Colorizer, request: Request, observer: Observer) -> None:
+        self.colorizer = colorizer
+        self.request = request
+        self.observer = observer
+
+    def write(
+        self, file: ImageFile, files: ResultFiles | None, outcome: Outcome, *, replace: bool
+    ) -> None:
+        """Colorize page by page into all files of a result; all of them appear, or none."""
+        request, before = self.request, _stamp(file.path)
+        times = _times(file.path) if request.keep_dates else None
+
+        def replaceable(path: Path) -> bool:
+            return replace or is_replaceable(path, file.sha256)
+
+        def writer(path: Path, overwrite: bool, sidecar: bool = False) -> ImageWriter:
+            return ImageWriter(
+                path,
+                like=file,
+                overwrite=overwrite,
+                sidecar=sidecar,
+                overwrite_sidecar=replaceable(sidecar_of(path)),
+                times=times,
+            )
+
+        with ExitStack() as stack:
+            # What is entered first is put into its place last: the main file stands for all.
+            main = stack.enter_context(
+                writer(files.main, replace, files.sidecar is not None)
+                if files
+                else ImageWriter(sys.stdout.buffer, like=file)
+            )
+            alternatives = [
+                stack.enter_context(writer(path, replaceable(path)))
+                for path in (files.alternatives if files else ())
+            ]
+            stages = [
+                [stack.enter_context(_Placed(path, replaceable(path))) for path in page]
+                for page in (files.stages if files else ())
+            ]
+            if not main.exact_gray:
+                text = "JPEG cannot keep the gray exactly; name a .png or .tif for that"
+                outcome.warnings.append(text)
+                self.observer.warn(text)
+            for number, page in enumerate(file, 1):
+                height, width = page.codes.shape[:2]
+                megapixels = height * width / 1e6
+                self.observer.page(number, len(file), megapixels * (1 + len(alternatives)))
+                coarse = self.colorizer.generate(
+                    read_gray(page.codes, page.space, request.levels), request.settings
+                )
+                result = self.colorizer.refine(
+                    coarse, request.settings, request.page_hints(number), request.palette
+                )
+                facts = result.provenance | {
+                    "source": Path(file.name).name,
+                    "source_sha256": file.sha256,
+                    "levels": request.levels,
+                }
+                main.write(page, self._counted(result.strips()), facts)
+                for i, alternative in enumerate(alternatives):
+                    strips = self._counted(result.strips(result.ab_alternatives[i]))
+                    alternative.write(page, strips, facts | {"alternative": i + 1})
+                if stages:
+                    self._write_stages(stages[number - 1], result, facts, times)
+                outcome.pages = number
+                outcome.megapixels += megapixels
+                outcome.reading.append(page.reading)
+            if _stamp(file.path) != before:
+                raise ImageError(f"{file.name}: the file was changed meanwhile; repeat the call")
+            for image in (*alternatives, main):
+                image.finish()
+        outcome.exact_gray = main.exact_gray and request.levels is None
+        outcome.sidecar = str(main.sidecar_path) if main.sidecar_path else None
+        outcome.alternatives = [alternative.name for alternative in alternatives]
+        outcome.stages = [stage.name for page in stages for stage in page]
+
+    def _write_stages(
+        self,
+        outputs: "list[AtomicFile]",
+        result: Colorization,
+        facts: dict[str, Any],
+        times: tuple[int, int] | None,
+    ) -> None:
+        arrays = (result.ab_coarse, result.ab_refined, result.uncertainty)
+        xmp = provenance.xmp_packet(facts)
+        for output, array, (_, description) in zip(outputs, arrays, STAGES, strict=True):
+            encode_stage(output, array, description=description, xmp=xmp)
+            output.finish()
+            if times:
+                output.copy_times(times)
+
+    def _counted(self, strips: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        for strip in strips:
+            yield strip
+            self.observer.advance(strip.shape[0] * strip.shape[1] / 1e6)
+
+
+class _Placed:
+    """An `AtomicFile` as a context: committed at the end, or discarded after an error."""
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._file = AtomicFile(path, overwrite=overwrite)
+
+    def __enter__(self) -> AtomicFile:
+        return self._file
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._file.commit()
+        else:
+            self._file.discard()
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """Size, time of modification and inode of a source that is a file."""
+    if path is None:
+        return None
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _times(path: Path | None) -> tuple[int, int] | None:
+    """Times of access and modification, in nanoseconds, of a source that is a file."""
+    if path is None:
+        return None
+    status = path.stat()
+    return status.st_atime_ns, status.st_mtime_ns
+
+
+def _skipped(outcome: Outcome) -> Outcome:
+    outcome.status = "skipped"
+    outcome.message = f"{outcome.output} is there already, complete and made in the same way"
+    return outcome
+
+
+def _check_name(path: Path) -> None:
+    """Check that a file name is one that the file system can hold."""
+    longest = 255
+    if os.name == "posix" and path.parent.is_dir():
+        longest = os.pathconf(path.parent, "PC_NAME_MAX")
+    length = len(os.fsencode(path.name))
+    if length > longest:
+        raise ImageError(
+            f"expected a result whose name has at most {longest} bytes, got one of {length} "
+            f"({path.name[:40]}...); name it yourself, shorter"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"the folder {folder} cannot be made ({error.strerror}); name another output"
+        ) from error
+
+
+def _same_file(first: Path, second: Path | None) -> bool:
+    if second is None:
+        return False
+    with explained(str(first)):
+        try:
+            return first.samefile(second)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
+def wait_for(attempt: Callable[[], Outcome]) -> Outcome:
+    """Repeat an attempt until the other call that makes the same result has ended."""
+    while True:
+        try:
+            return attempt()
+        except OutputBusyError:
+            time.sleep(_WAIT_SECONDS)

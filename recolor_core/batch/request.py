@@ -1,0 +1,157 @@
+"""What is asked for: how the image files of a call are to be colorized and written."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recolor_core.errors import HintsError
+from recolor_core.gray import Levels
+from recolor_core.hints import Hint
+from recolor_core.images import MAX_PIXELS, open_image
+from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
+from recolor_core.settings import Settings
+
+# They change neither the colors nor the gray of the main result.
+_WITHOUT_EFFECT = ("alternatives", "tile")
+
+
+@dataclass(frozen=True)
+class PageHint:
+    """A hint and the page of the file that it belongs to.
+
+    Parameters
+    ----------
+    hint : Hint
+        In pixels of that page.
+    page : int or None
+        From 1; None is the page of a file that has one.
+    """
+
+    hint: Hint
+    page: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """How image files are to be colorized and written.
+
+    Parameters
+    ----------
+    settings, palette, levels
+        As in a call of `recolor_core.Colorizer`.
+    hints : sequence of PageHint
+        Points of known color.
+    stages : bool
+        Write the intermediate stages as TIFF beside the result.
+    sidecar : bool
+        Write a JSON file beside the result.
+    overwrite : bool
+        Replace files that are there.
+    keep_dates : bool
+        Give the results the file dates of their sources.
+    max_pixels : int
+        Refuse images with more pixels.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    hints: Sequence[PageHint] = ()
+    palette: Palette | None = None
+    levels: Levels | str | None = None
+    stages: bool = False
+    sidecar: bool = False
+    overwrite: bool = False
+    keep_dates: bool = False
+    max_pixels: int = MAX_PIXELS
+
+    def parameters(self) -> dict[str, Any]:
+        """All that determines the colors of a file beside its pixels and the weights, as JSON."""
+        settings = asdict(self.settings)
+        facts = {
+            "settings": {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT},
+            "hints": [asdict(hint.hint) | {"page": hint.page} for hint in self.hints],
+            "palette": None if self.palette is None else palette_record(self.palette),
+            "levels": self.levels,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(facts))
+        return plain
+
+    def page_parameters(self, page: int) -> dict[str, Any]:
+        """The same for one page, as the provenance of that page records it."""
+        hints = [asdict(hint) for hint in self.page_hints(page)]
+        return self.parameters() | {"hints": json.loads(json.dumps(hints))}
+
+    def page_hints(self, page: int) -> list[Hint]:
+        """The hints of a page."""
+        return [hint.hint for hint in self.hints if hint.page in (None, page)]
+
+    def check_pages(self, pages: int) -> None:
+        """Check that every hint says which of the pages it belongs to.
+
+        Raises
+        ------
+        HintsError
+            If one does not, or names a page that the file does not have.
+        """
+        for hint in self.hints:
+            if hint.page is None and pages > 1:
+                raise HintsError(
+                    f"expected the page of every hint, since this file has {pages} pages, got a "
+                    'hint without one; add "page": 1 to it'
+                )
+            if hint.page is not None and not 1 <= hint.page <= pages:
+                raise HintsError(
+                    f"expected hints for pages 1 to {pages}, got one for page {hint.page}; correct "
+                    '"page" in the file of hints'
+                )
+
+
+def read_page_hints(path: str | Path) -> list[PageHint]:
+    """Hints of a file: that of `recolor_core.hints`, with ``page`` in some of them.
+
+    Parameters
+    ----------
+    path : path-like
+        JSON in UTF-8 or UTF-16, with or without a byte order mark.
+
+    Raises
+    ------
+    HintsError
+        If the file cannot be read or is not a file of hints.
+    """
+    path = Path(path)
+    try:
+        entries = json.loads(path.read_bytes())["hints"]
+        return [_page_hint(dict(entry)) for entry in entries]
+    except OSError as error:
+        raise HintsError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise HintsError(
+            f"{path} is not a file of color hints ({' '.join(str(error).split())}); expected JSON "
+            'such as {"hints": [{"x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
+        ) from error
+
+
+def _page_hint(entry: dict[str, Any]) -> PageHint:
+    page = entry.pop("page", None)
+    if page is not None and (isinstance(page, bool) or not isinstance(page, int) or page < 1):
+        raise HintsError(f"expected the number of a page, 1 or more, got {page!r}")
+    hint = Hint(**entry)
+    _ = hint.ab  # refuses what is no color
+    return PageHint(hint, page)
+
+
+def read_palette(text: str) -> Palette:
+    """The palette that a text names.
+
+    Parameters
+    ----------
+    text : str
+        A list of colors, ``"#5b3a1e,#6ca0dc"``, or the file of a reference image.
+    """
+    if text.startswith("#"):
+        return palette_of_colors([color.strip() for color in text.split(",")])
+    with open_image(Path(text)) as file:
+        page = next(iter(file))
+        return palette_of_image(page.codes, page.space)

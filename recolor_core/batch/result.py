@@ -1,0 +1,268 @@
+"""The files of a result: what they are called, and whether they are what a call asks for."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from recolor_core import provenance
+from recolor_core.batch.outcome import one_line
+from recolor_core.batch.request import Request
+from recolor_core.errors import ImageError, OutputExistsError
+from recolor_core.images import open_image
+from recolor_core.images.whole import is_whole
+
+STAGES = (
+    ("ab-coarse", "a* and b* of the generator, Lab units"),
+    ("ab-refined", "a* and b* of the refiner, Lab units"),
+    ("uncertainty", "standard deviation of the color, Lab units"),
+)
+"""Tags and descriptions of the intermediate stages."""
+
+_ANY_SIZE = 2**62  # it was written by us: its size is no surprise
+
+
+class ResultState(Enum):
+    """What is there of a result.
+
+    ABSENT: the main file is not there. INCOMPLETE: it is, made as asked for, and further files are
+    missing. COMPLETE: all that is asked for is there.
+    """
+
+    ABSENT = "absent"
+    INCOMPLETE = "incomplete"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """The files of one result.
+
+    Parameters
+    ----------
+    main : Path
+        The colorized image.
+    alternatives : tuple of Path
+        Further colorings.
+    stages : tuple of tuple
+        For every page, the files of its stages in the order of `STAGES`.
+    sidecar : Path or None
+        The JSON file, if it is asked for.
+    pages : int
+        Number of pages.
+    """
+
+    main: Path
+    alternatives: tuple[Path, ...] = ()
+    stages: tuple[tuple[Path, ...], ...] = ()
+    sidecar: Path | None = None
+    pages: int = 1
+
+    @classmethod
+    def of(cls, main: Path, request: Request, pages: int) -> "ResultFiles":
+        """The files that a request asks for.
+
+        Parameters
+        ----------
+        main : Path
+            The colorized image.
+        request : Request
+            What is asked for.
+        pages : int
+            Number of pages of the source.
+        """
+        # BMP has no place for the provenance.
+        wants_sidecar = request.sidecar or main.suffix.lower() in (".bmp", ".dib")
+        tags = [f"page{page + 1}." if pages > 1 else "" for page in range(pages)]
+        return cls(
+            main,
+            tuple(beside(main, f"alt{i + 1}") for i in range(request.settings.alternatives)),
+            tuple(tuple(beside(main, tag + name, ".tif") for name, _ in STAGES) for tag in tags)
+            if request.stages
+            else (),
+            sidecar_of(main) if wants_sidecar else None,
+            pages,
+        )
+
+    def further(self) -> Iterator[Path]:
+        """All files but the main one."""
+        yield from self.alternatives
+        for page in self.stages:
+            yield from page
+        if self.sidecar:
+            yield self.sidecar
+
+
+def beside(output: Path, tag: str, suffix: str | None = None) -> Path:
+    """The name of a further file: ``photo.recolor.png`` gives ``photo.recolor.alt1.png``."""
+    return output.with_name(f"{output.stem}.{tag}{suffix or output.suffix}")
+
+
+def sidecar_of(output: Path) -> Path:
+    """The name of the JSON file of a result."""
+    return output.with_name(f"{output.name}.json")
+
+
+def find_state(
+    files: ResultFiles, request: Request, source_sha256: str, weights: Mapping[str, str]
+) -> ResultState:
+    """What is there of a result. Reads headers only.
+
+    Parameters
+    ----------
+    files : ResultFiles
+        Where the result lies.
+    request : Request
+        What is asked for.
+    source_sha256 : str
+        SHA-256 of the source, hexadecimal.
+    weights : mapping
+        "name" and "sha256" of the networks.
+
+    Raises
+    ------
+    OutputExistsError
+        If something else has the name of one of the files: the result of another source, of other
+        settings or weights, a damaged file, or a file that Recolor did not make.
+    """
+    made = {"source_sha256": source_sha256, "weights": dict(weights)}
+    expected = [made | request.page_parameters(page + 1) for page in range(files.pages)]
+    if not _exists(files.main):
+        # A call that was killed may have left further files of its result: they are replaced.
+        for path in files.further():
+            if _exists(path) and not _is_of_source(path, source_sha256):
+                raise OutputExistsError(
+                    f"{path} is there already and does not belong to this image; "
+                    "pass overwrite=True to replace it, or name another output"
+                )
+        return ResultState.ABSENT
+    _check(files.main, expected)
+    complete = True
+    for number, path in enumerate(files.alternatives, 1):
+        if complete := complete and _exists(path):
+            facts = {"alternative": number, "alternatives": len(files.alternatives)}
+            _check(path, [page | facts for page in expected])
+    for stages, page in zip(files.stages, expected, strict=False):
+        for path in stages:
+            if complete := complete and _exists(path):
+                _check(path, [page])
+    if files.sidecar and not _is_of_source(files.sidecar, source_sha256):
+        complete = False  # it is not there, or tells of another result of this name
+    return ResultState.COMPLETE if complete else ResultState.INCOMPLETE
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """What a result says of how its pages were made; empty if Recolor did not make it.
+
+    Parameters
+    ----------
+    path : Path
+        An image file that Recolor may have written. BMP has no place for it; there it is read from
+        the JSON file beside the image.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged.
+    """
+    with open_image(path, max_pixels=_ANY_SIZE) as file:
+        format = file.format
+        records = [provenance.read_xmp(packet) for packet in file.packets()]
+    if not is_whole(path, format):
+        raise ImageError(f"{path}: the file is cut off; make it again")
+    if format == "BMP" and (facts := _read_sidecar(sidecar_of(path))):
+        return list(facts["pages"])
+    return [record for record in records if record]
+
+
+def _check(path: Path, expected: Sequence[Mapping[str, Any]]) -> None:
+    """Check that a file was made as expected, page by page."""
+    renew = "pass overwrite=True to renew it, or name another output"
+    try:
+        records = read_records(path)
+    except ImageError as error:
+        reason = one_line(error).removeprefix(f"{path}: ").split(";")[0]
+        raise OutputExistsError(
+            f"{path} is there already and is damaged or not a result of recolor ({reason}); {renew}"
+        ) from None
+    if len(records) != len(expected):
+        raise OutputExistsError(
+            f"{path} is there already and is not a result of recolor for this image; {renew}"
+        )
+    for record, page in zip(records, expected, strict=True):
+        if difference := describe_difference(record, page):
+            raise OutputExistsError(f"{path} is there already, {difference}; {renew}")
+
+
+def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """In what a result differs from what is asked for, in words; empty if in nothing.
+
+    Parameters
+    ----------
+    record : mapping
+        How a page was made, from its provenance.
+    expected : mapping
+        How it should be: "source_sha256", "weights" and what `Request.page_parameters` gives.
+    """
+    if record.get("source_sha256") != expected["source_sha256"]:
+        name = record.get("source") or "a source that it does not name"
+        return f"made from another image or an older version of this one ({name})"
+    was, now = record.get("weights") or {}, expected["weights"]
+    if was.get("sha256") != now["sha256"]:
+        return f"made with other weights ({was.get('name')} {str(was.get('sha256'))[:12]})"
+    changes = []
+    settings = record.get("settings") or {}
+    for name, value in expected["settings"].items():
+        if name in settings and settings[name] != value:
+            changes.append(f"{name} {settings[name]:g} instead of {value:g}")
+    changes += [
+        f"other {name}"
+        for name in ("hints", "palette", "levels")
+        if (record.get(name) or None) != (expected[name] or None)
+    ]
+    if "alternative" in expected and (
+        record.get("alternative") != expected["alternative"]
+        or settings.get("alternatives") != expected["alternatives"]
+    ):
+        changes.append(f"one of {settings.get('alternatives')} alternatives")
+    return f"made with other settings ({', '.join(changes)})" if changes else ""
+
+
+def is_replaceable(path: Path, source_sha256: str) -> bool:
+    """Whether a further file is of this very source, so that it may be made again."""
+    return _exists(path) and _is_of_source(path, source_sha256)
+
+
+def _is_of_source(path: Path, source_sha256: str) -> bool:
+    if path.suffix == ".json":
+        facts = _read_sidecar(path)
+        return bool(facts) and facts["source"].get("sha256") == source_sha256
+    try:
+        records = read_records(path)
+    except (ImageError, OSError):
+        return False
+    return bool(records) and all(r.get("source_sha256") == source_sha256 for r in records)
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(facts, dict) or not isinstance(facts.get("pages"), list):
+        return {}
+    return facts if isinstance(facts.get("source"), dict) else {}
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be looked at ({error.strerror}); name the output yourself"
+        ) from error
+    return True

@@ -1,0 +1,53 @@
+"""Which files of a folder are images. Opens none of them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+OWN = ".recolor."
+"""In the name of every result that gets its name from recolor."""
+
+# A folder holds other things than images: of its files, those with these endings are taken. A file
+# that is named itself may be called anything; its content counts.
+IMAGE_ENDINGS = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"),
+        *(".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    )
+)
+FILM_ENDINGS = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts"),
+        *(".ts", ".wmv", ".flv", ".ogv", ".dv", ".mxf", ".3gp"),
+    )
+)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name ends as those of images do."""
+    return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122 (one in 100,000)
+
+
+def find_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """The regular files of a folder in order, folder by folder; hidden ones are left out.
+
+    What is not a regular file, such as a pipe, is left out too: reading it might never end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    recursive : bool
+        Whether to search its folders too. Links to folders are not followed.
+    """
+    with os.scandir(folder) as scan:
+        entries = sorted(
+            (entry for entry in scan if not entry.name.startswith(".")),
+            key=lambda entry: entry.name,
+        )
+    for entry in entries:
+        if entry.is_file():
+            yield Path(entry.path)
+    for entry in entries if recursive else ():
+        if entry.is_dir(follow_symlinks=False):
+            yield from find_files(Path(entry.path))

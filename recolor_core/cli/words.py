@@ -1,0 +1,34 @@
+"""Messages of the library in the words of the command."""
+
+import re
+
+from recolor_core.batch.outcome import one_line
+
+# The library names its parameters; who reads the command's messages knows its options.
+_WORDS = (
+    (r"pass overwrite=True to (renew|replace) it", r"--overwrite \1s it"),
+    (r"name another output", "name another with -o"),
+    (r"name (the output|it) yourself, shorter", "name it yourself with -o, shorter"),
+    (r"name the output yourself", "name it yourself with -o"),
+    (r"\bmax_pixels\b(?!=)", "--max-pixels"),
+    (r'(pass )?levels=\(low, high\), or levels="auto"', "--levels LOW,HIGH, or --levels auto"),
+    (r"with levels=\(low, high\)", "with --levels LOW,HIGH"),
+    (r"(pass )?levels=\(low, high\)", "--levels LOW,HIGH"),
+    (r'levels="auto"', "--levels auto"),
+    (r"extract its frames as images( first)?", "colorize it with: recolor film IN OUT"),
+    (r"recolor_core\.list_weights(\(\))?", "recolor weights"),
+)
+
+
+def in_words_of_command(message: object) -> str:
+    """A message on one line that names options instead of parameters.
+
+    Parameters
+    ----------
+    message : object
+        An error or its text.
+    """
+    text = one_line(message)
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    return text
