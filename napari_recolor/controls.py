@@ -41,7 +41,7 @@ class Controls(QWidget):
     def __init__(self, readout: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.layer = _menu("layer", "The layer to colorize. It is never changed.")
-        self.plan = _text("plan", "What will be done.")
+        self.summary = _text("summary", "What will be done.")
         self.scope = _menu(
             "scope",
             "How much of the layer is colorized: the image shown, all images of a stack, or "
@@ -227,7 +227,7 @@ class Controls(QWidget):
     def _arrange(self) -> None:
         main = _form()
         main.addRow("Image", self.layer)
-        main.addRow(self.plan)
+        main.addRow(self.summary)
         main.addRow("Scope", self.scope)
         main.addRow(self.steady, self.time)
         main.addRow("Weights", self.weights)

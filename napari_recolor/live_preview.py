@@ -1,152 +1,87 @@
-"""Colors an image anew while hints and settings change: the generator is not asked again."""
+"""Colors the image shown anew while hints change: the generator is not asked again."""
 
-from collections.abc import Generator, Sequence
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
-from napari.qt.threading import GeneratorWorker, create_worker
+from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
-if TYPE_CHECKING:
-    from recolor_core import Colorization, Colorizer, Hint, Settings
-    from recolor_core.colorizer import Coarse
-    from recolor_core.palette import Palette
+from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.reading import Index
+from napari_recolor.run import Run
+from napari_recolor.runner import tell_failure
+from napari_recolor.worker import Failure, HintValue, Recolored, recolor
 
 
 class LivePreview(QObject):
-    """The refiner and the full resolution of one image, in a worker thread, newest wins.
-
-    Lives in the main thread. One coloring runs at a time; a newer request ends it at its next
-    strip, and of the requests that wait only the newest is done.
+    """Colors images of finished runs anew. Lives in the main thread; the newest request wins.
 
     Parameters
     ----------
-    colorizer, coarse
-        As a run left them.
-    settings
-        Of that run.
-    hints
-        Of that run: `recolor_core.Hint`, or plain (x, y, color, radius).
-    parent
+    viewer : ViewerModel
+        Whose layers show the new colors.
+    queue : JobQueue
+        Does the work.
+    parent : QObject, optional
         Of the object.
-    palette
-        Of that run: see `recolor_core.palette`.
     """
 
-    recolored = Signal(object)
-    """The `Colorization`, its `rgb` computed."""
-    failed = Signal(object)
-    """The exception."""
-    busy_changed = Signal(bool)
+    said = Signal(str)
+    """What is going on."""
 
-    def __init__(
-        self,
-        colorizer: "Colorizer",
-        coarse: "Coarse",
-        settings: "Settings",
-        hints: Sequence[Any] = (),
-        parent: QObject | None = None,
-        palette: "Palette | None" = None,
-    ) -> None:
+    def __init__(self, viewer: ViewerModel, queue: JobQueue, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._colorizer, self._coarse = colorizer, coarse
-        self._settings, self._hints, self._palette = settings, tuple(hints), palette
-        self._worker: GeneratorWorker | None = None
-        self._waiting = False
+        self.viewer, self._queue = viewer, queue
+        self._job: Job | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether a coloring runs or waits."""
-        return self._worker is not None
+        """Whether an image is being colored anew, or waits to be."""
+        return self._job is not None
 
-    def request(
-        self,
-        settings: "Settings | None" = None,
-        hints: Sequence[Any] | None = None,
-        palette: "Palette | EllipsisType | None" = ...,
-        coarse: "Coarse | None" = None,
-    ) -> None:
-        """Color anew.
+    def request(self, run: Run, index: Index, hints: Sequence[HintValue]) -> None:
+        """Color an image of a finished run anew, in place of whatever was requested before.
 
         Parameters
         ----------
-        settings, hints, palette, coarse
-            What to change; what is not given stays as it was asked for last. The `size` of the
-            settings has had its effect already. A palette of None is no palette.
+        run : Run
+            A finished run; its options are used.
+        index : tuple of int
+            Of the image.
+        hints : sequence of (x, y, color, radius)
+            All hints of the image, in pixels of the source.
         """
-        self._settings = settings or self._settings
-        self._coarse = coarse or self._coarse
-        self._hints = self._hints if hints is None else tuple(hints)
-        self._palette = self._palette if palette is ... else palette
-        if self._worker is None:
-            self._start()
-            self.busy_changed.emit(True)
-        else:
-            self._waiting = True
-            self._worker.quit()
-
-    def close(self) -> None:
-        """Drop what runs and what waits; nothing is emitted any more."""
-        self.blockSignals(True)
-        self._waiting = False
-        if self._worker is not None:
-            self._worker.quit()
-
-    def _start(self) -> None:
-        self._waiting = False
-        self._worker = worker = create_worker(
-            _recolor,
-            self._colorizer,
-            self._coarse,
-            self._settings,
-            self._hints,
-            self._palette,
+        work = partial(
+            recolor,
+            options=run.options,
+            stages=run.stages,
+            index=index,
+            hints=run.hints(hints),
         )
-        worker.returned.connect(self._on_returned)
-        worker.finished.connect(self._on_finished)
-        worker.start()
+        job = Job(work, partial(self._on_event, run))
+        job.on_end = partial(self._on_end, job)
+        self._job = job
+        self.said.emit("Coloring with hints…")
+        self._queue.submit(job)
 
-    def _on_returned(self, outcome: "tuple[Colorization | None, Exception | None] | None") -> None:
-        if self._waiting or outcome is None:  # None: it was told to quit
-            return
-        result, error = outcome
-        if error is None:
-            self.recolored.emit(result)
-        else:
-            self.failed.emit(error)
+    def cancel(self) -> None:
+        """Drop what runs and what waits."""
+        if self._job is not None:
+            self._queue.cancel(self._job)
 
-    def _on_finished(self) -> None:
-        if self._waiting:
-            self._start()
-        else:
-            self._worker = None
-            self.busy_changed.emit(False)
+    def _on_event(self, run: Run, event: Recolored | Failure | None) -> None:
+        if isinstance(event, Failure):
+            self.said.emit(f"Failed: {event.message}")
+            tell_failure(event)
+        elif event is not None:
+            run.stages.replace(event)
+            run.show(self.viewer.layers, event.index)
+            count = len(event.provenance["hints"])
+            said = f"Colored with {count} hint{'' if count == 1 else 's'}."
+            if run.stages.steady:
+                said += " Colorize again to carry hints on through the shot."
+            self.said.emit(said)
 
-
-def _recolor(
-    colorizer: "Colorizer",
-    coarse: "Coarse",
-    settings: "Settings",
-    hints: Sequence["Hint | tuple[float, float, str, float]"],
-    palette: "Palette | None",
-) -> Generator[None, None, "tuple[Colorization | None, Exception | None]"]:
-    """Run in the worker. Every yield is a chance to be told to quit.
-
-    An error comes back beside the result: napari's worker never finishes after a RuntimeError, of
-    which PyTorch raises many.
-    """
-    try:
-        from recolor_core import Hint
-
-        yield
-        known = [hint if isinstance(hint, Hint) else Hint(*hint) for hint in hints]
-        result = colorizer.refine(coarse, settings, known, palette)
-        strips = []
-        for strip in result.strips():
-            yield
-            strips.append(strip)
-        vars(result)["rgb"] = np.concatenate(strips)  # what the cached property would compute
-    except Exception as error:
-        return None, error
-    return result, None
+    def _on_end(self, job: Job) -> None:
+        if self._job is job:
+            self._job = None

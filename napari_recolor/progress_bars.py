@@ -5,7 +5,7 @@ from napari.utils.progress import cancelable_progress, progress
 from napari_recolor.worker import Step
 
 
-class Activity:
+class ProgressBars:
     """The bars of one run. To be made and used in the main thread.
 
     They are not nested by napari's `nest_under`: closing such a group ends napari 0.9.2 with a

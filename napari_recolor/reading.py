@@ -147,7 +147,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Request:
     """Which images of a source are colorized, and how their values are read.
 
     Parameters
@@ -247,7 +247,7 @@ class Plan:
         low, high = np.percentile(sample, [self.rule.low, self.rule.high]).tolist()
         return (low, high) if low < high else (low, low + 1)
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """What will be done, for people."""
         source, count = self.source, len(self.indices)
         shape, axes = source.shape, source.axes
@@ -310,15 +310,15 @@ class Plan:
         return prod(self.leading) * prod(self.size) * 3 * result_itemsize(self.source.dtype)
 
 
-def make_plan(
+def make_request(
     layer: Layer, viewer: ViewerModel, scope: Scope, rule: LevelRule, time: int | None = None
-) -> Plan:
+) -> Request:
     """What to colorize of a layer, as the viewer shows it now.
 
     Parameters
     ----------
     layer, viewer, scope, rule
-        As of `Plan`. Over time all images have the same black and white, or it would flicker.
+        As of `Request`. Over time all images have the same black and white, or it would flicker.
     time
         The axis of a whole stack over which colors shall be steady, if any.
 
@@ -330,17 +330,17 @@ def make_plan(
     source = Source.of(layer)
     shown = shown_index(layer, viewer, source.leading)
     if scope == "region":
-        return Plan(source, scope, (shown,), visible_region(layer, viewer, source), rule)
+        return Request(source, scope, (shown,), visible_region(layer, viewer, source), rule)
     if scope == "slice" or not source.leading:
-        return Plan(source, "slice", (shown,), source.whole, rule)
+        return Request(source, "slice", (shown,), source.whole, rule)
     every = list(np.ndindex(*source.leading))
     if time is None:
         every.remove(shown)  # what is looked at comes first
-        return Plan(source, "stack", (shown, *every), source.whole, rule)
-    plan = Plan(source, "stack", (), source.whole, replace(rule, per="stack"), time)
-    film = plan._beside_time(shown)
-    every.sort(key=lambda i: (plan._beside_time(i) != film, plan._beside_time(i), i[time]))
-    return replace(plan, indices=tuple(every))
+        return Request(source, "stack", (shown, *every), source.whole, rule)
+    request = Request(source, "stack", (), source.whole, replace(rule, per="stack"), time)
+    film = request._beside_time(shown)
+    every.sort(key=lambda i: (request._beside_time(i) != film, request._beside_time(i), i[time]))
+    return replace(request, indices=tuple(every))
 
 
 def time_axis(axes: tuple[str, ...]) -> int | None:

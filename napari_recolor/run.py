@@ -1,6 +1,6 @@
 """One run: what was asked for, what came of it, and what its layers tell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +17,8 @@ from napari_recolor.layers import (
     make_layers,
 )
 from napari_recolor.palette import colors_of
-from napari_recolor.reading import Index, Plan
-from napari_recolor.worker import Options, Stages
-
-HintValue = tuple[float, float, str, float]
-"""x, y, color and radius of a `recolor_core.Hint`."""
+from napari_recolor.reading import Index, Request
+from napari_recolor.worker import Failure, HintValue, Options, Stages
 
 
 class Run:
@@ -33,22 +30,24 @@ class Run:
         Shown in the names of the layers.
     source
         The layer that is colorized; its geometry is taken down now.
-    plan, options
+    request, options
         What is done.
     """
 
-    def __init__(self, number: int, source: Image, plan: Plan, options: Options) -> None:
+    def __init__(self, number: int, source: Image, request: Request, options: Options) -> None:
         self.number, self.id = number, uuid4().hex
-        self.source, self.plan, self.options = source, plan, options
+        self.source, self.request, self.options = source, request, options
         self.geometry = Geometry.of(source)
-        self.stages = Stages(plan)
+        self.stages = Stages(request)
         self.finished: list[Index] = []
         self.layers: dict[str, Image] = {}
+        self.canceled = False
+        self.failure: Failure | None = None
         self._limits: dict[str, float] = {}  # of the stages, by role
 
     def about(self) -> dict[str, Any]:
         """What ``layer.metadata["recolor"]`` tells; JSON types alone."""
-        source, rows_columns = self.plan.source, self.plan.region
+        source, rows_columns = self.request.source, self.request.region
         first = dict(self.stages.provenance[self.finished[0]])
         whole = rows_columns == source.whole
         about = {
@@ -66,7 +65,7 @@ class Run:
                 "rgb": source.rgb,
                 "multiscale": source.multiscale,
             },
-            "scope": self.plan.scope,
+            "scope": self.request.scope,
             "region": None if whole else [[part.start, part.stop] for part in rows_columns],
             "steady": self._steady(),
             "images": [self._image(index) for index in sorted(self.finished)],
@@ -76,23 +75,23 @@ class Run:
 
     def _steady(self) -> dict[str, Any] | None:
         """Over what colors were carried from image to image, and how; None: they were not."""
-        time = self.plan.time
+        time = self.request.time
         if time is None or not self.stages.steady:
             return None
-        name = self.plan.source.axes[time]
+        name = self.request.source.axes[time]
         return {"axis": time, "name": name, "passes": self.options.passes}
 
     def _image(self, index: Index) -> dict[str, Any]:
         provenance = self.stages.provenance[index]
         names = ("levels", "hints", "device", "reading", "frames")
         told = {name: provenance[name] for name in names if name in provenance}
-        return {"index": list(self.plan.slot(index)), "of_source": list(index), **told}
+        return {"index": list(self.request.slot(index)), "of_source": list(index), **told}
 
     def make_layers(self) -> dict[str, Image]:
         """The layers, as soon as the first image is finished; for a viewer to take."""
         self._limits = self._limits_of(self.finished[0])
         self.layers = make_layers(
-            self.stages.arrays, self.geometry, self.plan.origin, self._limits, self.about()
+            self.stages.arrays, self.geometry, self.request.origin, self._limits, self.about()
         )
         return self.layers
 
@@ -111,18 +110,30 @@ class Run:
                 layer.refresh(extent=False)
 
     def _limits_of(self, index: Index) -> dict[str, float]:
-        slot = self.plan.slot(index)
+        slot = self.request.slot(index)
         return limits_of({role: array[slot] for role, array in self.stages.arrays.items()})
 
-    def hints(
-        self, values: Callable[[Index], Sequence[HintValue]], index: Index
-    ) -> list[HintValue]:
-        """The hints of one image, in pixels of what is colorized of it."""
-        rows, columns = self.plan.region
-        height, width = self.plan.size
-        moved = [(x - columns.start, y - rows.start, *more) for x, y, *more in values(index)]
+    def hints(self, values: Sequence[HintValue]) -> list[HintValue]:
+        """Hints in pixels of the source, in pixels of what is colorized of it."""
+        rows, columns = self.request.region
+        height, width = self.request.size
+        moved = [(x - columns.start, y - rows.start, *more) for x, y, *more in values]
         return [
             hint
             for hint in moved
             if -0.5 <= hint[0] <= width - 0.5 and -0.5 <= hint[1] <= height - 0.5
         ]
+
+    def outcome(self) -> str:
+        """How the run ended, for people."""
+        done, count = len(self.finished), len(self.request.indices)
+        images = f"{done} of {count} images" if count > 1 else "1 image"
+        if self.failure is not None:
+            return f"Failed: {self.failure.message}"
+        if done < count:
+            return f"Canceled; {images if done and count > 1 else 'nothing'} done."
+        device = self.stages.provenance[self.finished[0]]["device"]["generator"]
+        said = f"Done: {images} on {device}."
+        if self.request.time is not None and not self.stages.steady:
+            said += " Each by itself: these weights have no color memory to keep them steady."
+        return said

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_recolor.palette import colors_of
-from napari_recolor.reading import Index, Plan, Source
+from napari_recolor.reading import Index, Request, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 Levels = tuple[float, float] | None
 
-Hints = Mapping[Index, Sequence[tuple[float, float, str, float]]]
-"""For each image x, y, color and radius of every `recolor_core.Hint`."""
+HintValue = tuple[float, float, str, float]
+"""x, y, color and radius of a `recolor_core.Hint`."""
+
+Hints = Mapping[Index, Sequence[HintValue]]
+"""The hints of each image."""
 
 IN_MEMORY = 2**32
 """Results of more bytes than this lie in a temporary file, which napari reads as it needs it."""
@@ -103,15 +106,15 @@ class Stages:
 
     Parameters
     ----------
-    plan
+    request
         What is colorized.
     file
         Path, SHA-256 and number of pages of the file that holds just what the layer holds.
     arrays
-        By role, each with the leading axes of the plan: ``rgb`` (..., H, W, 3), ``alternative 1``
-        and so on alike; ``a coarse``, ``b coarse``, ``uncertainty`` (..., h, w); ``a refined``,
-        ``b refined``, ``change`` (..., h', w'), Lab units. ``change`` is the distance in the ab
-        plane by which the refiner moved a color.
+        By role, each with the leading axes of the request: ``rgb`` (..., H, W, 3),
+        ``alternative 1`` and so on alike; ``a coarse``, ``b coarse``, ``uncertainty``
+        (..., h, w); ``a refined``, ``b refined``, ``change`` (..., h', w'), Lab units. ``change``
+        is the distance in the ab plane by which the refiner moved a color.
     provenance
         How each image came to be: that of `recolor_core`, with its levels. JSON types alone.
     steady
@@ -120,7 +123,7 @@ class Stages:
         What each image has from those before it, where they are.
     """
 
-    plan: Plan
+    request: Request
     file: dict[str, Any] | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     provenance: dict[Index, dict[str, Any]] = field(default_factory=dict)
@@ -147,19 +150,18 @@ class Stages:
         """Number of steps of `fill`."""
         return result.strip_count * (1 + len(result.ab_alternatives))
 
-    def replace(self, index: Index, result: "Colorization", given: int = 0) -> None:
-        """Take over another coloring of an image that is there already.
-
-        Over time, `given` of its hints, the last ones, are its own.
-        """
-        self.arrays["rgb"][self.plan.slot(index)] = result.rgb
-        before = self.provenance[index]
-        self.fill_stages(index, result, before["levels"])
-        if "frames" in before:
-            self.provenance[index]["frames"] = {**before["frames"], "given": given}
+    def replace(self, recolored: "Recolored") -> None:
+        """Take over another coloring of an image that is finished."""
+        index, before = recolored.index, self.provenance[recolored.index]
+        for role, values in recolored.arrays.items():
+            self._slot(role, index, values.shape, values.dtype)[...] = values
+        self.provenance[index] = {**recolored.provenance, "levels": before["levels"]}
+        if "frames" in before:  # over time, the last hints are the image's own
+            frames = {**before["frames"], "given": recolored.given}
+            self.provenance[index]["frames"] = frames
 
     def hinted(
-        self, index: Index, coarse: "Coarse", values: Sequence[tuple[float, float, str, float]]
+        self, index: Index, coarse: "Coarse", values: Sequence[HintValue]
     ) -> "tuple[Coarse, list[Hint]]":
         """How to color a finished image with other hints of its own.
 
@@ -201,9 +203,31 @@ class Stages:
     ) -> NDArray[Any]:
         """The part of an array that an image fills; the array is made for the first one."""
         if role not in self.arrays:
-            self.arrays[role] = _zeros((*self.plan.leading, *shape), dtype)
-        part: NDArray[Any] = self.arrays[role][self.plan.slot(index)]
+            self.arrays[role] = _zeros((*self.request.leading, *shape), dtype)
+        part: NDArray[Any] = self.arrays[role][self.request.slot(index)]
         return part
+
+
+@dataclass(frozen=True, eq=False)
+class Recolored:
+    """Another coloring of a finished image.
+
+    Parameters
+    ----------
+    index
+        Of the image.
+    arrays
+        By role, as in `Stages`, but of this image alone.
+    provenance
+        How it came to be.
+    given
+        How many hints were given for the image.
+    """
+
+    index: Index
+    arrays: dict[str, NDArray[Any]]
+    provenance: dict[str, Any]
+    given: int
 
 
 @dataclass(frozen=True)
@@ -243,7 +267,7 @@ class Engine:
     def __init__(self) -> None:
         self._key: tuple[str, str] | None = None
         self._colorizer: Colorizer | None = None
-        self._seen: OrderedDict[tuple[Plan, Index], Coarse] = OrderedDict()
+        self._seen: OrderedDict[tuple[Request, Index], Coarse] = OrderedDict()
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
@@ -256,27 +280,27 @@ class Engine:
         assert self._colorizer is not None
         return self._colorizer
 
-    def see(self, plan: Plan, index: Index, gray: "GrayImage", options: Options) -> "Coarse":
-        """What the generator sees in an image of a plan."""
+    def see(self, request: Request, index: Index, gray: "GrayImage", options: Options) -> "Coarse":
+        """What the generator sees in an image of a request."""
         coarse = self.colorizer(options).generate(gray, size=options.size, views=options.views)
-        self.remember(plan, index, coarse)
+        self.remember(request, index, coarse)
         return coarse
 
-    def remember(self, plan: Plan, index: Index, coarse: "Coarse") -> None:
-        """Keep what the generator saw in an image of a plan, and forget the oldest."""
-        self._seen[plan, index] = coarse
+    def remember(self, request: Request, index: Index, coarse: "Coarse") -> None:
+        """Keep what the generator saw in an image of a request, and forget the oldest."""
+        self._seen[request, index] = coarse
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
-    def seen(self, plan: Plan, index: Index) -> "Coarse | None":
-        """What the generator saw last in an image of a plan, if that is still known."""
-        return self._seen.get((plan, index))
+    def seen(self, request: Request, index: Index) -> "Coarse | None":
+        """What the generator saw last in an image of a request, if that is still known."""
+        return self._seen.get((request, index))
 
 
 def colorize(
     engine: Engine, options: Options, stages: Stages, hints: Hints | None = None
-) -> Iterator[Step | Failure]:
-    """Colorize the images of a plan, a step at a time; stop iterating to cancel.
+) -> Iterator[Step]:
+    """Colorize the images of a request, a step at a time; stop iterating to cancel.
 
     Parameters
     ----------
@@ -291,30 +315,24 @@ def colorize(
 
     Yields
     ------
-    Step or Failure
-        Every error ends as a Failure, the last one yielded. (An error that left the generator
-        would reach the thread's own handling, which loses some of them: after a RuntimeError, of
-        which PyTorch raises many, the worker never says that it has finished.)
+    Step
     """
-    plan = stages.plan
-    count = len(plan.indices)
-    try:
-        _only_our_warnings()
-        yield Step(0, count, 0, 1, "starting")
-        _load_torch()
-        from recolor_core import Hint, Settings
+    request = stages.request
+    count = len(request.indices)
+    _only_our_warnings()
+    yield Step(0, count, 0, 1, "starting")
+    _load_torch()
+    from recolor_core import Hint, Settings
 
-        settings, palette = Settings(**options.settings), options.read_palette()
-        yield Step(0, count, 0, 1, "loading the weights")
-        colorizer = engine.colorizer(options)
-        yield Step(0, count, 0, 1, "reading")
-        stages.file, space = file_of(plan.source)
-        stages.steady = plan.time is not None and colorizer.memory is not None
-        known = {index: [Hint(*hint) for hint in own] for index, own in (hints or {}).items()}
-        way = _over_time if stages.steady else _each
-        yield from way(engine, options, stages, settings, known, palette, space)
-    except Exception as error:
-        yield _failure(error)
+    settings, palette = Settings(**options.settings), options.read_palette()
+    yield Step(0, count, 0, 1, "loading the weights")
+    colorizer = engine.colorizer(options)
+    yield Step(0, count, 0, 1, "reading")
+    stages.file, space = file_of(request.source)
+    stages.steady = request.time is not None and colorizer.memory is not None
+    known = {index: [Hint(*hint) for hint in own] for index, own in (hints or {}).items()}
+    way = _over_time if stages.steady else _each
+    yield from way(engine, options, stages, settings, known, palette, space)
 
 
 def _each(
@@ -329,13 +347,13 @@ def _each(
     """Every image by itself."""
     from recolor_core.gray import read_gray
 
-    plan, colorizer = stages.plan, engine.colorizer(options)
-    count, stack_levels = len(plan.indices), plan.stack_levels()
-    for number, index in enumerate(plan.indices):
-        image = plan.load(index)
-        levels = stack_levels or plan.image_levels(image)
+    request, colorizer = stages.request, engine.colorizer(options)
+    count, stack_levels = len(request.indices), request.stack_levels()
+    for number, index in enumerate(request.indices):
+        image = request.load(index)
+        levels = stack_levels or request.image_levels(image)
         yield Step(number, count, 0, 1, "finding colors")
-        coarse = engine.see(plan, index, read_gray(image, space, levels), options)
+        coarse = engine.see(request, index, read_gray(image, space, levels), options)
         yield Step(number, count, 0, 1, "refining")
         result = colorizer.refine(coarse, settings, hints.get(index, ()), palette)
         yield from _fill(stages, number, index, result, levels)
@@ -354,13 +372,13 @@ def _over_time(
     from recolor_core.frames import check_frames, color_frame, look_both_ways, see_frames
 
     check_frames(settings, options.passes)
-    plan, colorizer = stages.plan, engine.colorizer(options)
-    count, levels = len(plan.indices), plan.stack_levels()
+    request, colorizer = stages.request, engine.colorizer(options)
+    count, levels = len(request.indices), request.stack_levels()
     number = 0
-    for film in plan.films():
+    for film in request.films():
         seen = see_frames(
             colorizer,
-            (plan.load(index) for index in film),
+            (request.load(index) for index in film),
             settings,
             hints={at: hints[index] for at, index in enumerate(film) if index in hints},
             palette=palette,
@@ -376,7 +394,7 @@ def _over_time(
                 yield Step(number, count, 0, 1, f"finding colors in frame {ahead} of {len(film)}")
                 continue
             index = next(rest)
-            engine.remember(plan, index, one.coarse)
+            engine.remember(request, index, one.coarse)
             known = one.state.hints
             first_given = len(known) - one.given
             stages.carried[index] = Carried(one.steady, known[:first_given], known[first_given:])
@@ -391,28 +409,70 @@ def _over_time(
 def _fill(
     stages: Stages, number: int, index: Index, result: "Colorization", levels: Levels
 ) -> Iterator[Step]:
-    count, total = len(stages.plan.indices), stages.fill_steps(result)
+    count, total = len(stages.request.indices), stages.fill_steps(result)
     for done in stages.fill(index, result, levels):
         yield Step(number, count, done, total, "coloring")
     yield Step(number, count, total, total, "done", finished=index)
 
 
-def see_again(
-    engine: Engine, options: Options, stages: Stages, index: Index
-) -> Iterator[Failure | None]:
-    """Let the generator look again at an image of a finished run."""
-    try:
-        _only_our_warnings()
-        from recolor_core.gray import read_gray
+def recolor(
+    engine: Engine,
+    options: Options,
+    stages: Stages,
+    index: Index,
+    hints: Sequence[HintValue],
+) -> Iterator[Recolored | None]:
+    """Color a finished image anew, with other hints.
 
-        known = stages.provenance[index]["levels"]
-        levels = None if known is None else (known[0], known[1])
-        _, space = file_of(stages.plan.source)
-        gray = read_gray(stages.plan.load(index), space, levels)
-        engine.see(stages.plan, index, gray, options)
+    The generator is asked again only if what it saw is no longer known.
+
+    Parameters
+    ----------
+    engine : Engine
+        Kept from run to run.
+    options : Options
+        How to colorize. Alternatives are not made.
+    stages : Stages
+        Of the finished run. They are read, not changed.
+    index : tuple of int
+        Of the image.
+    hints : sequence of (x, y, color, radius)
+        All hints of the image.
+
+    Yields
+    ------
+    Recolored or None
+        The new coloring is the last event; every event before it is a chance to end.
+    """
+    _only_our_warnings()
+    from recolor_core import Settings
+
+    coarse = engine.seen(stages.request, index)
+    if coarse is None:
         yield None
-    except Exception as error:
-        yield _failure(error)
+        coarse = _see_again(engine, options, stages, index)
+    yield None
+    coarse, known = stages.hinted(index, coarse, hints)
+    settings = Settings(**{**options.settings, "alternatives": 0})
+    result = engine.colorizer(options).refine(coarse, settings, known, options.read_palette())
+    arrays = _looked_at(result)
+    strips = []
+    for strip in result.strips():
+        yield None
+        strips.append(strip)
+    arrays["rgb"] = np.concatenate(strips)
+    yield Recolored(index, arrays, result.provenance, len(hints))
+
+
+def _see_again(engine: Engine, options: Options, stages: Stages, index: Index) -> "Coarse":
+    """What the generator sees in an image of a finished run."""
+    from recolor_core.gray import read_gray
+
+    known = stages.provenance[index]["levels"]
+    levels = None if known is None else (known[0], known[1])
+    _, space = file_of(stages.request.source)
+    gray = read_gray(stages.request.load(index), space, levels)
+    return engine.see(stages.request, index, gray, options)
 
 
 def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
@@ -471,17 +531,14 @@ def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
     }
 
 
-def choices() -> Iterator[tuple[list[str], list[str]] | Failure]:
-    """The devices of this machine and the names of the weights, for menus."""
-    try:
-        _only_our_warnings()
-        _load_torch()
-        from recolor_core import list_weights
-        from recolor_core.device import available_devices
+def choices(engine: Engine) -> Iterator[tuple[list[str], list[str]]]:
+    """Devices of this machine and names of the weights, for menus."""
+    _only_our_warnings()
+    _load_torch()
+    from recolor_core import list_weights
+    from recolor_core.device import available_devices
 
-        yield available_devices(), [record.name for record in list_weights()]
-    except Exception as error:
-        yield _failure(error)
+    yield available_devices(), [record.name for record in list_weights()]
 
 
 def _load_torch() -> None:
@@ -510,7 +567,8 @@ def _only_our_warnings() -> None:
     warnings.simplefilter("always", DeviceWarning)
 
 
-def _failure(error: Exception) -> Failure:
+def failure_of(error: Exception) -> Failure:
+    """What to tell of an error, with a remedy where one is known."""
     text = str(error)
     if isinstance(error, RecolorError):
         return Failure(text)

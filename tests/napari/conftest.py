@@ -46,7 +46,7 @@ def open_panel(
 ) -> Iterator[Callable[..., Any]]:
     """Open the panel as a user does, in a viewer with layers; the networks see little, quickly."""
 
-    monkeypatch.setattr("napari_recolor.widget.Engine", lambda: engine)
+    monkeypatch.setattr("napari_recolor.jobs.Engine", lambda: engine)
 
     def opened(*images: Any, show: bool = False, **arguments: Any) -> Any:
         viewer = make_napari_viewer(show=show)

@@ -1,124 +1,88 @@
-"""Coloring anew: the newest request wins, and what comes is what the core makes."""
+"""Coloring anew in the real window: one job at a time, and what comes is what the core makes."""
 
 import threading
 
 import numpy as np
 import pytest
 
-from napari_recolor.live_preview import LivePreview
-from recolor_core import Colorizer, Hint, Settings
-from recolor_core.gray import read_gray
-from recolor_core.palette import palette_of_colors
+from napari_recolor import worker
+from napari_recolor.layers import KEY
+from recolor_core import Hint
 
-GREENS = palette_of_colors(["#305020", "#809060"])
-RED = (60.0, 40.0, "#c03020", 20.0)
+pytestmark = pytest.mark.gui
 
 
-@pytest.fixture(scope="module")
-def colorizer():
-    return Colorizer(device="cpu")
+@pytest.fixture
+def panel(open_panel, photo, finish):
+    """The panel with a finished run and a hint layer."""
+    panel = open_panel(photo)
+    panel.controls.run.click()
+    finish(panel)
+    panel.controls.hints.click()
+    return panel
 
 
-@pytest.fixture(scope="module")
-def coarse(colorizer):
-    y, x = np.mgrid[:96, :128]
-    image = (127 + 60 * np.sin(x / 9) + 50 * np.cos(y / 14)).astype(np.uint8)
-    return colorizer.generate(read_gray(image), size=64)
+def image_of(panel):
+    return next(layer for layer in panel.viewer.layers if KEY in layer.metadata and layer.rgb)
 
 
-class Gate:
-    """A Colorizer whose `refine` waits until it is let through, and remembers what was asked."""
+def test_dragging_a_hint_runs_one_job_at_a_time_and_ends_with_the_newest(
+    panel, photo, direct, qtbot, monkeypatch
+):
+    at_once, most, asked, lock = 0, 0, [], threading.Lock()
+    recolor = worker.Engine.colorizer
 
-    def __init__(self, colorizer):
-        self.colorizer = colorizer
-        self.asked = []
-        self.open = threading.Event()
+    def counted(self, options):
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        asked.append(threading.get_ident())
+        try:
+            return recolor(self, options)
+        finally:
+            with lock:
+                at_once -= 1
 
-    def refine(self, coarse, settings, hints, palette):
-        self.asked.append((settings.vividness, list(hints), palette))
-        assert self.open.wait(20)
-        return self.colorizer.refine(coarse, settings, hints, palette)
-
-
-def test_comes_out_as_from_the_core(qtbot, colorizer, coarse):
-    recoloring = LivePreview(colorizer, coarse, Settings())
-    with qtbot.waitSignal(recoloring.recolored, timeout=20000) as signal:
-        recoloring.request(Settings(vividness=0.9), [RED], GREENS)
-    (result,) = signal.args
-    expected = colorizer.refine(coarse, Settings(vividness=0.9), [Hint(*RED)], GREENS)
-    np.testing.assert_array_equal(vars(result)["rgb"], expected.rgb)  # there, not yet to be made
-    assert result.provenance == expected.provenance
-    qtbot.waitUntil(lambda: not recoloring.busy)
-
-
-def test_the_newest_request_wins(qtbot, colorizer, coarse):
-    gate = Gate(colorizer)
-    recoloring = LivePreview(gate, coarse, Settings())
-    came, busy = [], []
-    recoloring.recolored.connect(lambda result: came.append(result.provenance["settings"]))
-    recoloring.busy_changed.connect(busy.append)
-    recoloring.request(Settings(vividness=0.1))
-    qtbot.waitUntil(lambda: len(gate.asked) == 1)
-    for vividness in (0.2, 0.3, 0.4):
-        recoloring.request(Settings(vividness=vividness))
-    gate.open.set()
-    qtbot.waitUntil(lambda: not recoloring.busy, timeout=20000)
-    assert [vividness for vividness, *_ in gate.asked] == [0.1, 0.4]
-    assert [settings["vividness"] for settings in came] == [0.4]
-    assert busy == [True, False]
+    monkeypatch.setattr(worker.Engine, "colorizer", counted)
+    points = panel._hints.current.layer
+    points.current_face_color = "#ff0000"
+    points.add([10, 10])
+    for column in range(10, 90, 2):
+        points.data = np.array([[40, column]])
+        qtbot.wait(30)
+    qtbot.waitUntil(lambda: not panel._live.busy and panel._queue.job is None, timeout=60_000)
+    assert most == 1
+    assert threading.get_ident() not in asked
+    hint = Hint(*panel._hints.current.values()[0])
+    assert hint.x == 88
+    np.testing.assert_array_equal(image_of(panel).data, direct(photo, hints=[hint]).rgb)
 
 
-def test_what_is_not_changed_stays_as_it_was(qtbot, colorizer, coarse):
-    gate = Gate(colorizer)
-    gate.open.set()
-    recoloring = LivePreview(gate, coarse, Settings(vividness=0.1))
-    steps = (
-        {"hints": [RED]},
-        {"settings": Settings(vividness=0.7)},
-        {"palette": GREENS},
-        {"hints": []},
-        {"palette": None},
-    )
-    for change in steps:
-        with qtbot.waitSignal(recoloring.recolored, timeout=20000):
-            recoloring.request(**change)
-        qtbot.waitUntil(lambda: not recoloring.busy)
-    assert gate.asked == [
-        (0.1, [Hint(*RED)], None),
-        (0.7, [Hint(*RED)], None),
-        (0.7, [Hint(*RED)], GREENS),
-        (0.7, [], GREENS),
-        (0.7, [], None),
-    ]
+def test_hints_wait_for_a_run(panel, photo, finish, qtbot, direct):
+    points = panel._hints.current.layer
+    points.current_face_color = "#ff0000"
+    panel.controls.run.click()
+    points.add([40, 60])
+    finish(panel)
+    qtbot.waitUntil(lambda: panel._queue.job is None and not panel._live.busy, timeout=60_000)
+    qtbot.wait(200)
+    qtbot.waitUntil(lambda: panel._queue.job is None and not panel._live.busy, timeout=60_000)
+    hint = Hint(*panel._hints.current.values()[0])
+    (rgb,) = (x for x in panel.viewer.layers if x.name.endswith("run 2 · RGB"))
+    np.testing.assert_array_equal(rgb.data, direct(photo, hints=[hint]).rgb)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError])
-def test_errors_are_told_and_the_next_request_works(qtbot, colorizer, coarse, error):
-    class Broken:
-        def refine(self, *_):
-            raise error("broken")
+def test_errors_are_told_and_the_next_request_works(panel, qtbot, monkeypatch, error):
+    def broken(self, options):
+        raise error("broken")
 
-    recoloring = LivePreview(Broken(), coarse, Settings())
-    with qtbot.waitSignal(recoloring.failed, timeout=20000) as signal:
-        recoloring.request()
-    assert isinstance(signal.args[0], error)
-    qtbot.waitUntil(lambda: not recoloring.busy)
-    recoloring._colorizer = colorizer
-    with qtbot.waitSignal(recoloring.recolored, timeout=20000):
-        recoloring.request()
-    qtbot.waitUntil(lambda: not recoloring.busy)
-
-
-def test_nothing_is_emitted_after_it_was_closed(qtbot, colorizer, coarse):
-    gate = Gate(colorizer)
-    recoloring = LivePreview(gate, coarse, Settings())
-    came = []
-    recoloring.recolored.connect(came.append)
-    recoloring.request()
-    qtbot.waitUntil(lambda: len(gate.asked) == 1)
-    recoloring.request()
-    recoloring.close()
-    gate.open.set()
-    qtbot.waitUntil(lambda: not recoloring.busy, timeout=20000)
-    assert came == []
-    assert len(gate.asked) == 1
+    monkeypatch.setattr("napari_recolor.runner.notification_manager.receive_error", lambda *_: None)
+    points = panel._hints.current.layer
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Engine, "colorizer", broken)
+        points.add([40, 60])
+        qtbot.waitUntil(lambda: "broken" in panel.controls.status.text(), timeout=60_000)
+    points.add([20, 60])
+    qtbot.waitUntil(lambda: "with 2 hints" in panel.controls.status.text(), timeout=60_000)

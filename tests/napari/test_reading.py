@@ -4,16 +4,16 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
-from napari_recolor.reading import LevelRule, Plan, Source, make_plan, result_itemsize
+from napari_recolor.reading import LevelRule, Request, Source, make_request, result_itemsize
 from recolor_core import ImageError
 from recolor_core.gray import read_gray
 
 AUTO = LevelRule()
 
 
-def plan_of(array, scope="stack", rule=AUTO, **arguments):
+def request_of(array, scope="stack", rule=AUTO, **arguments):
     viewer = ViewerModel()
-    return make_plan(viewer.add_image(array, name="photo", **arguments), viewer, scope, rule)
+    return make_request(viewer.add_image(array, name="photo", **arguments), viewer, scope, rule)
 
 
 class Lazy:
@@ -34,8 +34,8 @@ class Lazy:
 
 
 def test_says_what_will_be_done():
-    plan = plan_of(np.zeros((12, 20, 30), np.uint16), axis_labels=("t", "y", "x"))
-    assert plan.words() == (
+    request = request_of(np.zeros((12, 20, 30), np.uint16), axis_labels=("t", "y", "x"))
+    assert request.summary() == (
         "12 × 20 × 30 uint16, read as T × Y × X: 12 images. Every gray value is kept exactly."
     )
 
@@ -63,12 +63,12 @@ def test_says_what_will_be_done():
     ],
 )
 def test_says_how_it_reads_a_layer(array, arguments, scope, expected):
-    assert expected in plan_of(array, scope, **arguments).words()
+    assert expected in request_of(array, scope, **arguments).summary()
 
 
 def test_says_how_much_memory_a_large_result_takes():
     lazy = da.zeros((500, 1000, 1000), dtype=np.uint16, chunks=(1, 1000, 1000))
-    assert "The result takes 2.8 GB." in plan_of(lazy).words()
+    assert "The result takes 2.8 GB." in request_of(lazy).summary()
 
 
 def test_labels_are_refused_with_a_sentence():
@@ -90,19 +90,19 @@ def test_the_shown_image_comes_first_and_every_one_once():
     viewer = ViewerModel()
     layer = viewer.add_image(np.zeros((2, 3, 8, 8), np.uint8))
     viewer.dims.set_point((0, 1), (1, 2))
-    plan = make_plan(layer, viewer, "stack", AUTO)
-    assert plan.indices[0] == (1, 2)
-    assert sorted(plan.indices) == list(np.ndindex(2, 3))
+    request = make_request(layer, viewer, "stack", AUTO)
+    assert request.indices[0] == (1, 2)
+    assert sorted(request.indices) == list(np.ndindex(2, 3))
 
 
 def test_the_current_slice_is_where_the_layer_is_cut_in_the_world():
     viewer = ViewerModel()
     layer = viewer.add_image(np.zeros((5, 8, 8), np.uint8), scale=(2, 1, 1), translate=(10, 0, 0))
     viewer.dims.set_point(0, 16)
-    plan = make_plan(layer, viewer, "slice", AUTO)
-    assert plan.indices == ((3,),)
-    assert plan.origin == (3, 0, 0)
-    assert plan.leading == (1,)
+    request = make_request(layer, viewer, "slice", AUTO)
+    assert request.indices == ((3,),)
+    assert request.origin == (3, 0, 0)
+    assert request.leading == (1,)
 
 
 def test_the_visible_region_is_what_the_camera_sees():
@@ -111,20 +111,20 @@ def test_the_visible_region_is_what_the_camera_sees():
     viewer.canvas.size = (100, 120)
     viewer.scene.camera.zoom = 2  # canvas pixels per unit of the world
     viewer.scene.camera.center = (0, 100, 200)  # pixel (50, 100)
-    plan = make_plan(layer, viewer, "region", AUTO)
+    request = make_request(layer, viewer, "region", AUTO)
     # 100 x 120 canvas pixels are 50 x 60 units, 25 x 30 pixels of the image.
-    assert plan.region == (slice(38, 63), slice(85, 116))
-    assert plan.size == (25, 31)
+    assert request.region == (slice(38, 63), slice(85, 116))
+    assert request.size == (25, 31)
     viewer.scene.camera.center = (0, 100, 5000)
     with pytest.raises(ImageError, match=r"Nothing of .* is in view"):
-        make_plan(layer, viewer, "region", AUTO)
+        make_request(layer, viewer, "region", AUTO)
 
 
 def test_reads_one_image_at_a_time():
     lazy = Lazy((40, 30, 50))
     source = Source("lazy", lazy, False, ("stack", "Y", "X"), (0, 1))
-    plan = Plan(source, "stack", tuple(np.ndindex(40)), (slice(10, 20), slice(0, 50)))
-    image = plan.load((7,))
+    request = Request(source, "stack", tuple(np.ndindex(40)), (slice(10, 20), slice(0, 50)))
+    image = request.load((7,))
     assert image.shape == (10, 50)
     assert lazy.read == [(7, slice(10, 20), slice(0, 50))]
 
@@ -132,24 +132,24 @@ def test_reads_one_image_at_a_time():
 def test_measures_levels_in_few_images_of_a_stack():
     lazy = Lazy((400, 30, 50), np.int16)
     source = Source("lazy", lazy, False, ("stack", "Y", "X"), (0, 1))
-    plan = Plan(source, "stack", tuple(np.ndindex(400)), source.whole)
-    assert plan.stack_levels() == pytest.approx((0, 49), abs=0.5)
+    request = Request(source, "stack", tuple(np.ndindex(400)), source.whole)
+    assert request.stack_levels() == pytest.approx((0, 49), abs=0.5)
     assert len(lazy.read) <= 16
 
 
 def test_what_is_loaded_is_a_copy():
     array = np.zeros((4, 4), np.uint8)
-    plan = plan_of(array)
-    image = plan.load(())
+    request = request_of(array)
+    image = request.load(())
     array[:] = 9
     assert not image.any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, bool])
 def test_what_has_a_white_is_not_leveled(dtype):
-    plan = plan_of(np.ones((8, 8), dtype))
-    assert plan.stack_levels() is None
-    assert plan.image_levels(plan.load(())) is None
+    request = request_of(np.ones((8, 8), dtype))
+    assert request.stack_levels() is None
+    assert request.image_levels(request.load(())) is None
 
 
 @pytest.mark.parametrize(
@@ -167,32 +167,32 @@ def test_what_has_a_white_is_not_leveled(dtype):
 def test_levels_of_floating_point(values, expected):
     array = np.tile(np.array(values, np.float32), (4, 4))
     rule = LevelRule(low=0, high=100)
-    plan = plan_of(array, rule=rule, contrast_limits=(0, 1))
-    levels = plan.stack_levels()
+    request = request_of(array, rule=rule, contrast_limits=(0, 1))
+    levels = request.stack_levels()
     assert levels == pytest.approx(expected)
-    read_gray(plan.load(()), levels=levels)  # the core takes them, NaN included
+    read_gray(request.load(()), levels=levels)  # the core takes them, NaN included
 
 
 def test_levels_of_each_slice():
     stack = np.stack([np.arange(64).reshape(8, 8), 100 + np.arange(64).reshape(8, 8)])
-    plan = plan_of(stack.astype(np.int16), rule=LevelRule(low=0, high=100, per="slice"))
-    assert plan.stack_levels() is None
-    assert plan.image_levels(plan.load((1,))) == (100, 163)
+    request = request_of(stack.astype(np.int16), rule=LevelRule(low=0, high=100, per="slice"))
+    assert request.stack_levels() is None
+    assert request.image_levels(request.load((1,))) == (100, 163)
 
 
 def test_contrast_limits_as_levels():
-    plan = plan_of(
+    request = request_of(
         np.zeros((8, 8), np.uint16), rule=LevelRule("contrast"), contrast_limits=(100, 4095)
     )
-    assert plan.stack_levels() == (100, 4095)
-    assert "Black is 100, white 4095" in plan.words()
+    assert request.stack_levels() == (100, 4095)
+    assert "Black is 100, white 4095" in request.summary()
 
 
 def test_of_a_multiscale_layer_the_full_resolution_is_read():
     levels = [np.zeros((64, 96), np.uint8), np.zeros((32, 48), np.uint8)]
-    plan = plan_of(levels, multiscale=True)
-    assert plan.size == (64, 96)
-    assert plan.source.multiscale
+    request = request_of(levels, multiscale=True)
+    assert request.size == (64, 96)
+    assert request.source.multiscale
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
     open_panel, film, colorizer, finish, passes
 ):
     widget = open_stack(open_panel, film, axis_labels=AXES)
-    assert "4 images, colors steady over T." in widget.controls.plan.text()
+    assert "4 images, colors steady over T." in widget.controls.summary.text()
     widget.controls.passes.setCurrentIndex(passes - 1)
     rgb = run(widget, finish)["rgb"]
     expected = colorize_stack(film, colorizer=colorizer, size=64, passes=passes)
@@ -70,16 +70,16 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
 
 def test_other_axes_stay_image_by_image_unless_asked(open_panel, film, colorizer, finish, direct):
     widget = open_stack(open_panel, film, axis_labels=("z", "y", "x"))
-    assert "steady" not in widget.controls.plan.text()
+    assert "steady" not in widget.controls.summary.text()
     rgb = run(widget, finish)["rgb"]
     np.testing.assert_array_equal(rgb.data[3], direct(film[3]).rgb)
     assert rgb.metadata[KEY]["steady"] is None
     widget.controls.time.setCurrentIndex(1)
     widget._describe()
-    assert "steady over Z" in widget.controls.plan.text()
+    assert "steady over Z" in widget.controls.summary.text()
     widget.controls.steady.setChecked(False)
     widget._describe()
-    assert "steady" not in widget.controls.plan.text()
+    assert "steady" not in widget.controls.summary.text()
 
 
 def test_weights_without_a_memory_color_image_by_image_and_say_so(
@@ -97,16 +97,16 @@ def test_unfinished_frames_show_the_source_and_cancel_keeps_what_is_done(
 ):
     widget = open_stack(open_panel, film, axis_labels=AXES)
     widget.viewer.dims.set_current_step(0, 2)
-    shown, take = [], widget._take
+    shown, take = [], widget._runner._on_event
 
-    def watched(step):
-        take(step)
+    def watched(run, step):
+        take(run, step)
         if getattr(step, "finished", None) is not None:
-            shown.append(widget._running.layers["rgb"].visible)
+            shown.append(run.layers["rgb"].visible)
             if step.finished == (2,):
-                widget.cancel()
+                widget._runner.cancel()
 
-    monkeypatch.setattr(widget, "_take", watched)
+    monkeypatch.setattr(widget._runner, "_on_event", watched)
     rgb = run(widget, finish)["rgb"]
     assert shown[:3] == [False, False, True]
     assert rgb.visible
@@ -122,17 +122,17 @@ def test_hints_belong_to_their_frame_and_are_carried_on(
     plain = run(widget, finish)["rgb"].data.copy()
     widget.findChild(QPushButton, "recolor.hints").click()
     widget.viewer.dims.set_current_step(0, 1)
-    points = widget._hint_layer.layer
+    points = widget._hints.current.layer
     points.current_face_color = "#ff0000"
     points.add([1, 40, 60])
     qtbot.waitUntil(lambda: "Colored with 1 hint" in status(widget), timeout=60_000)
     assert "Colorize again" in status(widget)
-    live = widget._run.layers["rgb"].data.copy()
+    live = widget._runner.last.layers["rgb"].data.copy()
     np.testing.assert_array_equal(live[[0, 2, 3]], plain[[0, 2, 3]])
     widget.viewer.layers.selection.active = None
     run(widget, finish)
-    rgb = widget._run.layers["rgb"]
-    (x, y, color, radius), *_ = widget._hint_layer.values((1,))
+    rgb = widget._runner.last.layers["rgb"]
+    (x, y, color, radius), *_ = widget._hints.current.values((1,))
     hints = {1: [Hint(x, y, color, radius)]}
     expected = colorize_stack(film, colorizer=colorizer, size=64, hints=hints)
     np.testing.assert_array_equal(rgb.data, expected)

@@ -157,7 +157,7 @@ def test_finished_slices_are_shown_while_others_are_worked_on(open_panel, photo,
     widget = open_panel(np.stack([photo] * 4))
     widget.controls.scope.setCurrentText("whole stack")
     seen = []
-    widget.viewer.layers.events.inserted.connect(lambda event: seen.append(widget._running))
+    widget.viewer.layers.events.inserted.connect(lambda event: seen.append(widget._runner.running))
     run(widget, finish)
     assert seen[0] is not None  # the first layer came before the run had ended
     (rgb,) = (layer for layer in results(widget) if layer.rgb)
@@ -193,15 +193,16 @@ def test_pixels_on_the_canvas_are_those_of_the_result(open_panel, photo, finish,
 
 def test_cancel_is_answered_at_the_next_step(panel, finish, monkeypatch, qtbot):
     monkeypatch.setattr("recolor_core.colorizer.STRIP", 128)  # 96 strips
-    show, canceled_at = panel._show_progress, []
+    runner = panel._runner
+    show, canceled_at = runner._show_progress, []
 
-    def cancel_early(step):
-        show(step)
+    def cancel_early(run, step):
+        show(run, step)
         if step.stage == "coloring" and not canceled_at:
             canceled_at.append(step.done)
             button(panel, "cancel").click()
 
-    monkeypatch.setattr(panel, "_show_progress", cancel_early)
+    monkeypatch.setattr(runner, "_show_progress", cancel_early)
     button(panel, "run").click()
     assert button(panel, "cancel").isEnabled()
     assert not button(panel, "run").isEnabled()
@@ -221,7 +222,7 @@ def test_cancel_in_the_activity_dock(open_panel, photo, finish):
     widget = open_panel(np.stack([photo] * 30))
     widget.controls.scope.setCurrentText("whole stack")
     button(widget, "run").click()
-    widget._activity._images.cancel()  # what the dock's button does
+    widget._runner._bars._images.cancel()  # what the dock's button does
     finish(widget)
     assert text(widget, "status").startswith("Canceled")
 
@@ -248,6 +249,28 @@ def test_an_error_is_told_once_and_the_panel_is_ready_again(panel, finish, notif
     assert text(panel, "status") == "Failed: RuntimeError: surprise"
     assert button(panel, "run").isEnabled()
     assert not progress._all_instances
+    run(panel, finish)
+    assert len(results(panel)) == 7
+
+
+@pytest.mark.parametrize("error", [ValueError("surprise"), MemoryError()])
+def test_an_error_while_a_run_is_prepared_frees_the_panel(
+    panel, finish, notified, monkeypatch, error
+):
+    button(panel, "hints").click()
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(panel._hints.current, "values", fail)
+        button(panel, "run").click()
+    assert not panel.busy
+    assert text(panel, "status").startswith("Failed: ")
+    assert len(notified) == 1
+    assert not progress._all_instances
+    assert button(panel, "run").isEnabled()
+    assert not button(panel, "cancel").isEnabled()
     run(panel, finish)
     assert len(results(panel)) == 7
 
@@ -286,30 +309,30 @@ def test_a_full_gpu_is_told_and_the_cpu_goes_on(
 def test_labels_are_refused_with_a_sentence(panel, photo):
     labels = panel.viewer.add_labels(photo // 100, name="cells")
     panel.controls.layer.setCurrentText("cells")
-    assert panel._layer is labels
-    assert text(panel, "plan").startswith("“cells” holds labels")
+    assert panel._source.layer is labels
+    assert text(panel, "summary").startswith("“cells” holds labels")
     assert not button(panel, "run").isEnabled()
 
 
 def test_without_a_layer_it_says_what_to_do(open_panel):
     widget = open_panel()
-    assert "Open an image" in text(widget, "plan")
+    assert "Open an image" in text(widget, "summary")
     assert not button(widget, "run").isEnabled()
 
 
 def test_the_plan_follows_layer_and_viewer(open_panel, photo, qtbot):
     widget = open_panel(np.stack([photo, photo]))
-    assert "1 image at stack = 0" in text(widget, "plan")
+    assert "1 image at stack = 0" in text(widget, "summary")
     widget.viewer.dims.set_current_step(0, 1)
-    qtbot.waitUntil(lambda: "stack = 1" in text(widget, "plan"))
+    qtbot.waitUntil(lambda: "stack = 1" in text(widget, "summary"))
     widget.viewer.layers[0].axis_labels = ("t", "y", "x")
-    qtbot.waitUntil(lambda: "T = 1" in text(widget, "plan"))
+    qtbot.waitUntil(lambda: "T = 1" in text(widget, "summary"))
     widget.controls.scope.setCurrentText("whole stack")
-    qtbot.waitUntil(lambda: "2 images" in text(widget, "plan"))
+    qtbot.waitUntil(lambda: "2 images" in text(widget, "summary"))
     widget.viewer.layers[0].name = "film"
     assert widget.controls.layer.currentText() == "film"
     widget.viewer.layers.clear()
-    assert "Open an image" in text(widget, "plan")
+    assert "Open an image" in text(widget, "summary")
 
 
 def test_the_source_may_go_while_it_is_colorized(panel, photo, finish, direct):
@@ -326,7 +349,7 @@ def test_the_panel_may_be_closed_while_it_works(open_panel, photo, qtbot):
     button(widget, "run").click()
     qtbot.waitUntil(lambda: bool(results(widget)), timeout=120_000)
     viewer = widget.viewer
-    (one,) = widget._worker
+    one = widget._queue._worker
     viewer.window.remove_dock_widget(widget)
     qtbot.waitUntil(lambda: not one.is_running, timeout=60_000)
     QApplication.processEvents()
@@ -341,7 +364,7 @@ def test_the_viewer_may_be_closed_while_it_works(open_panel, photo, qtbot):
     widget = open_panel(np.stack([photo] * 50))
     widget.controls.scope.setCurrentText("whole stack")
     button(widget, "run").click()
-    (one,) = widget._worker
+    one = widget._queue._worker
     qtbot.waitUntil(lambda: one.is_running, timeout=60_000)
     widget.viewer.close()
     qtbot.waitUntil(lambda: not one.is_running, timeout=60_000)
@@ -377,7 +400,7 @@ def test_hints_color_the_image_anew(panel, finish, qtbot):
     rgb = run(panel, finish)["rgb"]
     before = rgb.data.copy()
     button(panel, "hints").click()
-    hint_layer = panel._hint_layer.layer
+    hint_layer = panel._hints.current.layer
     hint_layer.current_face_color = "#ff0000"
     hint_layer.add([40, 60])
     qtbot.waitUntil(lambda: "Colored with 1 hint." in text(panel, "status"), timeout=60_000)
@@ -397,6 +420,7 @@ def test_a_palette_is_taken_from_a_image_and_steers(panel, finish):
     menu = panel.findChild(QComboBox, "recolor.reference")
     menu.setCurrentIndex(menu.findText("reference"))
     menu.activated.emit(menu.currentIndex())
+    panel.controls.layer.setCurrentText("photo")
     words = panel.controls.palette.text().split(",")
     assert set(words) == {"#c8281e", "#145a28"}
     assert (words.count("#c8281e"), words.count("#145a28")) == (21, 11)  # 32nds
@@ -490,7 +514,7 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
         widget.controls.scope.setCurrentText("visible region")
     if kind == "hints":
         button(widget, "hints").click()
-        widget._hint_layer.layer.add([40, 60])
+        widget._hints.current.layer.add([40, 60])
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
@@ -519,7 +543,7 @@ def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_pat
     widget.controls.scope.setCurrentText("whole stack")
     if kind == "hints":
         button(widget, "hints").click()
-        widget._hint_layer.layer.add([40, 60])
+        widget._hints.current.layer.add([40, 60])
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
@@ -565,7 +589,7 @@ def test_weights_of_a_file(panel, tmp_path, finish, monkeypatch):
     path = tmp_path / "mine.safetensors"
     path.write_bytes((weights.BUNDLED / "default.safetensors").read_bytes())
     monkeypatch.setattr(
-        "napari_recolor.widget.QFileDialog.getOpenFileName", lambda *_: (str(path), "")
+        "napari_recolor.binding.QFileDialog.getOpenFileName", lambda *_: (str(path), "")
     )
     menu = panel.controls.weights
     menu.setCurrentText("choose a file…")
@@ -582,7 +606,7 @@ def test_twenty_runs_leave_nothing_behind(panel, photo, finish):
     finished = []
     for _ in range(20):
         layers = run(panel, finish)
-        finished.append(weakref.ref(panel._run))
+        finished.append(weakref.ref(panel._runner.last))
         for layer in layers.values():
             panel.viewer.layers.remove(layer)
         del layers

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 from napari_recolor import worker
-from napari_recolor.reading import LevelRule, Plan, Source
-from napari_recolor.worker import Engine, Failure, Options, Stages, Step, colorize, see_again
+from napari_recolor.reading import LevelRule, Request, Source
+from napari_recolor.worker import Engine, Options, Stages, Step, colorize, failure_of, recolor
 from recolor_core import Colorizer, DeviceWarning
 
 SMALL = Options(size=64)
@@ -36,19 +36,23 @@ def source_of(data, rgb=False, path=None):
     return Source("photo", data, rgb, axes, (0, 1), path)
 
 
-def plan_of(data, rgb=False, rule=None, region=None, path=None):
+def request_of(data, rgb=False, rule=None, region=None, path=None):
     source = source_of(data, rgb, path)
     indices = tuple(np.ndindex(*source.leading))
-    return Plan(source, "stack", indices, region or source.whole, rule or LevelRule())
+    return Request(source, "stack", indices, region or source.whole, rule or LevelRule())
 
 
-def run(engine, plan, options=SMALL, hints=None):
-    stages = Stages(plan)
+def run(engine, request, options=SMALL, hints=None):
+    stages = Stages(request)
     with warnings.catch_warnings():  # as napari's thread does
         steps = list(colorize(engine, options, stages, hints))
-    failures = [step for step in steps if isinstance(step, Failure)]
-    assert not failures, failures
     return stages, steps
+
+
+def failure(engine, photo, options=SMALL):
+    with warnings.catch_warnings(), pytest.raises(Exception) as caught:  # noqa: PT011
+        list(colorize(engine, options, Stages(request_of(photo))))
+    return failure_of(caught.value)
 
 
 def direct(engine, image, **options):
@@ -57,7 +61,7 @@ def direct(engine, image, **options):
 
 
 def test_gives_what_the_library_gives(engine, photo):
-    stages, _ = run(engine, plan_of(photo), Options(size=64, alternatives=2))
+    stages, _ = run(engine, request_of(photo), Options(size=64, alternatives=2))
     expected = direct(engine, photo, alternatives=2)
     np.testing.assert_array_equal(stages.arrays["rgb"], expected.rgb)
     np.testing.assert_array_equal(stages.arrays["alternative 2"], expected.alternatives[1])
@@ -85,7 +89,7 @@ def test_gives_what_the_library_gives(engine, photo):
     ],
 )
 def test_takes_odd_sizes_and_every_kind_of_value(engine, image, rgb, dtype):
-    stages, _ = run(engine, plan_of(image, rgb))
+    stages, _ = run(engine, request_of(image, rgb))
     result = stages.arrays["rgb"]
     assert result.dtype == dtype
     assert result.shape == (*image.shape[:2], 3)
@@ -94,7 +98,7 @@ def test_takes_odd_sizes_and_every_kind_of_value(engine, image, rgb, dtype):
 
 def test_of_a_stack_only_what_is_colorized_is_read(engine, photo):
     lazy = Lazy(np.stack([photo, photo[::-1], photo.T[:96, :96].repeat(2, 1)[:, :128]]))
-    stages, _ = run(engine, plan_of(lazy))
+    stages, _ = run(engine, request_of(lazy))
     assert lazy.read == [0, 1, 2]
     np.testing.assert_array_equal(stages.arrays["rgb"][1], direct(engine, photo[::-1]).rgb)
 
@@ -110,15 +114,15 @@ def test_of_dask_only_the_chunks_in_view_are_computed(engine, photo):
         chunk, dtype=np.uint8, chunks=((1,) * 50, (64,) * 4, (64,) * 4), meta=np.empty((0, 0, 0))
     )
     source = source_of(stack)
-    plan = Plan(source, "region", ((7,),), (slice(64, 128), slice(0, 64)))
-    stages, _ = run(engine, plan)
+    request = Request(source, "region", ((7,),), (slice(64, 128), slice(0, 64)))
+    stages, _ = run(engine, request)
     assert set(computed) == {(7, 1, 0)}
     assert stages.arrays["rgb"].shape == (1, 64, 64, 3)
 
 
 def test_every_strip_is_a_step_and_each_image_is_told_when_finished(engine, photo, monkeypatch):
     monkeypatch.setattr("recolor_core.colorizer.STRIP", 128 * 10)
-    _, steps = run(engine, plan_of(np.stack([photo, photo])))
+    _, steps = run(engine, request_of(np.stack([photo, photo])))
     assert all(isinstance(step, Step) for step in steps)
     assert [step.finished for step in steps if step.finished is not None] == [(0,), (1,)]
     for number in (0, 1):
@@ -128,7 +132,7 @@ def test_every_strip_is_a_step_and_each_image_is_told_when_finished(engine, phot
 
 
 def test_what_a_canceled_run_has_finished_is_whole(engine, photo):
-    stages = Stages(plan_of(np.stack([photo, photo])))
+    stages = Stages(request_of(np.stack([photo, photo])))
     with warnings.catch_warnings():
         for step in colorize(engine, SMALL, stages):
             if step.image == 1 and step.stage == "refining":
@@ -140,7 +144,7 @@ def test_what_a_canceled_run_has_finished_is_whole(engine, photo):
 
 def test_hints_go_to_their_image_only(engine, photo):
     hint = (20.0, 30.0, "#ff0000", 12.0)
-    stages, _ = run(engine, plan_of(np.stack([photo, photo])), hints={(1,): [hint]})
+    stages, _ = run(engine, request_of(np.stack([photo, photo])), hints={(1,): [hint]})
     plain = direct(engine, photo).rgb
     np.testing.assert_array_equal(stages.arrays["rgb"][0], plain)
     assert (stages.arrays["rgb"][1] != plain).any()
@@ -149,7 +153,7 @@ def test_hints_go_to_their_image_only(engine, photo):
 
 def test_levels_are_kept_for_repeating(engine):
     values = np.linspace(-5, 20, 600).reshape(20, 30).astype(np.float32)
-    stages, _ = run(engine, plan_of(values))
+    stages, _ = run(engine, request_of(values))
     low, high = stages.provenance[()]["levels"]
     expected = direct(engine, values, levels=(low, high))
     np.testing.assert_array_equal(stages.arrays["rgb"], expected.rgb)
@@ -158,15 +162,15 @@ def test_levels_are_kept_for_repeating(engine):
 def test_levels_per_slice_and_per_stack(engine):
     dark = np.arange(600).reshape(20, 30).astype(np.int16)
     stack = np.stack([dark, dark * 10])
-    each, _ = run(engine, plan_of(stack, rule=LevelRule(per="slice")))
-    whole, _ = run(engine, plan_of(stack, rule=LevelRule(per="stack")))
+    each, _ = run(engine, request_of(stack, rule=LevelRule(per="slice")))
+    whole, _ = run(engine, request_of(stack, rule=LevelRule(per="stack")))
     assert each.arrays["rgb"][0].max() == each.arrays["rgb"][1].max()
     assert whole.arrays["rgb"][0].max() < whole.arrays["rgb"][1].max() / 3
 
 
 def test_changing_the_source_meanwhile_cannot_corrupt_a_result(engine, photo):
     data = photo.copy()
-    stages = Stages(plan_of(data))
+    stages = Stages(request_of(data))
     with warnings.catch_warnings():
         for step in colorize(engine, SMALL, stages):
             if step.stage == "finding colors":
@@ -180,7 +184,6 @@ def test_changing_the_source_meanwhile_cannot_corrupt_a_result(engine, photo):
         (RuntimeError("surprise"), "RuntimeError: surprise", True),
         (MemoryError(), "not enough memory", False),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "not enough memory", False),
-        (StopIteration(), "StopIteration", True),
     ],
 )
 def test_errors_become_a_failure_that_says_what_to_do(
@@ -192,20 +195,16 @@ def test_errors_become_a_failure_that_says_what_to_do(
         raise error
 
     monkeypatch.setattr(engine, "colorizer", fail)
-    with warnings.catch_warnings():
-        *_, last = colorize(engine, SMALL, Stages(plan_of(photo)))
-    assert isinstance(last, Failure)
-    assert message in last.message
-    assert (last.error is error) == unexpected
+    told = failure(engine, photo)
+    assert message in told.message
+    assert (told.error is error) == unexpected
 
 
 def test_unknown_weights_and_devices_are_told_as_the_core_tells_them(photo):
     for options in (Options(weights="nothing"), Options(device="tpu9")):
-        with warnings.catch_warnings():
-            *_, last = colorize(Engine(), options, Stages(plan_of(photo)))
-        assert isinstance(last, Failure)
-        assert last.error is None
-        assert "expected" in last.message
+        told = failure(Engine(), photo, options)
+        assert told.error is None
+        assert "expected" in told.message
 
 
 def test_torch_that_cannot_be_loaded_is_told_with_a_remedy(photo, monkeypatch):
@@ -213,10 +212,9 @@ def test_torch_that_cannot_be_loaded_is_told_with_a_remedy(photo, monkeypatch):
         raise ImportError("DLL load failed while importing torch")
 
     monkeypatch.setattr(worker, "_load_torch", fail)
-    with warnings.catch_warnings():
-        *_, last = colorize(Engine(), SMALL, Stages(plan_of(photo)))
-    assert "PyTorch could not be loaded" in last.message
-    assert "reinstall" in last.message
+    told = failure(Engine(), photo)
+    assert "PyTorch could not be loaded" in told.message
+    assert "reinstall" in told.message
 
 
 def test_only_warnings_for_the_user_leave_the_thread(engine, photo, monkeypatch):
@@ -228,26 +226,44 @@ def test_only_warnings_for_the_user_leave_the_thread(engine, photo, monkeypatch)
     generate = Colorizer.generate
     monkeypatch.setattr(Colorizer, "generate", noisy)
     with warnings.catch_warnings(record=True) as caught:
-        for _ in colorize(engine, SMALL, Stages(plan_of(photo))):
+        for _ in colorize(engine, SMALL, Stages(request_of(photo))):
             pass
     assert [str(warning.message) for warning in caught] == ["the memory of cuda is full"]
 
 
 def test_large_results_lie_in_a_file_that_is_gone_with_them(engine, photo, monkeypatch):
     monkeypatch.setattr(worker, "IN_MEMORY", 1000)
-    stages, _ = run(engine, plan_of(photo))
+    stages, _ = run(engine, request_of(photo))
     assert isinstance(stages.arrays["rgb"], np.memmap)
     np.testing.assert_array_equal(stages.arrays["rgb"], direct(engine, photo).rgb)
 
 
 def test_what_the_generator_saw_is_kept_for_hints_and_found_again(engine, photo):
-    plan = plan_of(np.stack([photo] * 6))
-    stages, _ = run(engine, plan)
-    assert engine.seen(plan, (5,)) is not None
-    assert engine.seen(plan, (0,)) is None  # only the last few are kept
+    request = request_of(np.stack([photo] * 6))
+    stages, _ = run(engine, request)
+    assert engine.seen(request, (5,)) is not None
+    assert engine.seen(request, (0,)) is None  # only the last few are kept
     with warnings.catch_warnings():
-        assert list(see_again(engine, SMALL, stages, (0,))) == [None]
-    assert engine.seen(plan, (0,)) is not None
+        *_, last = recolor(engine, SMALL, stages, (0,), [])
+    assert engine.seen(request, (0,)) is not None
+    np.testing.assert_array_equal(last.arrays["rgb"], stages.arrays["rgb"][0])
+
+
+def test_recoloring_is_what_the_library_makes_with_these_hints(engine, photo):
+    from recolor_core import Hint
+
+    stages, _ = run(engine, request_of(np.stack([photo, photo])))
+    before, hint = stages.arrays["rgb"].copy(), (20.0, 30.0, "#ff0000", 12.0)
+    with warnings.catch_warnings():
+        *early, last = recolor(engine, SMALL, stages, (1,), [hint])
+    assert set(early) == {None}
+    np.testing.assert_array_equal(stages.arrays["rgb"], before)  # not the worker's to change
+    stages.replace(last)
+    expected = direct(engine, photo, hints=[Hint(*hint)])
+    np.testing.assert_array_equal(stages.arrays["rgb"][1], expected.rgb)
+    np.testing.assert_array_equal(stages.arrays["rgb"][0], before[0])
+    np.testing.assert_array_equal(stages.arrays["a refined"][1], expected.ab_refined[0])
+    assert stages.provenance[(1,)]["hints"] == expected.provenance["hints"]
 
 
 def test_the_file_of_a_layer_is_known_by_its_codes(tmp_path, photo):

@@ -1,0 +1,86 @@
+"""Controls and preferences that follow each other."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.utils.events import EventedModel
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog
+
+from napari_recolor.connections import Connections
+from napari_recolor.controls import Choice, Controls, fill
+
+CHOOSE_FILE = "choose a file…"
+
+
+class Binding(QObject):
+    """Keeps the controls and the plugin's preferences equal; napari saves the preferences.
+
+    Parameters
+    ----------
+    controls : Controls
+        Each of its `choices` has the name of a preference.
+    preferences : EventedModel
+        Of `settings.preferences`.
+    parent : QObject, optional
+        Of the object.
+    """
+
+    changed = Signal(str)
+    """Emitted with the name of a preference that has changed."""
+
+    def __init__(
+        self, controls: Controls, preferences: EventedModel, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controls, self._preferences = controls, preferences
+        self._connections = Connections()
+        self.offer(["cpu"], ["default"])
+        for name, choice in controls.choices().items():
+            choice.set(getattr(preferences, name))
+            choice.changed.connect(partial(self._prefer, name, choice.get))
+            self._connections.connect(preferences.events[name], partial(self._follow, name, choice))
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._connections.close()
+
+    def offer(self, devices: list[str], weights: list[str]) -> None:
+        """Fill the menus of devices and weights; what was chosen stays chosen."""
+        chosen = self._preferences
+        names = ["auto", *devices, *({chosen.device} - {"auto", *devices})]
+        fill(self._controls.device, [(name, name) for name in names], chosen.device)
+        fill(self._controls.weights, self._weights(weights), chosen.weights)
+
+    def _prefer(self, name: str, get: Callable[[], Any], _: Any = None) -> None:
+        value = get()
+        if value == CHOOSE_FILE:
+            value = self._choose_weights()
+        setattr(self._preferences, name, value)
+
+    def _follow(self, name: str, choice: Choice, _: Any = None) -> None:
+        value = getattr(self._preferences, name)
+        if choice.get() != value:
+            choice.set(value)
+        self.changed.emit(name)
+
+    def _weights(self, names: list[str]) -> list[tuple[str, str]]:
+        chosen = self._preferences.weights
+        files = [] if chosen in names else [(Path(chosen).name, chosen)]
+        return [*((name, name) for name in names), *files, (CHOOSE_FILE, CHOOSE_FILE)]
+
+    def _choose_weights(self) -> str:
+        path, _ = QFileDialog.getOpenFileName(
+            self._controls, "Weights", "", "Weights (*.safetensors)"
+        )
+        weights = self._controls.weights
+        names = [weights.itemText(i) for i in range(weights.count())]
+        chosen: str = path or self._preferences.weights
+        known = [name for name in names if name not in (CHOOSE_FILE, Path(chosen).name)]
+        items = self._weights(known)
+        if path:
+            items.insert(-1, (Path(path).name, path))
+        fill(weights, items, chosen)
+        return chosen
