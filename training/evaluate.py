@@ -61,6 +61,7 @@ from rich.progress import track
 from recolor_core.settings import Settings
 from recolor_core.weights import load_weights
 from training.analysis.charts.evaluation import quality_time
+from training.command import run_command
 from training.evaluation_data import (
     FORMAT,
     Evaluation,
@@ -69,13 +70,12 @@ from training.evaluation_data import (
 )
 from training.frechet import frechet
 from training.measures import MEASURES, VERSION, Truth
-from training.models import FITTED, NAMES, Fitted, Model, Plan, build, fingerprint, fit
+from training.models import FITTED, NAMES, Fitted, Model, ModelRequest, build, fingerprint, fit
 from training.perceptual import BackboneError, Lpips
 from training.photographs import DataError, list_photographs, square
 from training.prepare.images import SourceImage
 from training.prepare.parallel import unordered
 from training.summary import calibration, compare, plain, summarize
-from training.train import run
 
 SIZE = 224
 """Side of the squares, in pixels."""
@@ -170,12 +170,12 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Team:
+class ReadyModels:
     """Models that are ready to predict, in whichever process.
 
     Parameters
     ----------
-    plan
+    request
         Of what they are made.
     fits
         Folder of their fits.
@@ -183,15 +183,15 @@ class Team:
         (name, fingerprint) of each.
     """
 
-    plan: Plan
+    request: ModelRequest
     fits: Path
     known_as: tuple[tuple[str, str], ...]
 
     @classmethod
-    def fitted(cls, plan: Plan, training: Training, fits: Path) -> "Team":
-        """Fit the models of a plan, or take over the fits that are there."""
+    def fitted(cls, request: ModelRequest, training: Training, fits: Path) -> "ReadyModels":
+        """Fit the models of a request, or take over the fits that are there."""
         known_as = []
-        for model in build(plan):
+        for model in build(request):
             known_as.append((model.name, fingerprint(model, training.fingerprints)))
             if isinstance(model, Fitted):
                 fit(
@@ -200,13 +200,13 @@ class Team:
                     known_as[-1][1],
                     fits,
                 )
-        return cls(plan, fits, tuple(known_as))
+        return cls(request, fits, tuple(known_as))
 
     def models(self) -> list[Model]:
         """The models, loaded."""
-        if self.plan.workers > 1:
+        if self.request.workers > 1:
             torch.set_num_threads(1)  # the processes share the cores
-        models = build(self.plan)
+        models = build(self.request)
         for model in models:
             if isinstance(model, Fitted):
                 fit(model, (), dict(self.known_as)[model.name], self.fits)
@@ -223,21 +223,21 @@ class Job:
         Which.
     damaged
         Of `Truth`.
-    team
+    ready
         The models; those of `names` are asked.
     """
 
     image: SourceImage
     fingerprint: str
     damaged: bool
-    team: Team
+    ready: ReadyModels
     names: tuple[str, ...]
 
 
 Row = dict[str, Any]
 """``image`` and ``model`` (fingerprints), ``damaged``, ``measures`` and ``doubts``, for JSON."""
 
-_models = lru_cache(maxsize=1)(Team.models)  # loaded once in each process
+_models = lru_cache(maxsize=1)(ReadyModels.models)  # loaded once in each process
 
 
 @lru_cache(maxsize=1)
@@ -249,12 +249,12 @@ def _perceptual() -> tuple[Lpips | None, str]:
         return None, str(error)
 
 
-def measure(job: Job) -> list[Row]:
+def measure_image(job: Job) -> list[Row]:
     """Have every model color an image, and measure what comes."""
     truth = Truth(square(job.image, SIZE), job.damaged)
-    team = dict(job.team.known_as)
+    ready = dict(job.ready.known_as)
     rows = []
-    for model in _models(job.team):
+    for model in _models(job.ready):
         if model.name not in job.names:
             continue
         hints = truth.hints(model.hints)
@@ -267,7 +267,7 @@ def measure(job: Job) -> list[Row]:
         rows.append(
             {
                 "image": job.fingerprint,
-                "model": team[model.name],
+                "model": ready[model.name],
                 "damaged": job.damaged,
                 "version": VERSION,
                 "measures": measures,
@@ -317,7 +317,7 @@ class Store:
 
 def measure_all(
     images: Mapping[str, SourceImage],
-    team: Team,
+    ready: ReadyModels,
     store: Store,
     workers: int,
     damaged: bool = False,
@@ -328,7 +328,7 @@ def measure_all(
     ----------
     images
         By their fingerprints.
-    team
+    ready
         The models.
     store
         Where the rows go.
@@ -345,13 +345,15 @@ def measure_all(
     jobs = []
     for known_as, image in images.items():
         missing = tuple(
-            name for name, m in team.known_as if (known_as, m, damaged) not in store.rows
+            name for name, m in ready.known_as if (known_as, m, damaged) not in store.rows
         )
         if missing:
-            jobs.append(Job(image, known_as, damaged, team, missing))
-    for rows in track(unordered(measure, jobs, workers), "Measuring", len(jobs), console=ERRORS):
+            jobs.append(Job(image, known_as, damaged, ready, missing))
+    for rows in track(
+        unordered(measure_image, jobs, workers), "Measuring", len(jobs), console=ERRORS
+    ):
         store.add(rows)
-    return [[store.rows[known_as, m, damaged] for _, m in team.known_as] for known_as in images]
+    return [[store.rows[known_as, m, damaged] for _, m in ready.known_as] for known_as in images]
 
 
 def categories(images: Sequence[SourceImage], manifest: Path | None) -> list[str]:
@@ -369,7 +371,10 @@ def categories(images: Sequence[SourceImage], manifest: Path | None) -> list[str
 
 
 def tabulate(
-    images: Mapping[str, SourceImage], groups: Sequence[str], team: Team, rows: list[list[Row]]
+    images: Mapping[str, SourceImage],
+    groups: Sequence[str],
+    ready: ReadyModels,
+    rows: list[list[Row]],
 ) -> pd.DataFrame:
     """One row per image and model, as ``images.csv`` has them."""
     records = []
@@ -380,7 +385,7 @@ def tabulate(
             "fingerprint": known_as,
             "category": group,
         }
-        for (name, _), row in zip(team.known_as, own, strict=True):
+        for (name, _), row in zip(ready.known_as, own, strict=True):
             records.append({**about, "model": name, **row["measures"]})
     columns = ["image", "key", "fingerprint", "category", "model", *MEASURES, "seconds"]
     return pd.DataFrame(records).reindex(columns=columns)
@@ -423,19 +428,21 @@ def main(
     images = by_content(sources, every)
     groups = categories(list(images.values()), manifest)
     training = Training.of(train or [], train_count, set(images))
-    plan = Plan(names, weights, device, settings, original, counts, alternatives, workers)
+    request = ModelRequest(
+        names, weights, device, settings, original, counts, alternatives, workers
+    )
     out.mkdir(parents=True, exist_ok=True)
-    team = Team.fitted(plan, training, out / "fits")
-    rows = measure_all(images, team, Store(out / "rows.jsonl"), workers, damaged)
+    ready = ReadyModels.fitted(request, training, out / "fits")
+    rows = measure_all(images, ready, Store(out / "rows.jsonl"), workers, damaged)
     if reason := _perceptual()[1]:
         unavailable["lpips"] = reason
     fid: dict[str, Any] = {}
     try:
-        by_key = {key: m for m, (_, key) in zip(_models(team), team.known_as, strict=True)}
+        by_key = {key: m for m, (_, key) in zip(_models(ready), ready.known_as, strict=True)}
         fid = frechet(images, by_key, SIZE, out / "fid.json", damaged)
     except BackboneError as error:
         unavailable["fid"] = str(error)
-    table = tabulate(images, groups, team, rows)
+    table = tabulate(images, groups, ready, rows)
     about = {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -449,7 +456,7 @@ def main(
         "fid": fid,
         "unavailable": unavailable,
     }
-    evaluation = write(out, about, table, rows, _models(team), len(training.images))
+    evaluation = write(out, about, table, rows, _models(ready), len(training.images))
     for group, summary in evaluation.groups.items():
         print(f"{group} ({evaluation.about['images'][group]} images)\n{plain_table(summary)}")
     for what, why in unavailable.items():
@@ -541,4 +548,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

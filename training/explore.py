@@ -28,10 +28,10 @@ from training.analysis.dataset import read_grids
 from training.analysis.notebooks import SPATIAL, TEMPORAL, write_notebook
 from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
 from training.analysis.preparation import Preparation, prepare
+from training.command import run_command
 from training.photographs import DataError, list_photographs
 from training.prepare.files import replacing
 from training.prepare.rules import Thresholds
-from training.train import run
 
 LEAST = 4
 """Kept images below which there is nothing to compare."""
@@ -391,4 +391,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

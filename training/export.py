@@ -23,13 +23,13 @@ from recolor_core.trainer import (
     MemoryRecipe,
     RefinerRecipe,
     TrainingError,
+    load_pretrained,
     read_checkpoint,
-    start_from,
 )
 from recolor_core.trainer.pretrained import read_metadata, weights_path
 from recolor_core.weights import WeightsRecord, save_weights
+from training.command import run_command
 from training.evaluation_data import Evaluation, read_evaluation
-from training.train import run
 
 RECORDED = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_error")
 """What a record tells of the evaluation: means of the refined images."""
@@ -66,7 +66,7 @@ def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
     taken = network(
         config(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     )
-    if missing := start_from(taken, str(path), f"{kind}.").fresh:
+    if missing := load_pretrained(taken, str(path), f"{kind}.").fresh:
         raise TrainingError(f"{path} does not fit this version's {kind}: it lacks {missing[0]}")
     return taken, {"taken over from": path.name}
 
@@ -189,4 +189,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

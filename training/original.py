@@ -68,14 +68,14 @@ class OriginalRecipe(Recipe):
 
     Parameters
     ----------
-    zoom, degrade
+    zoom, degrade_probability
         As in `GeneratorRecipe`.
     """
 
     kind: ClassVar[str] = "original"
 
     zoom: float = 0.6
-    degrade: float = 0.3
+    degrade_probability: float = 0.3
 
 
 class OriginalTask(Task):
@@ -98,7 +98,13 @@ class OriginalTask(Task):
         recipe, rng = self.recipe, rng_of(self.recipe.seed, step)
         with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
             codes, light = augment.photographs(
-                batch["rgb"], recipe.size, recipe.zoom, recipe.degrade, rng, recipe.batch, rows
+                batch["rgb"],
+                recipe.size,
+                recipe.zoom,
+                recipe.degrade_probability,
+                rng,
+                recipe.batch,
+                rows,
             )
             true = coarse_color(codes)
         return {"loss": F.l1_loss(self.network(light).float() / REACH, true / REACH)}

@@ -31,12 +31,12 @@ from training.analysis.curves import (
     read_turing,
 )
 from training.analysis.examples import RULES, Colors, Example, Painter, choose, colors_of, true_ab
-from training.analysis.layers import PARTS, describe, outputs
+from training.analysis.layers import PARTS, describe_layer, outputs
 from training.analysis.page import Cell, Figures, Section, Shown, Table, digest, write_page
+from training.command import run_command
 from training.evaluation_data import COLUMNS, Evaluation, Group, Interval, read_evaluation
 from training.photographs import DataError, list_photographs, square
 from training.prepare.images import SourceImage
-from training.train import run
 from training.visual_turing_test.answers import Reason
 
 ROWS = 4
@@ -319,7 +319,7 @@ class Report:
             networks = load_weights(self.painter.weights)
             result = example.result
             found = outputs(networks, result.working_lightness, result.ab_coarse)
-            return charts.layers([describe(name, found[name]) for name in PARTS], example)
+            return charts.layers([describe_layer(name, found[name]) for name in PARTS], example)
 
         with _instead(section):
             inputs = [self._colored_by, row["fingerprint"]]
@@ -579,4 +579,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

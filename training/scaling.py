@@ -33,11 +33,12 @@ from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, Photographs, Task, fit
 from recolor_core.weights import save_weights
+from training.command import run_command
 from training.evaluate import (
     SIZE,
+    ReadyModels,
     SourceImage,
     Store,
-    Team,
     Training,
     by_content,
     measure_all,
@@ -47,11 +48,11 @@ from training.evaluate import (
 from training.evaluation_data import FORMAT
 from training.export import read_network
 from training.measures import MEASURES
-from training.models import FITTED, Plan
+from training.models import FITTED, ModelRequest
 from training.original import OriginalRecipe, OriginalTask
 from training.photographs import Squares
 from training.summary import plain, summarize
-from training.train import MARGIN, checked, run, started
+from training.train import MARGIN, checked, started
 
 
 class ScalingError(RecolorError, ValueError):
@@ -84,7 +85,7 @@ class Point:
     high: float
 
 
-def _generator(config: Path | None, training: Training, folder: Path) -> Plan:
+def _generator(config: Path | None, training: Training, folder: Path) -> ModelRequest:
     recipe = GeneratorRecipe.read(config)
     checkpoint = _trained(GeneratorTask(recipe), training, folder)
     # Alone: an untrained refiner is bicubic upsampling.
@@ -94,15 +95,15 @@ def _generator(config: Path | None, training: Training, folder: Path) -> Plan:
     save_weights(
         weights, network, Refiner(), license="", training_data="a part", recipe="of a study"
     )
-    return Plan(("coarse",), str(weights))
+    return ModelRequest(("coarse",), str(weights))
 
 
-def _original(config: Path | None, training: Training, folder: Path) -> Plan:
+def _original(config: Path | None, training: Training, folder: Path) -> ModelRequest:
     task = OriginalTask(OriginalRecipe.read(config))
-    return Plan(("original",), original=_trained(task, training, folder))
+    return ModelRequest(("original",), original=_trained(task, training, folder))
 
 
-NETWORKS: dict[str, Callable[[Path | None, Training, Path], Plan]] = {
+NETWORKS: dict[str, Callable[[Path | None, Training, Path], ModelRequest]] = {
     "generator": _generator,
     "original": _original,
 }
@@ -148,14 +149,14 @@ def study(
     part = training.first(max(1, round(fraction * len(training.images))))
     count = len(part.images)
     if name in NETWORKS:
-        plan = NETWORKS[name](config, part, out / "networks" / f"{name}-{count}")
+        request = NETWORKS[name](config, part, out / "networks" / f"{name}-{count}")
     else:
-        plan = Plan((name,), workers=workers)
-    team = Team.fitted(plan, part, out / "fits")
-    rows = measure_all(images, team, Store(out / "rows.jsonl"), workers)
-    table = tabulate(images, [""] * len(images), team, rows)
+        request = ModelRequest((name,), workers=workers)
+    ready = ReadyModels.fitted(request, part, out / "fits")
+    rows = measure_all(images, ready, Store(out / "rows.jsonl"), workers)
+    table = tabulate(images, [""] * len(images), ready, rows)
     ((summary),) = summarize(table, MEASURES).values()
-    title = name if name in NETWORKS else team.models()[0].title
+    title = name if name in NETWORKS else ready.models()[0].title
     return [
         Point(name, title, float(fraction), count, metric, *interval)
         for metric, interval in summary.items()
@@ -229,4 +230,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

@@ -41,7 +41,7 @@ def write_photographs(folder: Path) -> None:
                 Image.fromarray(square).save(folder / f"{name}-{top}-{left_edge}.png")
 
 
-def run(*words: str | Path) -> None:
+def run_module(*words: str | Path) -> None:
     """Run one of the project's commands as a person would."""
     command = [sys.executable, "-m", *map(str, words)]
     print("$", " ".join(command[1:]), flush=True)
@@ -53,31 +53,31 @@ def chain(folder: Path) -> None:
     photographs, cleaned, shards = folder / "photographs", folder / "cleaned", folder / "shards"
     write_photographs(photographs)
     # Neighboring cuts of one photograph are near-duplicates, and these are all there are.
-    run("training.prepare", "clean", photographs, "--into", cleaned, "--val", "0.2")
-    run("training.prepare", "pack", cleaned, "--into", shards)
+    run_module("training.prepare", "clean", photographs, "--into", cleaned, "--val", "0.2")
+    run_module("training.prepare", "pack", cleaned, "--into", shards)
     training, held_out = sorted(shards.glob("train-*.tar")), sorted(shards.glob("val-*.tar"))
     data = [word for path in training for word in ("--data", path)]
     check = [word for path in held_out or training for word in ("--validation", path)]
     quick = ["--set", f"steps={STEPS}", "--set", "batch=4", "--set", "precision=32-true"]
-    quick += ["--set", "size=64", "--set", "log_every=1", "--set", "start=", "--no-progress"]
+    quick += ["--set", "size=64", "--set", "log_every=1", "--set", "pretrained=", "--no-progress"]
     quick += ["--accelerator", "cpu", "--devices", "1", "--workers", "1"]
 
     def train(network: str, *more: str | Path) -> Path:
         config = Path(__file__).parent / "configs" / f"{network}.toml"
         words = ["--config", config, "--out", folder / network, *quick, *more]
-        run("training.train", network, *data, *check, *words)
+        run_module("training.train", network, *data, *check, *words)
         return folder / network / "last.ckpt"
 
     train("original")
     generator = train("generator")
     # The others are trained on what a whole weights file's generator predicts.
     half = folder / "half.safetensors"
-    run("training.export", half, "--generator", generator)
+    run_module("training.export", half, "--generator", generator)
     cropped = ["--set", f"generator={half}", "--set", "crop=32"]
     refiner = train("refiner", *cropped, "--cache", folder / "cache")
     memory = train("memory", *cropped, "--set", "frames=3")
     weights = folder / "smoke.safetensors"
-    run(
+    run_module(
         *("training.export", weights, "--card", folder / "card.md"),
         *("--generator", generator),
         *("--refiner", refiner),

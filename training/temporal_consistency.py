@@ -55,8 +55,8 @@ from recolor_core.motion import warp
 from recolor_core.settings import Settings
 from recolor_core.trainer import TrainingError
 from recolor_core.trainer.clips import make_clips, old_film
+from training.command import run_command
 from training.photographs import DataError, list_photographs, square
-from training.train import run
 
 SIZE = 224
 """Short side of what is measured, in pixels."""
@@ -186,7 +186,7 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
     return ways
 
 
-def measure(film: Film, ab: Tensor) -> dict[str, float]:
+def measure_film(film: Film, ab: Tensor) -> dict[str, float]:
     """What a coloring is worth, in time and frame by frame.
 
     ``warped_error`` in Lab units; ``psnr`` in dB, the mean over frames of RGB made of the true
@@ -227,7 +227,7 @@ def check_cuts(
     }
 
 
-def summarize(rows: pd.DataFrame) -> dict[str, Any]:
+def summarize_ways(rows: pd.DataFrame) -> dict[str, Any]:
     """Means with their intervals, and what each way changes against frame by frame."""
     sources: dict[str, Any] = {}
     over: dict[str, Any] = {}
@@ -278,7 +278,7 @@ def main(
     for one in track([*films, *made], "Coloring"):
         first = all(row["source"] != one.name for row in rows)
         for way, ab in color(colorizer, one, settings).items():
-            rows.append({"source": one.name, "way": way, **measure(one, ab)})
+            rows.append({"source": one.name, "way": way, **measure_film(one, ab)})
             if first:
                 colors += _over_time(one, way, ab)
     table = pd.DataFrame(rows)
@@ -286,7 +286,7 @@ def main(
         "format": 1,
         "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
         "clips": {"count": clips, "frames": frames},
-        **summarize(table),
+        **summarize_ways(table),
         "cuts": check_cuts(colorizer, many_cuts(large[: cuts + 1], seed), settings),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -345,4 +345,4 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

@@ -1,6 +1,5 @@
 """Train a network: ``python -m training.train NETWORK --config … --data … --out …``."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,6 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from recolor_core.errors import RecolorError
 from recolor_core.trainer import (
     CachedPhotographs,
     GeneratorRecipe,
@@ -32,9 +30,10 @@ from recolor_core.trainer import (
     TrainingError,
     fit,
     frozen_generator,
-    start_from,
+    load_pretrained,
     write_predictions,
 )
+from training.command import run_command
 from training.original import OriginalRecipe, OriginalTask
 from training.photographs import DataError, Squares, list_photographs
 from training.prepare.images import SourceImage
@@ -44,7 +43,7 @@ MARGIN = 8 / 7
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrainingRequest:
     """What the command was asked for, as the builders of the tasks see it."""
 
     config: Path | None
@@ -69,7 +68,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingJob:
     """A task and its data: what `fit` takes."""
 
     task: Task
@@ -77,46 +76,46 @@ class Plan:
     validation: Dataset[dict[str, Tensor]] | None
 
 
-def generator(wanted: Wanted) -> Plan:
+def generator(request: TrainingRequest) -> TrainingJob:
     """A generator, on random squares of photographs."""
-    recipe = GeneratorRecipe.read(wanted.config, wanted.overrides)
-    return _on_squares(started(GeneratorTask(recipe)), wanted)
+    recipe = GeneratorRecipe.read(request.config, request.overrides)
+    return _on_squares(started(GeneratorTask(recipe)), request)
 
 
-def original(wanted: Wanted) -> Plan:
+def original(request: TrainingRequest) -> TrainingJob:
     """The baseline, on what a generator would be trained on."""
-    recipe = OriginalRecipe.read(wanted.config, wanted.overrides)
-    return _on_squares(started(OriginalTask(recipe)), wanted)
+    recipe = OriginalRecipe.read(request.config, request.overrides)
+    return _on_squares(started(OriginalTask(recipe)), request)
 
 
-def refiner(wanted: Wanted) -> Plan:
+def refiner(request: TrainingRequest) -> TrainingJob:
     """A refiner, on what a frozen generator predicts of photographs."""
-    recipe = RefinerRecipe.read(wanted.config, wanted.overrides)
+    recipe = RefinerRecipe.read(request.config, request.overrides)
     frozen, name = frozen_generator(recipe.generator)
     task = started(RefinerTask(recipe, frozen))
-    squares = Squares(wanted.images, recipe.size)
-    if wanted.cache is None:
-        return Plan(task, Photographs(squares), _centers(wanted, recipe.size))
-    count = wanted.cache_count or len(squares)
+    squares = Squares(request.images, recipe.size)
+    if request.cache is None:
+        return TrainingJob(task, Photographs(squares), _centers(request, recipe.size))
+    count = request.cache_count or len(squares)
     order = np.random.default_rng(recipe.seed).permutation(len(squares))[:count].tolist()
     precision = torch.bfloat16 if recipe.precision.startswith("bf16") else torch.float32
-    done = write_predictions(wanted.cache, frozen, name, squares, order, precision=precision)
+    done = write_predictions(request.cache, frozen, name, squares, order, precision=precision)
     with Progress() as progress:
         task_id = progress.add_task("Predicting", total=len(order))
         for number in done:
             progress.update(task_id, completed=number)
-    cached = CachedPhotographs(PredictionCache.open(wanted.cache, name))
-    return Plan(task, cached, _centers(wanted, recipe.size))
+    cached = CachedPhotographs(PredictionCache.open(request.cache, name))
+    return TrainingJob(task, cached, _centers(request, recipe.size))
 
 
-def memory(wanted: Wanted) -> Plan:
+def memory(request: TrainingRequest) -> TrainingJob:
     """A color memory, on clips made of photographs and colored by a frozen generator."""
-    recipe = MemoryRecipe.read(wanted.config, wanted.overrides)
+    recipe = MemoryRecipe.read(request.config, request.overrides)
     frozen, _ = frozen_generator(recipe.generator)
-    return _on_squares(started(MemoryTask(recipe, frozen)), wanted)
+    return _on_squares(started(MemoryTask(recipe, frozen)), request)
 
 
-BUILDERS: dict[str, Callable[[Wanted], Plan]] = {
+BUILDERS: dict[str, Callable[[TrainingRequest], TrainingJob]] = {
     "generator": generator,
     "refiner": refiner,
     "memory": memory,
@@ -127,20 +126,20 @@ BUILDERS: dict[str, Callable[[Wanted], Plan]] = {
 
 def started(task: Task) -> Task:
     """The task, its network begun from the weights that the recipe names."""
-    if task.recipe.start:
-        taken = start_from(task.network, task.recipe.start, f"{task.recipe.kind}.")
+    if task.recipe.pretrained:
+        taken = load_pretrained(task.network, task.recipe.pretrained, f"{task.recipe.kind}.")
         fresh = sorted({name.partition(".")[0] for name in taken.fresh})
-        print(f"{len(taken.loaded)} tensors to start from; fresh: {', '.join(fresh) or 'nothing'}")
+        print(f"{len(taken.loaded)} tensors are pretrained; fresh: {', '.join(fresh) or 'none'}")
     return task
 
 
-def _on_squares(task: Task, wanted: Wanted) -> Plan:
-    squares = Squares(wanted.images, round(task.recipe.size * MARGIN))
-    return Plan(task, Photographs(squares), _centers(wanted, task.recipe.size))
+def _on_squares(task: Task, request: TrainingRequest) -> TrainingJob:
+    squares = Squares(request.images, round(task.recipe.size * MARGIN))
+    return TrainingJob(task, Photographs(squares), _centers(request, task.recipe.size))
 
 
-def _centers(wanted: Wanted, size: int) -> Photographs | None:
-    return Photographs(Squares(wanted.held_out, size)) if wanted.held_out else None
+def _centers(request: TrainingRequest, size: int) -> Photographs | None:
+    return Photographs(Squares(request.held_out, size)) if request.held_out else None
 
 
 def main(
@@ -177,18 +176,18 @@ def main(
     """Train a network by a recipe, or go on with a training that was stopped."""
     if network not in BUILDERS:
         raise TrainingError(f"expected one of {', '.join(BUILDERS)} to train, got {network!r}")
-    wanted = Wanted(
+    request = TrainingRequest(
         config, _pairs(set_ or []), data, validation or [], validation_count, cache, cache_count
     )
-    plan = BUILDERS[network](wanted)
-    photographs = plan.photographs
+    job = BUILDERS[network](request)
+    photographs = job.photographs
     if synthetic:
-        photographs = OneBatch(photographs, plan.task.recipe.batch)
+        photographs = OneBatch(photographs, job.task.recipe.batch)
     machine = Machine(
         accelerator, int(devices) if devices.isdecimal() else devices, nodes, strategy, workers
     )
     outcome = fit(
-        plan.task, photographs, out, validation=plan.validation, machine=machine, progress=progress
+        job.task, photographs, out, validation=job.validation, machine=machine, progress=progress
     )
     print(_sentence(outcome, out))
 
@@ -231,20 +230,8 @@ def _sentence(outcome: Outcome, folder: Path) -> str:
     )
 
 
-def run(command: typer.Typer) -> None:
-    """Run a command; what people can put right ends in one line and exit code 2."""
-    try:
-        command()
-    except RecolorError as error:
-        # What a loading process raised comes with its whole traceback; the error is its last line.
-        message = str(error).strip().splitlines()[-1]
-        message = message.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(main)
 
 if __name__ == "__main__":
-    run(app)
+    run_command(app)

@@ -1,10 +1,14 @@
-"""Statistics over a set of images or answers, with their intervals."""
+"""Statistics over a set of images or answers, with their intervals.
+
+`bootstrap_interval` draws the samples of `scipy.stats.bootstrap`, but accepts a single image and
+leaves out images without a value; scipy refuses the one and returns NaN for the other.
+"""
 
 from collections.abc import Callable
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 Array = NDArray[np.floating]
 
@@ -97,34 +101,32 @@ def ratio_of_means(pairs: Array) -> Array:
 
 
 def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float, float]:
-    """A share and its score interval (Wilson 1927).
+    """Compute a proportion and its score interval (Wilson 1927).
 
     Parameters
     ----------
-    successes, trials
+    successes, trials : int
         Counts.
-    level
-        Share of such intervals that hold the true share.
+    level : float
+        Probability with which such an interval contains the true proportion, in (0, 1).
 
     Returns
     -------
     tuple of float
-        The observed share, the low and the high end, in [0, 1]. Of no trials, NaN, 0 and 1.
+        The observed proportion and the low and high end of its interval, in [0, 1]. Without any
+        trial: NaN, 0 and 1.
 
     Raises
     ------
     ValueError
-        Where there are more successes than trials, or fewer than none.
+        If `successes` is negative or larger than `trials`.
     """
     if not 0 <= successes <= trials:
         raise ValueError(f"expected successes from 0 to {trials} trials, got {successes}")
     if trials == 0:
         return float("nan"), 0.0, 1.0
-    share = successes / trials
-    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2 / trials
-    center = share + z2 / 2
-    half = (z2 * share * (1 - share) + z2**2 / 4) ** 0.5
-    # Rounding must not leave an end a hair beyond what it is exactly.
-    low = 0.0 if successes == 0 else (center - half) / (1 + z2)
-    high = 1.0 if successes == trials else (center + half) / (1 + z2)
-    return share, low, high
+    interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
+    # Rounding must not leave an end a hair beyond its exact value.
+    low = 0.0 if successes == 0 else float(interval.low)
+    high = 1.0 if successes == trials else float(interval.high)
+    return successes / trials, low, high

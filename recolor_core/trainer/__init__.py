@@ -1,11 +1,23 @@
-"""The trainers of the networks: a `Recipe`, a `Task` of it, and `fit`."""
+"""The trainers of the networks: a `Recipe`, a `Task` made from it, and `fit`.
+
+They need the extra ``train``: ``pip install "napari-recolor[train]"``. Nothing else in
+`recolor_core` imports them.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("lightning") is None:
+    raise ImportError(
+        "recolor_core.trainer needs packages that are not installed (lightning); run "
+        'pip install "napari-recolor[train]"'
+    )
 
 from recolor_core.trainer.cache import CacheError, PredictionCache, write_predictions
 from recolor_core.trainer.data import CachedPhotographs, OneBatch, Photographs
 from recolor_core.trainer.generator import GeneratorTask
 from recolor_core.trainer.loop import Machine, Outcome, fit, read_checkpoint
 from recolor_core.trainer.memory import MemoryTask
-from recolor_core.trainer.pretrained import frozen_generator, start_from
+from recolor_core.trainer.pretrained import frozen_generator, load_pretrained
 from recolor_core.trainer.recipe import (
     GeneratorRecipe,
     MemoryRecipe,
@@ -35,7 +47,7 @@ __all__ = [
     "TrainingError",
     "fit",
     "frozen_generator",
+    "load_pretrained",
     "read_checkpoint",
-    "start_from",
     "write_predictions",
 ]

@@ -1,7 +1,8 @@
 """Augmentation of a batch on its device: crops, flips, tone curves, and lightness that looks old.
 
-What decides about an image is drawn for the whole batch on the CPU, so that it does not depend on
-how many devices share the batch; noise is drawn on the device.
+The random parameters of a batch are drawn on the CPU, so that they do not depend on how many
+devices share the batch; noise is drawn on the device. `torchvision.transforms.v2` draws one set of
+parameters for a whole batch, from the global generator, and is not used here.
 """
 
 import io
@@ -17,7 +18,7 @@ from recolor_core.lab import SRGB, rgb_to_lab
 
 
 def uniform(rng: torch.Generator, count: int, low: float, high: float, rows: slice) -> Tensor:
-    """A number for each image of a batch of `count`, of which `rows` are wanted."""
+    """Draw a number for each image of a batch of `count` and return those of `rows`."""
     return (low + (high - low) * torch.rand(count, generator=rng))[rows]
 
 
@@ -41,7 +42,7 @@ def photographs(
     zoom
         Smallest side of a square as a share of S.
     degraded
-        Share of the images whose lightness is made to look old.
+        Probability with which an image's lightness is made to look old.
     rng
         Draws for the whole batch.
     count, rows
@@ -90,19 +91,21 @@ def tone_curve(lightness: Tensor, rng: torch.Generator, count: int, rows: slice)
     return 100 * (lightness / 100).clamp(0, 1) ** _fit(gamma, lightness)
 
 
-def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: slice) -> Tensor:
-    """L* of images, a share of which are made to look like historic photographs.
+def degrade(
+    rgb: Tensor, probability: float, rng: torch.Generator, count: int, rows: slice
+) -> Tensor:
+    """L* of images, some of which are made to look like historic photographs.
 
     Each of those gets some of: the response of orthochromatic or blue-sensitive emulsion, fading,
     uneven exposure, blur, grain, scratches and dust, and JPEG compression, in the order in which
-    they befall a photograph.
+    they happen to a photograph.
 
     Parameters
     ----------
     rgb
         (B, 3, H, W), codes in [0, 1].
-    share
-        Of the images that are degraded.
+    probability
+        With which an image is degraded.
 
     Returns
     -------
@@ -112,11 +115,11 @@ def degrade(rgb: Tensor, share: float, rng: torch.Generator, count: int, rows: s
     device = rgb.device
     seed = int(torch.randint(2**62, (), generator=rng))
     noise = torch.Generator(device).manual_seed(seed + rows.start)  # no two devices have the same
-    old = uniform(rng, count, 0, 1, rows) < share
+    old = uniform(rng, count, 0, 1, rows) < probability
 
-    def some(of: float) -> Tensor:
+    def some(probability: float) -> Tensor:
         """Which images are affected."""
-        return _fit((uniform(rng, count, 0, 1, rows) < of) & old, rgb)
+        return _fit((uniform(rng, count, 0, 1, rows) < probability) & old, rgb)
 
     light = rgb_to_lab(rgb)[:, :1]
     light = torch.where(some(0.3), orthochromatic(rgb, rng, count, rows), light)
@@ -206,12 +209,25 @@ def scratch(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Ten
 
 
 def compress(light: Tensor, quality: int) -> Tensor:
-    """L* (H, W) of a JPEG of the image."""
+    """Save L* as a JPEG and read it back.
+
+    Parameters
+    ----------
+    light : Tensor
+        (H, W), L* in [0, 100].
+    quality : int
+        Of the JPEG encoder, 1 to 100.
+
+    Returns
+    -------
+    Tensor
+        (H, W), L* in [0, 100].
+    """
     codes = (light.clamp(0, 100) * 2.55).round().to(torch.uint8).cpu().numpy()
     with io.BytesIO() as file:
         Image.fromarray(codes).save(file, "JPEG", quality=quality)
-        with Image.open(file) as pressed:
-            decoded = torch.from_numpy(np.array(pressed, dtype=np.float32))
+        with Image.open(file) as compressed:
+            decoded = torch.from_numpy(np.array(compressed, dtype=np.float32))
     return (decoded / 2.55).to(light.device)
 
 

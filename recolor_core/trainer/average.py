@@ -1,40 +1,41 @@
-"""Exponential moving average of weights."""
+"""The exponential moving average of a network's weights."""
 
-import copy
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 
-class MovingAverage:
-    """Averages a network's weights over the steps, without ever waiting for the device.
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """Start the exponential moving average of a network's weights.
 
-    The decay is ramped, ``min(decay, (1 + n) / (10 + n))`` at step n, so that the beginning of a
-    short run does not weigh in. Buffers (of batch normalization) are copied.
+    The decay is ramped: it is ``min(decay, (1 + n) / (10 + n))`` at step n, so that the fresh
+    weights of the beginning do not weigh on a short run. Buffers (of batch normalization) are
+    copied.
 
     Parameters
     ----------
-    network
-        Whose copy, `network`, is the average.
-    decay
-        Final decay.
+    network : nn.Module
+        The network that is trained; the average starts as a copy of it.
+    decay : float
+        The final decay, in [0, 1).
+
+    Returns
+    -------
+    AveragedModel
+        `module` is the averaged network, in evaluation mode; call `update_parameters` after each
+        step.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay = decay
-
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after a step."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        averages: list[Tensor] = list(self.network.parameters())
-        values: list[Tensor] = list(network.parameters())
-        torch._foreach_lerp_(averages, values, 1 - decay)
-        for average, value in zip(self.network.buffers(), network.buffers(), strict=True):
-            average.copy_(value)
+    def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
+        # `count` is a tensor on the device: computing with it does not wait for the device.
+        ramped = torch.as_tensor(count, dtype=torch.float32)
+        weight = 1 - (ramped / (9 + ramped)).clamp(max=decay)
+        torch._foreach_lerp_(list(averages), list(values), [weight] * len(averages))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Of the averaged network."""
-        return self.network.state_dict()
+    average = AveragedModel(network, multi_avg_fn=update)
+    average.n_averaged.fill_(1)  # at 0 the first update would copy the network's weights
+    average.module.eval().requires_grad_(False)
+    return average

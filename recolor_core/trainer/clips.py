@@ -103,10 +103,10 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     noise = torch.Generator(device).manual_seed(seed + (rows.start or 0))  # others elsewhere
     worn = uniform(rng, count, 0, 1, rows) < 0.75
 
-    def strength(most: float, share: float) -> Tensor:
-        """Of a kind of wear, for each clip; 0 where it has none of it."""
-        has = (uniform(rng, count, 0, 1, rows) < share) & worn
-        value = uniform(rng, count, 0, most, rows) * has
+    def strength(maximum: float, probability: float) -> Tensor:
+        """The strength of one kind of wear in each clip; 0 in clips without it."""
+        has = (uniform(rng, count, 0, 1, rows) < probability) & worn
+        value = uniform(rng, count, 0, maximum, rows) * has
         return value.to(device)[:, None, None, None, None]
 
     def wave() -> Tensor:
@@ -150,11 +150,11 @@ def camera_path(
     """
     time = torch.arange(frames) - (frames - 1) / 2
 
-    def speed(most: float) -> Tensor:
-        return most * uniform(rng, count, -1, 1, rows)[:, None] ** 3
+    def speed(maximum: float) -> Tensor:
+        return maximum * uniform(rng, count, -1, 1, rows)[:, None] ** 3
 
-    def glide(most: float) -> Tensor:
-        velocity, change = speed(most), uniform(rng, count, -1, 1, rows)[:, None]
+    def glide(maximum: float) -> Tensor:
+        velocity, change = speed(maximum), uniform(rng, count, -1, 1, rows)[:, None]
         return velocity * (time + change * time.square() / frames)
 
     shaking = 0.008 * uniform(rng, count, 0, 1, rows)[:, None] ** 2

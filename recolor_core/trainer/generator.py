@@ -57,7 +57,13 @@ class GeneratorTask(Task):
         rng = rng_of(recipe.seed, step)
         with torch.no_grad(), torch.autocast(batch["rgb"].device.type, enabled=False):
             codes, light = augment.photographs(
-                batch["rgb"], recipe.size, recipe.zoom, recipe.degrade, rng, recipe.batch, rows
+                batch["rgb"],
+                recipe.size,
+                recipe.zoom,
+                recipe.degrade_probability,
+                rng,
+                recipe.batch,
+                rows,
             )
             true, pixels = self.choose(coarse_color(codes), rng, rows)
             index, share = soft_encode(true, bins, recipe.neighbors, recipe.sigma)

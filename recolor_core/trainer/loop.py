@@ -17,15 +17,29 @@ from lightning.fabric.loggers import CSVLogger, TensorBoardLogger
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
+from torchvision.utils import make_grid
 
-from recolor_core.trainer.average import MovingAverage
+from recolor_core.trainer.average import moving_average
 from recolor_core.trainer.data import StepSampler
 from recolor_core.trainer.recipe import Recipe, TrainingError
 from recolor_core.trainer.task import Task
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a checkpoint."""
+
+FORMER_NAMES = {
+    "rate": "learning_rate",
+    "clip": "max_grad_norm",
+    "ema": "ema_decay",
+    "start": "pretrained",
+    "degrade": "degrade_probability",
+    "hinted": "hint_probability",
+    "softened": "soften_probability",
+    "most_hints": "max_hints",
+}
+"""What the recipe in a checkpoint of format 1 calls the values of today's recipes."""
 
 GRID_IMAGES = 8
 """Images in the grid that every validation writes."""
@@ -206,11 +220,13 @@ class _Run:
         for name, parameter in task.network.named_parameters():
             parameter.requires_grad_(not name.startswith(tuple(self.frozen)))
         task.network.to(memory_format=torch.channels_last)
-        self.average = MovingAverage(task.network, recipe.ema)
-        self.average.network.to(fabric.device)
-        self.rates, groups = _parameter_groups(task.network, recipe)
-        optimizer = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.99))
+        self.average = moving_average(task.network, recipe.ema_decay)
+        self.average.module.to(fabric.device)
+        groups = _parameter_groups(task.network, recipe)
+        self.rates = [group["lr"] for group in groups]
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
         self.module, self.optimizer = fabric.setup(task, optimizer)
+        self.schedule = self._schedule_from(0)
         self.best = -math.inf
         self.worse = 0  # validations since the best one
         # Whether any loss so far was not finite, kept on the device: asking would wait for it.
@@ -218,22 +234,32 @@ class _Run:
 
     def step(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
         self._train_mode()
-        for group, factor in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = factor * rate_at(self.recipe, step)
         parts: dict[str, Tensor] = self.module(batch, step, rows)
         self.fabric.backward(parts["loss"])
         norm = self.fabric.clip_gradients(
             self.module,
             self.optimizer,
-            max_norm=self.recipe.clip,
+            max_norm=self.recipe.max_grad_norm,
             error_if_nonfinite=False,  # it would wait for the device at every step
         )
         assert isinstance(norm, Tensor)
         self.failed |= ~torch.isfinite(parts["loss"].detach() + norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.task.network, step)
+        self.schedule.step()
+        self.average.update_parameters(self.task.network)
         return parts
+
+    def _schedule_from(self, step: int) -> LambdaLR:
+        """The learning rates of the parameter groups, from a step on."""
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["initial_lr"] = rate  # checkpoints of earlier versions have none
+        # Fabric's wrapper counts no steps, and the schedule needs the optimizer that does.
+        return LambdaLR(
+            self.optimizer.optimizer,
+            lambda step: schedule_factor(self.recipe, step),
+            last_epoch=step - 1,
+        )
 
     def _train_mode(self) -> None:
         self.module.train()
@@ -276,7 +302,7 @@ class _Run:
             # Single images as they come: a validation set is small, and its order fixed.
             for batch in DataLoader(photographs, batch_size=8):
                 batch = {name: tensor.to(self.fabric.device) for name, tensor in batch.items()}
-                result = self.task.validate(self.average.network, batch, first)
+                result = self.task.validate(self.average.module, batch, first)
                 for name, values in result.measures.items():
                     measures.setdefault(name, []).append(values)
                 if first < GRID_IMAGES:
@@ -293,7 +319,7 @@ class _Run:
         self.best, self.worse = self.fabric.broadcast((self.best, self.worse))
 
     def _write_grid(self, images: Tensor, step: int) -> None:
-        grid = torch.cat([torch.cat(list(row), dim=-1) for row in images], dim=-2)
+        grid = make_grid(images.flatten(0, 1), nrow=images.shape[1], padding=0)
         codes = (255 * grid).round().to(torch.uint8).permute(1, 2, 0).numpy()
         for logger in self.fabric.loggers:
             if isinstance(logger, TensorBoardLogger):
@@ -320,7 +346,7 @@ class _Run:
             "recipe": asdict(self.recipe),
             "step": step,
             "network": self.task.network.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.average.module.state_dict(),
             "task": dict(self.task.named_buffers(recurse=False)),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
@@ -337,28 +363,50 @@ class _Run:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.task.network.load_state_dict(state["network"])
-        self.average.network.load_state_dict(state["average"])
+        self.average.module.load_state_dict(state["average"])
+        self.average.n_averaged.fill_(1 + int(state["step"]))
         for name, buffer in self.task.named_buffers(recurse=False):
             buffer.copy_(state["task"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule = self._schedule_from(int(state["step"]))
         self.best, self.worse = float(state["best"]), int(state["worse"])
 
 
-def rate_at(recipe: Recipe, step: int) -> float:
-    """The learning rate of a step: a linear warm-up, then a cosine to 0."""
+def schedule_factor(recipe: Recipe, step: int) -> float:
+    """The factor on the learning rate at a step: a linear warm-up, then a cosine down to 0.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives the number of steps and of warm-up steps.
+    step : int
+        Counted from 0.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
     if step < recipe.warm_up:
-        return recipe.rate * (step + 1) / recipe.warm_up
-    share = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
-    return recipe.rate * (1 + math.cos(math.pi * share)) / 2
+        return (step + 1) / recipe.warm_up
+    progress = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
+    return (1 + math.cos(math.pi * progress)) / 2
 
 
 def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
-    """A checkpoint, on the CPU; nothing in it is executed.
+    """Read a checkpoint onto the CPU; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `fit` wrote, in this version or an earlier one.
+    kind : str
+        What was trained, as `Recipe.kind` names it.
 
     Raises
     ------
     TrainingError
-        Where it cannot be read, or is not one of a training of this kind.
+        If the file cannot be read, or is a checkpoint of another kind.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -367,10 +415,13 @@ def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
             f"{path} cannot be read as a checkpoint ({type(error).__name__}); it is damaged or "
             "foreign: remove it, or give another one"
         ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise TrainingError(f"{path} is no checkpoint of this version of recolor's trainers")
+    if not isinstance(state, dict) or state.get("format") not in (1, FORMAT):
+        raise TrainingError(f"{path} is not a checkpoint of this version of recolor's trainers")
     if state["kind"] != kind:
         raise TrainingError(f"{path} is a checkpoint of kind {state['kind']!r}, expected {kind!r}")
+    if state["format"] == 1:
+        renamed = {FORMER_NAMES.get(name, name): v for name, v in state["recipe"].items()}
+        state |= {"format": FORMAT, "recipe": renamed}
     return state
 
 
@@ -390,10 +441,8 @@ def _checkpoint_of(recipe: Recipe, path: Path) -> dict[str, Any]:
     return state
 
 
-def _parameter_groups(
-    network: nn.Module, recipe: Recipe
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """Factors on the rate, and the parameters they and the weight decay apply to."""
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The parameters that are trained, grouped by their learning rate and weight decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -402,10 +451,10 @@ def _parameter_groups(
             groups.setdefault((factors[-1] if factors else 1.0, decay), []).append(parameter)
     if not groups:
         raise TrainingError("the recipe freezes the whole network; give a path a rate above 0")
-    return (
-        [factor for factor, _ in groups],
-        [{"params": members, "weight_decay": decay} for (_, decay), members in groups.items()],
-    )
+    return [
+        {"params": members, "lr": factor * recipe.learning_rate, "weight_decay": decay}
+        for (factor, decay), members in groups.items()
+    ]
 
 
 def _disk_error(path: Path, error: Exception) -> TrainingError:

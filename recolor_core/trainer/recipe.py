@@ -30,7 +30,7 @@ class Recipe:
         Side of the squares that are trained on, in pixels, a multiple of 32.
     seed
         Of everything random.
-    rate
+    learning_rate
         Peak learning rate of AdamW.
     path_rates
         Factor on the learning rate by the beginning of a parameter's name; 0 freezes, batch
@@ -39,15 +39,16 @@ class Recipe:
         Steps of linear increase of the learning rate, before its cosine decrease to 0.
     weight_decay
         Of AdamW; not on biases and normalization.
-    clip
+    max_grad_norm
         Largest norm of the gradient.
-    ema
+    ema_decay
         Final decay of the exponential moving average of the weights, which is what is validated
         and exported; ramped up, so that a short run does not average in its beginning.
     precision
         Of Lightning: ``"bf16-mixed"``, ``"32-true"``, ...
-    start
-        Weights to start from, as `start_from` takes them; "" is from scratch.
+    pretrained
+        Weights to begin with, as `load_pretrained` takes them, such as ``"torchvision"``; ``""``
+        trains from scratch.
     log_every, validate_every, checkpoint_every
         In steps.
     patience
@@ -60,21 +61,28 @@ class Recipe:
     batch: int = 64
     size: int = 224
     seed: int = 0
-    rate: float = 3e-4
+    learning_rate: float = 3e-4
     path_rates: Mapping[str, float] = field(default_factory=dict)
     warm_up: int = 200
     weight_decay: float = 0.01
-    clip: float = 1.0
-    ema: float = 0.999
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.999
     precision: str = "bf16-mixed"
-    start: str = ""
+    pretrained: str = ""
     log_every: int = 20
     validate_every: int = 500
     checkpoint_every: int = 500
     patience: int = 0
 
     def __post_init__(self) -> None:
-        positive = ("steps", "batch", "rate", "clip", "log_every", "validate_every")
+        positive = (
+            "steps",
+            "batch",
+            "learning_rate",
+            "max_grad_norm",
+            "log_every",
+            "validate_every",
+        )
         for name in (*positive, "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"expected {name} above 0, got {getattr(self, name)}")
@@ -107,7 +115,7 @@ class Recipe:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The recipe of values by name, as `dataclasses.asdict` gives them."""
+        """Make a recipe of values by name, as `dataclasses.asdict` gives them."""
         defaults = {f.name: getattr(cls(), f.name) for f in fields(cls)}
         for name, value in values.items():
             if name not in defaults:
@@ -150,7 +158,7 @@ class GeneratorRecipe(Recipe):
         Share of the steps after which rebalancing begins.
     zoom
         Smallest side of a crop as a share of the image's.
-    degrade
+    degrade_probability
         Share of images whose lightness is made to look old.
     teacher
         Weights of a semantic path that sees color, in one of the forms that `start` takes: the
@@ -173,7 +181,7 @@ class GeneratorRecipe(Recipe):
     rebalance: float = 0.9
     rebalance_from: float = 0.7
     zoom: float = 0.6
-    degrade: float = 0.3
+    degrade_probability: float = 0.3
     teacher: str = ""
     distill: float = 2.0
 
@@ -197,11 +205,11 @@ class RefinerRecipe(Recipe):
         Side of the crops that are trained on, in pixels, a multiple of 4.
     temperature
         Range of the temperatures of the coarse ab.
-    hinted
+    hint_probability
         Share of images with hints.
-    most_hints
+    max_hints
         Largest number of hints in an image; small numbers are as frequent as large ones.
-    softened
+    soften_probability
         Share of images whose coarse ab is the true one in other colors, blurred.
     knee
         Of the Charbonnier loss, Lab units.
@@ -217,9 +225,9 @@ class RefinerRecipe(Recipe):
     generator: str = "default"
     crop: int = 128
     temperature: tuple[float, float] = (0.36, 1.0)
-    hinted: float = 0.4
-    most_hints: int = 50
-    softened: float = 0.2
+    hint_probability: float = 0.4
+    max_hints: int = 50
+    soften_probability: float = 0.2
     knee: float = 10.0
     edges: float = 1.0
 

@@ -103,12 +103,12 @@ class RefinerTask(Task):
             lab, hints = rgb_to_lab(rgb[i][fine]), torch.zeros(3, crop, crop, device=device)
             light, true = lab[:1], lab[1:]
             own = torch.Generator().manual_seed(int(seeds[i]))
-            if kind[i] < recipe.hinted:
+            if kind[i] < recipe.hint_probability:
                 whole = rgb_to_lab(rgb[i])  # a hint reaches beyond the crop
-                hinted = _random_hints(whole[1:], recipe.most_hints, own)
+                hinted = _random_hints(whole[1:], recipe.max_hints, own)
                 spread = self._hinted(whole[:1], logits[i : i + 1].float(), hinted)
                 coarse, hints = spread[cell], hinted[cell]
-            elif kind[i] < recipe.hinted + recipe.softened:
+            elif kind[i] < recipe.hint_probability + recipe.soften_probability:
                 true = _other_colors(true, own)
                 coarse = _softened(F.avg_pool2d(true, SCALE), own)
             else:
@@ -172,15 +172,15 @@ def _rgb(light: Tensor, ab: Tensor) -> Tensor:
 
 
 def _random_hints(
-    true: Tensor, most: int, rng: torch.Generator, *, exactly: bool = False
+    true: Tensor, maximum: int, rng: torch.Generator, *, exactly: bool = False
 ) -> Tensor:
     """Disks of true colors as `hint_map` makes them, (3, h, w): half of them are single cells.
 
     A disk has the color of the one pixel at its center, as a person picks it.
     """
     height, width = (size // SCALE for size in true.shape[-2:])
-    drawn = math.exp(math.log(most + 1) * float(torch.rand((), generator=rng)))
-    count = most if exactly else max(1, int(drawn))
+    drawn = math.exp(math.log(maximum + 1) * float(torch.rand((), generator=rng)))
+    count = maximum if exactly else max(1, int(drawn))
     row = torch.randint(0, true.shape[-2], (count,), generator=rng)
     column = torch.randint(0, true.shape[-1], (count,), generator=rng)
     radius = 4 * torch.rand(count, generator=rng) ** 2

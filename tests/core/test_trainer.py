@@ -25,10 +25,10 @@ from recolor_core.trainer import (
     fit,
     write_predictions,
 )
-from recolor_core.trainer.average import MovingAverage
+from recolor_core.trainer.average import moving_average
 from recolor_core.trainer.data import OneBatch, StepSampler
 from recolor_core.trainer.generator import coarse_color
-from recolor_core.trainer.loop import rate_at
+from recolor_core.trainer.loop import FORMER_NAMES, schedule_factor
 from recolor_core.trainer.task import rng_of
 
 CPU = Machine(accelerator="cpu", devices=1, workers=0)
@@ -42,7 +42,7 @@ TINY = RefinerRecipe(
     detail=8,
     knee=2.0,
     warm_up=2,
-    rate=1e-2,
+    learning_rate=1e-2,
     precision="32-true",
     log_every=1,
     validate_every=3,
@@ -86,9 +86,11 @@ def train(task, folder, **options):
 
 def test_a_recipe_is_read_from_toml_and_overridden(tmp_path):
     path = tmp_path / "recipe.toml"
-    path.write_text("steps = 7\nrate = 1\ntemperature = [0.5, 1.0]\n[path_rates]\nlow = 0.0\n")
+    path.write_text(
+        "steps = 7\nlearning_rate = 1\ntemperature = [0.5, 1.0]\n[path_rates]\nlow = 0.0\n"
+    )
     recipe = RefinerRecipe.read(path, {"steps": "9", "generator": "mine.safetensors"})
-    assert (recipe.steps, recipe.rate, recipe.temperature) == (9, 1, (0.5, 1.0))
+    assert (recipe.steps, recipe.learning_rate, recipe.temperature) == (9, 1, (0.5, 1.0))
     assert recipe.path_rates == {"low": 0.0}
     assert recipe.generator == "mine.safetensors"
     assert RefinerRecipe.of(asdict(recipe)) == recipe
@@ -140,16 +142,34 @@ def test_one_batch_is_the_same_images_again_and_again():
 
 
 def test_the_learning_rate_warms_up_and_ends_at_zero():
-    recipe = replace(TINY, steps=100, warm_up=10, rate=2.0)
-    rates = [rate_at(recipe, step) for step in range(101)]
-    assert rates[0] == pytest.approx(0.2)
-    assert max(rates) == pytest.approx(2)
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert rates[100] == pytest.approx(0)
+    recipe = replace(TINY, steps=100, warm_up=10)
+    factors = [schedule_factor(recipe, step) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == pytest.approx(1)
+    assert factors[9:] == sorted(factors[9:], reverse=True)
+    assert factors[100] == pytest.approx(0)
+
+
+def test_each_step_is_taken_at_its_scheduled_rate(tmp_path, generator, monkeypatch):
+    taken = []
+    step = torch.optim.AdamW.step
+
+    def recording(self, *arguments, **options):
+        taken.append([group["lr"] for group in self.param_groups])
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", recording)
+    task = refiner_task(generator, path_rates={"low_level": 0.5})
+    train(task, tmp_path)
+    expected = [TINY.learning_rate * schedule_factor(task.recipe, n) for n in range(TINY.steps)]
+    assert [max(rates) for rates in taken] == pytest.approx(expected)
+    assert [min(rates) for rates in taken] == pytest.approx([rate / 2 for rate in expected])
 
 
 def test_a_training_lowers_its_loss_and_leaves_logs_images_and_checkpoints(tmp_path, generator):
-    task = refiner_task(generator, steps=30, softened=1.0, hinted=0.0, validate_every=15)
+    task = refiner_task(
+        generator, steps=30, soften_probability=1.0, hint_probability=0.0, validate_every=15
+    )
     task.network.out.weight.data.normal_(0, 0.3)  # worse than bicubic to begin with
     outcome = train(task, tmp_path, validation=Invented(2))
     assert outcome.step == 30
@@ -221,7 +241,7 @@ def test_frozen_paths_keep_every_bit_and_slow_ones_move_less(tmp_path, generator
 
 
 def test_no_progress_stops_early(tmp_path, generator):
-    task = refiner_task(generator, steps=50, rate=1e-12, validate_every=1, patience=2)
+    task = refiner_task(generator, steps=50, learning_rate=1e-12, validate_every=1, patience=2)
     task.network.out.weight.data.zero_()
     outcome = train(task, tmp_path, validation=Invented(2))
     assert outcome.stopped_early
@@ -232,16 +252,17 @@ def test_no_progress_stops_early(tmp_path, generator):
 
 def test_the_average_is_ramped_and_copies_buffers():
     network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
-    average = MovingAverage(network, 0.999)
+    average = moving_average(network, 0.999)
     network[0].weight.data.fill_(5.0)
     network[1].running_mean.fill_(3.0)
-    start = float(average.network[0].weight)
-    average.update(network, 0)
-    assert float(average.network[0].weight) == pytest.approx(0.1 * start + 0.9 * 5)
-    assert float(average.network[1].running_mean) == 3
-    before = float(average.network[0].weight)
-    average.update(network, 10**6)
-    assert float(average.network[0].weight) == pytest.approx(0.999 * before + 0.001 * 5)
+    start = float(average.module[0].weight)
+    average.update_parameters(network)
+    assert float(average.module[0].weight) == pytest.approx(0.1 * start + 0.9 * 5)
+    assert float(average.module[1].running_mean) == 3
+    before = float(average.module[0].weight)
+    average.n_averaged.fill_(10**6)
+    average.update_parameters(network)
+    assert float(average.module[0].weight) == pytest.approx(0.999 * before + 0.001 * 5)
 
 
 # --- what goes wrong --------------------------------------------------------------------------
@@ -257,7 +278,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path,
             poison = float("nan") if self.read > 8 else 0.0  # from the fifth step on
             return item | {"logits": item["logits"] + poison}
 
-    task = refiner_task(generator, hinted=0.0, softened=0.0)
+    task = refiner_task(generator, hint_probability=0.0, soften_probability=0.0)
     with pytest.raises(TrainingError, match="not finite at or before step 5"):
         fit(task, Poisoned(), tmp_path, machine=CPU, progress=False)
     kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
@@ -316,14 +337,48 @@ def test_a_machine_that_is_not_there_is_named(tmp_path, generator, machine, prec
 
 def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
     train(refiner_task(generator), tmp_path)
-    with pytest.raises(TrainingError, match="differs in rate"):
-        train(refiner_task(generator, rate=0.5), tmp_path)
+    with pytest.raises(TrainingError, match="differs in learning_rate"):
+        train(refiner_task(generator, learning_rate=0.5), tmp_path)
     other = GeneratorTask(GeneratorRecipe(size=32, batch=2, steps=9, precision="32-true"))
     with pytest.raises(TrainingError, match="of kind 'refiner', expected 'generator'"):
         train(other, tmp_path)
     (tmp_path / "last.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="damaged or foreign"):
         train(refiner_task(generator), tmp_path)
+
+
+def test_a_checkpoint_with_the_former_names_of_the_recipe_goes_on_to_the_same_bits(
+    tmp_path, generator
+):
+    train(refiner_task(generator), tmp_path / "whole")
+    with pytest.raises(TrainingError, match="not finite"):
+        train(_poisoned_after(refiner_task(generator), 4), tmp_path / "old")
+    state = torch.load(tmp_path / "old/last.ckpt", weights_only=True)
+    assert state["step"] == 4
+    former = {name: old for old, name in FORMER_NAMES.items()}
+    state["recipe"] = {former.get(name, name): v for name, v in state["recipe"].items()}
+    assert {"rate", "clip", "ema", "start", "hinted"} <= state["recipe"].keys()
+    for group in state["optimizer"]["param_groups"]:
+        group.pop("initial_lr")  # the version of these names scheduled by itself
+    torch.save(state | {"format": 1}, tmp_path / "old/last.ckpt")
+    train(refiner_task(generator), tmp_path / "old")
+    whole, resumed = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "old")
+    )
+    for part in ("network", "average"):
+        assert all(value.equal(resumed[part][name]) for name, value in whole[part].items())
+
+
+def _poisoned_after(task, steps):
+    """The task, its loss NaN from a step on: the training ends with the last good checkpoint."""
+    forward = task.forward
+
+    def poisoned(batch, step, rows):
+        parts = forward(batch, step, rows)
+        return parts | {"loss": parts["loss"] * (float("nan") if step >= steps else 1)}
+
+    task.forward = poisoned
+    return task
 
 
 def test_one_photograph_is_too_few(tmp_path, generator):
@@ -389,7 +444,7 @@ def coarse_of(ab):
 
 
 def test_softened_truth_is_to_become_sharp_between_other_colors(generator):
-    task = refiner_task(generator, batch=4, softened=1.0, hinted=0.0)
+    task = refiner_task(generator, batch=4, soften_probability=1.0, hint_probability=0.0)
     light, coarse, hints, target = task.sample(batch_of(), 0, slice(0, 4))
     assert light.shape == (4, 1, 32, 32)
     assert coarse.shape == (4, 2, 8, 8)
@@ -408,7 +463,7 @@ def test_softened_truth_is_to_become_sharp_between_other_colors(generator):
 
 
 def test_the_refiner_is_asked_for_the_detail_alone(generator):
-    task = refiner_task(generator, batch=4, detail=2, softened=0.0, hinted=0.0)
+    task = refiner_task(generator, batch=4, detail=2, soften_probability=0.0, hint_probability=0.0)
     _, coarse, _, true = task.sample(batch_of(), 0, slice(0, 4))
     wrong, asked = (ab - upsample(coarse, 4) for ab in (true, task.target(coarse, true)))
     assert asked.abs().mean() > 1
@@ -424,12 +479,14 @@ def test_without_a_limit_the_refiner_is_asked_for_the_truth(generator):
 
 
 def test_hints_have_true_colors_and_change_the_coarse_ab(generator):
-    task = refiner_task(generator, batch=4, hinted=1.0, softened=0.0)
+    task = refiner_task(generator, batch=4, hint_probability=1.0, soften_probability=0.0)
     _, coarse, hints, target = task.sample(batch_of(), 0, slice(0, 4))
     hinted = hints[:, 2] > 0
     assert hinted.any()
     assert hints[:, 2].unique().tolist() == [0, 1]
-    plain = refiner_task(generator, batch=4, hinted=0.0, softened=0.0, temperature=(0.6, 0.6))
+    plain = refiner_task(
+        generator, batch=4, hint_probability=0.0, soften_probability=0.0, temperature=(0.6, 0.6)
+    )
     unhinted = plain.sample(batch_of(), 0, slice(0, 4))[1]
     assert not torch.equal(coarse, unhinted)
     low, high = (f(F.unfold(target, 32)) for f in (torch.amin, torch.amax))
@@ -465,7 +522,7 @@ def test_the_generator_is_asked_for_the_colors_of_the_chosen_pixels():
 
 
 def test_the_generators_loss_falls_when_it_knows_the_answer():
-    task = generator_task(pixels=0, degrade=0.0, zoom=1.0, rebalance=1.0).eval()
+    task = generator_task(pixels=0, degrade_probability=0.0, zoom=1.0, rebalance=1.0).eval()
     batch = {"rgb": F.interpolate(batch_of()["rgb"].float(), size=32).to(torch.uint8)}
     rows = slice(0, 4)
     with torch.no_grad():

@@ -1,5 +1,8 @@
+from urllib.error import URLError
+
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -15,7 +18,7 @@ from recolor_core.trainer import (
     TrainingError,
     fit,
     frozen_generator,
-    start_from,
+    load_pretrained,
 )
 from recolor_core.trainer.generator import taught, unexplained
 from recolor_core.trainer.pretrained import read_teacher
@@ -42,7 +45,7 @@ def test_weights_of_torchvision_names_start_the_low_level_path(tmp_path):
     theirs["conv1.weight"] = torch.randn(64, 3, 7, 7)
     theirs["fc.weight"] = torch.randn(1000, 2048)
     torch.save(theirs, tmp_path / "resnet101.pth")
-    taken = start_from(network, str(tmp_path / "resnet101.pth"), "refiner.")
+    taken = load_pretrained(network, str(tmp_path / "resnet101.pth"), "refiner.")
     assert all(name.startswith("low_level.") for name in taken.loaded)
     assert "out.weight" in taken.fresh
     assert network.low_level.conv1.weight.equal(theirs["conv1.weight"].sum(1, keepdim=True))
@@ -50,9 +53,42 @@ def test_weights_of_torchvision_names_start_the_low_level_path(tmp_path):
     assert network.low_level.state_dict()[name].equal(theirs[name])
 
 
+def test_torchvision_by_its_name_gives_the_whole_low_level_path(generator, monkeypatch):
+    with torch.device("meta"):
+        names = torchvision.models.resnet101().state_dict()
+    theirs = {
+        name: torch.rand(tensor.shape).to(tensor.dtype)
+        for name, tensor in names.items()
+        if name.startswith(("conv1", "bn1", "layer1", "layer2", "fc"))
+    }
+    asked = []
+
+    def fetched(weights, **options):
+        asked.append((weights, options["check_hash"]))
+        return theirs
+
+    monkeypatch.setattr(torchvision.models.ResNet101_Weights, "get_state_dict", fetched)
+    taken = load_pretrained(generator, "default, torchvision", "generator.")
+    assert asked == [(torchvision.models.ResNet101_Weights.DEFAULT, True)]
+    assert not taken.fresh
+    for name, tensor in generator.low_level.state_dict().items():
+        if name != "conv1.weight" and not name.endswith("num_batches_tracked"):
+            assert tensor.equal(theirs[name])
+    assert generator.low_level.conv1.weight.equal(theirs["conv1.weight"].sum(1, keepdim=True))
+
+
+def test_torchvision_weights_that_cannot_be_fetched_are_said_in_words(generator, monkeypatch):
+    def unreachable(weights, **options):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models.ResNet101_Weights, "get_state_dict", unreachable)
+    with pytest.raises(TrainingError, match=r"no route to host.*give its path"):
+        load_pretrained(generator, "torchvision", "generator.")
+
+
 def test_default_weights_start_a_training_by_their_name():
     generator = Generator()
-    taken = start_from(generator, "default", "generator.")
+    taken = load_pretrained(generator, "default", "generator.")
     assert not taken.fresh
     assert generator.head.weight.equal(load_weights().generator.head.weight)
 
@@ -62,7 +98,7 @@ def test_weights_of_timm_names_start_the_semantic_path(tmp_path):
     theirs = {n: torch.randn_like(t.float()) for n, t in network.semantic.state_dict().items()}
     theirs["classifier.weight"] = torch.randn(1000, 1280)
     save_file(theirs, tmp_path / "lite2.safetensors")
-    taken = start_from(network, str(tmp_path / "lite2.safetensors"), "generator.")
+    taken = load_pretrained(network, str(tmp_path / "lite2.safetensors"), "generator.")
     assert all(name.startswith("semantic.") for name in taken.loaded)
     assert network.semantic.conv_stem.weight.equal(theirs["conv_stem.weight"])
 
@@ -84,7 +120,7 @@ def test_weights_of_other_names_in_timms_order_start_the_semantic_path(
     if not counters:
         theirs = {name: t for name, t in theirs.items() if "num_batches_tracked" not in name}
     torch.save(theirs, tmp_path / "lite2.pth")
-    taken = start_from(generator, str(tmp_path / "lite2.pth"), "generator.")
+    taken = load_pretrained(generator, str(tmp_path / "lite2.pth"), "generator.")
     assert all(name.startswith("semantic.") for name in taken.loaded)
     assert not any(name.startswith("semantic.") for name in taken.fresh)
     ours = [
@@ -107,7 +143,7 @@ def test_another_order_or_shape_is_not_taken_for_lite2(tmp_path, generator):
     for state in wrong:
         torch.save(state, tmp_path / "other.pth")
         with pytest.raises(TrainingError, match="fits"):
-            start_from(generator, str(tmp_path / "other.pth"), "generator.")
+            load_pretrained(generator, str(tmp_path / "other.pth"), "generator.")
 
 
 def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
@@ -117,10 +153,10 @@ def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
     network = Refiner(SMALL)
     for name, words in (("foreign.safetensors", "fits"), ("code.pth", "more than tensors")):
         with pytest.raises(TrainingError, match=words):
-            start_from(network, str(tmp_path / name), "refiner.")
+            load_pretrained(network, str(tmp_path / name), "refiner.")
     for name in ("damaged.safetensors", "missing.pth"):
         with pytest.raises(TrainingError, match="cannot be read"):
-            start_from(network, str(tmp_path / name), "refiner.")
+            load_pretrained(network, str(tmp_path / name), "refiner.")
 
 
 def test_the_frozen_generator_is_known_by_itself_alone(tmp_path, generator):

@@ -16,6 +16,7 @@ from recolor_core.models.generator import Generator, GeneratorConfig
 from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import save_weights
 from training import evaluate, export, frechet
+from training.command import run_command
 from training.evaluation_data import EvaluationError, read_evaluation
 from training.measures import MEASURES, Truth
 from training.models import Prediction
@@ -29,7 +30,6 @@ from training.summary import (
     plain,
     summarize,
 )
-from training.train import run
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -80,7 +80,7 @@ def command(app, *words):
     """Exit code of a command run in this process."""
     old, sys.argv = sys.argv, ["command", *map(str, words)]
     try:
-        run(app)
+        run_command(app)
     except SystemExit as end:
         return end.code or 0
     finally:
@@ -199,7 +199,7 @@ def test_a_further_run_computes_nothing_anew(
     def never(*_):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(evaluate, "measure", never)
+    monkeypatch.setattr(evaluate, "measure_image", never)
     again = evaluated(photographs, evaluation.folder, weights, "--manifest", manifest)
     pd.testing.assert_frame_equal(again.images, evaluation.images)
     assert again.groups == evaluation.groups
@@ -214,11 +214,11 @@ def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp
     rows.write_text("".join(kept[:3]) + kept[3][:50])  # killed while it wrote the fourth row
     measured = []
 
-    def counting(job, real=evaluate.measure):
+    def counting(job, real=evaluate.measure_image):
         measured.append((job.image.name, job.names))
         return real(job)
 
-    monkeypatch.setattr(evaluate, "measure", counting)
+    monkeypatch.setattr(evaluate, "measure_image", counting)
     assert command(evaluate.app, *words) == 0
     both = ("gray", "average")
     assert measured == [
@@ -429,11 +429,11 @@ class MeanColor(torch.nn.Module):
 
 
 def test_frechet_distances_are_of_sets_and_kept(tmp_path, photographs, monkeypatch):
-    from training.models import Plan, build
+    from training.models import ModelRequest, build
 
     monkeypatch.setattr(frechet, "Fid", lambda: Fid(features=MeanColor()))
     images = evaluate.by_content([photographs])
-    (model,) = build(Plan(("gray",)))
+    (model,) = build(ModelRequest(("gray",)))
     kept = tmp_path / "fid.json"
     found = frechet.frechet(images, {"known": model}, SIDE, kept)
     assert found["gray"]["value"] > 0

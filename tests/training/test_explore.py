@@ -16,10 +16,10 @@ from training import explore
 from training.analysis import spatial, temporal
 from training.analysis.page import Figures, for_page
 from training.analysis.preparation import prepare
+from training.command import run_command
 from training.photographs import DataError, list_photographs
 from training.prepare.clean import clean
 from training.smoke import write_photographs
-from training.train import run
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -65,7 +65,7 @@ def explored(photographs, stack, tmp_path_factory):
 def command(*words):
     old, sys.argv = sys.argv, ["explore", *map(str, words)]
     try:
-        run(explore.app)
+        run_command(explore.app)
     except SystemExit as end:
         return end.code or 0
     finally:

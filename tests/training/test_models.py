@@ -15,7 +15,7 @@ from training.models import (
     FITTED,
     NAMES,
     ModelError,
-    Plan,
+    ModelRequest,
     build,
     fingerprint,
     fit,
@@ -45,7 +45,7 @@ def weights(tmp_path_factory):
 
 
 def made(name, **options):
-    (model,) = build(Plan((name,), **options))
+    (model,) = build(ModelRequest((name,), **options))
     return model
 
 
@@ -148,8 +148,10 @@ def test_a_fit_is_known_by_its_images_and_settings(name):
 def test_networks_go_the_way_of_the_colorizer(weights):
     rgb = np.ascontiguousarray(skimage.data.astronaut()[:SIDE, 200 : 200 + SIDE])
     gray, settings = gray_of(rgb), Settings(size=SIDE)
-    plan = Plan(("coarse", "refined"), str(weights), settings=settings, hints=(2,), alternatives=2)
-    models = {model.name: model for model in build(plan)}
+    request = ModelRequest(
+        ("coarse", "refined"), str(weights), settings=settings, hints=(2,), alternatives=2
+    )
+    models = {model.name: model for model in build(request)}
     assert set(models) == {
         *("coarse", "refined", "coarse-hints-2", "refined-hints-2", "refined-best-of-2")
     }
@@ -170,8 +172,8 @@ def test_networks_go_the_way_of_the_colorizer(weights):
 
 
 def test_models_that_share_work_count_its_time_each(weights):
-    plan = Plan(("coarse", "refined"), str(weights), settings=Settings(size=SIDE))
-    coarse, refined = build(plan)
+    request = ModelRequest(("coarse", "refined"), str(weights), settings=Settings(size=SIDE))
+    coarse, refined = build(request)
     gray = np.full((SIDE, SIDE), 99, np.uint8)
     first, second = coarse.predict(gray), refined.predict(gray)
     _, generator = coarse.chain.generate(gray)
@@ -184,7 +186,7 @@ def test_models_that_share_work_count_its_time_each(weights):
 
 def test_networks_are_known_by_weights_and_settings(weights, tmp_path):
     def known(**options):
-        (model,) = build(Plan(("refined",), **options))
+        (model,) = build(ModelRequest(("refined",), **options))
         return fingerprint(model, [])
 
     same = known(weights=str(weights))
@@ -214,9 +216,9 @@ def test_the_original_recipe_is_read_from_its_checkpoint(tmp_path):
 )
 def test_what_cannot_be_made_is_said(name, words):
     with pytest.raises(ModelError, match=words):
-        build(Plan((name,)))
+        build(ModelRequest((name,)))
 
 
 def test_every_name_is_a_model_of_that_name(weights):
     names = [name for name in NAMES if name != "original"]
-    assert {model.name for model in build(Plan(tuple(names), str(weights)))} == set(names)
+    assert {model.name for model in build(ModelRequest(tuple(names), str(weights)))} == set(names)

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from recolor_core.models.encoder import LowLevelEncoder
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, TrainingError
+from training.command import run_command
 from training.original import REACH, Original, OriginalRecipe, OriginalTask, load_original
-from training.train import BUILDERS, Wanted, app, run
+from training.train import BUILDERS, TrainingRequest, app
 
 QUICK = {"batch": 2, "size": 32, "precision": "32-true", "log_every": 1, "checkpoint_every": 1}
 
@@ -50,7 +51,7 @@ def test_it_has_low_level_encodings_and_batch_norm_before_every_relu():
 
 
 def test_it_learns_the_colors_of_a_few_images():
-    task = OriginalTask(OriginalRecipe.of({**QUICK, "degrade": 0.0}))
+    task = OriginalTask(OriginalRecipe.of({**QUICK, "degrade_probability": 0.0}))
     optimizer = torch.optim.AdamW(task.parameters(), lr=3e-3)
     losses = []
     for _ in range(25):  # always step 0, so always the same crops
@@ -81,7 +82,7 @@ def test_what_can_be_trained_is_listed(photographs, tmp_path, monkeypatch, capsy
     words = ["train", "sculptor", "--data", photographs, "--out", tmp_path / "out"]
     monkeypatch.setattr(sys, "argv", list(map(str, words)))
     with pytest.raises(SystemExit) as end:
-        run(app)
+        run_command(app)
     assert end.value.code == 2
     error = capsys.readouterr().err.strip()
     assert f"expected one of {', '.join(BUILDERS)}" in error
@@ -97,7 +98,7 @@ def test_the_command_trains_it_and_its_checkpoint_gives_the_averaged_network(
     words += ["--out", tmp_path, "--accelerator", "cpu", "--workers", "0", "--no-progress"]
     monkeypatch.setattr(sys, "argv", list(map(str, [*words, "--devices", "1"])))
     with pytest.raises(SystemExit) as end:
-        run(app)
+        run_command(app)
     assert not end.value.code
     network = load_original(tmp_path / "last.ckpt")
     assert not network.training
@@ -117,7 +118,7 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("most", "taken"), [(0, 4), (1, 1), (3, 2), (9, 4)])
 def test_at_most_so_many_are_validated_on_evenly_chosen(photographs, most, taken):
-    wanted = Wanted(None, {}, [photographs], [photographs], most, None, 0)
+    wanted = TrainingRequest(None, {}, [photographs], [photographs], most, None, 0)
     names = [image.name for image in wanted.held_out]
     assert names == [f"{number}.png" for number in range(0, 4, 4 // taken)]
-    assert Wanted(None, {}, [photographs], [], most, None, 0).held_out == []
+    assert TrainingRequest(None, {}, [photographs], [], most, None, 0).held_out == []

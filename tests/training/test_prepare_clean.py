@@ -19,7 +19,7 @@ from training.prepare.clean import clean
 from training.prepare.duplicates import clusters, near_pairs
 from training.prepare.errors import PrepareError
 from training.prepare.images import SourceImage, decode, find_images, pixels, shrink
-from training.prepare.measures import measure, perceptual_hash
+from training.prepare.measures import inspect_image, perceptual_hash
 from training.prepare.rules import TITLES, Thresholds
 from training.prepare.splits import assign_splits
 
@@ -50,7 +50,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 def measured(folder: Path, image: Image.Image, kind: str = "PNG", **options: object):
     data = encoded(image, kind, **options)
     (folder / "image").write_bytes(data)
-    result = measure(SourceImage(str(folder), "image", len(data), 0))
+    result = inspect_image(SourceImage(str(folder), "image", len(data), 0))
     assert result.measures.error == ""
     return result.measures
 
@@ -429,7 +429,7 @@ def test_nothing_is_deleted_and_a_second_run_measures_nothing(
     into = Path(shutil.copytree(report[0], tmp_path / "r"))
     first = report[1]
     before = (into / "manifest.csv").read_bytes()
-    monkeypatch.setattr(clean_module, "measure", None)  # would fail if called
+    monkeypatch.setattr(clean_module, "inspect_image", None)  # would fail if called
     again = clean([collection], into, val=0.25, test=0.25)
     assert (again.measured, again.rejected, again.kept) == (0, first.rejected, first.kept)
     assert (into / "manifest.csv").read_bytes() == before

@@ -23,12 +23,12 @@ from training.analysis.examples import (
     divergence,
     divergence_interval,
 )
-from training.analysis.layers import PARTS, describe, outputs
+from training.analysis.layers import PARTS, describe_layer, outputs
+from training.command import run_command
 from training.evaluation_data import read_evaluation
 from training.photographs import DataError
 from training.report import Given
 from training.scaling import Point
-from training.train import run
 from training.visual_turing_test import machine
 from training.visual_turing_test.answers import FILE, Answer, Reason, Side, append_answer
 
@@ -53,7 +53,7 @@ BESIDES = {"learning-1", "scaling", "steadiness", "color-over-time", "turing"}
 def command(*words):
     old, sys.argv = sys.argv, ["report", *map(str, words)]
     try:
-        run(report.app)
+        run_command(report.app)
     except SystemExit as end:
         return end.code or 0
     finally:
@@ -120,7 +120,7 @@ def write_steadiness(folder):
     ]
     cuts = {"cuts": 5, "found": 4, "missed": 1, "seen where there was none": 0, "carried": 0.25}
     about = {"format": 1, "clips": {"count": 3, "frames": 8}, "cuts": cuts}
-    about |= temporal_consistency.summarize(pd.DataFrame(rows))
+    about |= temporal_consistency.summarize_ways(pd.DataFrame(rows))
     (folder / "temporal_consistency.json").write_text(json.dumps(about))
     frames = pd.MultiIndex.from_product(
         [["made clips"], [temporal_consistency.FRAME_BY_FRAME, "memory"], range(3), range(8)],
@@ -394,7 +394,7 @@ def test_every_part_of_the_networks_is_seen_and_nothing_stays_hooked(weights):
     hooked = [m for n in (networks.generator, networks.refiner) for m in n.modules()]
     assert not any(module._forward_hooks for module in hooked)
     for name, output in found.items():
-        layer = describe(name, output)
+        layer = describe_layer(name, output)
         assert layer.components.min() >= 0
         assert layer.components.max() <= 1
         spread = output.var((1, 2))

@@ -8,9 +8,9 @@ import skimage.data
 from PIL import Image
 
 from training import evaluate, scaling
+from training.command import run_command
 from training.models.interface import ab_of
 from training.photographs import square
-from training.train import run
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def studied(photographs, out, *more):
     words = [photographs / "test", "--train", photographs / "train", "--out", out, *more]
     old, sys.argv = sys.argv, ["command", *map(str, words)]
     try:
-        run(scaling.app)
+        run_command(scaling.app)
     except SystemExit as end:
         return end.code or 0
     finally:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from recolor_core.lab import rgb_to_lab
 from training.photographs import DataError
 from training.smoke import write_photographs
-from training.temporal_consistency import FRAME_BY_FRAME, app, made_clips, measure, read_film
+from training.temporal_consistency import FRAME_BY_FRAME, app, made_clips, measure_film, read_film
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def test_steady_true_colors_beat_flickering_ones():
     film = next(made_clips([codes, codes.flip(-1)], 8, 0))
     true = rgb_to_lab(film.rgb)[:, 1:]
     flicker = true + 8 * torch.randn(8, 2, 1, 1, generator=torch.Generator().manual_seed(0))
-    good, bad = measure(film, true), measure(film, flicker)
+    good, bad = measure_film(film, true), measure_film(film, flicker)
     assert good["warped_error"] < bad["warped_error"]
     assert good["psnr"] > bad["psnr"]
     assert good["flicker"] < bad["flicker"]
-    gray = measure(film, torch.zeros_like(true))
+    gray = measure_film(film, torch.zeros_like(true))
     assert gray["warped_error"] == 0  # the cheat: nothing flickers less than gray,
     assert gray["psnr"] < good["psnr"] - 3  # and PSNR tells
 

@@ -19,6 +19,7 @@ from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.trainer import GeneratorRecipe, MemoryRecipe, RefinerRecipe
 from recolor_core.weights import load_weights, save_weights
 from training import export, train
+from training.command import run_command
 from training.original import OriginalRecipe
 from training.photographs import DataError, Squares, list_photographs, square
 
@@ -59,7 +60,7 @@ def command(app, *words):
     """Exit code of a command run in this process."""
     old, sys.argv = sys.argv, ["command", *map(str, words)]
     try:
-        train.run(app)
+        run_command(app)
     except SystemExit as end:
         return end.code or 0
     finally:
@@ -139,7 +140,7 @@ def test_a_image_that_breaks_on_the_way_ends_in_one_line(photographs, tmp_path, 
         (["--set", "nonsense=3"], "no 'nonsense'"),
         (["--set", "steps"], "name=value"),
         (["--config", "missing.toml"], "cannot be read as a recipe"),
-        (["--set", "start=missing.pth"], "missing.pth cannot be read"),
+        (["--set", "pretrained=missing.pth"], "missing.pth cannot be read"),
         (["--set", "generator=missing.safetensors"], "missing.safetensors"),
     ],
 )

@@ -29,8 +29,8 @@ from training.visual_turing_test import terminal
 from training.visual_turing_test.__main__ import main
 from training.visual_turing_test.answers import Reason, Side, read_answers
 from training.visual_turing_test.pairs import Pair, _name, make_pairs, read_image
-from training.visual_turing_test.session import Plan, Session, Trial
-from training.visual_turing_test.summary import summarize
+from training.visual_turing_test.session import Questionnaire, Session, Trial
+from training.visual_turing_test.summary import count_answers
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"one": "1" * 64, "two": "2" * 64}
@@ -84,7 +84,7 @@ def prepared(folder, trials=60, names=NAMES, seed=0):
         for file in files.values():
             Image.fromarray(twin).save(images / file)
         pairs.append(Pair(f"photos/{number}.png", _name(real), files))
-    Plan(seed, 4, {name: NAMES[name] for name in names}, {}, tuple(pairs)).write(folder)
+    Questionnaire(seed, 4, {name: NAMES[name] for name in names}, {}, tuple(pairs)).write(folder)
     return folder
 
 
@@ -341,7 +341,7 @@ def test_rows_are_of_observers_and_weights(tmp_path, no_disk):
     take(Session(folder, "ada"), truth)
     take(Session(folder, "bob"), lambda _: Side.LEFT)
     answers = read_answers(folder / "answers.jsonl")
-    rows = {(row.observer, row.weights): row for row in summarize(answers)}
+    rows = {(row.observer, row.weights): row for row in count_answers(answers)}
     assert len(rows) == 9
     assert (rows[None, None].fooled, rows[None, None].trials) == (6, 24)
     assert (rows["ada", None].fooled, rows["bob", None].fooled) == (0, 6)
@@ -466,8 +466,8 @@ def test_the_command_prepares_shows_and_sums_up(made, photographs, weights, tmp_
     words = ["prepare", photographs, "--out", out, "--weights", weights[0], "--weights", weights[1]]
     words += ["--size", 64, "--device", "cpu", "--trials", 4]
     assert command(*words) == 0
-    assert Plan.read(out).weights == made.weights
-    assert Plan.read(out).how == made.how
+    assert Questionnaire.read(out).weights == made.weights
+    assert Questionnaire.read(out).how == made.how
     assert made.how["settings"]["size"] == 224
     monkeypatch.setattr("typer.launch", lambda path: 0)
     monkeypatch.setattr("sys.stdin", io.StringIO("l\n" * 4))
@@ -495,14 +495,14 @@ def test_what_goes_wrong_is_told_in_one_line(tmp_path, capsys, words, said):
 
 def test_a_test_with_answers_is_not_replaced(tmp_path, no_disk):
     folder = prepared(tmp_path, 4)
-    plan = Plan.read(folder)
-    other = dataclasses.replace(plan, seed=1)
+    questionnaire = Questionnaire.read(folder)
+    other = dataclasses.replace(questionnaire, seed=1)
     other.write(folder)
     take(Session(folder, "ada"), truth, 1)
     other.write(folder)
     with pytest.raises(DataError, match="another test, and answers to it"):
-        plan.write(folder)
-    assert Plan.read(folder) == other
+        questionnaire.write(folder)
+    assert Questionnaire.read(folder) == other
 
 
 def test_observers_have_names(tmp_path):

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from training.visual_turing_test.answers import Reason, Side
 from training.visual_turing_test.pairs import Pair
-from training.visual_turing_test.session import Plan, Session
+from training.visual_turing_test.session import Questionnaire, Session
 from training.visual_turing_test.window import add_test
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
@@ -24,7 +24,7 @@ def session(tmp_path):
         for file, color in zip(files, (RED, BLUE), strict=True):
             Image.new("RGB", (64, 64), color).save(tmp_path / "images" / file)
         pairs.append(Pair(f"{number}", files[0], {"default": files[1]}))
-    Plan(0, 64, {"default": "0" * 64}, {}, tuple(pairs)).write(tmp_path)
+    Questionnaire(0, 64, {"default": "0" * 64}, {}, tuple(pairs)).write(tmp_path)
     return Session(tmp_path, "ada")
 
 

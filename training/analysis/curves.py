@@ -12,7 +12,7 @@ from training.photographs import DataError
 from training.visual_turing_test.answers import FILE as ANSWERS
 from training.visual_turing_test.answers import read_answers
 from training.visual_turing_test.machine import RESULT as MACHINE
-from training.visual_turing_test.summary import Row, given_away, summarize
+from training.visual_turing_test.summary import Row, count_answers, given_away
 
 
 @dataclass(frozen=True)
@@ -169,5 +169,5 @@ def read_turing(folder: Path) -> Turing:
             "folder of `python -m training.visual_turing_test`"
         )
     given = [{**asdict(one), **one.reasons} for one in given_away(answers)]
-    rows = [row for row in summarize(answers) if row.trials] if answers else []
+    rows = [row for row in count_answers(answers) if row.trials] if answers else []
     return Turing(rows, pd.DataFrame(given).drop(columns="reasons", errors="ignore"), machine)

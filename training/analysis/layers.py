@@ -98,7 +98,7 @@ def _output(seen: Mapping[tuple[str, str], Any], part: tuple[str, str, str]) -> 
     return np.array(output[0].float().numpy())
 
 
-def describe(name: str, output: NDArray[np.float32], strongest: int = 5) -> Layer:
+def describe_layer(name: str, output: NDArray[np.float32], strongest: int = 5) -> Layer:
     """A layer in images: principal components as colors, and the channels that vary most."""
     channels, height, width = output.shape
     places = output.reshape(channels, -1).T

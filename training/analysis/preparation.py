@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.photographs import DataError
 from training.prepare.images import SourceImage
-from training.prepare.measures import measure
+from training.prepare.measures import inspect_image
 from training.prepare.parallel import unordered
 from training.prepare.progress import Progress, silent
 from training.prepare.rules import TITLES, Thresholds, Verdicts, color_surprise, judge
@@ -129,7 +129,7 @@ def prepare(
         done = 0
         for first in range(0, len(missing), _AT_A_TIME):
             batch = []
-            for measured in unordered(measure, missing[first : first + _AT_A_TIME], workers):
+            for measured in unordered(inspect_image, missing[first : first + _AT_A_TIME], workers):
                 batch.append(measured)
                 done += 1
                 progress("measure", done, len(missing))

@@ -17,7 +17,7 @@ the best of the coloring and four alternatives, of which only the truth knows wh
 
 from training.models.fits import fingerprint, fit
 from training.models.interface import Fitted, Model, Prediction, gray_of, lightness_of
-from training.models.table import FITTED, NAMES, ModelError, Plan, build
+from training.models.table import FITTED, NAMES, ModelError, ModelRequest, build
 
 __all__ = [
     "FITTED",
@@ -25,7 +25,7 @@ __all__ = [
     "Fitted",
     "Model",
     "ModelError",
-    "Plan",
+    "ModelRequest",
     "Prediction",
     "build",
     "fingerprint",

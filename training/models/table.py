@@ -18,7 +18,7 @@ class ModelError(RecolorError, ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ModelRequest:
     """Which models to make, and of what.
 
     Parameters
@@ -49,35 +49,35 @@ class Plan:
     workers: int = 1
 
 
-_chain = lru_cache(maxsize=1)(Chain)  # the networks of a plan share it
+_chain = lru_cache(maxsize=1)(Chain)  # the networks of a request share it
 
 
-def _networks(plan: Plan, refined: bool) -> list[Model]:
-    chain = _chain(plan.weights, plan.device, plan.settings)
-    models: list[Model] = [Network(chain, refined, hints) for hints in (0, *plan.hints)]
-    if refined and plan.alternatives:
-        models.append(Network(chain, refined, alternatives=plan.alternatives))
+def _networks(request: ModelRequest, refined: bool) -> list[Model]:
+    chain = _chain(request.weights, request.device, request.settings)
+    models: list[Model] = [Network(chain, refined, hints) for hints in (0, *request.hints)]
+    if refined and request.alternatives:
+        models.append(Network(chain, refined, alternatives=request.alternatives))
     return models
 
 
-def _original(plan: Plan) -> list[Model]:
-    if plan.original is None:
+def _original(request: ModelRequest) -> list[Model]:
+    if request.original is None:
         raise ModelError(
             "the model 'original' needs a checkpoint: train one by `python -m training.train "
             "original` and give it by --original, or leave the model out"
         )
-    return [Original(plan.original)]
+    return [Original(request.original)]
 
 
-_BUILDERS: dict[str, Callable[[Plan], list[Model]]] = {
-    "gray": lambda plan: [Gray()],
-    "average": lambda plan: [Average()],
-    "nearest": lambda plan: [Nearest()],
-    "forest": lambda plan: [Forest(plan.workers)],
-    "xgboost": lambda plan: [XGBoost(plan.workers)],
+_BUILDERS: dict[str, Callable[[ModelRequest], list[Model]]] = {
+    "gray": lambda request: [Gray()],
+    "average": lambda request: [Average()],
+    "nearest": lambda request: [Nearest()],
+    "forest": lambda request: [Forest(request.workers)],
+    "xgboost": lambda request: [XGBoost(request.workers)],
     "original": _original,
-    "coarse": lambda plan: _networks(plan, refined=False),
-    "refined": lambda plan: _networks(plan, refined=True),
+    "coarse": lambda request: _networks(request, refined=False),
+    "refined": lambda request: _networks(request, refined=True),
 }
 
 NAMES = tuple(_BUILDERS)
@@ -87,16 +87,18 @@ FITTED = ("average", "nearest", "forest", "xgboost")
 """Those that learn from the training images of an evaluation."""
 
 
-def build(plan: Plan) -> list[Model]:
-    """The models of a plan, in the order of `NAMES`, not fitted yet.
+def build(request: ModelRequest) -> list[Model]:
+    """The models of a request, in the order of `NAMES`, not fitted yet.
 
     Raises
     ------
     ModelError
         Where a name is unknown, or a model lacks what it is made of.
     """
-    if unknown := sorted(set(plan.names) - set(NAMES)):
+    if unknown := sorted(set(request.names) - set(NAMES)):
         raise ModelError(f"expected models among {', '.join(NAMES)}, got {', '.join(unknown)}")
-    models = [model for name in NAMES if name in plan.names for model in _BUILDERS[name](plan)]
+    models = [
+        model for name in NAMES if name in request.names for model in _BUILDERS[name](request)
+    ]
     # An image's coarse and refined coloring with the same hints are made in one go.
     return sorted(models, key=lambda model: (isinstance(model, Network), model.hints))

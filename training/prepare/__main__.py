@@ -1,9 +1,7 @@
 """Command line: ``python -m training.prepare fetch|clean|pack``."""
 
-import errno
 import inspect
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -25,6 +23,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from training.command import run_command
 from training.prepare.clean import clean
 from training.prepare.datasets import DATASETS, RemoteFile
 from training.prepare.errors import PrepareError
@@ -205,23 +204,8 @@ def pack_command(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; what a person can put right ends in one line and exit code 2."""
-    try:
-        app(args=arguments, prog_name="python -m training.prepare")
-    except PrepareError as error:
-        message = str(error)
-    except sqlite3.Error as error:
-        message = f"the measures cannot be stored ({error}): is the disk full?"
-    except OSError as error:
-        where = error.filename or "the output"
-        if error.errno == errno.ENOSPC:
-            message = f"no space left for {where}: free some and run the same command again."
-        else:
-            message = f"{where}: {error.strerror or error}."
-    else:
-        return
-    Console(stderr=True).print(f"error: {message}", soft_wrap=True, markup=False, highlight=False)
-    raise SystemExit(2)
+    """Run a command of `training.prepare`."""
+    run_command(app, arguments, "python -m training.prepare")
 
 
 if __name__ == "__main__":

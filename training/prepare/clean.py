@@ -14,7 +14,7 @@ from training.prepare.contact_sheet import Cell, thumbnail, write_page, write_sh
 from training.prepare.errors import PrepareError
 from training.prepare.files import make_folder, replacing
 from training.prepare.images import SourceImage, find_images
-from training.prepare.measures import measure
+from training.prepare.measures import inspect_image
 from training.prepare.parallel import unordered
 from training.prepare.progress import Progress, silent
 from training.prepare.rules import RULES, TITLES, Thresholds, Verdicts, color_surprise, judge
@@ -45,7 +45,7 @@ _COMMIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Report:
+class CleaningReport:
     """The outcome of `clean`.
 
     Attributes
@@ -78,7 +78,7 @@ def clean(
     workers: int = 1,
     sheet: int = 120,
     progress: Progress = silent,
-) -> Report:
+) -> CleaningReport:
     """Measure images, apply the outlier rules and write the report.
 
     Parameters
@@ -129,7 +129,7 @@ def clean(
         _write_manifest(path, table, verdicts, splits, known)
 
     kept = verdicts.kept
-    report = Report(
+    report = CleaningReport(
         len(images),
         len(missing),
         {rule: int(verdicts.rejected(rule).sum()) for rule in TITLES},
@@ -148,7 +148,7 @@ def _measure(
     # A tar is read from front to back by all workers together: the order of `missing`.
     batch, since = [], time.monotonic()
     try:
-        for done, measured in enumerate(unordered(measure, missing, workers), 1):
+        for done, measured in enumerate(unordered(inspect_image, missing, workers), 1):
             batch.append(measured)
             if time.monotonic() - since > _COMMIT_SECONDS:
                 store.add(batch)
@@ -216,7 +216,7 @@ def _write_sheets(
     into: Path,
     table: Table,
     verdicts: Verdicts,
-    report: Report,
+    report: CleaningReport,
     workers: int,
     count: int,
     progress: Progress,
@@ -262,7 +262,7 @@ def _write_sheets(
     _write_index(into, report)
 
 
-def _write_index(into: Path, report: Report) -> None:
+def _write_index(into: Path, report: CleaningReport) -> None:
     rows = "".join(
         f'<tr><td><a href="{rule}.html">{html.escape(title)}</a></td>'
         f"<td>{report.rejected[rule]}</td></tr>"

@@ -65,8 +65,8 @@ def fetch_files(
     with Client(replace(retry_policy, connections=1) if by_files else retry_policy) as client:
         downloads = [_Download(file, into, client, progress) for file in files]
         if by_files:
-            return _together((one.run for one in downloads), retry_policy.connections, client)
-        return [one.run() for one in downloads]
+            return _together((one.fetch for one in downloads), retry_policy.connections, client)
+        return [one.fetch() for one in downloads]
 
 
 def _together(tasks: Iterable[Callable[[], Path]], threads: int, client: Client) -> list[Path]:
@@ -105,7 +105,7 @@ class _Download:
     _received: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self) -> Path:
+    def fetch(self) -> Path:
         self._resolve_share()
         self.name = self.file.name or unquote(urlsplit(self.file.url).path).rsplit("/", 1)[-1]
         if not re.fullmatch(r"[^./\\:\x00][^/\\:\x00]*", self.name):

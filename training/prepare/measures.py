@@ -104,7 +104,7 @@ class Measured:
     ab_histogram: NDArray[np.float16]
 
 
-def measure(image: SourceImage) -> Measured:
+def inspect_image(image: SourceImage) -> Measured:
     """Read, decode and measure one image; what cannot be read is measured as an `error`."""
     try:
         decoded = decode(image.read())

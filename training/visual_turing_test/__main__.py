@@ -1,6 +1,5 @@
 """Command line: ``python -m training.visual_turing_test prepare|show|summary|machine``."""
 
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from recolor_core.errors import RecolorError
+from training.command import run_command
 from training.photographs import DataError
 from training.visual_turing_test.pairs import make_pairs
-from training.visual_turing_test.session import IMAGES, Plan, Session, plan_test
+from training.visual_turing_test.session import IMAGES, Questionnaire, Session, make_questionnaire
 from training.visual_turing_test.summary import Given, Row, write_summary
 
 app = typer.Typer(
@@ -53,14 +52,14 @@ def prepare(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Colorize photographs and plan the visual test, in which every observer sees all of them.
+    """Colorize photographs for a visual test whose every observer sees all of them.
 
     Interrupted, run the same command again.
     """
     pairs = make_pairs(
         sources, out / IMAGES, weights or DEFAULT, trials, size=size, seed=seed, device=device
     )
-    plan_test(pairs, seed).write(out)
+    make_questionnaire(pairs, seed).write(out)
     print(f"{trials} trials, {', '.join(pairs.weights)}. Next:")
     print(f"python -m training.visual_turing_test show napari {out} --observer NAME")
 
@@ -98,7 +97,7 @@ def show(
 @app.command()
 def summary(folder: Folder) -> None:
     """Print how often observers were fooled and what gave images away; write it as tables."""
-    Plan.read(folder)  # else any folder would be one without answers
+    Questionnaire.read(folder)  # else any folder would be one without answers
     rows, images = write_summary(folder)
     if not rows[0].trials:
         raise DataError(f"{folder} holds no answers yet; take the test with `show` first")
@@ -166,17 +165,8 @@ def _print_tests(rows: Sequence[Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; what people can put right ends in one line and exit code 2."""
-    try:
-        app(args=arguments, prog_name="python -m training.visual_turing_test")
-    except RecolorError as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename or 'the output'}: {error.strerror or error}."
-    else:
-        return
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    """Run a command of `training.visual_turing_test`."""
+    run_command(app, arguments, "python -m training.visual_turing_test")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 A real photograph and its colorized twin stand side by side in random order. Who cannot tell them
 apart takes the colorized one for real in half of the trials: a fooled share of 50 % is perfect.
 
-A folder holds one test: ``session.json`` (what is shown, `Plan`), ``images/`` (see
+A folder holds one test: ``session.json`` (what is shown, `Questionnaire`), ``images/`` (see
 `training.visual_turing_test.pairs`), ``answers.jsonl`` (`training.visual_turing_test.answers`) and
 the tables that `training.visual_turing_test.summary` makes of the answers. Observers take turns in
 it.
@@ -37,7 +37,7 @@ from training.visual_turing_test.answers import (
     read_answers,
 )
 from training.visual_turing_test.pairs import Pair, Pairs, read_image
-from training.visual_turing_test.summary import Row, summarize, write_summary
+from training.visual_turing_test.summary import Row, count_answers, write_summary
 
 FORMAT = 1
 PLAN = "session.json"
@@ -45,7 +45,7 @@ IMAGES = "images"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Questionnaire:
     """What a test shows: one trial of each pair for each observer.
 
     Parameters
@@ -69,8 +69,8 @@ class Plan:
     images: tuple[Pair, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> "Plan":
-        """The plan of a folder.
+    def read(cls, folder: Path) -> "Questionnaire":
+        """The questionnaire of a folder.
 
         Raises
         ------
@@ -79,11 +79,17 @@ class Plan:
         """
         path = folder / PLAN
         try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
-            if plan["format"] != FORMAT:
-                raise ValueError(f"expected format {FORMAT}, got {plan['format']!r}")
-            images = tuple(Pair(**pair) for pair in plan["images"])
-            return cls(plan["seed"], plan["size"], plan["weights"], plan["how"], images)
+            questionnaire = json.loads(path.read_text(encoding="utf-8"))
+            if questionnaire["format"] != FORMAT:
+                raise ValueError(f"expected format {FORMAT}, got {questionnaire['format']!r}")
+            images = tuple(Pair(**pair) for pair in questionnaire["images"])
+            return cls(
+                questionnaire["seed"],
+                questionnaire["size"],
+                questionnaire["weights"],
+                questionnaire["how"],
+                images,
+            )
         except FileNotFoundError as error:
             raise DataError(
                 f"{folder} holds no visual Turing test; make one with "
@@ -95,15 +101,15 @@ class Plan:
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Write the plan; it may replace one that nobody has answered.
+        """Write the questionnaire; it may replace one that nobody has answered.
 
         Raises
         ------
         DataError
-            Where another plan of this folder has answers already.
+            Where another questionnaire of this folder has answers already.
         """
         path = folder / PLAN
-        if path.exists() and read_answers(folder / FILE) and Plan.read(folder) != self:
+        if path.exists() and read_answers(folder / FILE) and Questionnaire.read(folder) != self:
             raise DataError(
                 f"{folder} holds another test, and answers to it; name another folder with --out"
             )
@@ -112,10 +118,10 @@ class Plan:
             part.write_text(text + "\n", encoding="utf-8")
 
 
-def plan_test(pairs: Pairs, seed: int) -> Plan:
-    """The plan of a test that shows these pairs."""
+def make_questionnaire(pairs: Pairs, seed: int) -> Questionnaire:
+    """The questionnaire of a test that shows these pairs."""
     size = len(read_image(pairs.folder / pairs.pairs[0].real))
-    return Plan(seed, size, pairs.weights, pairs.how, pairs.pairs)
+    return Questionnaire(seed, size, pairs.weights, pairs.how, pairs.pairs)
 
 
 @dataclass(frozen=True)
@@ -149,9 +155,9 @@ class Session:
     """The trials of one observer, who may stop at any time and go on later.
 
     Every photograph is shown once. Which one comes when, with which weights and on which side is
-    drawn for each observer by the plan's seed; every weights colorizes equally many, and half of
-    these stand on the left (one more or less where the numbers are odd). The observer learns no
-    truth before the last answer, so that counting does not help.
+    drawn for each observer by the questionnaire's seed; every weights colorizes equally many, and
+    half of these stand on the left (one more or less where the numbers are odd). The observer
+    learns no truth before the last answer, so that counting does not help.
 
     Parameters
     ----------
@@ -171,8 +177,8 @@ class Session:
             raise DataError("expected the name of an observer, got none; give --observer NAME")
         self.folder = folder
         self.observer = observer.strip()
-        self._plan = Plan.read(folder)
-        drawn = _draw(self._plan, self.observer)
+        self._questionnaire = Questionnaire.read(folder)
+        drawn = _draw(self._questionnaire, self.observer)
         self.total = len(drawn)
         answered = {answer.photograph for answer in self.answers}
         self._due = [secret for secret in drawn if secret.pair.real not in answered]
@@ -224,7 +230,7 @@ class Session:
             photograph=secret.pair.real,
             twin=secret.pair.colored[secret.weights],
             weights=secret.weights,
-            sha256=self._plan.weights[secret.weights],
+            sha256=self._questionnaire.weights[secret.weights],
             real=secret.real,
             answered=side,
             reasons=tuple(reasons),
@@ -239,21 +245,21 @@ class Session:
     @property
     def result(self) -> Row:
         """How often this observer was fooled so far, by all weights together."""
-        return summarize(self.answers)[0]
+        return count_answers(self.answers)[0]
 
 
-def _draw(plan: Plan, observer: str) -> list[_Secret]:
+def _draw(questionnaire: Questionnaire, observer: str) -> list[_Secret]:
     """The observer's own trials in order."""
     name = int.from_bytes(hashlib.sha256(observer.encode()).digest()[:8])
-    rng = np.random.default_rng([plan.seed, name])
-    order = rng.permutation(len(plan.images))
-    names = rng.permutation(list(plan.weights)).tolist()
+    rng = np.random.default_rng([questionnaire.seed, name])
+    order = rng.permutation(len(questionnaire.images))
+    names = rng.permutation(list(questionnaire.weights)).tolist()
     secrets: list[_Secret] = []
     for place, weights in enumerate(names):
         mine = order[place :: len(names)]
         sides = rng.permutation(np.arange(len(mine)) + rng.integers(2)) % 2
         secrets += [
-            _Secret(plan.images[image], weights, (Side.LEFT, Side.RIGHT)[side])
+            _Secret(questionnaire.images[image], weights, (Side.LEFT, Side.RIGHT)[side])
             for image, side in zip(mine, sides, strict=True)
         ]
     return [secrets[i] for i in rng.permutation(len(secrets))]

@@ -82,7 +82,7 @@ class Given:
     reasons: dict[str, int]
 
 
-def summarize(answers: Sequence[Answer]) -> list[Row]:
+def count_answers(answers: Sequence[Answer]) -> list[Row]:
     """Rows for all, each weights, each observer, and each observer with each weights."""
     observers = _names(answer.observer for answer in answers)
     weights = _names(answer.weights for answer in answers)
@@ -131,7 +131,7 @@ def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
         Where a line of the answers is none.
     """
     answers = read_answers(folder / FILE)
-    rows, images = summarize(answers), given_away(answers)
+    rows, images = count_answers(answers), given_away(answers)
     summary: dict[str, Any] = {
         "format": FORMAT,
         "rows": [asdict(row) for row in rows if row.trials],
