@@ -28,11 +28,12 @@ from recolor_core.errors import DeviceWarning, RecolorError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from recolor_core.colorizer import Coarse, Colorization, Colorizer
+    from recolor_core.colorizer import Colorizer
     from recolor_core.gray import GrayImage
     from recolor_core.hints import Hint
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
+    from recolor_core.result import Coarse, Colorization
     from recolor_core.settings import Settings
 
 Levels = tuple[float, float] | None
@@ -329,7 +330,7 @@ def colorize(
     colorizer = engine.colorizer(options)
     yield Step(0, count, 0, 1, "reading")
     stages.file, space = file_of(request.source)
-    stages.steady = request.time is not None and colorizer.memory is not None
+    stages.steady = request.time is not None and colorizer.runner.has_memory
     known = {index: [Hint(*hint) for hint in own] for index, own in (hints or {}).items()}
     way = _over_time if stages.steady else _each
     yield from way(engine, options, stages, settings, known, palette, space)

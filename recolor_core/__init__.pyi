@@ -1,4 +1,4 @@
-from .colorizer import Colorization, Colorizer, colorize
+from .colorizer import Colorizer, colorize
 from .errors import (
     DeviceError,
     DeviceWarning,
@@ -11,6 +11,7 @@ from .errors import (
 from .frames import colorize_frames
 from .hints import Hint
 from .lab import lab_to_rgb, rgb_to_lab
+from .result import Colorization
 from .settings import Setting, Settings, list_settings
 from .stack import colorize_stack
 from .weights import list_weights

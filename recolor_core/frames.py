@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from recolor_core import motion
-from recolor_core.colorizer import Coarse, Colorization, Colorizer
+from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
-from recolor_core.models.memory import ColorMemory, TemporalState
+from recolor_core.models.memory import TemporalState, motion_lightness
+from recolor_core.motion import Motion, follow_frame, follow_points
 from recolor_core.palette import Palette
+from recolor_core.result import Coarse, Colorization
 from recolor_core.settings import Settings
 
 BLOCK = 32
@@ -196,7 +196,7 @@ def see_frames(
             f"expected levels=(low, high) that all frames share, got {levels!r}, which would "
             "flicker; recolor_core.colorize_stack finds them for a whole stack"
         )
-    if colorizer.memory is None:
+    if not colorizer.runner.has_memory:
         raise WeightsError(
             f"weights {colorizer.record.name!r} have no color memory, which stacks and films "
             "need; colorize frame by frame, or train one with `python -m training.train memory`"
@@ -204,7 +204,6 @@ def see_frames(
     grays = (read_gray(frame, space, levels) for frame in frames)
     return _see(
         colorizer,
-        colorizer.memory,
         grays,
         settings,
         {} if hints is None else hints,
@@ -215,7 +214,6 @@ def see_frames(
 
 def _see(
     colorizer: Colorizer,
-    memory: ColorMemory,
     grays: Iterable[GrayImage],
     settings: Settings,
     hints: Mapping[int, Sequence[Hint]],
@@ -230,14 +228,15 @@ def _see(
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
         coarse = colorizer.generate(gray, settings)
+        motion = _motion(state.temporal, coarse)
         given = tuple(hints.get(state.number, ()))
-        known = _carried(state, coarse, given) + given
+        known = _carried(state.hints, motion, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
-        # What is corrected by hand shall not be averaged with what it corrects.
+        # A frame that is corrected by hand must not be averaged with what it corrects.
         before = None if given else state.temporal
-        temporal = _remember(memory, colorizer.device, coarse.lightness, ab, before)
+        temporal = colorizer.runner.remember(coarse.lightness, ab, before, motion)
         state = FrameState(state.number + 1, temporal, known, gray.shape)
-        yield Seen(coarse, ab, temporal.ab.cpu(), bool(temporal.first[0]), state, len(given))
+        yield Seen(coarse, ab, temporal.ab, bool(temporal.first[0]), state, len(given))
 
 
 def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[Seen | None]:
@@ -256,17 +255,14 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
         The frames in order; and None for each one read, for whom it takes too long until the next
         one is ready.
     """
-    memory = colorizer.memory
-    assert memory is not None
     waiting: deque[Seen] = deque()
 
     def finish(count: int) -> Iterator[Seen]:
         means: list[Tensor] = []
         later: TemporalState | None = None
         for one in reversed(waiting):
-            light = one.coarse.lightness
-            later = _remember(memory, colorizer.device, light, one.ab, later)
-            means.append((one.steady + later.ab.cpu()) / 2)
+            later = colorizer.runner.remember(one.coarse.lightness, one.ab, later)
+            means.append((one.steady + later.ab) / 2)
             if one.first:
                 later = None
         means.reverse()
@@ -298,36 +294,28 @@ def color_frame(
 
 
 @torch.inference_mode()
-def _remember(
-    memory: ColorMemory,
-    device: torch.device,
-    lightness: Tensor,
-    ab: Tensor,
-    before: TemporalState | None,
-) -> TemporalState:
-    memory.to(device)
-    before = before.to(device) if before else None
-    state: TemporalState = memory(lightness.to(device), ab.to(device), before)
-    return state
+def _motion(before: TemporalState | None, coarse: Coarse) -> Motion | None:
+    """Motion from the previous frame to this one, for its hints and for the color memory."""
+    if before is None:
+        return None
+    grid = (before.ab.shape[-2], before.ab.shape[-1])
+    return follow_frame(before.lightness, motion_lightness(coarse.lightness, grid))
 
 
-def _carried(state: FrameState, coarse: Coarse, given: Sequence[Hint]) -> tuple[Hint, ...]:
-    """The hints of the frames before, where they are now; none across a cut."""
-    if not state.hints or state.temporal is None:
+def _carried(
+    hints: Sequence[Hint], motion: Motion | None, coarse: Coarse, given: Sequence[Hint]
+) -> tuple[Hint, ...]:
+    """The hints of the previous frame, moved to where they are now; none across a cut."""
+    if not hints or motion is None or bool(motion.cut[0]):
         return ()
-    before = state.temporal.lightness.cpu()
-    grid = (before.shape[-2], before.shape[-1])
-    now = F.adaptive_avg_pool2d(coarse.lightness, grid)
-    flow = motion.estimate_motion(before, now)
-    if bool(motion.match(motion.warp(before, flow), now) < motion.CUT_MATCH):
-        return ()
+    grid = motion.flow.shape[-2:]
     height, width = coarse.gray.shape
     scale = torch.tensor([grid[1] / width, grid[0] / height])
-    places = torch.tensor([[hint.x, hint.y] for hint in state.hints])
-    places = (motion.follow((places + 0.5) * scale - 0.5, flow) + 0.5) / scale - 0.5
+    places = torch.tensor([[hint.x, hint.y] for hint in hints])
+    places = (follow_points((places + 0.5) * scale - 0.5, motion.flow) + 0.5) / scale - 0.5
     moved = [
         replace(hint, x=x, y=y)
-        for hint, (x, y) in zip(state.hints, places.tolist(), strict=True)
+        for hint, (x, y) in zip(hints, places.tolist(), strict=True)
         if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
     ]
     return uncovered(moved, given, coarse)

@@ -107,6 +107,29 @@ def read_gray(
     return GrayImage(codes, space, f"{reading}, {space.name}")
 
 
+def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """The size at which the networks see an image: its short side is `size`.
+
+    The aspect ratio is kept. The long side is at most eight times `size`; of longer images, such as
+    strips of film, the short side becomes smaller instead.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the image.
+    size : int
+        `Settings.size`, in pixels.
+
+    Returns
+    -------
+    tuple of int
+        Height and width.
+    """
+    short, long = min(shape), max(shape)
+    scale = min(size / short, 8 * size / long)
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
 def auto_levels(images: Iterable[NDArray[Any]]) -> Levels:
     """The levels that ``"auto"`` stands for: one pair for all of some images.
 

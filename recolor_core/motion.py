@@ -1,5 +1,7 @@
 """Where things were in the frame before: dense motion of lightness, and what a cut looks like."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +21,46 @@ FLATNESS = 4.0
 CUT_MATCH = 0.45
 """Correlation of two frames, the later one compensated for motion, below which they are of
 different shots."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How a frame follows from the one before it.
+
+    Parameters
+    ----------
+    flow : Tensor
+        (B, 2, h, w): backward motion in pixels, as of `estimate_motion`.
+    aligned : Tensor
+        (B, 1, h, w): L* of the frame before, moved along by `flow`.
+    cut : Tensor
+        (B,) bool: whether the frames are of different shots.
+    """
+
+    flow: Tensor
+    aligned: Tensor
+    cut: Tensor
+
+    def to(self, device: torch.device | str) -> "Motion":
+        """Move it to another device."""
+        return Motion(self.flow.to(device), self.aligned.to(device), self.cut.to(device))
+
+
+def follow_frame(before: Tensor, now: Tensor) -> Motion:
+    """Estimate the motion between two frames, and whether there is a cut between them.
+
+    Parameters
+    ----------
+    before, now : Tensor
+        (B, 1, h, w): L* in [0, 100] of consecutive frames.
+
+    Returns
+    -------
+    Motion
+    """
+    flow = estimate_motion(before, now)
+    aligned = warp(before, flow)
+    return Motion(flow, aligned, match(aligned, now) < CUT_MATCH)
 
 
 def estimate_motion(before: Tensor, now: Tensor) -> Tensor:
@@ -101,7 +143,7 @@ def inside(flow: Tensor) -> Tensor:
     return within.to(flow.dtype)
 
 
-def follow(points: Tensor, flow: Tensor) -> Tensor:
+def follow_points(points: Tensor, flow: Tensor) -> Tensor:
     """Where points of the frame before are now.
 
     Parameters

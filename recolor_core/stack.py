@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.colorizer import Colorization, Colorizer, working_size
+from recolor_core.colorizer import Colorizer
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
     BLOCK,
@@ -24,11 +24,12 @@ from recolor_core.frames import (
     look_both_ways,
     see_frames,
 )
-from recolor_core.gray import Levels, auto_levels, read_gray
+from recolor_core.gray import Levels, auto_levels, read_gray, working_size
 from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.refiner import SCALE
 from recolor_core.palette import Palette
+from recolor_core.result import Colorization
 from recolor_core.settings import Settings
 
 Index = tuple[int, ...]
@@ -150,7 +151,7 @@ def colorize_stack(
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
     dtype = read_gray(pixel, space, levels).codes.numpy().dtype
     colorizer = colorizer or Colorizer(weights, device)
-    if time_axis is not None and colorizer.memory is None:
+    if time_axis is not None and not colorizer.runner.has_memory:
         raise WeightsError(
             f"weights {colorizer.record.name!r} have no color memory; pass time_axis=None to "
             "colorize image by image, or weights that have one"

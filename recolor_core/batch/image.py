@@ -23,11 +23,12 @@ from recolor_core.batch.result import (
     is_replaceable,
     sidecar_of,
 )
-from recolor_core.colorizer import Colorization, Colorizer
+from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError, RecolorError
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, ImageWriter, encode_stage, open_image
 from recolor_core.images.atomic import AtomicFile, explained
+from recolor_core.result import Colorization
 
 _WAIT_SECONDS = 0.5
 

@@ -13,7 +13,6 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from recolor_core.colorizer import Colorization
 from recolor_core.film.decoding import (
     BT709,
     FULL_RANGE,
@@ -26,6 +25,7 @@ from recolor_core.film.errors import FilmError
 from recolor_core.film.luma import Luma, chroma
 from recolor_core.images import ImageWriter, Page
 from recolor_core.images.atomic import AtomicFile, explained
+from recolor_core.result import Colorization
 
 CRF = 16
 """Constant rate factor of the lossy codecs by default: hard to tell from the original."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recolor_core import motion
 from recolor_core.lab import AB_LIMIT
 from recolor_core.models.encoder import network_lightness
 from recolor_core.models.refiner import Refiner
+from recolor_core.motion import Motion, follow_frame, inside, mismatch, warp
 
 MOST_CARRIED = 0.95
 """Largest share of the color of the frame before; so that an error cannot stay for ever."""
@@ -133,35 +133,45 @@ class ColorMemory(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(
-        self, lightness: Tensor, ab: Tensor, state: TemporalState | None = None
+        self,
+        lightness: Tensor,
+        ab: Tensor,
+        state: TemporalState | None = None,
+        motion: Motion | None = None,
     ) -> TemporalState:
         """The state after a frame, whose `ab` is the steady coarse ab.
 
         Parameters
         ----------
-        lightness
-            L* in [0, 100], (B, 1, H, W).
-        ab
-            Coarse a* and b* of this frame in Lab units, (B, 2, h, w).
-        state
-            What the frame before left. Where this frame is of another shot (see `motion.match`) it
-            is forgotten, image by image.
+        lightness : Tensor
+            (B, 1, H, W): L* in [0, 100].
+        ab : Tensor
+            (B, 2, h, w): coarse a* and b* of this frame, in Lab units.
+        state : TemporalState or None
+            State after the previous frame. It is forgotten for each image of the batch that begins
+            a new shot.
+        motion : Motion or None
+            Motion from the previous frame to this one, if it is known already: `follow_frame` of
+            their `motion_lightness`.
+
+        Returns
+        -------
+        TemporalState
         """
         grid = (ab.shape[-2], ab.shape[-1])
-        light = F.adaptive_avg_pool2d(lightness, (2 * grid[0], 2 * grid[1]))
+        light = motion_lightness(lightness, grid)
         if state is None:
             memories = [ab.new_zeros(len(ab), self.config.width, *grid)] * 2
             moved, known = ab, ab.new_zeros(len(ab), 1, *grid)
             apart, first = torch.zeros_like(known), known.new_ones(len(ab), dtype=torch.bool)
         else:
-            flow = motion.estimate_motion(state.lightness, light)
-            before = motion.warp(state.lightness, flow)
-            first = motion.match(before, light) < motion.CUT_MATCH
-            flow_on_grid = F.avg_pool2d(flow, 2) / 2
-            known = motion.inside(flow_on_grid) * (~first).to(ab.dtype)[:, None, None, None]
-            apart = F.avg_pool2d(motion.mismatch(before, light), 2) * known
-            memories = [motion.warp(hidden, flow_on_grid) * known for hidden in state.hidden]
-            moved = torch.where(known > 0, motion.warp(state.ab, flow_on_grid), ab)
+            motion = motion or follow_frame(state.lightness, light)
+            first = motion.cut
+            flow = F.avg_pool2d(motion.flow, 2) / 2
+            known = inside(flow) * (~first).to(ab.dtype)[:, None, None, None]
+            apart = F.avg_pool2d(mismatch(motion.aligned, light), 2) * known
+            memories = [warp(hidden, flow) * known for hidden in state.hidden]
+            moved = torch.where(known > 0, warp(state.ab, flow), ab)
         color = torch.cat((ab, moved - ab), dim=1) / (AB_LIMIT / 4)
         apart = torch.cat((apart / 5, (moved - ab).norm(dim=1, keepdim=True) / 10, known), dim=1)
         x = F.relu(
@@ -183,6 +193,24 @@ class ColorMemory(nn.Module):
         padded = F.pad(lightness, (0, right, 0, bottom), mode="replicate")
         encoded: Tensor = self.encode_lightness(network_lightness(padded))
         return encoded
+
+
+def motion_lightness(lightness: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Lightness at the size at which motion is estimated: twice that of the coarse ab.
+
+    Parameters
+    ----------
+    lightness : Tensor
+        (B, 1, H, W): L* in [0, 100].
+    grid : tuple of int
+        Height and width (h, w) of the coarse ab.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, 2 h, 2 w)
+    """
+    return F.adaptive_avg_pool2d(lightness, (2 * grid[0], 2 * grid[1]))
 
 
 class ConvGRU(nn.Module):

@@ -38,6 +38,23 @@ class RefinerConfig:
     blocks: int = 2
     detail: int = 0
 
+    @property
+    def multiple(self) -> int:
+        """Tiles have to begin at multiples of this number of pixels."""
+        return SCALE * max(self.detail, 1)
+
+    @property
+    def halo(self) -> int:
+        """How far around a pixel its color may depend on the image, in pixels.
+
+        A multiple of `multiple`. A tile that sees this much of its surroundings gets the same
+        colors as the whole image.
+        """
+        # In cells of the coarse ab: two for each block, and the other convolutions. Then bicubic
+        # interpolation between the means of blocks of `detail` cells, which reaches 2.5 of them.
+        cells = 2 * self.blocks + 9 + 3 * self.detail
+        return -(-SCALE * cells // self.multiple) * self.multiple
+
 
 class Refiner(nn.Module):
     """Each input through its own encoder, an EDSR body (Lim et al. 2017), a residual over bicubic.

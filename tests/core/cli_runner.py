@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from recolor_core.cli import main
-from recolor_core.colorizer import Colorization, Colorizer
+from recolor_core.colorizer import Colorizer
 from recolor_core.lab import gray_codes
+from recolor_core.result import Colorization
 from recolor_core.weights import load_weights
 
 FAST = ("--size", "32")

@@ -1,5 +1,7 @@
 """Small networks with a color memory, and films to try them on."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -20,6 +22,12 @@ def memory(kept=0.0, **options):
     with torch.no_grad():
         network.out.bias[0] = kept
     return network.eval()
+
+
+def change_memory(monkeypatch, colorizer, network):
+    """Give a colorizer another color memory, or None, for the time of a test."""
+    runner = colorizer.runner
+    monkeypatch.setattr(runner, "_networks", replace(runner._networks, memory=network))
 
 
 def small_colorizer(folder, kept=0.7):

@@ -422,7 +422,7 @@ SLOWLY = """
 import signal
 import time
 from recolor_core.cli import main
-from recolor_core.colorizer import Colorization
+from recolor_core.result import Colorization
 
 # A shell starts what runs in its background with Ctrl-C ignored, tests included.
 signal.signal(signal.SIGINT, signal.default_int_handler)

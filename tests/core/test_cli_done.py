@@ -547,7 +547,7 @@ def test_names_that_standard_output_cannot_encode(tmp_path: Path) -> None:
 SLOWLY = """
 import signal, sys, time
 from recolor_core.cli import main
-from recolor_core.colorizer import Colorization
+from recolor_core.result import Colorization
 
 def strips(self, ab=None, quickly=Colorization.strips):
     for strip in quickly(self, ab):

@@ -24,14 +24,13 @@ from recolor_core import (
     ImageError,
     Settings,
     colorize,
-    colorizer,
+    inference,
     list_weights,
 )
-from recolor_core.colorizer import working_size
-from recolor_core.gray import read_gray
-from recolor_core.lab import ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab
+from recolor_core.gray import read_gray, working_size
+from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab, to_rgb
 
-SAMPLES = Path(colorizer.__file__).parent / "data" / "samples"
+SAMPLES = Path(inference.__file__).parent / "data" / "samples"
 GOLDEN = Path(__file__).with_name("golden.npz")
 SMALL = Settings(size=48)
 
@@ -57,7 +56,7 @@ def image(shape, dtype="u1", seed=0):
     return unit.astype(dtype) if dtype[0] == "f" else (unit * np.iinfo(dtype).max).astype(dtype)
 
 
-def gray_of(rgb, space=colorizer.SRGB):
+def gray_of(rgb, space=SRGB):
     return gray_codes(torch.from_numpy(rgb.copy()).permute(2, 0, 1), space).numpy()
 
 
@@ -221,7 +220,7 @@ def test_the_stages_are_those_of_the_image(recolor, photograph):
 
 def test_strips_are_the_image(recolor, photograph, monkeypatch):
     result = recolor(photograph, SMALL)
-    monkeypatch.setattr(colorizer, "STRIP", 50 * photograph.shape[1])
+    monkeypatch.setattr("recolor_core.result.STRIP", 50 * photograph.shape[1])
     strips = list(result.strips())
     assert len(strips) == result.strip_count == 10
     assert [len(strip) for strip in strips] == [50] * 9 + [2]
@@ -232,7 +231,7 @@ def test_strips_are_the_image(recolor, photograph, monkeypatch):
 def test_the_result_does_not_depend_on_the_strips(recolor, monkeypatch, rows):
     array = image((97, 131), "u2")
     expected = recolor(array, SMALL).rgb
-    monkeypatch.setattr(colorizer, "STRIP", rows * array.shape[1])
+    monkeypatch.setattr("recolor_core.result.STRIP", rows * array.shape[1])
     np.testing.assert_array_equal(recolor(array, SMALL).rgb, expected)
 
 
@@ -353,7 +352,7 @@ def test_a_batch_of_nothing_is_refused(recolor, batch):
 
 
 def test_events_tell_every_step_and_end_with_what_a_call_gives(recolor, photograph, monkeypatch):
-    monkeypatch.setattr(colorizer, "STRIP", 100 * photograph.shape[1])
+    monkeypatch.setattr("recolor_core.result.STRIP", 100 * photograph.shape[1])
     events = list(recolor.events(photograph, SMALL))
     assert [(e.stage, e.done, e.total) for e in events] == [
         ("generator", 0, 1),
@@ -366,7 +365,7 @@ def test_events_tell_every_step_and_end_with_what_a_call_gives(recolor, photogra
 
 def test_the_result_of_events_is_in_color_already(recolor, photograph, monkeypatch):
     *_, last = recolor.events(photograph, SMALL)
-    monkeypatch.setattr(colorizer, "to_rgb", None)
+    monkeypatch.setattr("recolor_core.result.to_rgb", None)
     assert last.result.rgb.shape == (*photograph.shape, 3)
 
 
@@ -375,14 +374,14 @@ def test_the_result_of_events_is_in_color_already(recolor, photograph, monkeypat
 )
 def test_to_stop_asking_is_to_cancel(recolor, photograph, monkeypatch, taken, done):
     ran = []
-    run = colorizer._run
+    run = inference._run
 
     def noted(network, *args):
         ran.append(type(network).__name__)
         return run(network, *args)
 
-    monkeypatch.setattr(colorizer, "_run", noted)
-    monkeypatch.setattr(colorizer, "to_rgb", lambda *args: pytest.fail("went on"))
+    monkeypatch.setattr(inference, "_run", noted)
+    monkeypatch.setattr("recolor_core.result.to_rgb", lambda *args: pytest.fail("went on"))
     events = recolor.events(photograph, SMALL)
     assert len(list(islice(events, taken))) == taken
     events.close()
@@ -391,9 +390,10 @@ def test_to_stop_asking_is_to_cancel(recolor, photograph, monkeypatch, taken, do
 
 def test_cancelling_between_strips_computes_no_more_of_them(recolor, photograph, monkeypatch):
     strips = []
-    to_rgb = colorizer.to_rgb
-    monkeypatch.setattr(colorizer, "to_rgb", lambda *args: strips.append(1) or to_rgb(*args))
-    monkeypatch.setattr(colorizer, "STRIP", 10 * photograph.shape[1])
+    monkeypatch.setattr(
+        "recolor_core.result.to_rgb", lambda *args: strips.append(1) or to_rgb(*args)
+    )
+    monkeypatch.setattr("recolor_core.result.STRIP", 10 * photograph.shape[1])
     events = recolor.events(photograph, SMALL)
     for event in events:
         if event.done == 3:
@@ -433,10 +433,10 @@ def test_saturation_zero_is_the_image_itself(recolor):
 
 
 def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor, photograph):
-    generator = recolor._networks.generator
+    bins = recolor.bins
     coarse = recolor.generate(read_gray(photograph), SMALL)
-    mean = generator.mean_color(coarse.logits)[0].numpy()
-    likeliest = generator.mean_color(coarse.logits, 1e-3)[0].numpy()
+    mean = bins.mean_color(coarse.logits)[0].numpy()
+    likeliest = bins.mean_color(coarse.logits, 1e-3)[0].numpy()
     results = [
         recolor.refine(coarse, settings).ab_coarse / settings.chroma
         for settings in map(Settings, (0, 0.25, 0.5, 0.75, 1))
@@ -497,10 +497,10 @@ def test_alternatives_differ_where_the_color_is_uncertain(recolor, name):
     result = recolor(read_sample(name), size=96, alternatives=4)
     # Without the refiner, which sees more than one cell.
     coarse = recolor.generate(read_gray(read_sample(name)), size=96)
-    generator = recolor._networks.generator
-    plain = generator.mean_color(coarse.logits)
+    bins = recolor.bins
+    plain = bins.mean_color(coarse.logits)
     away = [
-        (generator.mean_color(generator.tilted(coarse.logits, k * np.pi / 2)) - plain).norm(dim=1)
+        (bins.mean_color(bins.tilted(coarse.logits, k * np.pi / 2)) - plain).norm(dim=1)
         for k in range(4)
     ]
     moved = torch.cat(away).mean(0).numpy()
@@ -555,9 +555,9 @@ def test_tiles_give_what_the_whole_gives(recolor, monkeypatch, tile, shape):
     hints = [Hint(20, 70, "#ff8000", 6.0)]
     whole = recolor.refine(coarse, hints=hints)
     sizes = []
-    run = colorizer._run
+    run = inference._run
     monkeypatch.setattr(
-        colorizer, "_run", lambda n, d, *x: sizes.append(x[0].shape[-2:]) or run(n, d, *x)
+        inference, "_run", lambda n, d, *x: sizes.append(x[0].shape[-2:]) or run(n, d, *x)
     )
     tiled = recolor.refine(coarse, Settings(tile=tile), hints=hints)
     step = -(-tile // 32) * 32
@@ -587,16 +587,18 @@ class PretendedGPU:
         def move_module(module, *args, **options):
             if args and isinstance(args[0], torch.device):
                 module.where = args[0]
+                if hasattr(module, "bins"):  # tensors on a GPU do not mix with those on the CPU
+                    module.bins = module.bins.to("meta")
                 return module
             return module_to(module, *args, **options)
 
         recolor = Colorizer(device="cpu")
-        for network in (recolor._networks.generator, recolor._networks.refiner):
+        for network in (recolor.runner._networks.generator, recolor.runner._networks.refiner):
             network.register_forward_pre_hook(self.before)
         monkeypatch.setattr(torch.Tensor, "to", move_tensor)
         monkeypatch.setattr(torch.nn.Module, "to", move_module)
-        monkeypatch.setattr(colorizer, "autocast", lambda device: nullcontext())
-        recolor.device = self.device
+        monkeypatch.setattr(inference, "autocast", lambda device: nullcontext())
+        recolor.runner.device = self.device
         return recolor
 
     def before(self, network, inputs):
@@ -663,7 +665,7 @@ def test_a_full_memory_of_the_cpu_is_not_hidden(photograph):
     def full(network, inputs):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: out of memory")
 
-    recolor._networks.generator.register_forward_pre_hook(full)
+    recolor.runner._networks.generator.register_forward_pre_hook(full)
     with pytest.raises(RuntimeError, match="out of memory"):
         recolor(photograph, SMALL)
 

@@ -11,7 +11,7 @@ import torch
 from recolor_core import Hint, HintsError, ImageError, Settings, WeightsError, colorize_frames
 from recolor_core.frames import AHEAD, BLOCK, FrameState
 
-from .steady import SIZE, memory, pan, scene
+from .steady import SIZE, change_memory, memory, pan, scene
 
 RED = "#c03020"
 
@@ -24,7 +24,7 @@ def recolor(film_colorizer):
 @pytest.fixture
 def untrained(recolor, monkeypatch):
     """The same networks with a memory as it is before training."""
-    monkeypatch.setattr(recolor, "memory", memory())
+    change_memory(monkeypatch, recolor, memory())
     return recolor
 
 
@@ -276,7 +276,7 @@ def test_what_cannot_be_is_refused_before_a_frame_is_read(recolor, options, mess
 
 
 def test_weights_without_a_memory_are_refused(recolor, monkeypatch):
-    monkeypatch.setattr(recolor, "memory", None)
+    change_memory(monkeypatch, recolor, None)
     with pytest.raises(WeightsError, match="'small' have no color memory"):
         colorize_frames(recolor, pan(1))
 

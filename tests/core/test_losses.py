@@ -9,7 +9,7 @@ from recolor_core.losses import (
     soft_encode,
     weighted_mean,
 )
-from recolor_core.models.generator import color_bins
+from recolor_core.models.bins import color_bins
 
 BINS = color_bins(10)
 

@@ -101,7 +101,7 @@ def test_points_follow_the_motion():
     flow = torch.zeros(1, 2, 20, 30)
     flow[:, 0], flow[:, 1] = -4, 2
     points = torch.tensor([[10.0, 8], [28, 3]])
-    torch.testing.assert_close(motion.follow(points, flow), points + torch.tensor([4.0, -2]))
+    torch.testing.assert_close(motion.follow_points(points, flow), points + torch.tensor([4.0, -2]))
 
 
 def test_fifty_cuts_are_told_and_no_motion_is_one():

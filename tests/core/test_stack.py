@@ -21,7 +21,7 @@ from recolor_core import (
 )
 from recolor_core.stack import ColorizedStack
 
-from .steady import SIZE, pan
+from .steady import SIZE, change_memory, pan
 
 HINT = Hint(30, 20, "#c03020", 5)
 
@@ -55,7 +55,7 @@ def test_time_may_be_any_axis_and_all_others_are_apart(film_colorizer, stacked):
 
 
 def test_without_time_every_image_is_by_itself(film_colorizer, stacked, monkeypatch):
-    monkeypatch.setattr(film_colorizer, "memory", None)
+    change_memory(monkeypatch, film_colorizer, None)
     rgb = stacked(pan(2), time_axis=None, hints={1: [HINT]})
     single = [film_colorizer(image, size=SIZE).rgb for image in pan(2)]
     np.testing.assert_array_equal(rgb[0], single[0])
@@ -230,7 +230,7 @@ def test_what_cannot_be_colorized_is_refused(stacked, stack, options, error, mes
 
 
 def test_weights_without_a_memory_say_what_to_do(film_colorizer, stacked, monkeypatch):
-    monkeypatch.setattr(film_colorizer, "memory", None)
+    change_memory(monkeypatch, film_colorizer, None)
     with pytest.raises(WeightsError, match="no color memory; pass time_axis=None"):
         stacked(pan(2))
 

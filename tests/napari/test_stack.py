@@ -1,5 +1,7 @@
 """Stacks in the panel: colors steady over time, frames shown as they come."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
@@ -15,13 +17,18 @@ pytestmark = pytest.mark.gui
 AXES = ("t", "y", "x")
 
 
+def change_memory(monkeypatch, colorizer, network):
+    runner = colorizer.runner
+    monkeypatch.setattr(runner, "_networks", replace(runner._networks, memory=network))
+
+
 @pytest.fixture
 def colorizer(engine, monkeypatch):
     """The networks, with a memory that keeps much of the color before."""
     memory = ColorMemory().eval().requires_grad_(False)
     memory.out.bias[0] = 0.7
     colorizer = engine.colorizer(Options())
-    monkeypatch.setattr(colorizer, "memory", memory)
+    change_memory(monkeypatch, colorizer, memory)
     return colorizer
 
 
@@ -85,7 +92,7 @@ def test_other_axes_stay_image_by_image_unless_asked(open_panel, film, colorizer
 def test_weights_without_a_memory_color_image_by_image_and_say_so(
     open_panel, film, colorizer, finish, direct, monkeypatch
 ):
-    monkeypatch.setattr(colorizer, "memory", None)
+    change_memory(monkeypatch, colorizer, None)
     widget = open_stack(open_panel, film[:2], axis_labels=AXES)
     rgb = run(widget, finish)["rgb"]
     np.testing.assert_array_equal(rgb.data[1], direct(film[1]).rgb)

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from recolor_core.colorizer import Colorization
 from recolor_core.hints import Hint
 from recolor_core.lab import gray_codes, lightness, rgb_to_lab
+from recolor_core.result import Colorization
 
 Photographs = Sequence[NDArray[np.uint8]]
 """Images as (S, S, 3) sRGB codes, each read when it is asked for."""

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recolor_core.colorizer import Coarse, Colorization, Colorizer
+from recolor_core.colorizer import Colorizer
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
+from recolor_core.result import Coarse, Colorization
 from recolor_core.settings import Settings
 from training.models.interface import Model, Prediction, enlarge, lightness_of
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 
-from recolor_core.models.generator import Generator, GeneratorConfig, color_bins
+from recolor_core.models.bins import color_bins
+from recolor_core.models.generator import Generator, GeneratorConfig
 
 SMALL = GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1)
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recolor_core.colorizer import HALO
+from recolor_core.inference import in_tiles
 from recolor_core.models.refiner import Refiner, RefinerConfig, finer, upsample
 
 SMALL = RefinerConfig(width=16, blocks=1)
@@ -84,19 +84,41 @@ def test_every_part_learns():
     assert not silent
 
 
-@pytest.mark.parametrize("config", [RefinerConfig(blocks=12, detail=4), RefinerConfig(detail=8)])
-@pytest.mark.parametrize("which", ["lightness", "ab", "hints"])
-def test_the_halo_of_a_tile_is_wider_than_what_reaches_a_pixel(which, config):
+@pytest.mark.parametrize(("blocks", "detail"), [(0, 0), (2, 8), (2, 5), (13, 3), (20, 1)])
+def test_the_halo_is_as_wide_as_what_reaches_a_pixel_and_little_wider(blocks, detail):
+    config = RefinerConfig(width=8, blocks=blocks, detail=detail)
+    refiner = trained(config).double()
+    with torch.no_grad():  # all positive, so that no ReLU and no rounding hides a way
+        for parameter in refiner.parameters():
+            parameter.abs_().clamp_(min=1e-3)
+    middle = -(-config.halo // config.multiple) * config.multiple
+    size = 2 * middle + config.multiple
+    given = [(x.double().abs() + 1).requires_grad_() for x in inputs(8, size)]
+    reach = []
+    for column in {middle, middle + config.multiple // 2, middle + config.multiple - 1}:
+        output = refiner(*given)[..., column].sum()
+        for grad, scale in zip(torch.autograd.grad(output, given), (1, 4, 4), strict=True):
+            reached = grad.abs().sum((0, 1, 2)).nonzero()[:, 0] * scale
+            reach += [column - int(reached.min()), int(reached.max()) + scale - 1 - column]
+    assert max(reach) <= config.halo <= max(reach) + config.multiple + 16
+
+
+@pytest.mark.parametrize(("blocks", "detail"), [(2, 0), (2, 3), (2, 8), (13, 5)])
+@torch.inference_mode()
+def test_tiles_color_as_the_whole_image_does(blocks, detail):
+    config = RefinerConfig(width=8, blocks=blocks, detail=detail)
     refiner = trained(config)
-    size = 2 * HALO + 40
-    given = [x.requires_grad_() for x in inputs(8, size)]
-    output = refiner(*given)
-    output[..., size // 2].sum().backward()
-    reached = given[["lightness", "ab", "hints"].index(which)].grad.abs().sum((0, 1, 2))
-    columns = reached.nonzero()[:, 0] * (size / len(reached))
-    assert len(columns) > 0
-    assert columns.min() > size // 2 - HALO
-    assert columns.max() < size // 2 + HALO - 4
+    given = inputs(90, 600)
+    whole = refiner(*given)
+    sizes = []
+
+    def refine(*part):
+        sizes.append(part[0].shape[-1])
+        return refiner(*part)
+
+    tiled = in_tiles(refine, 64, config, *given)
+    assert len(sizes) > 1
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-3)
 
 
 def test_upsampling_keeps_a_constant_and_its_place():
