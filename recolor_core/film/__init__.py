@@ -1,8 +1,8 @@
-"""Films in and out, through FFmpeg: frames colorized in order, everything else copied.
+"""Read and write films through FFmpeg: frames are colorized in order, everything else is copied.
 
-Reading gives exact codes (`reading`, `luma`); the frames go through `recolor_core.frames`; what is
-done is kept in parts (`parts`, `writing`), which are joined at the end (`joining`). The order of it
-all is in `coloring`.
+`decoding` and `sequences` read frames as exact codes (`luma`). The frames go through
+`recolor_core.frames`. `encoding` writes them in parts, `resume` keeps the parts that are done, and
+`muxing` joins them at the end. `coloring` holds the order of all steps.
 """
 
 from recolor_core.film.errors import FilmError, FilmWarning
@@ -15,8 +15,8 @@ except ImportError as error:
     ) from error
 
 from recolor_core.film.coloring import FilmProgress, FilmResult, Order, colorize_film
-from recolor_core.film.decoding import open_film
 from recolor_core.film.hints import KeyHint, read_key_hints
+from recolor_core.film.sequences import open_film
 from recolor_core.film.timestamps import Moment, parse_moment
 
 __all__ = [

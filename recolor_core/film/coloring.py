@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import OutputExistsError
-from recolor_core.film.decoding import FilmFrame, Images, Movie, open_film
+from recolor_core.film.decoding import FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
     CRF,
@@ -29,11 +29,13 @@ from recolor_core.film.encoding import (
     coding_record,
     is_image_of,
     numbered,
+    warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.hints import HintsInTime, KeyHint
 from recolor_core.film.muxing import check_target, join
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
+from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, colorize_frames
 from recolor_core.hints import hint_map
@@ -186,13 +188,7 @@ def colorize_film(
     else:
         check_target(path, None, film.facts, coding)
     _check_absent(path, film, coding, overwrite)
-    if order.lossless and film.facts.aspect != 1:
-        warnings.warn(
-            f"pixels of the film are {film.facts.aspect} times as wide as high, which PyAV cannot "
-            "write down for FFV1 in Matroska; players have to be told",
-            FilmWarning,
-            stacklevel=2,
-        )
+    warn_of_losses(path, coding, film.facts)
     sha256 = film.sha256()
     parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
     try:
@@ -248,9 +244,9 @@ class _Span:
         self.film = film
         self._start = start or Moment(frame=0)
         self._end = end
-        name, times = film.facts.name, film.facts.times
+        name, times, numbers = film.facts.name, film.facts.times, film.facts.numbers
         moments = [(time - times[0]) * film.facts.time_base for time in times]
-        self.total = sum(self._holds(*moment) for moment in enumerate(moments))
+        self.total = sum(self._holds(*moment) for moment in zip(numbers, moments, strict=True))
         length = f"it has {len(times)} frames in {float(moments[-1]) if moments else 0:g} s"
         if self.total == 0:
             raise FilmError(

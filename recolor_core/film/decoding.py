@@ -1,12 +1,11 @@
-"""Reading films, one file or many images: frames as exact codes, upright, with their time."""
+"""Read a film from one file: frames as exact codes, upright, with their times."""
 
-import glob
 import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,18 +21,16 @@ from numpy.typing import NDArray
 
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.luma import Luma
-from recolor_core.images import WRITABLE, Page, open_image
+from recolor_core.images import Page
 from recolor_core.lab import SRGB, ColorSpace
 
 FULL_RANGE, LIMITED_RANGE = 2, 1  # AVColorRange
 BT709, SRGB_CURVE, UNKNOWN_CURVE = 1, 13, 2  # AVColorTransferCharacteristic (ITU-T H.273, table 3)
-_SLACK = Fraction(1, 2)  # seconds; nobody says how long the last frame of a film is
+_SLACK = Fraction(1, 2)  # seconds; files do not say how long the last frame of a film is
 _HDR = {16: "PQ", 18: "HLG"}
 
 # Pixel formats whose first plane is the luma, a code per byte or per two bytes.
 _PLAIN = re.compile(r"(gray(\d+le)?|(yuvj?|yuva)\d{3}p(\d+le)?|nv(12|16|21|24|42))")
-_IMAGES = {*WRITABLE, ".dpx"}
-_DIGITS = re.compile(r"(\d+)")
 _PLANAR_RGB = re.compile(r"gbra?p(\d+)(le|be)")
 
 
@@ -54,7 +51,12 @@ class FilmFrame:
     luma
         (H, W): the codes of its luma; None of films in RGB and of images.
     page
-        Of the image's file; None of films.
+        The page of the image's file; None if the frame is of a film in one file.
+    header
+        The header of the image's DPX file; empty if there is none.
+    decoded
+        The frame as FFmpeg decoded it. Its captions, fields and pixel shape go into the result.
+        None if the frame is an image or was turned.
     """
 
     number: int
@@ -63,6 +65,8 @@ class FilmFrame:
     image: NDArray[Any]
     luma: NDArray[Any] | None = None
     page: Page | None = None
+    header: bytes = b""
+    decoded: VideoFrame | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ class FilmFacts:
         frames themselves do.
     space
         What the codes mean to the networks.
+    numbers
+        The number of each frame: from 0 in films, the number in the file's name for images.
+    start
+        The time of the container's clock, in seconds, that becomes 0 in the result.
+    interlaced
+        Whether each frame holds two fields, on alternating rows.
+    field_order
+        The order of the fields, as FFmpeg's AVFieldOrder numbers it; 0 if it is unknown.
+    captions
+        Whether there are captions (CEA-608/708) inside the video.
+    light
+        Mastering display and content light level, as options of x265; empty if there are none.
     """
 
     name: str
@@ -107,43 +123,17 @@ class FilmFacts:
     transfer: int
     times: Sequence[int]
     space: ColorSpace = SRGB
+    numbers: Sequence[int] = ()
+    start: Fraction = Fraction(0)
+    interlaced: bool = False
+    field_order: int = 0
+    captions: bool = False
+    light: str = ""
 
-
-def open_film(name: str, rate: Fraction | None = None) -> "Movie | Images":
-    """A film: a file, a folder of images, or a pattern (``scan_*.tif``, ``scan_%05d.dpx``).
-
-    Parameters
-    ----------
-    name
-        Of it.
-    rate
-        Frames per second of images.
-
-    Raises
-    ------
-    FilmError
-        Where there is no film, or it cannot be read.
-    """
-    path = Path(name)
-    if path.is_file():
-        if rate is not None:
-            raise FilmError(
-                f"expected images for --fps, got {name}, which has times of its own; leave it out"
-            )
-        return Movie(path)
-    if path.is_dir():
-        files = [p for p in path.iterdir() if p.suffix.lower() in _IMAGES]
-        missing = f"no images ({', '.join(sorted(_IMAGES))}) are in this folder"
-    elif glob.has_magic(name) or "%" in name:
-        pattern = re.sub(r"%0?\d*d", "*", name)
-        files = [Path(p) for p in glob.glob(pattern)]  # noqa: PTH207 (Path has no absolute ones)
-        missing = "no file matches this pattern; check it, or name a folder"
-    else:
-        raise FilmError(f"{name}: there is no such file; check the name")
-    files = sorted((p for p in files if not p.name.startswith(".")), key=_natural)
-    if not files:
-        raise FilmError(f"{name}: {missing}")
-    return Images(name, files, rate)
+    @property
+    def is_hdr(self) -> bool:
+        """Whether the tone curve is that of high dynamic range (PQ or HLG)."""
+        return self.transfer in _HDR
 
 
 class Movie:
@@ -167,7 +157,11 @@ class Movie:
         with self.opened() as container:
             stream = main_stream(container, path)
             self.index = stream.index
-            times, self.cut_short = _scan(container, stream)
+            self._start = Fraction(0)
+            # The clock of a broadcast runs on from before; in other files the film begins at 0.
+            if container.format.name in ("mpegts", "mpeg"):
+                self._start = Fraction(container.start_time or 0, 1_000_000)
+            times, self.cut_short, self.chapter_tracks = _scan(container, stream)
         with self.opened() as container:
             stream = main_stream(container, path)
             frame = next(_decoded(container, stream, path), None)
@@ -206,8 +200,8 @@ class Movie:
                 yield self._frame(frame, number, pts, until - pts)
 
     def sha256(self) -> str:
-        """Of the file."""
-        return _sha256([self.path])
+        """The SHA-256 of the file, in hexadecimal."""
+        return hash_files([self.path])
 
     def _timed(
         self, container: InputContainer, stream: VideoStream
@@ -241,10 +235,10 @@ class Movie:
             words.append(f"luma of {luma.bits} bits from {luma.black} to {luma.white}")
         else:
             words.append(f"RGB of {bits} bits, its luminance kept")
-        if frame.interlaced_frame:
+        if any(component.is_alpha for component in frame.format.components):
+            words.append("alpha channel left out")
             warnings.warn(
-                "the film is interlaced; its lines stay where they are, but players will not be "
-                "told: deinterlace it first",
+                "the film has an alpha channel, which is left out of the result",
                 FilmWarning,
                 stacklevel=4,
             )
@@ -272,6 +266,12 @@ class Movie:
             aspect=aspect,
             transfer=frame.color_trc,
             times=times,
+            numbers=range(len(times)),
+            start=self._start,
+            interlaced=frame.interlaced_frame,
+            field_order=stream.codec_context.field_order if frame.interlaced_frame else 0,
+            captions=frame.side_data.get("A53_CC") is not None,
+            light=_light(frame),
         )
 
     def _frame(self, frame: VideoFrame, number: int, pts: int, duration: int) -> FilmFrame:
@@ -285,71 +285,12 @@ class Movie:
                 f"apart, with --end {number}f and --start {number}f"
             )
         if luma is None:
-            return FilmFrame(number, pts, duration, self._turn.upright(_rgb(frame)))
-        codes = self._turn.upright(_plane(frame, luma))
-        return FilmFrame(number, pts, duration, luma.gray(codes), codes)
-
-
-class Images:
-    """A film as images, one file each.
-
-    Parameters
-    ----------
-    name
-        Of the folder or pattern.
-    files
-        In their order.
-    rate
-        Frames per second.
-
-    Raises
-    ------
-    FilmError, ImageError
-        Where the first one cannot be read.
-    """
-
-    def __init__(self, name: str, files: Sequence[Path], rate: Fraction | None = None) -> None:
-        self.files = files
-        page = _read_page(files[0])
-        height, width = page.codes.shape[:2]
-        self.facts = FilmFacts(
-            name=name,
-            size=(width, height),
-            dtype=page.codes.dtype,
-            luma=None,
-            reading=page.reading,
-            time_base=1 / rate if rate else Fraction(1),
-            rate=rate,
-            aspect=Fraction(1),
-            transfer=SRGB_CURVE,
-            times=range(len(files)),
-            space=page.space,
-        )
-
-    def frames(self) -> Iterator[FilmFrame]:
-        """All images.
-
-        Raises
-        ------
-        FilmError
-            Where one differs from the first one in size, depth or meaning.
-        """
-        width, height = self.facts.size
-        expected = (height, width), self.facts.dtype, self.facts.space
-        for number, path in enumerate(self.files):
-            page = _read_page(path)
-            if (page.codes.shape[:2], page.codes.dtype, page.space) != expected:
-                got = f"{page.codes.shape[1]} x {page.codes.shape[0]} of {page.codes.dtype}"
-                raise FilmError(
-                    f"{path}: expected an image like the first one, {width} x {height} of "
-                    f"{self.facts.dtype} in {self.facts.space.name}, got {got} in "
-                    f"{page.space.name}; colorize it apart"
-                )
-            yield FilmFrame(number, number, 1, page.codes, page=page)
-
-    def sha256(self) -> str:
-        """Of the content of all files, one after the other."""
-        return _sha256(self.files)
+            image, codes = self._turn.upright(_rgb(frame)), None
+        else:
+            codes = self._turn.upright(_plane(frame, luma))
+            image = luma.gray(codes)
+        decoded = frame if self._turn == _Turn() else None
+        return FilmFrame(number, pts, duration, image, codes, decoded=decoded)
 
 
 def main_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -373,10 +314,20 @@ def main_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bool]:
-    """When frames are shown, by their packets, and whether the file ends before its film does."""
+def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bool, frozenset[int]]:
+    """When frames are shown, whether the file is cut short, and the tracks that hold chapters.
+
+    Times are those of packets. Files of the MP4 family store the titles of chapters as a track,
+    too. Muxers write it anew from the chapters.
+    """
     times: list[int] = []
     packets, last, failed = 0, Fraction(0), False
+    starts = {round(c["start"] * (c["time_base"] or 0), 2) for c in container.chapters()}
+    texts: dict[int, set[Fraction]] = {
+        s.index: set()
+        for s in container.streams
+        if s.type == "data" and starts and container.format.name.startswith("mov,")
+    }
     try:
         for packet in container.demux():
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -384,6 +335,8 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
                 continue  # the end
             if stamp is not None:
                 last = max(last, (stamp + (packet.duration or 0)) * packet.time_base)
+                if packet.stream_index in texts:
+                    texts[packet.stream_index].add(round(stamp * packet.time_base, 2))
             if packet.stream_index == stream.index:
                 packets += 1
                 if not packet.is_discard:
@@ -392,9 +345,11 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
         failed = True
     # Durations of other kinds of files are estimates.
     if container.format.name.startswith(("mov,", "matroska,")) and container.duration:
-        declared = Fraction(container.duration + max(0, container.start_time or 0), 1_000_000)
+        # The duration of these is the time of their end, wherever the first packet begins.
+        declared = Fraction(container.duration, 1_000_000)
         failed |= packets < stream.frames or last < declared - _SLACK
-    return sorted(times), failed
+    chapter_tracks = frozenset(i for i, found in texts.items() if found <= starts)
+    return sorted(times), failed, chapter_tracks
 
 
 def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
@@ -495,6 +450,28 @@ def _rgb(frame: VideoFrame) -> NDArray[Any]:
     return spread
 
 
+def _light(frame: VideoFrame) -> str:
+    """The mastering display and content light level of a frame, as options of x265."""
+    options: list[str] = []
+    display: Any = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    if display is not None:
+        *numbers, has_primaries, has_luminance = np.frombuffer(bytes(display), np.int32).tolist()
+        if has_primaries and has_luminance:
+            values = [n / (d or 1) for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
+            # FFmpeg: red, green, blue, white, each x and y, then minimum and maximum in cd/m2.
+            red, green, blue, white = (
+                ",".join(str(round(value * 50000)) for value in values[i : i + 2])
+                for i in (0, 2, 4, 6)
+            )
+            low, high = (round(value * 10000) for value in values[8:10])
+            options.append(f"master-display=G({green})B({blue})R({red})WP({white})L({high},{low})")
+    level: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    if level is not None:
+        content, average = np.frombuffer(bytes(level), np.uint32)[:2].tolist()
+        options.append(f"max-cll={content},{average}")
+    return ":".join(options)
+
+
 def _words(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} pixels"
 
@@ -508,33 +485,8 @@ def _codec(stream: Stream) -> str:
     return stream.codec_context.name if stream.codec_context else "unknown"
 
 
-def _read_page(path: Path) -> Page:
-    if path.suffix.lower() == ".dpx":
-        film = Movie(path)
-        frame = next(film.frames())
-        return Page(frame.image, reading=film.facts.reading)
-    with open_image(path) as file:
-        if len(file) > 1:
-            raise FilmError(
-                f"{path}: expected one image per file, got {len(file)} pages; split it first"
-            )
-        page = next(iter(file))
-    if page.codes.dtype.kind == "f":
-        raise FilmError(
-            f"{path}: expected codes of 8 or 16 bits, got {page.codes.dtype}; convert it first"
-        )
-    # The codes may be a view of the file on disk, which is closed now.
-    return replace(page, codes=np.array(page.codes))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(str(path))
-    ]
-
-
-def _sha256(files: Sequence[Path]) -> str:
+def hash_files(files: Sequence[Path]) -> str:
+    """The SHA-256 of the content of files, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

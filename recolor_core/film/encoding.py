@@ -1,6 +1,7 @@
 """Writing the frames of a part of a film: coded into a small film of its own, or as images."""
 
 import re
+import warnings
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any, Self
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.container import OutputContainer
+from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 from recolor_core.film.decoding import (
@@ -21,8 +25,9 @@ from recolor_core.film.decoding import (
     FilmFacts,
     FilmFrame,
 )
-from recolor_core.film.errors import FilmError
+from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.luma import Luma, chroma
+from recolor_core.film.sequences import DPX_HEADER
 from recolor_core.images import ImageWriter, Page
 from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.result import Colorization
@@ -40,7 +45,11 @@ CONTAINERS = {
 }
 """FFmpeg's names of the containers that are written, by the ending of the name."""
 
-_RGB, _BT709_MATRIX, _BT709_PRIMARIES = 0, 1, 1  # ITU-T H.273
+# ITU-T H.273, tables 2 and 4
+_RGB, _BT709_MATRIX, _BT709_PRIMARIES = 0, 1, 1
+_BT2020_MATRIX, _BT2020_PRIMARIES = 9, 9
+_INTERLACED_CODECS = {"libx264", "ffv1"}
+_CAPTIONED_CODECS = {"libx264", "libx265"}
 _IMAGES = {".tif", ".tiff", ".png", ".dpx"}
 _NUMBER = re.compile(r"%0?\d*d")
 
@@ -93,8 +102,10 @@ class Coding:
         context.time_base = stream.time_base = facts.time_base
         context.sample_aspect_ratio = facts.aspect
         context.color_range = LIMITED_RANGE if self.luma and self.luma.limited else FULL_RANGE
-        context.colorspace = _BT709_MATRIX if self.luma else _RGB
-        context.color_primaries = _BT709_PRIMARIES
+        context.colorspace = _matrix(facts) if self.luma else _RGB
+        context.color_primaries = _BT2020_PRIMARIES if facts.is_hdr else _BT709_PRIMARIES
+        context.field_order = facts.field_order
+        context.flags |= Flags.global_header  # all of our containers want it
         context.color_trc = BT709 if facts.transfer == UNKNOWN_CURVE else facts.transfer
         return stream
 
@@ -151,7 +162,9 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         options = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
         return Coding("ffv1", "gbrp16le" if deep else "bgr0", options, None)
     limited = facts.luma is not None and facts.luma.limited
-    halved = all(side % 2 == 0 for side in facts.size)
+    width, height = facts.size
+    # Interlaced 4:2:0 halves the rows of each field.
+    halved = width % 2 == 0 and height % (4 if facts.interlaced else 2) == 0
     pixels = "yuv420p" if halved else "yuv444p"
     # No frames out of order: then the times of a film are those of its packets.
     options = {"crf": str(crf), "bf": "0"}
@@ -159,11 +172,50 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         options |= {"b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "4"}
         return Coding("libvpx-vp9", pixels, options, Luma(8, limited))
     if not deep:
+        if facts.interlaced:
+            options["flags"] = "+ildct+ilme"
         return Coding("libx264", pixels, options, Luma(8, limited))
     if min(facts.size) < 64:  # x265 writes beyond its memory where images are 40 or 48 wide
         return Coding("libx264", f"{pixels}10le", options, Luma(10, limited))
-    options["x265-params"] = "log-level=none"
+    options["x265-params"] = ":".join(filter(None, ("log-level=none", facts.light)))
     return Coding("libx265", f"{pixels}10le", options, Luma(10, limited))
+
+
+def warn_of_losses(target: Path, coding: Coding | None, facts: FilmFacts) -> None:
+    """Warn of what a film says of its frames and the result cannot say.
+
+    Parameters
+    ----------
+    target : Path
+        The output.
+    coding : Coding or None
+        How frames are coded; None for images.
+    facts : FilmFacts
+        The facts of the film.
+    """
+    codec = coding.codec if coding else ""
+    losses: list[str] = []
+    if facts.interlaced and codec not in _INTERLACED_CODECS:
+        losses.append(
+            "that it is interlaced (rows stay where they are; deinterlace it first, or write "
+            "H.264 or --lossless)"
+        )
+    if facts.captions and codec not in _CAPTIONED_CODECS:
+        losses.append("captions inside the video (write H.264 or HEVC, or extract them first)")
+    if facts.light and codec != "libx265":
+        losses.append("mastering display and content light level (write .mkv or .mp4)")
+    if facts.aspect != 1 and coding is None and target.suffix.lower() != ".dpx":
+        losses.append(f"that pixels are {facts.aspect} times as wide as high")
+    if losses:
+        warnings.warn(
+            f"the result does not keep what the film says of its frames: {'; '.join(losses)}",
+            FilmWarning,
+            stacklevel=3,
+        )
+
+
+def _matrix(facts: FilmFacts) -> int:
+    return _BT2020_MATRIX if facts.is_hdr else _BT709_MATRIX
 
 
 class CodedPart:
@@ -183,6 +235,7 @@ class CodedPart:
         self._path = path
         self._facts = facts
         self._coding = coding
+        self._graph: Graph | None = None
 
     def __enter__(self) -> Self:
         self._file = AtomicFile(self._path, overwrite=True)
@@ -211,10 +264,32 @@ class CodedPart:
 
     def write(self, frame: FilmFrame, result: Colorization) -> None:
         """Code one frame."""
-        coded = _coded(frame, result, self._coding, self._facts.luma)
+        coded = _coded(frame, result, self._coding, self._facts)
         coded.pts, coded.time_base = frame.pts, self._facts.time_base
+        if self._coding.luma is None and self._facts.aspect != 1:
+            coded = self._shaped(coded)
         with explained(str(self._path)):
             self._container.mux(self._stream.encode(coded))
+
+    def _shaped(self, frame: VideoFrame) -> VideoFrame:
+        """The frame, told the shape of its pixels: FFV1 writes it into every frame."""
+        if self._graph is None:
+            self._graph = Graph()
+            source = self._graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=self._facts.time_base,
+            )
+            shape = self._graph.add("setsar", str(self._facts.aspect))
+            sink = self._graph.add("buffersink")
+            source.link_to(shape)
+            shape.link_to(sink)
+            self._graph.configure()
+        self._graph.push(frame)
+        shaped = self._graph.pull()
+        assert isinstance(shaped, VideoFrame)
+        return shaped
 
 
 class ImagesPart:
@@ -242,7 +317,7 @@ class ImagesPart:
         """Write the image of one frame."""
         path = self._folder / numbered(self._pattern, frame.number)
         if path.suffix.lower() == ".dpx":
-            _write_dpx(path, result)
+            _write_dpx(path, result, frame.header)
             return
         page = frame.page or Page(result.gray.codes.numpy(), reading=result.gray.reading)
         with ImageWriter(path, overwrite=True) as writer:
@@ -260,46 +335,103 @@ def is_image_of(pattern: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", name) is not None
 
 
-def _coded(
-    frame: FilmFrame, result: Colorization, coding: Coding, stored: Luma | None
-) -> VideoFrame:
+def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFacts) -> VideoFrame:
     rgb = result.rgb
     luma = coding.luma
     if luma is None:
-        if rgb.dtype == np.uint8:
-            return VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=coding.pixels)
-        return VideoFrame.from_ndarray(rgb, coding.pixels)
-    if frame.luma is not None and stored is not None:
-        y = stored.converted(frame.luma, luma.bits)
+        deep = rgb.dtype != np.uint8
+        pixels = VideoFrame.from_ndarray(rgb, "gbrp16le" if deep else "rgb24")
+        if not deep:
+            pixels = pixels.reformat(format=coding.pixels)
+        coded = _like(frame, rgb.shape[:2], coding.pixels)
+        for plane, source in zip(coded.planes, pixels.planes, strict=True):
+            plane.update(_rows(source, plane))
+        coded.color_range, coded.colorspace = FULL_RANGE, _RGB
+        return coded
+    if frame.luma is not None and facts.luma is not None:
+        y = facts.luma.converted(frame.luma, luma.bits)
     else:
         y = luma.codes(result.gray.codes.numpy())
-    planes = (y, *chroma(rgb, luma, halved="420" in coding.pixels))
-    height, width = y.shape
-    coded = VideoFrame(width, height, coding.pixels)
+    planes = (
+        y,
+        *chroma(
+            rgb,
+            luma,
+            halved="420" in coding.pixels,
+            interlaced=facts.interlaced,
+            wide=facts.is_hdr,
+        ),
+    )
+    coded = _like(frame, y.shape, coding.pixels)
     for plane, codes in zip(coded.planes, planes, strict=True):
         rows = np.zeros((plane.height, plane.line_size // codes.itemsize), codes.dtype)
         rows[:, : codes.shape[1]] = codes
         plane.update(rows.tobytes())
     coded.color_range = LIMITED_RANGE if luma.limited else FULL_RANGE
-    coded.colorspace = _BT709_MATRIX
+    coded.colorspace = _matrix(facts)
     return coded
 
 
-def _write_dpx(path: Path, result: Colorization) -> None:
+def _like(frame: FilmFrame, shape: tuple[int, ...], pixels: str) -> VideoFrame:
+    """A frame to fill, with what FFmpeg knows of the source's: captions, fields, pixel shape."""
+    height, width = shape[:2]
+    if frame.decoded is None:
+        return VideoFrame(width, height, pixels)
+    # Two steps, because reformatting to the same format gives the decoder's own frame.
+    between = "gbrp" if frame.decoded.format.name == pixels else None
+    return frame.decoded.reformat(format=between).reformat(format=pixels)
+
+
+def _rows(source: VideoPlane, target: VideoPlane) -> bytes:
+    """The bytes of a plane, its rows as long as those of another one of the same size."""
+    rows = np.frombuffer(memoryview(source), np.uint8).reshape(source.height, source.line_size)
+    if target.line_size <= source.line_size:
+        return rows[:, : target.line_size].tobytes()
+    return np.pad(rows, ((0, 0), (0, target.line_size - source.line_size))).tobytes()
+
+
+def _write_dpx(path: Path, result: Colorization, header: bytes) -> None:
+    """Write a DPX file; of the header of the source all that is not about how samples are stored.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    result : Colorization
+        The colored frame.
+    header : bytes
+        The header of the source's DPX file; empty if it is none.
+    """
     rgb = result.rgb
+    # Numbers in the header are in the byte order of the samples.
+    order = "le" if header.startswith(b"XPDS") else "be"
     context = av.CodecContext.create("dpx", "w")
     context.height, context.width = result.shape
-    context.pix_fmt = "rgb24" if rgb.dtype == np.uint8 else "rgb48be"
-    context.time_base = Fraction(1, 24)  # the encoder asks for one; the file has none
+    context.pix_fmt = "rgb24" if rgb.dtype == np.uint8 else f"rgb48{order}"
+    context.time_base = Fraction(1, 24)  # the encoder requires one; the file has none
     frame = VideoFrame.from_ndarray(rgb, "rgb24" if rgb.dtype == np.uint8 else "rgb48le")
     output = AtomicFile(path, overwrite=True)
     try:
         with explained(output.name):
-            for packet in context.encode(frame.reformat(format=context.pix_fmt)):
-                output.file.write(bytes(packet))
+            made = b"".join(map(bytes, context.encode(frame.reformat(format=context.pix_fmt))))
+            output.file.write(_with_dpx_header(made, header))
         output.commit()
     finally:
         output.discard()
+
+
+# SMPTE ST 268: creation time, creator, project and copyright; transfer and colorimetry of the first
+# element; image orientation (origin of the scan, pixel aspect ratio), film and television headers.
+_DPX_KEPT = ((136, 660), (801, 803), (1408, 2048))
+
+
+def _with_dpx_header(made: bytes, header: bytes) -> bytes:
+    if len(header) < DPX_HEADER or made[:4] != header[:4]:
+        return made  # no header to keep, or 8 bits in the other byte order
+    content = bytearray(made)
+    for start, end in _DPX_KEPT:
+        content[start:end] = header[start:end]
+    return bytes(content)
 
 
 def coding_record(coding: Coding | None, pattern: str) -> dict[str, Any]:

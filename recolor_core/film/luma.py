@@ -5,7 +5,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from recolor_core.lab import SRGB
+
+# ITU-R BT.2087-0: linear light of BT.709 primaries to that of BT.2020 primaries.
+_TO_BT2020 = torch.tensor(
+    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+)
 
 
 @dataclass(frozen=True)
@@ -93,24 +101,43 @@ def _gray_table(luma: Luma) -> NDArray[Any]:
     return table
 
 
-def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cb and Cr of an image after ITU-R BT.709-6 (3.3 and 3.4), as codes.
+def chroma(
+    rgb: NDArray[Any],
+    luma: Luma,
+    *,
+    halved: bool,
+    interlaced: bool = False,
+    wide: bool = False,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cb and Cr of an image by ITU-R BT.709-6 (3.3 and 3.4), as codes.
 
     Parameters
     ----------
-    rgb
-        (H, W, 3), uint8 or uint16 of full range.
-    luma
+    rgb : ndarray
+        (H, W, 3), uint8 or uint16 of full range, BT.709 primaries.
+    luma : Luma
         Depth and range of the codes.
-    halved
+    halved : bool
         Whether to halve height and width (4:2:0), which must be even: a sample lies on an even
         column and between two rows, as in MPEG-4 part 10 (ITU-T H.264, figure 6-1).
+    interlaced : bool
+        Whether every other row is of another field. Then rows of one field are halved together,
+        and the height must be a multiple of 4.
+    wide : bool
+        Whether the codes are of ITU-R BT.2020 (primaries and matrix) instead.
 
     Returns
     -------
-    tuple
-        Each (H, W) or (H / 2, W / 2), `luma.dtype`.
+    tuple of ndarray
+        Cb and Cr, each (H, W) or (H / 2, W / 2), `luma.dtype`.
     """
+    if halved and interlaced:
+        fields = [chroma(rgb[row::2], luma, halved=True, wide=wide) for row in (0, 1)]
+        height, width = fields[0][0].shape
+        cb, cr = (np.empty((2 * height, width), luma.dtype) for _ in range(2))
+        for row, field in enumerate(fields):
+            cb[row::2], cr[row::2] = field
+        return cb, cr
     unit = rgb.astype(np.float32)
     if halved:
         rows = unit[0::2] + unit[1::2]
@@ -118,8 +145,12 @@ def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any]
         left = np.concatenate((middle[:, :1], left), axis=1)
         unit = (left + 2 * middle + right) / 8
     unit /= np.iinfo(rgb.dtype).max
+    if wide:
+        linear = SRGB.curve.decode(torch.from_numpy(unit)) @ _TO_BT2020.T
+        unit = SRGB.curve.encode(linear).numpy()
     red, green, blue = np.moveaxis(unit, -1, 0)
-    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    kr, kb = (0.2627, 0.0593) if wide else (0.2126, 0.0722)
+    y = kr * red + (1 - kr - kb) * green + kb * blue
     top, scale = (1 << luma.bits) - 1, 1 << (luma.bits - 8)
     span = 224 * scale if luma.limited else top
 
@@ -128,4 +159,4 @@ def chroma(rgb: NDArray[Any], luma: Luma, *, halved: bool) -> tuple[NDArray[Any]
         plane: NDArray[Any] = levels.astype(luma.dtype)
         return plane
 
-    return codes((blue - y) / 1.8556), codes((red - y) / 1.5748)
+    return codes((blue - y) / (2 - 2 * kb)), codes((red - y) / (2 - 2 * kr))

@@ -1,22 +1,26 @@
-"""Joining: the parts of a film, not coded again, with everything else that its source holds."""
+"""Join the parts of a film, without coding them again, with all else that its source holds."""
 
 import heapq
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from recolor_core.film.decoding import FilmFacts, Movie
 from recolor_core.film.encoding import CONTAINERS, Coding
-from recolor_core.film.errors import FilmError
+from recolor_core.film.errors import FilmError, FilmWarning
+from recolor_core.film.matroska import set_pixel_aspect
 from recolor_core.film.resume import FrameRecord
 
 if TYPE_CHECKING:
@@ -28,10 +32,27 @@ if TYPE_CHECKING:
 _STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "encoder", "rotate")
 
 _MICROSECOND = Fraction(1, 1_000_000)
-_Cut = tuple[Fraction, Fraction]
-"""From when until when a trimmed film goes, in seconds of its source."""
-
 _OPTIONS = {"fflags": "+bitexact"}  # no random numbers, no time: the same call gives the same file
+_MATROSKA = ("matroska", "webm")
+_LAYOUTS = {1: "mono", 2: "stereo"}
+_COVERS = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
+_FIRST_PACKETS = 500  # packets that the check before the start looks at
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """What of the source's time goes into the result.
+
+    Parameters
+    ----------
+    start : Fraction
+        The time in the source, in seconds, that is 0 in the result.
+    end : Fraction or None
+        Until when streams are copied if the film is trimmed; None if all of it is kept.
+    """
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
 
 
 def check_target(
@@ -43,58 +64,150 @@ def check_target(
 ) -> None:
     """Try whether a container can hold the result, before any work is done.
 
+    Parameters
+    ----------
+    target : Path
+        The output.
+    film : Movie or None
+        The film whose other streams are copied; None if there is none.
+    facts : FilmFacts
+        The facts of the film.
+    coding : Coding
+        How frames are coded.
+    left_out : Collection of int
+        Numbers of streams that are not copied.
+
     Raises
     ------
     FilmError
-        Where it cannot: says what of it, and what to do.
+        If it cannot: the message says which stream, and what to do.
     """
-    format = CONTAINERS[target.suffix.lower()]
-
-    def attempt(source: InputContainer | None, streams: Sequence[Stream]) -> str:
-        """What is wrong with a container of the video and these streams; nothing where it holds."""
-        container = av.open(BytesIO(), "w", format=format)
-        try:
-            video = coding.add_to(container, facts)
-            if film and source:
-                _prepare(container, video, source, film, streams)
-            container.start_encoding()
-        except FilmError:
-            raise
-        except (av.FFmpegError, ValueError, OSError) as error:
-            return " ".join(str(error).split()) or "for no reason told"
-        finally:
-            with suppress(av.FFmpegError, ValueError, OSError):
-                container.close()
-        return ""
-
-    if reason := attempt(None, ()):
+    ending = target.suffix.lower()
+    if reason := _refusal(ending, None, facts, coding, ()):
         raise FilmError(
-            f"{target}: {target.suffix} cannot hold video of {coding.codec} ({reason}); name a "
-            ".mkv or .mp4 instead"
+            f"{target}: {ending} cannot hold video of {coding.codec} ({reason}); "
+            f"{_other_names(target, None, facts, coding, ())}"
         )
     if film is None:
         return
     with film.opened() as source:
-        numbers = {stream.index for stream in source.streams} - {film.index}
-        if unknown := set(left_out) - numbers:
-            raise FilmError(
-                f"{film.path}: expected --drop with the number of a stream besides the video, "
-                f"{', '.join(map(str, sorted(numbers))) or 'of which there are none'}, got "
-                f"{', '.join(map(str, sorted(unknown)))}"
-            )
-        streams = copied_streams(source, film, left_out)
-        if not attempt(source, streams):
-            return
-        for stream in streams:
-            if reason := attempt(source, [stream]):
+        numbers = [stream.index for stream in source.streams if stream.index != film.index]
+        streams = [stream.index for stream in copied_streams(source, film, left_out)]
+    if unknown := set(left_out) - set(numbers):
+        raise FilmError(
+            f"{film.path}: expected --drop with the number of a stream besides the video, "
+            f"{', '.join(map(str, sorted(numbers))) or 'of which there are none'}, got "
+            f"{', '.join(map(str, sorted(unknown)))}"
+        )
+    if not (reason := _refusal(ending, film, facts, coding, streams)):
+        return
+    for index in streams:
+        if _refusal(ending, film, facts, coding, [index]):
+            with film.opened() as source:
+                stream = source.streams[index]
                 codec = stream.codec_context.name if stream.codec_context else "unknown codec"
-                raise FilmError(
-                    f"{target}: {target.suffix} cannot hold the {stream.type} stream "
-                    f"{stream.index} of {film.path.name} ({codec}); name a .mkv or the source's "
-                    f"{film.path.suffix} instead, or leave it out with --drop {stream.index}"
-                )
-        reason = attempt(source, streams)
-        raise FilmError(f"{target}: {target.suffix} cannot hold this film ({reason}); name a .mkv")
+                kind = stream.type
+            raise FilmError(
+                f"{target}: {ending} cannot hold the {kind} stream {index} of {film.path.name} "
+                f"({codec}); {_other_names(target, film, facts, coding, streams)}leave it out with "
+                f"--drop {index}"
+            )
+    raise FilmError(
+        f"{target}: {ending} cannot hold this film ({reason}); "
+        f"{_other_names(target, film, facts, coding, streams)}leave streams out with --drop N"
+    )
+
+
+def _other_names(
+    target: Path,
+    film: Movie | None,
+    facts: FilmFacts,
+    coding: Coding,
+    streams: Sequence[int],
+) -> str:
+    """A remedy: the first other container that does hold all; nothing if none does."""
+    if coding.exact:
+        return ""  # FFV1 is written into Matroska only
+    own = film.path.suffix.lower() if film else ""
+    for ending in dict.fromkeys((".mkv", own, ".mov", ".mp4")):
+        known = ending in CONTAINERS and ending not in (target.suffix.lower(), ".webm")
+        if known and not _refusal(ending, film, facts, coding, streams):
+            return f"name a {ending} instead" + (", or " if film else "")
+    return ""
+
+
+def _refusal(
+    ending: str,
+    film: Movie | None,
+    facts: FilmFacts,
+    coding: Coding,
+    streams: Sequence[int],
+) -> str:
+    """Why a container cannot hold the video and these streams; empty if it can.
+
+    The first packet of each stream is written: some containers refuse a stream only then.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(film.opened()) if film else None
+        copied = [source.streams[index] for index in streams] if source else []
+        try:
+            container = _open_output(BytesIO(), CONTAINERS[ending], copied)
+            with container:
+                video = coding.add_to(container, facts)
+                if film and source:
+                    copies = _prepare(container, video, source, film, copied, CONTAINERS[ending])
+                    container.start_encoding()
+                    waiting = set(copies)
+                    for number, packet in enumerate(source.demux(copied) if copied else ()):
+                        if not waiting or number > _FIRST_PACKETS:
+                            break
+                        if packet.size and packet.stream_index in waiting:
+                            waiting.remove(packet.stream_index)
+                            packet.stream = copies[packet.stream_index]
+                            packet.pts = packet.dts = 0
+                            container.mux(packet)
+        except FilmError:
+            raise
+        except (av.FFmpegError, ValueError, OSError) as error:
+            return getattr(error, "strerror", None) or " ".join(str(error).split()) or "no reason"
+    return ""
+
+
+def _open_output(file: BinaryIO, format: str, streams: Sequence[Stream]) -> OutputContainer:
+    """Open a container for writing.
+
+    PyAV refuses to put codecs into Matroska that have no name of their own there, such as Windows
+    Media Audio. FFmpeg writes them in compatibility mode (A_MS/ACM), and its tee muxer lets them
+    pass.
+    """
+    if format == "matroska":
+        known = av.open(BytesIO(), "w", format=format).supported_codecs
+        names = {s.codec_context.codec.canonical_name for s in streams if s.type == "audio"}
+        if not names <= known:
+            return av.open(
+                "[f=matroska:fflags=+bitexact]film",
+                "w",
+                format="tee",
+                io_open=lambda *_: _LeftOpen(file),
+            )
+    return av.open(file, "w", format=format, options=dict(_OPTIONS))
+
+
+class _LeftOpen:
+    """A file that PyAV does not close: of those that it opens itself it closes all.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.write = file.read, file.write
+        self.seek, self.tell = file.seek, file.tell
+
+    def close(self) -> None:
+        """Leave the file open."""
 
 
 def copied_streams(source: InputContainer, film: Movie, left_out: Collection[int]) -> list[Stream]:
@@ -102,11 +215,11 @@ def copied_streams(source: InputContainer, film: Movie, left_out: Collection[int
 
     Parameters
     ----------
-    source
+    source : InputContainer
         The film, open.
-    film
+    film : Movie
         The film.
-    left_out
+    left_out : Collection of int
         Numbers of streams that are not copied.
     """
     return [
@@ -114,6 +227,7 @@ def copied_streams(source: InputContainer, film: Movie, left_out: Collection[int
         for stream in source.streams
         if stream.index != film.index
         and stream.index not in left_out
+        and stream.index not in film.chapter_tracks
         # A stream of time code goes as metadata, of which muxers make such a stream again.
         and not (stream.type == "data" and "timecode" in stream.metadata)
     ]
@@ -135,37 +249,40 @@ def join(
 
     Parameters
     ----------
-    file
-        To write into; seekable.
-    format
+    file : BinaryIO
+        The output; seekable, open for reading and writing.
+    format : str
         FFmpeg's name of the container.
-    parts
+    parts : Iterator of Path
         The files of the parts, in order.
-    frames
-        Of all parts.
-    facts
-        Of the film.
-    film
-        Whose other streams, chapters and metadata are copied; None where there are none.
-    left_out
+    frames : Sequence of FrameRecord
+        The frames of all parts.
+    facts : FilmFacts
+        The facts of the film.
+    film : Movie or None
+        The film whose other streams, chapters and metadata are copied; None if there are none.
+    left_out : Collection of int
         Numbers of streams that are not copied.
-    trimmed
-        Whether the frames are a part of the film: then it begins at time 0, and of the other
-        streams only what lies within is copied.
-    comment
+    trimmed : bool
+        Whether the frames are a part of the film. Then the result begins at time 0, and only what
+        is shown with the frames is copied of the other streams.
+    comment : str
         A text for the metadata of the file.
 
     Raises
     ------
     FilmError
-        Where the container does not take it after all.
+        If the container does not take it after all.
     """
     base = facts.time_base
-    cut = None
+    # Transport streams carry a clock of their own; in other containers the film begins at 0.
+    clock = _Clock(Fraction(0) if format == "mpegts" else facts.start)
     if trimmed:
-        cut = frames[0].pts * base, (frames[-1].pts + frames[-1].duration) * base
+        clock = _Clock(frames[0].pts * base, (frames[-1].pts + frames[-1].duration) * base)
     with ExitStack() as stack:
-        output = stack.enter_context(av.open(file, "w", format=format, options=dict(_OPTIONS)))
+        source = stack.enter_context(film.opened()) if film else None
+        streams = copied_streams(source, film, left_out) if film and source else []
+        output = stack.enter_context(_open_output(file, format, streams))
         paths = list(parts)
         with av.open(str(paths[0])) as part:
             template = part.streams.video[0]
@@ -174,17 +291,27 @@ def join(
             video.time_base = base
             if facts.rate:
                 video.codec_context.framerate = facts.rate
-        packets = [_video_packets(paths, frames, base, cut, video, header)]
-        if film:
-            source = stack.enter_context(film.opened())
-            streams = copied_streams(source, film, left_out)
-            copies = _prepare(output, video, source, film, streams, cut)
+        packets = [_video_packets(paths, frames, base, clock, video, header)]
+        if film and source:
+            copies = _prepare(output, video, source, film, streams, format, clock)
             if copies:
-                packets.append(_copied_packets(source, copies, cut))
-        before = output.metadata.get("comment")
-        output.metadata["comment"] = f"{before} | {comment}" if before else comment
+                packets.append(_copied_packets(source, copies, clock))
+        key = next((key for key in output.metadata if key.lower() == "comment"), "comment")
+        before = output.metadata.get(key)
+        output.metadata[key] = f"{before} | {comment}" if before else comment
         for _, packet in heapq.merge(*packets, key=lambda item: item[0]):
             output.mux(packet)
+    if (
+        facts.aspect != 1
+        and format in _MATROSKA
+        and not set_pixel_aspect(file, facts.size, facts.aspect)
+    ):
+        warnings.warn(
+            f"pixels of the film are {facts.aspect} times as wide as high, which the header of the "
+            "result does not say; some players have to be told",
+            FilmWarning,
+            stacklevel=2,
+        )
 
 
 def _prepare(
@@ -193,34 +320,54 @@ def _prepare(
     source: InputContainer,
     film: Movie,
     streams: Sequence[Stream],
-    cut: _Cut | None = None,
+    format: str,
+    clock: _Clock | None = None,
 ) -> dict[int, Stream]:
     """Copy metadata and chapters; gives the copies of streams by the numbers of their originals."""
+    clock = clock or _Clock()
     main = source.streams[film.index]
-    video.metadata.update(_lasting(main.metadata, cut))
+    video.metadata.update(_lasting(main.metadata, clock))
     video.disposition = main.disposition
     copies: dict[int, Stream] = {}
     for stream in streams:
+        if stream.disposition & Disposition.attached_pic and format == "matroska":
+            name, kind = _COVERS.get(stream.codec_context.name, ("cover", "image"))
+            name = stream.metadata.get("filename", name)
+            kind = stream.metadata.get("mimetype", kind)
+            output.add_attachment(name, kind, _cover(film, stream.index))
+            continue
         copy = output.add_stream_from_template(stream, opaque=True)
         copy.metadata.update(stream.metadata)
         copy.disposition = stream.disposition
+        if isinstance(copy, AudioStream) and "channels" in copy.layout.name:
+            # Only the number of channels is known, as in AVI; MP4 needs their places.
+            copy.codec_context.layout = _LAYOUTS.get(copy.channels, copy.layout.name)
         copies[stream.index] = copy
-    output.metadata.update(_lasting(source.metadata, cut))
-    output.set_chapters(_chapters(source.chapters(), cut))
+    output.metadata.update(_lasting(source.metadata, clock))
+    output.set_chapters(_chapters(source.chapters(), clock))
     return copies
+
+
+def _cover(film: Movie, index: int) -> bytes:
+    """The image file that a stream of a film holds."""
+    with film.opened() as source:
+        for packet in source.demux(source.streams[index]):
+            if packet.size:
+                return bytes(packet)
+    raise FilmError(f"{film.path}: the cover image in stream {index} is empty; use --drop {index}")
 
 
 def _video_packets(
     parts: Sequence[Path],
     frames: Sequence[FrameRecord],
     base: Fraction,
-    cut: _Cut | None,
+    clock: _Clock,
     stream: VideoStream,
     header: bytes | None,
 ) -> "Iterator[_Timed]":
     """The packets of the parts, with the times of their frames."""
     records = iter(frames)
-    ticks = frames[0].pts if cut else 0
+    ticks = round(clock.start / base)
     for path in parts:
         with av.open(str(path)) as part:
             if part.streams.video[0].codec_context.extradata != header:
@@ -240,9 +387,9 @@ def _video_packets(
 
 
 def _copied_packets(
-    source: InputContainer, copies: Mapping[int, Stream], cut: _Cut | None
+    source: InputContainer, copies: Mapping[int, Stream], clock: _Clock
 ) -> "Iterator[_Timed]":
-    """The packets of the other streams, moved to where a trimmed film begins."""
+    """The packets of the other streams, moved to the time of the result."""
     time = Fraction(0)
     for packet in source.demux([source.streams[index] for index in copies]):
         if packet.size == 0 and packet.pts is None:
@@ -250,31 +397,38 @@ def _copied_packets(
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is not None:
             time = stamp * packet.time_base
-        if cut:
+        copy = copies[packet.stream_index]
+        if clock.end is not None and not copy.disposition & Disposition.attached_pic:
             shown = time if packet.pts is None else packet.pts * packet.time_base
-            if not cut[0] <= shown < cut[1]:
+            until = shown + (packet.duration or 0) * packet.time_base
+            if copy.type == "subtitle" and shown < clock.start < until:
+                # It is on screen where the trimmed film begins.
+                packet.pts = packet.dts = round(clock.start / packet.time_base)
+                packet.duration = round((until - clock.start) / packet.time_base)
+                time = shown = clock.start
+            if not clock.start <= shown < clock.end:
                 continue
-            shift = round(cut[0] / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.stream = copies[packet.stream_index]
-        yield time - (cut[0] if cut else 0), packet
+        shift = round(clock.start / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.stream = copy
+        yield time - clock.start, packet
 
 
-def _chapters(chapters: "Sequence[Chapter]", cut: _Cut | None) -> "list[Chapter]":
+def _chapters(chapters: "Sequence[Chapter]", clock: _Clock) -> "list[Chapter]":
     kept: list[Chapter] = []
     for chapter in chapters:
         base = chapter["time_base"] or _MICROSECOND
-        start, stop = chapter["start"] * base, chapter["end"] * base
-        if cut:
-            start, stop = max(start, cut[0]) - cut[0], min(stop, cut[1]) - cut[0]
+        start, stop = chapter["start"] * base - clock.start, chapter["end"] * base - clock.start
+        if clock.end is not None:
+            start, stop = max(start, Fraction(0)), min(stop, clock.end - clock.start)
             if stop <= start:
                 continue
         kept.append({**chapter, "start": round(start / base), "end": round(stop / base)})
     return kept
 
 
-def _lasting(metadata: Mapping[str, str], cut: _Cut | None) -> dict[str, str]:
-    """Metadata that are true of the result too."""
-    stale = (*_STALE, "timecode") if cut else _STALE
+def _lasting(metadata: Mapping[str, str], clock: _Clock) -> dict[str, str]:
+    """The metadata that are true of the result, too."""
+    stale = _STALE if clock.end is None else (*_STALE, "timecode")
     return {key: text for key, text in metadata.items() if not key.startswith(stale)}
