@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
+from recolor_core.files import write_file
 from recolor_core.palette import hex_ab
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
@@ -70,15 +71,9 @@ def read_hints(path: str | Path) -> list[Hint]:
 
 
 def write_hints(path: str | Path, hints: Sequence[Hint]) -> None:
-    """Write hints as JSON, under another name first, then renamed."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
+    """Write hints as JSON, atomically."""
     text = json.dumps({"hints": [vars(hint) for hint in hints]}, indent=1)
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(Path(path), text + "\n")
 
 
 def hint_map(hints: Sequence[Hint], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:

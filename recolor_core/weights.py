@@ -6,7 +6,6 @@ text under ``recolor`` in its metadata: the configuration of each network and wh
 training. Nothing in it is ever executed.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from recolor_core.errors import WeightsError
+from recolor_core.files import replacing, sha256_of
 from recolor_core.models.encoder import fold_batch_norm
 from recolor_core.models.generator import Generator, GeneratorConfig
 from recolor_core.models.memory import ColorMemory, MemoryConfig
@@ -141,10 +141,10 @@ def load_weights(weights: str | Path = "default") -> Networks:
         or where the file does not hold the networks that its configuration describes.
     """
     record, path = _locate(weights)
-    if record is not None and _sha256(path) != record.sha256:
+    if record is not None and (found := sha256_of(path)) != record.sha256:
         raise WeightsError(
             f"{path} is not the file of weights {record.name!r}: expected SHA-256 "
-            f"{record.sha256}, got {_sha256(path)}; reinstall the package or fetch it again"
+            f"{record.sha256}, got {found}; reinstall the package or fetch it again"
         )
     about, tensors = _read(path)
     try:
@@ -219,12 +219,8 @@ def save_weights(
         "recipe": recipe,
         "metrics": dict(metrics or {}),
     }
-    partial = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, partial, metadata={"recolor": json.dumps(about, sort_keys=True)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"recolor": json.dumps(about, sort_keys=True)})
     return _record_of_file(path, about)
 
 
@@ -303,7 +299,7 @@ def _record_of_file(path: Path, about: Mapping[str, Any]) -> WeightsRecord:
     return WeightsRecord(
         name=path.stem,
         file=str(path),
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         license=str(about.get("license", "unknown")),
         training_data=str(about.get("training_data", "unknown")),
         recipe=str(about.get("recipe", "unknown")),
@@ -373,11 +369,6 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
 
 def _shape(shapes: Mapping[str, torch.Size], name: str) -> str:
     return f"{name} {tuple(shapes[name])}" if name in shapes else f"no {name}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Bar:

@@ -58,6 +58,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from recolor_core.files import write_file
 from recolor_core.settings import Settings
 from recolor_core.weights import load_weights
 from training.analysis.charts.evaluation import quality_time
@@ -501,12 +502,12 @@ def write(
         "comparisons": comparisons,
         "calibration": calibrated,
     }
-    replace_file(out / "images.csv", table.to_csv(index=False).encode())
-    replace_file(out / "images.parquet", table.to_parquet(index=False))
-    replace_file(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
-    replace_file(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
+    write_file(out / "images.csv", table.to_csv(index=False).encode())
+    write_file(out / "images.parquet", table.to_parquet(index=False))
+    write_file(out / "risk_coverage.csv", curves.to_csv(index=False).encode())
+    write_file(out / "evaluation.json", (json.dumps(plain(about), indent=1) + "\n").encode())
     evaluation = read_evaluation(out)
-    replace_file(out / "table.md", (evaluation.markdown() + "\n").encode())
+    write_file(out / "table.md", (evaluation.markdown() + "\n").encode())
     figures = out / "figures"
     figures.mkdir(exist_ok=True)
     quality_time(evaluation).save(figures, "quality_time")
@@ -535,13 +536,6 @@ def _counts(hints: str) -> tuple[int, ...]:
         return tuple(int(count) for count in hints.split(",") if count.strip())
     except ValueError:
         raise DataError(f"expected numbers of hints such as 1,10,50, got {hints!r}") from None
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file under another name first, so that it is never there by half."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from recolor_core.files import replacing
 from training.analysis import spatial, temporal
 from training.analysis.charts import Chart
 from training.analysis.charts import preparation as preparation_charts
@@ -30,7 +31,6 @@ from training.analysis.page import Cell, Figures, Section, Shown, Table, digest,
 from training.analysis.preparation import Preparation, prepare
 from training.command import run_command
 from training.photographs import DataError, list_photographs
-from training.prepare.files import replacing
 from training.prepare.rules import Thresholds
 
 LEAST = 4

@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from recolor_core.files import write_file
 from training.measures import Truth
 from training.models import Model
 from training.perceptual import Fid
@@ -70,7 +71,5 @@ def frechet(
             "images": result.images,
             "caveat": result.caveat,
         }
-    partial = kept.with_suffix(".part")
-    partial.write_text(json.dumps(known), encoding="utf-8")
-    partial.replace(kept)
+    write_file(kept, json.dumps(known))
     return {model.name: known[f"{of_set} {key}"] for key, model in fair.items()}

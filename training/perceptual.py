@@ -4,7 +4,6 @@ Both are torchmetrics'. Their backbones come with no package; nothing is downloa
 is missing is said by `BackboneError`, with the remedy, so that a report can say so too.
 """
 
-import hashlib
 import importlib
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from recolor_core.errors import RecolorError
+from recolor_core.files import sha256_of
 
 
 class BackboneError(RecolorError, RuntimeError):
@@ -73,8 +73,7 @@ class Backbone:
                 f"fetch {self.url} to there"
             )
         expected = Path(self.name).stem.rsplit("-", 1)[1]
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256_of(file)
         if not found.startswith(expected):
             raise BackboneError(
                 f"{self.measure} needs weights whose SHA-256 starts with {expected}, {file} has "

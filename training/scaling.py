@@ -29,6 +29,7 @@ import pandas as pd
 import typer
 
 from recolor_core.errors import RecolorError
+from recolor_core.files import write_file
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, GeneratorTask, Photographs, Task, fit
@@ -42,7 +43,6 @@ from training.evaluate import (
     Training,
     by_content,
     measure_all,
-    replace_file,
     tabulate,
 )
 from training.evaluation_data import FORMAT
@@ -212,8 +212,8 @@ def main(
         "measured": len(images),
         "rows": [asdict(point) for point in points],
     }
-    replace_file(out / "scaling.csv", table.to_csv(index=False).encode())
-    replace_file(out / "scaling.json", (json.dumps(plain(about), indent=1) + "\n").encode())
+    write_file(out / "scaling.csv", table.to_csv(index=False).encode())
+    write_file(out / "scaling.json", (json.dumps(plain(about), indent=1) + "\n").encode())
 
 
 def _fractions(text: str) -> list[Fraction]:

@@ -25,9 +25,9 @@ from recolor_core.batch.result import (
 )
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError, RecolorError
+from recolor_core.files import AtomicFile, explained
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, ImageWriter, encode_stage, open_image
-from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.result import Colorization
 
 _WAIT_SECONDS = 0.5
@@ -206,7 +206,10 @@ class _Work:
                 for path in (files.alternatives if files else ())
             ]
             stages = [
-                [stack.enter_context(_Placed(path, replaceable(path))) for path in page]
+                [
+                    stack.enter_context(AtomicFile(path, overwrite=replaceable(path)))
+                    for path in page
+                ]
                 for page in (files.stages if files else ())
             ]
             if not main.exact_gray:
@@ -265,22 +268,6 @@ class _Work:
         for strip in strips:
             yield strip
             self.observer.advance(strip.shape[0] * strip.shape[1] / 1e6)
-
-
-class _Placed:
-    """An `AtomicFile` as a context: committed at the end, or discarded after an error."""
-
-    def __init__(self, path: Path, overwrite: bool) -> None:
-        self._file = AtomicFile(path, overwrite=overwrite)
-
-    def __enter__(self) -> AtomicFile:
-        return self._file
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._file.commit()
-        else:
-            self._file.discard()
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

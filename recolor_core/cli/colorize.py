@@ -138,7 +138,7 @@ def _colorize_all(
 ) -> None:
     """Colorize every image; one that fails does not stop the others."""
     from recolor_core.batch.image import try_image, wait_for
-    from recolor_core.images.atomic import remove_abandoned
+    from recolor_core.files import remove_abandoned
 
     results: dict[Path, Input] = {}  # whose result each file is
     swept: set[Path] = set()

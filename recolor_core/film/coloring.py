@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import OutputExistsError
+from recolor_core.files import AtomicFile, explained
 from recolor_core.film.decoding import FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
@@ -39,7 +40,6 @@ from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, colorize_frames
 from recolor_core.hints import hint_map
-from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import Settings
 
@@ -379,13 +379,8 @@ def _is_exact(coding: Coding | None) -> bool:
 @contextmanager
 def _written(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
     """A file that appears when it is complete."""
-    output = AtomicFile(path, overwrite=overwrite)
-    try:
-        with explained(output.name):
-            yield output.file
-        output.commit()
-    finally:
-        output.discard()
+    with AtomicFile(path, overwrite=overwrite) as output, explained(output.name):
+        yield output.file
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Read a film from one file: frames as exact codes, upright, with their times."""
 
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from recolor_core.files import sha256_of
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.luma import Luma
 from recolor_core.images import Page
@@ -201,7 +201,7 @@ class Movie:
 
     def sha256(self) -> str:
         """The SHA-256 of the file, in hexadecimal."""
-        return hash_files([self.path])
+        return sha256_of(self.path)
 
     def _timed(
         self, container: InputContainer, stream: VideoStream
@@ -483,16 +483,6 @@ def _kind(frame: VideoFrame, luma: Luma | None) -> str:
 
 def _codec(stream: Stream) -> str:
     return stream.codec_context.name if stream.codec_context else "unknown"
-
-
-def hash_files(files: Sequence[Path]) -> str:
-    """The SHA-256 of the content of files, one after the other, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _reason(error: Exception) -> str:

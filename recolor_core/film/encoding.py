@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
+from recolor_core.files import AtomicFile, explained, write_file
 from recolor_core.film.decoding import (
     BT709,
     FULL_RANGE,
@@ -29,7 +30,6 @@ from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.luma import Luma, chroma
 from recolor_core.film.sequences import DPX_HEADER
 from recolor_core.images import ImageWriter, Page
-from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.result import Colorization
 
 CRF = 16
@@ -410,14 +410,8 @@ def _write_dpx(path: Path, result: Colorization, header: bytes) -> None:
     context.pix_fmt = "rgb24" if rgb.dtype == np.uint8 else f"rgb48{order}"
     context.time_base = Fraction(1, 24)  # the encoder requires one; the file has none
     frame = VideoFrame.from_ndarray(rgb, "rgb24" if rgb.dtype == np.uint8 else "rgb48le")
-    output = AtomicFile(path, overwrite=True)
-    try:
-        with explained(output.name):
-            made = b"".join(map(bytes, context.encode(frame.reformat(format=context.pix_fmt))))
-            output.file.write(_with_dpx_header(made, header))
-        output.commit()
-    finally:
-        output.discard()
+    made = b"".join(map(bytes, context.encode(frame.reformat(format=context.pix_fmt))))
+    write_file(path, _with_dpx_header(made, header))
 
 
 # SMPTE ST 268: creation time, creator, project and copyright; transfer and colorimetry of the first

@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from recolor_core.files import explained, write_file
 from recolor_core.film.errors import FilmError
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
-from recolor_core.images.atomic import AtomicFile, explained
 from recolor_core.models.memory import TemporalState
 
 FOLDER_ENDING = ".recolor-part"
@@ -142,13 +142,7 @@ class Parts:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def _write(self, name: str, content: bytes) -> None:
-        output = AtomicFile(self.folder / name, overwrite=True)
-        try:
-            with explained(output.name):
-                output.file.write(content)
-            output.commit()
-        finally:
-            output.discard()
+        write_file(self.folder / name, content)
 
 
 def folder_of(target: Path) -> Path:

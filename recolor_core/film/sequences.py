@@ -11,13 +11,13 @@ from typing import Literal
 
 import numpy as np
 
+from recolor_core.files import sha256_of
 from recolor_core.film.decoding import (
     BT709,
     SRGB_CURVE,
     FilmFacts,
     FilmFrame,
     Movie,
-    hash_files,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.images import WRITABLE, Page, open_image
@@ -156,7 +156,7 @@ class Images:
 
     def sha256(self) -> str:
         """The SHA-256 of the content of all files, one after the other, in hexadecimal."""
-        return hash_files(self.files)
+        return sha256_of(*self.files)
 
 
 def _as_regex(pattern: str) -> str:

@@ -1,6 +1,5 @@
 """Where an image comes from: a file, or bytes from a stream."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recolor_core.errors import ImageError
+from recolor_core.files import sha256_of
 
 HEAD = 64
 
@@ -53,12 +53,9 @@ class Source:
             return file.read()
 
     def sha256(self) -> str:
-        """SHA-256 of the whole content, hexadecimal, read in pieces."""
-        digest = hashlib.sha256()
+        """SHA-256 of the whole content, hexadecimal."""
         with self.open() as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-        return digest.hexdigest()
+            return sha256_of(file)
 
 
 def open_source(source: "str | os.PathLike[str] | BinaryIO") -> Source:

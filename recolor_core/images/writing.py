@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from recolor_core import provenance as marks
 from recolor_core.errors import ImageError
+from recolor_core.files import AtomicFile, StreamFile, explained
 from recolor_core.images import bmp, jp2, jpeg, png, tiff, webp
-from recolor_core.images.atomic import AtomicFile, StreamFile, explained
 from recolor_core.images.image import Page, TiffLayout
 from recolor_core.images.reading import ImageFile
 

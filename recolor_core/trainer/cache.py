@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from recolor_core.errors import RecolorError
+from recolor_core.files import write_file
 from recolor_core.lab import rgb_to_lab
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import SCALE
@@ -145,7 +146,5 @@ def write_predictions(
         rgb[done : done + len(rows)] = codes.numpy()
         logits[done : done + len(rows)] = predicted.to(torch.float16).cpu().numpy()
         done += len(rows)
-        partial = state.with_suffix(".part")
-        partial.write_text(json.dumps({**about, "done": done}), encoding="utf-8")
-        partial.replace(state)
+        write_file(state, json.dumps({**about, "done": done}))
         yield done

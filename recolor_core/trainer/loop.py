@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import make_grid
 
+from recolor_core.files import AtomicFile
 from recolor_core.trainer.average import moving_average
 from recolor_core.trainer.data import StepSampler
 from recolor_core.trainer.recipe import Recipe, TrainingError
@@ -339,7 +340,6 @@ class _Run:
 
     def _write(self, name: str, step: int) -> None:
         path = self.folder / name
-        partial = path.with_suffix(".part")
         state = {
             "format": FORMAT,
             "kind": self.recipe.kind,
@@ -353,12 +353,10 @@ class _Run:
             "worse": self.worse,
         }
         try:
-            torch.save(state, partial)
-            partial.replace(path)
+            with AtomicFile(path, overwrite=True) as output:
+                torch.save(state, output.part)
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError
             raise _disk_error(path, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""

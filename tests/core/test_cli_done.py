@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from recolor_core import provenance
-from recolor_core.images.atomic import AtomicFile, part_of
+from recolor_core.files import AtomicFile, part_of
 
 from .cli_runner import FAST, files, gray_of, photo, pixels, recolor
 
@@ -112,7 +112,7 @@ def test_a_call_killed_between_its_files_is_finished_by_the_next(tmp_path: Path)
 import os, sys
 import recolor_core.batch.image
 from recolor_core.cli import main
-from recolor_core.images.atomic import AtomicFile
+from recolor_core.files import AtomicFile
 
 commit = AtomicFile.commit
 for moment in range({len(moments)}):

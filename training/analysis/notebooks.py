@@ -11,9 +11,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from traitlets.config import Config
 
+from recolor_core.files import replacing
 from training.analysis.page import digest, digest_code
 from training.photographs import DataError
-from training.prepare.files import replacing
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS = 600  # in which a cell has to be done

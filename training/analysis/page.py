@@ -16,9 +16,9 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from recolor_core.files import replacing, sha256_of
 from training.analysis.charts.style import INK, PAPER, Chart, write_table
 from training.photographs import DataError
-from training.prepare.files import replacing
 
 TEMPLATE = "page.html.j2"
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -102,16 +102,10 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digest_code() -> str:
     """SHA-256 of what draws: a figure is drawn anew when its code has changed."""
     here = Path(__file__).parent
-    files = {str(p.relative_to(here)): digest_file(p) for p in sorted(here.rglob("*.py"))}
+    files = {str(p.relative_to(here)): sha256_of(p) for p in sorted(here.rglob("*.py"))}
     return digest(matplotlib.__version__, files)
 
 

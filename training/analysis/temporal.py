@@ -11,6 +11,7 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 from scipy import signal
 from sklearn.decomposition import PCA
 
+from recolor_core.files import sha256_of
 from training.analysis.dataset import GRID, lab_chunks
 from training.photographs import DataError
 from training.prepare.errors import PrepareError
@@ -108,8 +109,7 @@ def digest_stack(path: Path) -> str:
                 digest.update(f"{image.name} {image.size} ".encode())
                 digest.update(image.read())
         else:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(path)
     except (PrepareError, OSError, KeyError) as error:
         raise DataError(f"{path} cannot be read as a stack of frames ({error})") from error
     return digest.hexdigest()

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from recolor_core.files import replacing
 from training.models.interface import Fitted, Model, Photographs
 
 VERSION = 1
@@ -57,7 +58,6 @@ def fit(model: Fitted, photographs: Photographs, known_as: str, folder: Path) ->
         return False
     model.fit(photographs)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".part{model.suffix}")
-    model.save(partial)
-    partial.replace(path)
+    with replacing(path) as part:
+        model.save(part)
     return True

@@ -95,7 +95,7 @@ class Fitted(Model):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Write the fit into a file with the `suffix`."""
+        """Write the fit into a file; `load` reads it under a name with the `suffix`."""
 
     @abstractmethod
     def load(self, path: Path) -> None:

@@ -1,6 +1,5 @@
 """The networks that ship, on the way that a user's image takes, and the original recipe."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recolor_core.colorizer import Colorizer
+from recolor_core.files import sha256_of
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
 from recolor_core.result import Coarse, Colorization
@@ -135,7 +135,7 @@ class Original(Model):
 
         super().__init__("original", "original recipe: low-level encodings, L1")
         self.network: nn.Module = load_original(path).eval()
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.sha256 = sha256_of(path)
 
     @property
     def settings(self) -> dict[str, Any]:

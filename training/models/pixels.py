@@ -173,7 +173,7 @@ class XGBoost(PixelRegression):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        self.trees.save_model(path)
+        path.write_bytes(self.trees.get_booster().save_raw(raw_format="json"))
 
     def load(self, path: Path) -> None:
         """See `Fitted.load`."""

@@ -57,7 +57,8 @@ class Average(Fitted):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        np.savez(path, ab=self.ab)
+        with path.open("wb") as file:  # of a path, NumPy would change the suffix
+            np.savez(file, ab=self.ab)
 
     def load(self, path: Path) -> None:
         """See `Fitted.load`."""
@@ -92,7 +93,8 @@ class Nearest(Fitted):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        np.savez(path, thumbnails=self.thumbnails, ab=self.ab)
+        with path.open("wb") as file:  # of a path, NumPy would change the suffix
+            np.savez(file, thumbnails=self.thumbnails, ab=self.ab)
 
     def load(self, path: Path) -> None:
         """See `Fitted.load`."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from recolor_core.files import replacing
 from training.prepare.contact_sheet import Cell, thumbnail, write_page, write_sheet
 from training.prepare.errors import PrepareError
-from training.prepare.files import make_folder, replacing
+from training.prepare.files import make_folder
 from training.prepare.images import SourceImage, find_images
 from training.prepare.measures import inspect_image
 from training.prepare.parallel import unordered

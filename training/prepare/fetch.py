@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from recolor_core.files import replacing
 from training.prepare.datasets import RemoteFile
 from training.prepare.errors import PrepareError
-from training.prepare.files import make_folder, replacing
+from training.prepare.files import make_folder
 from training.prepare.progress import Progress, silent
 from training.prepare.retry import Client, RetryPolicy, Stopped, TryAgain
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import PIL
 from PIL import features
 
+from recolor_core.files import replacing, sha256_of
 from training.prepare.clean import FACTS, MANIFEST
 from training.prepare.errors import PrepareError
-from training.prepare.files import make_folder, replacing
+from training.prepare.files import make_folder
 from training.prepare.images import SourceImage, decode, find_images, shrink
 from training.prepare.measures import pixel_sha256
 from training.prepare.parallel import unordered
@@ -278,9 +279,7 @@ def _encode(entry: _Entry, packing: Packing) -> bytes:
 
 
 def _size_and_sha256(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.stat().st_size, digest
+    return path.stat().st_size, sha256_of(path)
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:

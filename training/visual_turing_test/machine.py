@@ -30,10 +30,10 @@ from rich.progress import Progress, track
 from scipy.stats import binomtest
 from sklearn.model_selection import KFold
 
+from recolor_core.files import replacing
 from recolor_core.lab import gray_codes
 from recolor_core.metrics import bootstrap_interval, wilson_interval
 from training.photographs import DataError
-from training.prepare.files import replacing
 from training.visual_turing_test.classifiers import Array, Classifier, fit_trees, network, trees
 from training.visual_turing_test.features import color_statistics, planes
 from training.visual_turing_test.pairs import Pairs, read_image

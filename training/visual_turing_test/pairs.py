@@ -15,10 +15,11 @@ from rich.progress import track
 
 from recolor_core import __version__
 from recolor_core.colorizer import Colorizer
+from recolor_core.files import replacing
 from recolor_core.lab import rgb_to_lab
 from recolor_core.settings import Settings
 from training.photographs import DataError, list_photographs, square
-from training.prepare.files import make_folder, replacing
+from training.prepare.files import make_folder
 from training.prepare.images import SourceImage, pixels
 from training.prepare.rules import Thresholds
 

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.files import replacing
 from training.photographs import DataError
-from training.prepare.files import replacing
 from training.visual_turing_test.answers import (
     FILE,
     Answer,

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from recolor_core.files import replacing
 from recolor_core.metrics import wilson_interval
-from training.prepare.files import replacing
 from training.visual_turing_test.answers import FILE, Answer, Reason, read_answers
 
 FORMAT = 1

@@ -11,8 +11,8 @@ import numpy as np
 import typer
 from PIL import Image
 
+from recolor_core.files import replacing
 from training.photographs import DataError
-from training.prepare.files import replacing
 from training.visual_turing_test.answers import Reason, Side
 from training.visual_turing_test.session import Session, Trial
 

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from recolor_core.files import replacing
 from recolor_core.lab import lab_to_rgb
-from training.prepare.files import replacing
 
 P = ParamSpec("P")
 

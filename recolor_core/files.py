@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all, each written by one call at a time."""
+"""Files that appear whole or not at all, each written by one call at a time; and their hashes.
+
+Everything that Recolor writes goes through `AtomicFile`, `write_file` or `replacing`.
+"""
 
 import errno
 import hashlib
@@ -8,9 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from types import TracebackType
+from typing import BinaryIO, Self, cast
 
 from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError
 
@@ -19,6 +23,9 @@ if sys.platform != "win32":
 
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+_BLOCK = 2**20
+"""Bytes that are read at a time."""
 
 _ABANDONED_SECONDS = 24 * 3600
 """Age after which a part file counts as abandoned on a file system without locks."""
@@ -31,6 +38,8 @@ class AtomicFile:
     the target's name, and is locked. So of several calls, on several machines too, one writes a
     target at a time, and what a killed call left behind is told from what a living one is writing.
 
+    As a context manager it commits the file at the end, and discards it after an exception.
+
     Parameters
     ----------
     target : Path
@@ -42,6 +51,8 @@ class AtomicFile:
     ----------
     file : BinaryIO
         What to write into: binary, readable and seekable.
+    part : Path
+        The path of this file until it is complete, for libraries that need a path to write to.
 
     Raises
     ------
@@ -66,8 +77,22 @@ class AtomicFile:
                 raise ImageError(f"{target}: this is a folder; name a file in it")
             if not overwrite and self._target.exists():
                 raise _exists(self.name)
-            self._temporary = part_of(self._target)
-            self.file: BinaryIO = _open_locked(self._temporary, self.name)
+            self.part = part_of(self._target)
+            self.file: BinaryIO = _open_locked(self.part, self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.commit()
+        else:
+            self.discard()
 
     def finish(self) -> None:
         """Bring everything that was written to the disk; `commit` then only moves the file."""
@@ -81,7 +106,7 @@ class AtomicFile:
         """Give the file the times of access and modification of another, in nanoseconds."""
         self.finish()
         with explained(self.name):
-            os.utime(self._temporary, ns=times)
+            os.utime(self.part, ns=times)
 
     def commit(self) -> None:
         """Put the file into its place."""
@@ -111,22 +136,86 @@ class AtomicFile:
                 self.file.close()
         # Before the lock goes: afterwards a part of this name may be another call's.
         with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+            self.part.unlink(missing_ok=True)
         with suppress(OSError):  # flushing the rest fails again on a full disk
             self.file.close()
 
     def _place(self) -> None:
         if self._overwrite:
-            self._temporary.replace(self._target)
+            self.part.replace(self._target)
             return
         try:
-            os.link(self._temporary, self._target)  # unlike a rename, never replaces
+            os.link(self.part, self._target)  # unlike a rename, never replaces
         except FileExistsError:
             raise _exists(self.name) from None
         except OSError:  # a file system without hard links
             if self._target.exists():
                 raise _exists(self.name) from None
-            self._temporary.rename(self._target)
+            self.part.rename(self._target)
+
+
+def write_file(target: Path, content: bytes | str) -> None:
+    """Write a file atomically. It replaces a file that is there.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file will appear.
+    content : bytes or str
+        Text is encoded as UTF-8.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be written.
+    """
+    with AtomicFile(target, overwrite=True) as output, explained(output.name):
+        output.file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Write a file atomically with a library that needs a path.
+
+    Parameters
+    ----------
+    target : Path
+        Where the file will appear. It replaces a file that is there.
+
+    Yields
+    ------
+    Path
+        An empty file to write to. It takes its place when the block ends, and is removed after an
+        exception, which passes through.
+
+    Raises
+    ------
+    ImageError
+        If nothing can be written there.
+    """
+    with AtomicFile(target, overwrite=True) as output:
+        yield output.part
+
+
+def sha256_of(*files: Path | BinaryIO) -> str:
+    """SHA-256 of the content of files, one after the other, read in blocks.
+
+    Parameters
+    ----------
+    *files : Path or BinaryIO
+        A stream is read from its position to its end.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 class StreamFile:
