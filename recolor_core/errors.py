@@ -21,6 +21,10 @@ class DeviceError(RecolorError, RuntimeError):
     """The device asked for is not there or cannot do the work."""
 
 
+class RuntimeUnavailableError(DeviceError):
+    """The compiled runtime cannot run these networks on this machine."""
+
+
 class OutputExistsError(RecolorError, FileExistsError):
     """The output is there already and may not be overwritten."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ _KAPPA = 24389 / 27
 _KNEE = 6 / 29  # cube root of _EPSILON
 
 _TINY = 1e-30  # keeps powers and their gradients finite at 0
+_CPU = torch.device("cpu")
 _ROOTS = 2**18  # entries of a table over square roots of linear light: less than a 16-bit code
 _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07 Lab units
 
@@ -247,7 +248,7 @@ def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
     """
     gray = codes if codes.ndim == 2 else gray_codes(codes, space)
     if gray.dtype in (torch.uint8, torch.uint16):
-        table = _tables(space, gray.dtype, gray.device).lightness
+        table = code_tables(space, gray.dtype, gray.device).lightness
         return _look_up(table, gray.to(torch.int32))
     luminance = space.curve.decode(gray.to(torch.float64))
     return (116 * _f(luminance) - 16).to(torch.float32)
@@ -324,7 +325,7 @@ def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
     Made of operations that round alike in a processor's vector and scalar units (no powers, no
     fused multiply-add), so that a pixel's color does not depend on where in a tensor it lies.
     """
-    tables = _tables(space, gray.dtype, gray.device)
+    tables = code_tables(space, gray.dtype, gray.device)
     index = gray.to(torch.int32)
     weights = space.to_white_xyz[1]
     luminance = _look_up(tables.linear, index)
@@ -343,7 +344,7 @@ def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
     return rgb.to(gray.dtype)
 
 
-def _nearest_codes(linear: Tensor, tables: "_Tables") -> Tensor:
+def _nearest_codes(linear: Tensor, tables: "CodeTables") -> Tensor:
     """The codes, int32, nearest to linear light of [0, 1]."""
     root = linear.clamp_(0, 1).sqrt().mul_(_ROOTS - 1)
     codes = _look_up(tables.code_of_root, root.to(torch.int32))  # or the one below
@@ -359,7 +360,7 @@ def _fit(
     tint dark grays if it stood on one side of a difference alone.
     """
     # With d = (X, Z) - Y every channel is Y + m d, because the rows of the inverse sum to 1 too.
-    rows = _matrix(space, luminance, inverse=True).tolist()
+    rows = channel_rows(space)
 
     def channels(share: Tensor | float, *pixels: Tensor) -> tuple[Tensor, ...]:
         luminance, fy, y, a, b = pixels
@@ -378,6 +379,34 @@ def _fit(
         for channel, fitting in zip(linear, channels(share, *pixels), strict=True):
             channel[outside] = fitting
     return linear
+
+
+def channel_rows(space: ColorSpace) -> list[list[float]]:
+    """How R, G and B depend on X, Y and Z: the inverse of `ColorSpace.to_white_xyz`."""
+    return torch.tensor(space.to_white_xyz, dtype=torch.float64).inverse().tolist()
+
+
+def match_gray(rgb: NDArray[Any], gray: NDArray[Any], space: ColorSpace) -> NDArray[Any]:
+    """Check the gray of single colors; give the nearest colors whose gray is right.
+
+    Parameters
+    ----------
+    rgb
+        (N, 3) codes, uint8 or uint16.
+    gray
+        (N,) codes of the same dtype: what the gray of each color has to be.
+    space
+        What the codes mean.
+
+    Returns
+    -------
+    ndarray
+        (N, 3), the dtype of `rgb`. A color whose gray is right stays as it is.
+    """
+    codes = torch.from_numpy(rgb.astype(np.int32).T[:, None].copy())
+    wanted = torch.from_numpy(gray[None].copy())
+    _match_gray(codes, wanted, torch.ones(wanted.shape, dtype=torch.bool), space)
+    return codes[:, 0].T.numpy().astype(rgb.dtype)
 
 
 def _out_of_gamut(linear: tuple[Tensor, ...]) -> Tensor:
@@ -427,8 +456,8 @@ def _length(step: tuple[int, ...]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Tables:
-    """What `to_rgb` needs of every integer code: float32, one entry a code."""
+class CodeTables:
+    """What `to_rgb` and the kernel need of each integer code: float32, one entry a code."""
 
     linear: Tensor
     f: Tensor
@@ -439,7 +468,8 @@ class _Tables:
 
 
 @lru_cache(maxsize=16)
-def _tables(space: ColorSpace, dtype: torch.dtype, device: torch.device) -> _Tables:
+def code_tables(space: ColorSpace, dtype: torch.dtype, device: torch.device = _CPU) -> CodeTables:
+    """Tables of the codes of a color space; `dtype` is uint8 or uint16."""
     top = max_code(dtype)
     codes = torch.arange(top + 1, dtype=torch.float64)
     linear = space.curve.decode(codes / top)
@@ -449,7 +479,7 @@ def _tables(space: ColorSpace, dtype: torch.dtype, device: torch.device) -> _Tab
     roots = torch.arange(_ROOTS, dtype=torch.float64) / (_ROOTS - 1)
     code_of_root = (space.curve.encode(roots**2) * top).round().clamp(0, top)
     f = f.to(torch.float32)
-    return _Tables(
+    return CodeTables(
         linear=linear.to(device, torch.float32),
         f=f.to(device),
         y=_f_inverse(f).to(device),

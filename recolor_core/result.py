@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recolor_core.errors import ImageError
+from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
-from recolor_core.lab import lightness, to_rgb
-from recolor_core.upsample import GuidedUpsampler
-
-STRIP = 2**18
-"""Number of pixels that are computed at a time at full resolution: they fit into the cache."""
+from recolor_core.lab import lightness
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,22 +145,12 @@ class Colorization:
         if not bool(torch.isfinite(chroma).all()):
             raise ImageError("expected finite ab, got NaN or infinity; check where it comes from")
         guide = torch.from_numpy(self.working_lightness)
-        upsampler = GuidedUpsampler(chroma, guide, self.shape)
-        rows = self._strip_rows
-        for top in range(0, self.shape[0], rows):
-            codes = self.gray.codes[top : top + rows]
-            ab_rows = upsampler.rows(top, lightness(codes, self.gray.space))
-            rgb = to_rgb(codes, ab_rows, self.gray.space)
-            yield to_numpy(rgb.permute(1, 2, 0))
+        yield from color_strips(self.gray.codes, self.gray.space, chroma, guide)
 
     @property
     def strip_count(self) -> int:
         """Number of strips that `strips` yields."""
-        return -(-self.shape[0] // self._strip_rows)
-
-    @property
-    def _strip_rows(self) -> int:
-        return max(1, STRIP // self.shape[1])
+        return -(-self.shape[0] // strip_rows(self.shape[1]))
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,18 @@ class GuidedUpsampler:
         (h, w), L* in [0, 100], of the same pixels.
     size
         Height and width (H, W) of the image.
+
+    Attributes
+    ----------
+    model
+        (4, h', w') float32: the slopes of a* and b*, then their offsets, on a grid over the image.
     """
 
     def __init__(self, ab: Tensor, lightness: Tensor, size: tuple[int, int]) -> None:
         self.size = size
         if size[0] <= ab.shape[-2] or size[1] <= ab.shape[-1]:
             offset = F.interpolate(ab[None], size=size, mode="bilinear", antialias=True)
-            self._model = torch.cat((torch.zeros_like(offset), offset), dim=1)[0]
+            self.model = torch.cat((torch.zeros_like(offset), offset), dim=1)[0]
             return
         ab, lightness = ab[None], lightness[None, None]
         mean = _box(lightness)
@@ -42,7 +47,7 @@ class GuidedUpsampler:
         covariance = _box(lightness * ab) - mean * _box(ab)
         slope = _finer(_box(covariance / (variance.clamp(min=0) + EPSILON)), "bilinear")
         offset = _finer(ab, "bicubic") - slope * _finer(lightness, "bicubic")
-        self._model = torch.cat((slope, offset), dim=1)[0]
+        self.model = torch.cat((slope, offset), dim=1)[0]
 
     def rows(self, top: int, lightness: Tensor) -> Tensor:
         """The ab of a strip of rows; the same bits however the image is cut into strips.
@@ -59,19 +64,46 @@ class GuidedUpsampler:
         Tensor
             (2, rows, W) float32, Lab units.
         """
-        grid, height = self._model.shape[-2], self.size[0]
-        row = torch.arange(top, top + len(lightness), dtype=torch.float64)
-        position = ((row + 0.5) * grid / height - 0.5).clamp(0, grid - 1)
-        above = position.floor().long()
-        below = (above + 1).clamp(max=grid - 1)
-        share = (position - above).to(torch.float32)[:, None]
+        above, below, share = self.strip(top, len(lightness))
+        share = share[:, None]
         first, last = int(above[0]), int(below[-1])
         # Across once a row of the grid, which is coarser than the image, then down.
-        across = F.interpolate(self._model[:, first : last + 1], size=self.size[1], mode="linear")
+        across = F.interpolate(self.model[:, first : last + 1], size=self.size[1], mode="linear")
         upper, lower = across[:, above - first], across[:, below - first]
         # torch.lerp rounds otherwise at the end of a tensor than elsewhere.
         model = upper.add_(lower.sub_(upper).mul_(share))
         return model[:2].mul_(lightness).add_(model[2:])
+
+    def strip(self, top: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of `model` around each row of a strip, and how far it is from the upper one.
+
+        Parameters
+        ----------
+        top, rows
+            The number of the first row of the strip, and how many there are.
+
+        Returns
+        -------
+        above, below
+            (rows,) int64.
+        share
+            (rows,) float32 in [0, 1].
+        """
+        row = torch.arange(top, top + rows, dtype=torch.float64)
+        return _around(row, self.model.shape[-2], self.size[0])
+
+    def columns(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Like `strip`, for all columns of the image."""
+        column = torch.arange(self.size[1], dtype=torch.float64)
+        return _around(column, self.model.shape[-1], self.size[1])
+
+
+def _around(index: Tensor, grid: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells of a grid on both sides of pixels, and the distance from the first one."""
+    position = ((index + 0.5) * grid / size - 0.5).clamp(0, grid - 1)
+    before = position.floor().long()
+    after = (before + 1).clamp(max=grid - 1)
+    return before, after, (position - before).to(torch.float32)
 
 
 def _box(x: Tensor) -> Tensor:

@@ -266,6 +266,25 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
         ) from error
 
 
+def weights_file(weights: str | Path) -> tuple[Path, str]:
+    """Find a weights file by name or path.
+
+    Returns
+    -------
+    Path
+        The file.
+    str
+        Its SHA-256, hexadecimal.
+
+    Raises
+    ------
+    WeightsError
+        If the name is unknown or there is no such file.
+    """
+    record, path = _locate(weights)
+    return path, sha256_of(path) if record is None else record.sha256
+
+
 def _locate(weights: str | Path) -> tuple[WeightsRecord | None, Path]:
     """The record, where the weights are known by name, and the file."""
     path = Path(weights)

@@ -88,8 +88,22 @@ class Generator(ColorBins):
         Tensor
             (B, Q, ceil(H / 4), ceil(W / 4)) for the Q `bins`.
         """
+        x = self.padded(lightness)
+        return self.cropped(self.logits(x), lightness)
+
+    @staticmethod
+    def padded(lightness: Tensor) -> Tensor:
+        """Scale lightness as `forward` takes it to [-1, 1] and pad it to multiples of 32."""
+        return pad_to_multiple(network_lightness(lightness), 32)
+
+    @staticmethod
+    def cropped(logits: Tensor, lightness: Tensor) -> Tensor:
+        """Cut what padding added from the logits."""
         height, width = (-(-size // 4) for size in lightness.shape[-2:])
-        x = pad_to_multiple(network_lightness(lightness), 32)
+        return logits[..., :height, :width]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of padded lightness: everything in `forward` that a compiled runtime replaces."""
         _, quarter, eighth = self.low_level(x)
         sixteenth, thirtysecond = self.semantic(x)
         x = self.neck(thirtysecond)
@@ -100,7 +114,7 @@ class Generator(ColorBins):
         x = self.up_eighth(_twice(x, self.lateral_eighth(eighth)))
         x = self.up_quarter(_twice(x, self.lateral_quarter(quarter)))
         logits: Tensor = self.head(x)
-        return logits[..., :height, :width]
+        return logits
 
 
 class ResidualBlock(nn.Module):

@@ -102,11 +102,24 @@ class Refiner(nn.Module):
         Tensor
             a* and b* in Lab units, (B, 2, H, W).
         """
-        height, width = lightness.shape[-2:]
+        return self.refined(self.residual(*self.inputs(lightness, ab, hints)), lightness, ab)
+
+    @staticmethod
+    def inputs(lightness: Tensor, ab: Tensor, hints: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scale what `forward` takes: padded lightness (1 channel), and color and hints (5)."""
         if hints is None:
             hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
-        x = pad_to_multiple(network_lightness(lightness), SCALE)
         color = torch.cat((ab / AB_LIMIT, hints[:, :2] / AB_LIMIT, hints[:, 2:]), dim=1)
+        return pad_to_multiple(network_lightness(lightness), SCALE), color
+
+    def refined(self, residual: Tensor, lightness: Tensor, ab: Tensor) -> Tensor:
+        """Add the detail of a residual to the upsampled coarse ab."""
+        height, width = lightness.shape[-2:]
+        refined = upsample(ab, SCALE) + AB_LIMIT * finer(residual, SCALE * self.config.detail)
+        return refined[..., :height, :width]
+
+    def residual(self, x: Tensor, color: Tensor) -> Tensor:
+        """Residual of `inputs`: everything in `forward` that a compiled runtime replaces."""
         half, quarter = self.low_level(x)
         features = self.fuse(
             torch.cat((self.encode_lightness(quarter), self.encode_color(color)), dim=1)
@@ -116,9 +129,8 @@ class Refiner(nn.Module):
         features = torch.cat((features, F.relu(self.skip_half(half))), dim=1)
         features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
         features = F.relu(self.full(torch.cat((features, x), dim=1)))
-        residual = finer(self.out(features), SCALE * self.config.detail)
-        refined = upsample(ab, SCALE) + AB_LIMIT * residual
-        return refined[..., :height, :width]
+        residual: Tensor = self.out(features)
+        return residual
 
 
 class EDSRBlock(nn.Module):

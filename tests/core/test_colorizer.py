@@ -220,7 +220,7 @@ def test_the_stages_are_those_of_the_image(recolor, photograph):
 
 def test_strips_are_the_image(recolor, photograph, monkeypatch):
     result = recolor(photograph, SMALL)
-    monkeypatch.setattr("recolor_core.result.STRIP", 50 * photograph.shape[1])
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", 50 * photograph.shape[1])
     strips = list(result.strips())
     assert len(strips) == result.strip_count == 10
     assert [len(strip) for strip in strips] == [50] * 9 + [2]
@@ -231,7 +231,7 @@ def test_strips_are_the_image(recolor, photograph, monkeypatch):
 def test_the_result_does_not_depend_on_the_strips(recolor, monkeypatch, rows):
     array = image((97, 131), "u2")
     expected = recolor(array, SMALL).rgb
-    monkeypatch.setattr("recolor_core.result.STRIP", rows * array.shape[1])
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", rows * array.shape[1])
     np.testing.assert_array_equal(recolor(array, SMALL).rgb, expected)
 
 
@@ -352,7 +352,7 @@ def test_a_batch_of_nothing_is_refused(recolor, batch):
 
 
 def test_events_tell_every_step_and_end_with_what_a_call_gives(recolor, photograph, monkeypatch):
-    monkeypatch.setattr("recolor_core.result.STRIP", 100 * photograph.shape[1])
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", 100 * photograph.shape[1])
     events = list(recolor.events(photograph, SMALL))
     assert [(e.stage, e.done, e.total) for e in events] == [
         ("generator", 0, 1),
@@ -365,7 +365,7 @@ def test_events_tell_every_step_and_end_with_what_a_call_gives(recolor, photogra
 
 def test_the_result_of_events_is_in_color_already(recolor, photograph, monkeypatch):
     *_, last = recolor.events(photograph, SMALL)
-    monkeypatch.setattr("recolor_core.result.to_rgb", None)
+    monkeypatch.setattr("recolor_core.result.color_strips", None)
     assert last.result.rgb.shape == (*photograph.shape, 3)
 
 
@@ -381,7 +381,7 @@ def test_to_stop_asking_is_to_cancel(recolor, photograph, monkeypatch, taken, do
         return run(network, *args)
 
     monkeypatch.setattr(inference, "_run", noted)
-    monkeypatch.setattr("recolor_core.result.to_rgb", lambda *args: pytest.fail("went on"))
+    monkeypatch.setattr("recolor_core.result.color_strips", lambda *args: pytest.fail("went on"))
     events = recolor.events(photograph, SMALL)
     assert len(list(islice(events, taken))) == taken
     events.close()
@@ -391,9 +391,9 @@ def test_to_stop_asking_is_to_cancel(recolor, photograph, monkeypatch, taken, do
 def test_cancelling_between_strips_computes_no_more_of_them(recolor, photograph, monkeypatch):
     strips = []
     monkeypatch.setattr(
-        "recolor_core.result.to_rgb", lambda *args: strips.append(1) or to_rgb(*args)
+        "recolor_core.result.color_strips", lambda *args: strips.append(1) or to_rgb(*args)
     )
-    monkeypatch.setattr("recolor_core.result.STRIP", 10 * photograph.shape[1])
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", 10 * photograph.shape[1])
     events = recolor.events(photograph, SMALL)
     for event in events:
         if event.done == 3:

@@ -192,7 +192,7 @@ def test_pixels_on_the_canvas_are_those_of_the_result(open_panel, photo, finish,
 
 
 def test_cancel_is_answered_at_the_next_step(panel, finish, monkeypatch, qtbot):
-    monkeypatch.setattr("recolor_core.result.STRIP", 128)  # 96 strips
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", 128)  # 96 strips
     runner = panel._runner
     show, canceled_at = runner._show_progress, []
 

@@ -121,7 +121,7 @@ def test_of_dask_only_the_chunks_in_view_are_computed(engine, photo):
 
 
 def test_every_strip_is_a_step_and_each_image_is_told_when_finished(engine, photo, monkeypatch):
-    monkeypatch.setattr("recolor_core.result.STRIP", 128 * 10)
+    monkeypatch.setattr("recolor_core.full_resolution.STRIP", 128 * 10)
     _, steps = run(engine, request_of(np.stack([photo, photo])))
     assert all(isinstance(step, Step) for step in steps)
     assert [step.finished for step in steps if step.finished is not None] == [(0,), (1,)]

@@ -1,0 +1,164 @@
+"""The compiled kernel of full resolution: `kernel.c`, called through ctypes.
+
+The wheels carry it. Where it did not come along, such as in an installation from source without a
+C compiler, `load_kernel` gives None and PyTorch does the same work more slowly.
+"""
+
+import ctypes
+import logging
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recolor_core.lab import ColorSpace, channel_rows, code_tables, match_gray
+from recolor_core.upsample import GuidedUpsampler
+
+_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+LIBRARY = Path(__file__).with_name(f"compiled{_SUFFIX}")
+"""Where the build puts the compiled kernel."""
+
+_INTERFACE = 1  # as in kernel.c
+
+_log = logging.getLogger(__name__)
+
+
+class _Space(ctypes.Structure):
+    _fields_ = (
+        ("codes", ctypes.c_void_p),
+        ("edges", ctypes.c_void_p),
+        ("of_root", ctypes.c_void_p),
+        ("weights", ctypes.c_float * 3),
+        ("red", ctypes.c_float * 2),
+        ("green", ctypes.c_float * 2),
+        ("blue", ctypes.c_float * 2),
+    )
+
+
+class _Chroma(ctypes.Structure):
+    _fields_ = (
+        ("model", ctypes.c_void_p),
+        ("grid_width", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("left", ctypes.c_void_p),
+        ("across", ctypes.c_void_p),
+    )
+
+
+@cache
+def load_kernel() -> Callable[..., int] | None:
+    """Load the function ``recolor_rows`` of the compiled kernel; None if it is not there."""
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+        library.recolor_interface.restype = ctypes.c_int32
+        found = library.recolor_interface()
+        if found != _INTERFACE:
+            raise OSError(f"{LIBRARY} has interface {found}, expected {_INTERFACE}; build it again")
+    except (OSError, AttributeError) as error:
+        _log.debug("PyTorch computes the full resolution: %s", error)
+        return None
+    pointer, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+    function = library.recolor_rows
+    function.argtypes = (
+        *(ctypes.POINTER(_Space), ctypes.POINTER(_Chroma), i32, i32, pointer, i64),
+        *(pointer, pointer, i32, pointer, pointer, pointer),
+    )
+    function.restype = i64
+    return function
+
+
+class CompiledColors:
+    """RGB codes of an image of integer codes, strip by strip; threads may share it.
+
+    Parameters
+    ----------
+    kernel
+        Of `load_kernel`.
+    upsampler
+        Of the chroma.
+    space
+        What the codes mean.
+    dtype
+        Of the codes, uint8 or uint16.
+    """
+
+    def __init__(
+        self,
+        kernel: Callable[..., int],
+        upsampler: GuidedUpsampler,
+        space: ColorSpace,
+        dtype: torch.dtype,
+    ) -> None:
+        self._kernel = kernel
+        self._space = space
+        self._upsampler = upsampler
+        width = upsampler.size[1]
+        left, _, across = upsampler.columns()
+        tables = code_tables(space, dtype)
+        columns = (tables.linear, tables.f, tables.y, tables.lightness)
+        self._kept = {
+            "codes": torch.stack(columns, dim=1).contiguous(),
+            "edges": tables.edges,
+            "of_root": tables.code_of_root,
+            "model": upsampler.model.permute(1, 2, 0).contiguous(),
+            "left": left.to(torch.int32),
+            "across": across,
+        }
+        address = {name: tensor.data_ptr() for name, tensor in self._kept.items()}
+        self._c_space = _Space(
+            address["codes"],
+            address["edges"],
+            address["of_root"],
+            (ctypes.c_float * 3)(*space.to_white_xyz[1]),
+            *((ctypes.c_float * 2)(x, z) for x, _, z in channel_rows(space)),
+        )
+        grid_width = upsampler.model.shape[-1]
+        self._c_chroma = _Chroma(
+            address["model"], grid_width, width, address["left"], address["across"]
+        )
+
+    def rows(self, top: int, codes: NDArray[Any]) -> NDArray[Any]:
+        """RGB codes of a strip; the same bits however the image is cut into strips.
+
+        Parameters
+        ----------
+        top
+            The number of its first row.
+        codes
+            (rows, W), uint8 or uint16, contiguous in its rows.
+
+        Returns
+        -------
+        ndarray
+            (rows, W, 3), the dtype of `codes`.
+        """
+        above, _, down = self._upsampler.strip(top, len(codes))
+        above = above.to(torch.int32)
+        rgb = np.empty((*codes.shape, 3), codes.dtype)
+        work = np.empty(4 * (self._c_chroma.grid_width + 1), np.float32)
+        doubtful = np.empty(codes.size, np.int64)  # memory that is touched only where it is needed
+        count = self._kernel(
+            ctypes.byref(self._c_space),
+            ctypes.byref(self._c_chroma),
+            codes.itemsize == 2,
+            len(codes),
+            codes.ctypes.data,
+            codes.strides[0],
+            above.data_ptr(),
+            down.data_ptr(),
+            self._upsampler.model.shape[-2] - 1,
+            work.ctypes.data,
+            rgb.ctypes.data,
+            doubtful.ctypes.data,
+        )
+        if count:
+            pixels = doubtful[:count]
+            flat = rgb.reshape(-1, 3)
+            flat[pixels] = match_gray(flat[pixels], codes.reshape(-1)[pixels], self._space)
+        return rgb
