@@ -29,6 +29,10 @@ class OutputExistsError(RecolorError, FileExistsError):
     """The output is there already and may not be overwritten."""
 
 
+class StaleOutputError(OutputExistsError):
+    """The output was made from another source or in another way, or it is damaged."""
+
+
 class OutputBusyError(OutputExistsError):
     """Another call is writing the same output."""
 

@@ -1,19 +1,30 @@
 """One image file, from its source to all files of its result."""
 
+import math
 import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
 from recolor_core import provenance
+from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.observer import Observer
-from recolor_core.batch.outcome import STREAM, Outcome, bug, one_line, show_traceback
+from recolor_core.batch.outcome import (
+    STREAM,
+    Outcome,
+    PageFacts,
+    bug,
+    one_line,
+    show_traceback,
+)
 from recolor_core.batch.request import Request
 from recolor_core.batch.result import (
     STAGES,
@@ -21,10 +32,17 @@ from recolor_core.batch.result import (
     ResultState,
     find_state,
     is_replaceable,
+    read_records,
     sidecar_of,
 )
 from recolor_core.colorizer import Colorizer
-from recolor_core.errors import ImageError, OutputBusyError, OutputExistsError, RecolorError
+from recolor_core.errors import (
+    ImageError,
+    OutputBusyError,
+    OutputExistsError,
+    RecolorError,
+    StaleOutputError,
+)
 from recolor_core.files import AtomicFile, explained
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, ImageWriter, encode_stage, open_image
@@ -149,20 +167,29 @@ def colorize_image(
         def state() -> ResultState:
             return find_state(files, request, file.sha256, weights)
 
-        found = ResultState.ABSENT if request.overwrite else state()
+        try:
+            found = ResultState.ABSENT if request.overwrite else state()
+            replace = request.overwrite or found is ResultState.INCOMPLETE
+        except StaleOutputError as error:
+            if request.on_changed == "fail":
+                raise
+            if request.on_changed == "skip":
+                outcome.status, outcome.message = "kept", one_line(error).split(";")[0]
+                return outcome
+            found, replace = ResultState.INCOMPLETE, True
         if found is ResultState.COMPLETE:
-            return _skipped(outcome)
+            return _skipped(outcome, files.main)
         _make_folder(files.main.parent)
         try:
-            replace = request.overwrite or found is ResultState.INCOMPLETE
             work.write(file, files, outcome, replace=replace)
         except OutputBusyError:
             raise
         except OutputExistsError:
             # Two calls may share the work on a folder, and the other one was faster.
-            if request.overwrite or state() is not ResultState.COMPLETE:
+            if replace or state() is not ResultState.COMPLETE:
                 raise
-            return _skipped(Outcome(name, output=outcome.output, source_sha256=file.sha256))
+            outcome = Outcome(name, output=outcome.output, source_sha256=file.sha256)
+            return _skipped(outcome, files.main)
     return outcome
 
 
@@ -226,10 +253,21 @@ class _Work:
                 result = self.colorizer.refine(
                     coarse, request.settings, request.page_hints(number), request.palette
                 )
+                known = PageFacts(
+                    width,
+                    height,
+                    str(page.codes.dtype),
+                    page.reading,
+                    digest_codes(result.gray.codes.numpy()),
+                    round(float(result.uncertainty.mean()), 3),
+                )
                 facts = result.provenance | {
                     "source": Path(file.name).name,
                     "source_sha256": file.sha256,
                     "levels": request.levels,
+                    "format": main.format,
+                    "icc_sha256": sha256(page.metadata.icc or b"").hexdigest(),
+                    **asdict(known),
                 }
                 main.write(page, self._counted(result.strips()), facts)
                 for i, alternative in enumerate(alternatives):
@@ -237,14 +275,11 @@ class _Work:
                     alternative.write(page, strips, facts | {"alternative": i + 1})
                 if stages:
                     self._write_stages(stages[number - 1], result, facts, times)
-                outcome.pages = number
-                outcome.megapixels += megapixels
-                outcome.reading.append(page.reading)
+                _note(outcome, known, facts)
             if _stamp(file.path) != before:
                 raise ImageError(f"{file.name}: the file was changed meanwhile; repeat the call")
             for image in (*alternatives, main):
                 image.finish()
-        outcome.exact_gray = main.exact_gray and request.levels is None
         outcome.sidecar = str(main.sidecar_path) if main.sidecar_path else None
         outcome.alternatives = [alternative.name for alternative in alternatives]
         outcome.stages = [stage.name for page in stages for stage in page]
@@ -286,9 +321,29 @@ def _times(path: Path | None) -> tuple[int, int] | None:
     return status.st_atime_ns, status.st_mtime_ns
 
 
-def _skipped(outcome: Outcome) -> Outcome:
+def _note(outcome: Outcome, page: PageFacts, facts: Mapping[str, Any]) -> None:
+    """Add a page to an outcome."""
+    megapixels = page.width * page.height / 1e6
+    before, total = outcome.megapixels, outcome.megapixels + megapixels
+    mean = ((outcome.uncertainty or 0) * before + page.uncertainty * megapixels) / total
+    outcome.uncertainty = round(mean, 3)
+    outcome.megapixels = total
+    outcome.pages += 1
+    outcome.reading.append(page.reading)
+    outcome.page_facts.append(page)
+    outcome.exact_gray = facts.get("format") != "JPEG" and facts.get("levels") is None
+    device = facts.get("device")
+    outcome.device = ", ".join(dict.fromkeys(device.values())) if device else None
+
+
+def _skipped(outcome: Outcome, main: Path) -> Outcome:
+    """The outcome of a result that is there already; what is known about it comes from its mark."""
     outcome.status = "skipped"
     outcome.message = f"{outcome.output} is there already, complete and made in the same way"
+    names = [field.name for field in fields(PageFacts)]
+    for record in read_records(main):
+        if all(name in record for name in names):
+            _note(outcome, PageFacts(*(record[name] for name in names)), record)
     return outcome
 
 
@@ -324,10 +379,26 @@ def _same_file(first: Path, second: Path | None) -> bool:
             return False
 
 
-def wait_for(attempt: Callable[[], Outcome]) -> Outcome:
-    """Repeat an attempt until the other call that makes the same result has ended."""
+def wait_for(attempt: Callable[[], Outcome], seconds: float = math.inf) -> Outcome:
+    """Repeat an attempt until the other call that makes the same result has ended.
+
+    Parameters
+    ----------
+    attempt : callable
+        Makes the result, or raises OutputBusyError.
+    seconds : float
+        How long to wait at most.
+
+    Raises
+    ------
+    OutputBusyError
+        If the other call takes longer.
+    """
+    end = time.monotonic() + seconds
     while True:
         try:
             return attempt()
         except OutputBusyError:
+            if time.monotonic() > end:
+                raise
             time.sleep(_WAIT_SECONDS)

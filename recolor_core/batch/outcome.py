@@ -9,7 +9,33 @@ from typing import Any, Literal
 STREAM = "-"
 """Stands for standard input and standard output."""
 
-Status = Literal["done", "skipped", "failed"]
+Status = Literal["done", "skipped", "kept", "failed"]
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """What is known about one page of a result.
+
+    Parameters
+    ----------
+    width, height : int
+        In pixels.
+    dtype : str
+        Of the codes.
+    reading : str
+        How the page was read, in words.
+    gray_sha256 : str
+        SHA-256 of the gray codes that the page keeps; see `recolor_core.batch.digest`.
+    uncertainty : float
+        Mean standard deviation of the predicted color, in Lab units.
+    """
+
+    width: int
+    height: int
+    dtype: str
+    reading: str
+    gray_sha256: str
+    uncertainty: float
 
 
 @dataclass
@@ -20,8 +46,9 @@ class Outcome:
     ----------
     input, output : str
         File names; "-" for streams.
-    status : {"done", "skipped", "failed"}
-        "skipped" if the result was there already, complete and made in the same way.
+    status : {"done", "skipped", "kept", "failed"}
+        "skipped" if the result was there already, complete and made in the same way; "kept" if it
+        was made from another source or in another way and is to stay as it is.
     message : str
         Why it was skipped or failed.
     warnings : list of str
@@ -40,6 +67,14 @@ class Outcome:
         Whether the gray of the result is that of the input at every pixel.
     source_sha256 : str or None
         SHA-256 of the input, hexadecimal.
+    output_sha256 : str or None
+        SHA-256 of the result, hexadecimal, if it was asked for.
+    uncertainty : float or None
+        Mean standard deviation of the predicted color over all pages, in Lab units.
+    device : str or None
+        Where the networks ran.
+    page_facts : list of PageFacts
+        What is known about every page.
     bug : bool
         Whether the error was unexpected.
     """
@@ -58,12 +93,17 @@ class Outcome:
     seconds: float = 0.0
     exact_gray: bool | None = None
     source_sha256: str | None = None
+    output_sha256: str | None = None
+    uncertainty: float | None = None
+    device: str | None = None
+    page_facts: list[PageFacts] = field(default_factory=list)
     bug: bool = False
 
     def record(self) -> dict[str, Any]:
         """The outcome in JSON types."""
         facts = asdict(self)
-        del facts["bug"]
+        for internal in ("bug", "device", "page_facts"):
+            del facts[internal]
         return facts
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from recolor_core.errors import HintsError
 from recolor_core.gray import Levels
@@ -12,6 +12,8 @@ from recolor_core.hints import Hint
 from recolor_core.images import MAX_PIXELS, open_image
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
 from recolor_core.settings import Settings
+
+OnChanged = Literal["fail", "redo", "skip"]
 
 # They change neither the colors nor the gray of the main result.
 _WITHOUT_EFFECT = ("alternatives", "tile")
@@ -49,6 +51,9 @@ class Request:
         Write a JSON file beside the result.
     overwrite : bool
         Replace files that are there.
+    on_changed : {"fail", "redo", "skip"}
+        What to do about a result of another source, other settings or weights, or a damaged one:
+        raise an error, make it again, or leave it as it is.
     keep_dates : bool
         Give the results the file dates of their sources.
     max_pixels : int
@@ -62,6 +67,7 @@ class Request:
     stages: bool = False
     sidecar: bool = False
     overwrite: bool = False
+    on_changed: OnChanged = "fail"
     keep_dates: bool = False
     max_pixels: int = MAX_PIXELS
 

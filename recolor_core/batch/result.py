@@ -10,7 +10,7 @@ from typing import Any
 from recolor_core import provenance
 from recolor_core.batch.outcome import one_line
 from recolor_core.batch.request import Request
-from recolor_core.errors import ImageError, OutputExistsError
+from recolor_core.errors import ImageError, OutputExistsError, StaleOutputError
 from recolor_core.images import open_image
 from recolor_core.images.whole import is_whole
 
@@ -184,7 +184,7 @@ def _check(path: Path, expected: Sequence[Mapping[str, Any]]) -> None:
         records = read_records(path)
     except ImageError as error:
         reason = one_line(error).removeprefix(f"{path}: ").split(";")[0]
-        raise OutputExistsError(
+        raise StaleOutputError(
             f"{path} is there already and is damaged or not a result of recolor ({reason}); {renew}"
         ) from None
     if len(records) != len(expected):
@@ -193,7 +193,7 @@ def _check(path: Path, expected: Sequence[Mapping[str, Any]]) -> None:
         )
     for record, page in zip(records, expected, strict=True):
         if difference := describe_difference(record, page):
-            raise OutputExistsError(f"{path} is there already, {difference}; {renew}")
+            raise StaleOutputError(f"{path} is there already, {difference}; {renew}")
 
 
 def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -28,7 +28,9 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122 (one in 100,000)
 
 
-def find_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+def find_files(
+    folder: Path, *, recursive: bool = True, without: Path | None = None
+) -> Iterator[Path]:
     """The regular files of a folder in order, folder by folder; hidden ones are left out.
 
     What is not a regular file, such as a pipe, is left out too: reading it might never end.
@@ -39,6 +41,8 @@ def find_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
         Where to look.
     recursive : bool
         Whether to search its folders too. Links to folders are not followed.
+    without : Path or None
+        A folder that is left out.
     """
     with os.scandir(folder) as scan:
         entries = sorted(
@@ -49,5 +53,5 @@ def find_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
         if entry.is_file():
             yield Path(entry.path)
     for entry in entries if recursive else ():
-        if entry.is_dir(follow_symlinks=False):
-            yield from find_files(Path(entry.path))
+        if entry.is_dir(follow_symlinks=False) and not (without and without.samefile(entry.path)):
+            yield from find_files(Path(entry.path), without=without)

@@ -15,6 +15,7 @@ from recolor_core.errors import RecolorError
 
 _COMMANDS = {
     "": "colorize",
+    "batch": "batch",
     "film": "film",
     "info": "info",
     "weights": "weights",

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -72,6 +73,7 @@ MaxPixels = Annotated[
     typer.Option(metavar="N", help="Refuse larger images (guards against decompression bombs)."),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and warnings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Version = Annotated[
     bool,
     typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
@@ -95,3 +97,16 @@ def parse_levels(text: str | None) -> tuple[float, float] | str | None:
             f"expected --levels LOW,HIGH or auto, got {text!r}; for example --levels 0,4095"
         ) from None
     return low, high
+
+
+def processes_of(place: str) -> int:
+    """Number of processes of a scheduler, as far as its name tells."""
+    count = place.removeprefix("local:")
+    return max(1, int(count)) if count.isdecimal() else 1
+
+
+def threads_of(place: str) -> int | None:
+    """Threads that each process of a scheduler should use; None leaves it to PyTorch."""
+    if not place.startswith("local:"):
+        return None
+    return max(1, (os.cpu_count() or 1) // processes_of(place))

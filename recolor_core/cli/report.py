@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from recolor_core.batch.observer import Observer
+from recolor_core.batch.observer import BatchObserver
 from recolor_core.batch.outcome import STREAM, Outcome
 from recolor_core.cli.words import in_words_of_command
 
 
-class Report(Observer):
+class Report(BatchObserver):
     """Prints how a call goes on. A context manager: inside it, a terminal shows progress bars.
 
     Everything goes to standard error, except for the lines of JSON.
@@ -28,8 +29,12 @@ class Report(Observer):
         Number of images.
     quiet : bool
         Print only errors and warnings.
+    each : bool
+        Print a line for every image that is done; of a hundred thousand the summary is enough.
     json_lines : bool
         Print one line of JSON on standard output for every image.
+    words : callable
+        Puts a message of the library into the words of the command.
 
     Attributes
     ----------
@@ -39,11 +44,21 @@ class Report(Observer):
         Number of images that failed by an unexpected error.
     """
 
-    def __init__(self, files: int, *, quiet: bool = False, json_lines: bool = False) -> None:
+    def __init__(
+        self,
+        files: int,
+        *,
+        quiet: bool = False,
+        each: bool = True,
+        json_lines: bool = False,
+        words: Callable[[object], str] = in_words_of_command,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.bugs = 0
         self._files = files
         self._quiet = quiet
+        self._each = each
+        self._words = words
         self._json = json_lines
         self._console = Console(stderr=True)
         self._bars = Progress(
@@ -86,7 +101,12 @@ class Report(Observer):
 
     def warn(self, text: str) -> None:
         """Print a warning about the image at hand."""
-        self.complain(f"recolor: {self._name}: {in_words_of_command(text)}")
+        self.complain(f"recolor: {self._name}: {self._words(text)}")
+
+    def expect(self, files: int) -> None:
+        """So many images are to be done."""
+        self._files = files
+        self._bars.update(self._all, total=files, visible=files > 1)
 
     def file(self, name: str) -> None:
         """An image begins."""
@@ -121,14 +141,14 @@ class Report(Observer):
         """An image is done, skipped or failed."""
         self.counts[outcome.status] += 1
         self.bugs += outcome.bug
-        outcome.message = in_words_of_command(outcome.message)
+        outcome.message = self._words(outcome.message)
         name = label_of(outcome.input)
         if outcome.status == "failed":
             self.complain(f"recolor: {name}: {outcome.message.removeprefix(f'{name}: ')}")
-        elif outcome.status == "skipped":
+        elif outcome.status in ("skipped", "kept"):
             if self._files == 1:  # of 40,000 the summary is enough
                 self.line(f"{name}: skipped, {outcome.message}")
-        else:
+        elif self._each:
             pages = f"{outcome.pages} pages, " if outcome.pages > 1 else ""
             speed = outcome.megapixels / max(outcome.seconds, 1e-3)
             self.line(
@@ -138,8 +158,13 @@ class Report(Observer):
         if self._json:
             print(json.dumps(outcome.record()), flush=True)
         # What is skipped says nothing of the time that is left.
-        left = self._files - self.counts["skipped"]
+        left = self._files - self.counts["skipped"] - self.counts["kept"]
         self._bars.update(self._all, total=left, completed=self._through)
+
+    @property
+    def seconds(self) -> float:
+        """Since the call began."""
+        return time.monotonic() - self._started
 
     def summary(self) -> str:
         """The whole call in one line."""
@@ -150,7 +175,7 @@ class Report(Observer):
             parts.append(f"{skipped} skipped, being there already (--overwrite makes them again)")
         if failed := self.counts["failed"]:
             parts.append(f"{failed} failed")
-        return f"{', '.join(parts)}, in {time.monotonic() - self._started:.1f} s"
+        return f"{', '.join(parts)}, in {self.seconds:.1f} s"
 
 
 def label_of(name: str, stream: str = "in") -> str:

@@ -32,3 +32,18 @@ def in_words_of_command(message: object) -> str:
     for pattern, words in _WORDS:
         text = re.sub(pattern, words, text)
     return text
+
+
+def in_words_of_batch(message: object) -> str:
+    """The same for ``recolor batch``, which has no --overwrite.
+
+    Parameters
+    ----------
+    message : object
+        An error or its text.
+    """
+    text = in_words_of_command(message)
+    text = text.replace(
+        "--overwrite renews it, or name another with -o", "--on-changed redo renews it"
+    )
+    return text.replace("--overwrite replaces it, or name another with -o", "move it away")

@@ -119,6 +119,11 @@ class ImageFile:
         return next(self._headers()).lossy
 
     @property
+    def megapixels(self) -> float:
+        """Millions of pixels of all pages."""
+        return sum(stored.height * stored.width for stored in self._headers()) / 1e6
+
+    @property
     def output_nbytes(self) -> int:
         """Bytes of all pages in color, before any compression."""
         return sum(

@@ -1,0 +1,326 @@
+"""Where the files of a batch are done: here, in processes of this machine, or on a Dask cluster."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from recolor_core.batch.observer import Observer
+from recolor_core.batch.outcome import Outcome
+from recolor_core.batch.tasks import Task, Work, perform, perform_anywhere
+from recolor_core.colorizer import Colorizer
+from recolor_core.errors import RecolorError
+
+_LOOK_SECONDS = 1.0
+"""How often to look after time limits."""
+
+_END_SECONDS = 10.0
+"""How long a worker may take to remove what is half done."""
+
+_RECONNECT_SECONDS = 300.0
+"""How long to look for a cluster whose scheduler is being restarted."""
+
+
+class Scheduler(Protocol):
+    """Does the tasks of a batch."""
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+        """Do tasks; they are taken when there is somebody to do them.
+
+        Parameters
+        ----------
+        tasks : iterator of Task
+            What there is to do.
+
+        Yields
+        ------
+        task, outcome
+            In any order. The outcome is None if the process that did the task was lost.
+        """
+        ...
+
+
+class Serial:
+    """Does one task after the other in this process.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        Makes the colors.
+    work : Work
+        What is the same for all files.
+    observer : Observer or None
+        Is told how the work on a file goes on.
+    """
+
+    def __init__(self, colorizer: Colorizer, work: Work, observer: Observer | None = None) -> None:
+        self._colorizer = colorizer
+        self._work = work
+        self._observer = observer
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+        """Do tasks; see `Scheduler`."""
+        for task in tasks:
+            yield task, perform(self._colorizer, task, self._work.request, self._observer)
+
+
+class LocalProcesses:
+    """Does tasks in several processes of this machine.
+
+    A process that crashes costs one file, and a file may be given a time limit.
+
+    Parameters
+    ----------
+    count : int
+        Number of processes.
+    work : Work
+        What is the same for all files.
+    seconds : float or None
+        After this time the process that does a file is ended, and the file has failed.
+    """
+
+    def __init__(self, count: int, work: Work, seconds: float | None = None) -> None:
+        self._count = count
+        self._work = work
+        self._seconds = seconds
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+        """Do tasks; see `Scheduler`."""
+        workers: list[_Worker] = []
+        try:
+            while True:
+                workers = [worker for worker in workers if worker.process.is_alive()]
+                free = [worker for worker in workers if worker.task is None]
+                while len(workers) - len(free) < self._count and (task := next(tasks, None)):
+                    if free:
+                        worker = free.pop()
+                    else:
+                        workers.append(worker := _Worker(self._work))
+                    worker.begin(task)
+                busy = [worker for worker in workers if worker.task]
+                if not busy:
+                    return
+                wait([worker.connection for worker in busy], _LOOK_SECONDS)
+                for worker in busy:
+                    task, outcome = worker.task, worker.outcome(self._seconds)
+                    if task and worker.task is None:
+                        yield task, outcome
+        finally:
+            for worker in workers:
+                worker.end()
+
+
+class _Worker:
+    """A process that does one task at a time."""
+
+    def __init__(self, work: Work) -> None:
+        # Not forked: threads of PyTorch do not survive that.
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self._began = time.monotonic()
+
+    def begin(self, task: Task) -> None:
+        """Hand out a task."""
+        self.task = task
+        self._began = time.monotonic()
+        with contextlib.suppress(OSError):  # it has died: `outcome` finds out
+            self.connection.send(task)
+
+    def outcome(self, seconds: float | None) -> Outcome | None:
+        """The outcome of the task, if there is one; `task` is None when it has come to an end."""
+        assert self.task is not None
+        try:
+            if self.connection.poll():
+                answer = self.connection.recv()
+                if isinstance(answer, Exception):
+                    raise answer
+                self.task = None
+                outcome: Outcome = answer
+                return outcome
+        except (EOFError, ConnectionError):
+            self.task = None
+            self.end()
+            return None
+        if seconds is not None and time.monotonic() - self._began > seconds:
+            late = Outcome(
+                self.task.source,
+                "failed",
+                f"not done within {seconds:g} s; raise --timeout if the file is good",
+            )
+            self.task = None
+            self.end()
+            return late
+        return None
+
+    def end(self) -> None:
+        """End the process, after it has removed what is half done."""
+        self.connection.close()
+        if self.task is None and self.process.is_alive():
+            self.process.join(0.2)  # it reads that the connection is closed
+        self.process.terminate()
+        self.process.join(_END_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _serve(connection: Connection, work: Work) -> None:
+    """The main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with contextlib.suppress(KeyboardInterrupt, EOFError, ConnectionError):
+        if work.threads:
+            import torch
+
+            torch.set_num_threads(work.threads)
+        try:
+            colorizer = Colorizer(work.weights, work.device)
+        except RecolorError as error:
+            connection.send(error)
+            return
+        while True:
+            task: Task = connection.recv()
+            connection.send(perform(colorizer, task, work.request))
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+class Cluster:
+    """Does tasks on the workers of a Dask cluster, all of which see the same file systems.
+
+    Lost workers are replaced by others, and a scheduler that is restarted is found again: what it
+    had in hand is handed out anew.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as ``tcp://host:8786``, or the name of a scheduler file.
+    work : Work
+        What is the same for all files.
+
+    Raises
+    ------
+    RecolorError
+        If Dask is not installed or there is no scheduler.
+    """
+
+    def __init__(self, address: str, work: Work) -> None:
+        try:
+            import distributed
+        except ImportError as error:
+            raise RecolorError(
+                f"--scheduler ADDRESS needs Dask, which cannot be imported ({error}); "
+                'pip install "napari-recolor[cluster]"'
+            ) from error
+        self._dask: Any = distributed
+        self._address = address
+        self._work = work
+        self._client: Any = self._connect(10.0)
+
+    def _connect(self, seconds: float) -> Any:
+        where = (
+            {"scheduler_file": self._address}
+            if self._address.endswith(".json")
+            else {"address": self._address}
+        )
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self._dask.Client(**where, timeout=5, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                if time.monotonic() > end or isinstance(error, ValueError):
+                    raise RecolorError(
+                        f"expected a Dask scheduler at {self._address}, found none ({error}); "
+                        "start one with: dask scheduler"
+                    ) from error
+                time.sleep(1)
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+        """Do tasks; see `Scheduler`."""
+        waiting: dict[Any, Task] = {}
+        again: list[Task] = []
+        try:
+            while True:
+                room = max(2, 2 * self._slots()) - len(waiting)
+                while room > 0 and (task := again.pop() if again else next(tasks, None)):
+                    future = self._client.submit(
+                        perform_anywhere, task, self._work, pure=False, retries=2
+                    )
+                    waiting[future] = task
+                    room -= 1
+                if not waiting:
+                    return
+                if self._client.status != "running":
+                    again += waiting.values()
+                    waiting.clear()
+                    self._reconnect()
+                    continue
+                with contextlib.suppress(TimeoutError, self._dask.TimeoutError):
+                    self._dask.wait(
+                        list(waiting), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                    )
+                for future in [future for future in waiting if future.done()]:
+                    task = waiting.pop(future)
+                    if future.status == "finished":
+                        yield task, future.result()
+                    elif future.status == "cancelled" or future.status == "lost":
+                        again.append(task)  # the scheduler knows nothing of it any more
+                    else:
+                        yield task, self._failed(task, future.exception())
+        finally:
+            with contextlib.suppress(Exception):
+                self._client.cancel(list(waiting))
+                self._client.close(timeout=5)
+
+    def _slots(self) -> int:
+        with contextlib.suppress(OSError, TimeoutError, KeyError):
+            return sum(self._client.nthreads().values())
+        return 1
+
+    def _reconnect(self) -> None:
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=5)
+        self._client = self._connect(_RECONNECT_SECONDS)
+
+    def _failed(self, task: Task, error: BaseException | None) -> Outcome | None:
+        if isinstance(error, self._dask.KilledWorker):
+            return None
+        return Outcome(task.source, "failed", f"the cluster could not do it ({error})")
+
+
+def make_scheduler(name: str, work: Work, seconds: float | None = None) -> Scheduler:
+    """The scheduler outside this process that a text names.
+
+    Parameters
+    ----------
+    name : str
+        "local:N" for N processes of this machine, or the address of a Dask scheduler.
+    work : Work
+        What is the same for all files.
+    seconds : float or None
+        Time limit of a file; needs "local:N".
+
+    Raises
+    ------
+    RecolorError
+        If the text names none.
+    """
+    if not name.startswith("local:"):
+        return Cluster(name, work)
+    count = name.removeprefix("local:")
+    if not count.isdecimal() or not 1 <= int(count) <= 1024:
+        raise RecolorError(
+            f"expected --scheduler local:N with N from 1 to 1024, got {name!r}; for example local:4"
+        )
+    return LocalProcesses(int(count), work, seconds)

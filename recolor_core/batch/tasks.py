@@ -1,0 +1,113 @@
+"""The work on one file of a batch, wherever it is done."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from recolor_core.batch.image import try_image, wait_for
+from recolor_core.batch.observer import Observer
+from recolor_core.batch.outcome import Outcome
+from recolor_core.batch.request import Request
+from recolor_core.colorizer import Colorizer
+from recolor_core.errors import OutputBusyError
+
+_WAIT_SECONDS = 600.0
+"""How long to wait for another call that makes the same result."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to be done. Doing it twice, or at two places at once, does no harm.
+
+    Parameters
+    ----------
+    path : str
+        Of the source, below the input folder.
+    source : str
+        The source.
+    folder : str
+        Where the result goes.
+    full_name : bool
+        Whether the name of the result keeps the ending of the source.
+    """
+
+    path: str
+    source: str
+    folder: str
+    full_name: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is the same for all files of a batch.
+
+    Parameters
+    ----------
+    request : Request
+        How to colorize and what to write.
+    weights, device : str
+        As in `recolor_core.Colorizer`.
+    threads : int or None
+        Threads of a worker process; None leaves it to PyTorch.
+    """
+
+    request: Request = field(default_factory=Request)
+    weights: str = "default"
+    device: str = "auto"
+    threads: int | None = None
+
+
+def perform(
+    colorizer: Colorizer, task: Task, request: Request, observer: Observer | None = None
+) -> Outcome:
+    """Do a task; whatever goes wrong is told in the outcome.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        Makes the colors.
+    task : Task
+        The file.
+    request : Request
+        How to colorize and what to write.
+    observer : Observer or None
+        Is told how the work goes on.
+    """
+    source = Path(task.source)
+
+    def place(name: str) -> Path:
+        if task.full_name:  # scan.jpg and scan.png lie in one folder
+            name = f"{source.name}.recolor{Path(name).suffix}"
+        return Path(task.folder, name)
+
+    try:
+        outcome = wait_for(
+            lambda: try_image(colorizer, source, place, request, observer), _WAIT_SECONDS
+        )
+    except OutputBusyError as error:
+        return Outcome(task.source, "failed", str(error))
+    if outcome.status in ("done", "skipped") and outcome.output:
+        outcome.output_sha256 = _hash(Path(outcome.output))
+    return outcome
+
+
+def perform_anywhere(task: Task, work: Work) -> Outcome:
+    """Do a task in a process that may have done others before, as Dask calls it."""
+    with _LOADING:
+        colorizer = _colorizer(work.weights, work.device)
+    return perform(colorizer, task, work.request)
+
+
+_LOADING = Lock()
+
+
+@cache
+def _colorizer(weights: str, device: str) -> Colorizer:
+    return Colorizer(weights, device)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,568 @@
+"""A batch: what is done, what is noted, and what a killed one leaves."""
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from recolor_core.batch.lock import LOCK
+from recolor_core.batch.manifest import MANIFEST, Found, Making, Manifest
+from recolor_core.batch.outcome import Outcome
+from recolor_core.colorizer import Colorizer
+from tests.core.cli_runner import FAST, files, gray_of, photo, pixels, recolor
+
+posix = pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    root = tmp_path / "in"
+    (root / "box" / "deep").mkdir(parents=True)
+    Image.fromarray(photo()).save(root / "a.png")
+    Image.fromarray(photo()[::-1]).save(root / "a.jpg")
+    Image.fromarray(photo(24, 80)).save(root / "box" / "b.jpg")
+    with tifffile.TiffWriter(root / "box" / "deep" / "c.tif") as writer:
+        for page in (photo(dtype=np.uint16), photo(16, 16, np.uint16)):
+            writer.write(page, metadata=None)
+    (root / "box" / "bad.png").write_bytes(b"no image")
+    (root / "notes.txt").write_text("words")
+    return root
+
+
+RESULTS = [
+    "a.jpg.recolor.png",
+    "a.png.recolor.png",
+    str(Path("box", "b.recolor.png")),
+    str(Path("box", "deep", "c.recolor.tif")),
+]
+
+
+def rows(out: Path) -> dict[str, dict[str, object]]:
+    with Manifest(out) as manifest:
+        return {row["path"]: row for row in manifest.files()}
+
+
+def statuses(out: Path) -> dict[str, str]:
+    return {path: str(row["status"]) for path, row in rows(out).items()}
+
+
+def images(out: Path) -> list[str]:
+    return [name for name in files(out) if "manifest" not in name and name != LOCK]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- a run ------------------------------------------------------------------------------------
+
+
+def test_the_tree_is_mirrored_and_every_file_noted(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = recolor("batch", archive, out, *FAST)
+    assert call.code == 2
+    assert call.errors == [
+        f"recolor: {archive / 'box' / 'bad.png'}: " + call.err.split(": ", 2)[2].split("\n")[0]
+    ]
+    assert "left out 1 .txt" in call.err
+    assert "4 done, 1 failed" in call.err
+    assert images(out) == RESULTS
+    noted = rows(out)
+    assert {path: row["output"] for path, row in noted.items()} == {
+        "a.jpg": "a.jpg.recolor.png",
+        "a.png": "a.png.recolor.png",
+        "box/b.jpg": "box/b.recolor.png",
+        "box/bad.png": None,
+        "box/deep/c.tif": "box/deep/c.recolor.tif",
+    }
+    for path, row in noted.items():
+        if path == "box/bad.png":
+            assert row["status"] == "failed"
+            assert "no image" in str(row["message"])
+            continue
+        assert row["status"] == "done"
+        assert row["source_sha256"] == digest(archive / path)
+        assert row["output_sha256"] == digest(out / str(row["output"]))
+        assert row["exact_gray"] == 1
+        assert row["seconds"] > 0  # type: ignore[operator]
+        assert row["weights"] == "default"
+        assert json.loads(str(row["parameters"]))["settings"]["size"] == 32
+        assert row["device"] == "cpu"
+    with Manifest(out) as manifest:
+        pages = [
+            (p["path"], p["page"], p["width"], p["height"], p["dtype"]) for p in manifest.pages()
+        ]
+    assert ("box/deep/c.tif", 1, 56, 40, "uint16") in pages
+    assert ("box/deep/c.tif", 2, 16, 16, "uint16") in pages
+    np.testing.assert_array_equal(gray_of(pixels(out / RESULTS[1])), photo())
+
+
+def test_a_second_run_does_what_is_new_and_retries_what_failed(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, *FAST)
+    stamps = {name: (out / name).stat().st_mtime_ns for name in RESULTS}
+    Image.fromarray(photo()).save(archive / "box" / "bad.png")
+    Image.fromarray(photo()).save(archive / "new.png")
+    with patch.object(Colorizer, "generate", side_effect=Colorizer.generate, autospec=True) as made:
+        call = recolor("batch", archive, out, *FAST)
+    assert call.code == 0
+    assert made.call_count == 2
+    assert "2 done, 4 there already" in call.err
+    assert {name: (out / name).stat().st_mtime_ns for name in RESULTS} == stamps
+    assert set(statuses(out).values()) == {"done"}
+
+
+def test_nothing_to_do_is_told_without_a_look_into_the_files(archive: Path, tmp_path: Path) -> None:
+    (archive / "box" / "bad.png").unlink()
+    out = tmp_path / "out"
+    assert recolor("batch", archive, out, *FAST).code == 0
+    with patch("recolor_core.batch.image.open_image", side_effect=AssertionError):
+        call = recolor("batch", archive, out, *FAST)
+    assert call.code == 0
+    assert "0 done, 4 there already" in call.err
+
+
+def test_patterns(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--include", "*.jpg", "--include", "box/*", "--exclude", "*/bad*")
+    assert recolor("batch", archive, out, *words, *FAST).code == 0
+    assert set(statuses(out)) == {"a.jpg", "box/b.jpg", "box/deep/c.tif"}
+
+
+def test_a_limit_is_gone_on_from(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = recolor("batch", archive, out, "--limit", "2", *FAST)
+    assert (call.code, len(images(out))) == (0, 2)
+    assert "3 left to do" in call.err
+    recolor("batch", archive, out, *FAST)
+    assert images(out) == RESULTS
+
+
+def test_the_output_folder_may_lie_in_the_input_folder(archive: Path) -> None:
+    (archive / "box" / "bad.png").unlink()
+    for out in (archive / "results", archive):
+        assert recolor("batch", archive, out, *FAST).code == 0
+        assert recolor("batch", archive, out, *FAST).code == 0
+        assert set(statuses(out)) == {"a.jpg", "a.png", "box/b.jpg", "box/deep/c.tif"}
+
+
+def test_a_source_that_disappears_is_gone(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, "--limit", "1", *FAST)
+    (archive / "box" / "bad.png").unlink()
+    (archive / "a.jpg").unlink()  # it was done
+    assert recolor("batch", archive, out, *FAST).code == 0
+    assert statuses(out)["box/bad.png"] == "gone"
+    assert statuses(out)["a.jpg"] == "done"
+
+
+def test_a_result_that_was_lost_or_cut_is_made_again(archive: Path, tmp_path: Path) -> None:
+    (archive / "box" / "bad.png").unlink()
+    out = tmp_path / "out"
+    recolor("batch", archive, out, *FAST)
+    (out / RESULTS[0]).unlink()
+    (out / RESULTS[1]).write_bytes(b"")
+    call = recolor("batch", archive, out, *FAST)
+    assert call.code == 2
+    assert "--on-changed redo renews it" in call.err
+    assert "1 done" in call.err
+    assert recolor("batch", archive, out, "--on-changed", "redo", *FAST).code == 0
+    np.testing.assert_array_equal(gray_of(pixels(out / RESULTS[1])), photo())
+    assert set(statuses(out).values()) == {"done"}
+
+
+# --- what has changed -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["source", "settings"])
+@pytest.mark.parametrize("on_changed", ["fail", "skip", "redo"])
+def test_changes(archive: Path, tmp_path: Path, what: str, on_changed: str) -> None:
+    out = tmp_path / "out"
+    only = ("--include", "a.png")
+    recolor("batch", archive, out, *only, *FAST)
+    [output] = images(out)
+    before = (out / output).read_bytes()
+    words = ("--vividness", "1") if what == "settings" else ()
+    if what == "source":
+        Image.fromarray(photo()[::-1]).save(archive / "a.png")
+    call = recolor("batch", archive, out, *only, *words, "--on-changed", on_changed, *FAST)
+    kept = (out / output).read_bytes() == before
+    status = statuses(out)["a.png"]
+    if on_changed == "fail":
+        assert (call.code, kept, status) == (2, True, "failed")
+        assert "--on-changed redo renews it" in call.err
+    elif on_changed == "skip":
+        assert (call.code, kept, status) == (0, True, "kept")
+        assert "1 changed and kept as they are" in call.err
+    else:
+        assert (call.code, kept, status) == (0, False, "done")
+        assert rows(out)["a.png"]["output_sha256"] == digest(out / output)
+        call = recolor("batch", archive, out, *only, *words, *FAST)
+        assert "0 done, 1 there already" in call.err
+
+
+def test_another_date_of_the_same_source_is_no_change(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    only = ("--include", "a.png")
+    recolor("batch", archive, out, *only, *FAST)
+    os.utime(archive / "a.png", (1, 1))
+    with patch.object(Colorizer, "generate", side_effect=AssertionError):
+        assert recolor("batch", archive, out, *only, *FAST).code == 0
+    assert statuses(out) == {"a.png": "done"}
+    assert rows(out)["a.png"]["seconds"] > 0  # type: ignore[operator]
+
+
+# --- killed -----------------------------------------------------------------------------------
+
+
+def test_a_lost_manifest_is_made_anew_from_the_results(archive: Path, tmp_path: Path) -> None:
+    (archive / "box" / "bad.png").unlink()
+    out = tmp_path / "out"
+    recolor("batch", archive, out, *FAST)
+    before = rows(out)
+    for path in out.glob(f"{MANIFEST}*"):
+        path.unlink()
+    with patch.object(Colorizer, "generate", side_effect=AssertionError):
+        assert recolor("batch", archive, out, *FAST).code == 0
+    after = rows(out)
+    ignored = {"seconds", "attempts", "finished", "run", "version"}
+    for path, row in before.items():
+        assert {k: v for k, v in after[path].items() if k not in ignored} == {
+            k: v for k, v in row.items() if k not in ignored
+        }
+
+
+KILLED = """
+import os, random, sys
+from recolor_core.batch import manifest
+from recolor_core.cli import main
+from recolor_core.files import AtomicFile
+
+# Ends this process, without any cleaning up, at one of the calls of these functions.
+left = int(os.environ["MOMENT"])
+
+def dying(function):
+    def call(*arguments, **options):
+        global left
+        left -= 1
+        if left == 0:
+            os._exit(9)
+        return function(*arguments, **options)
+    return call
+
+for kind, name in ((manifest.Manifest, "note_running"), (manifest.Manifest, "note_outcome"),
+                   (AtomicFile, "finish"), (AtomicFile, "commit"), (AtomicFile, "discard")):
+    setattr(kind, name, dying(getattr(kind, name)))
+sys.argv[0] = "recolor"
+main()
+"""
+
+
+@posix
+@pytest.mark.slow
+def test_killed_at_any_instant_it_is_finished_by_the_next_run(
+    archive: Path, tmp_path: Path
+) -> None:
+    (archive / "box" / "bad.png").unlink()
+    out = tmp_path / "out"
+    words = ["batch", str(archive), str(out), "--sidecar", *FAST]
+    kills = 0
+    for moment in (3, 7, 5, 9):  # each process gets a little further
+        run = subprocess.run(
+            [sys.executable, "-c", KILLED, *words],
+            env={**os.environ, "MOMENT": str(moment)},
+            capture_output=True,
+            timeout=300,
+        )
+        kills += run.returncode == 9
+        noted = statuses(out)
+        for path, row in rows(out).items():
+            if row["status"] == "done":
+                assert row["output_sha256"] == digest(out / str(row["output"])), path
+        assert sum(status == "running" for status in noted.values()) <= 1
+    assert kills >= 3
+    assert recolor(*words).code == 0
+    assert set(statuses(out).values()) == {"done"}
+    sidecars = [f"{name}.json" for name in RESULTS]
+    assert images(out) == sorted(RESULTS + sidecars)
+    for name, codes in ((RESULTS[0], photo()[::-1]), (RESULTS[1], photo())):
+        if name.startswith("a.png"):
+            np.testing.assert_array_equal(gray_of(pixels(out / name)), codes)
+
+
+def test_an_interrupted_run_goes_on(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    generate, calls = Colorizer.generate, iter((False, True))
+
+    def interrupted(*arguments: object) -> object:
+        if next(calls):
+            raise KeyboardInterrupt
+        return generate(*arguments)  # type: ignore[arg-type]
+
+    with patch.object(Colorizer, "generate", interrupted):
+        call = recolor("batch", archive, out, *FAST)
+    assert call.code == 130
+    assert "interrupted, 1 files done" in call.err
+    assert sorted(statuses(out).values()).count("done") == 1
+    assert "running" not in statuses(out).values()
+    recolor("batch", archive, out, *FAST)
+    assert images(out) == RESULTS
+
+
+def test_a_file_that_ended_runs_before_is_tried_last(tmp_path: Path) -> None:
+    making = Making({}, "default", "0", "1")
+    with Manifest(tmp_path, write=True) as manifest:
+        run = manifest.begin_run(making, tmp_path, "now")
+        manifest.note_sources(run, [Found(name, 1, 1) for name in "abc"], making)
+        manifest.note_running("a")
+    with Manifest(tmp_path, write=True) as manifest:
+        run = manifest.begin_run(making, tmp_path, "now")
+        manifest.note_sources(run, [Found(name, 1, 1) for name in "abc"], making)
+        assert [found.path for found in manifest.pending(run)] == ["b", "c", "a"]
+
+
+def test_a_bug_costs_one_file(archive: Path, tmp_path: Path) -> None:
+    generate, calls = Colorizer.generate, iter((True, *[False] * 9))
+
+    def buggy(*arguments: object) -> object:
+        if next(calls):
+            raise ZeroDivisionError
+        return generate(*arguments)  # type: ignore[arg-type]
+
+    with patch.object(Colorizer, "generate", buggy):
+        call = recolor("batch", archive, tmp_path / "out", *FAST)
+    assert call.code == 1
+    assert images(tmp_path / "out") == RESULTS[1:]
+
+
+# --- status and export ------------------------------------------------------------------------
+
+
+def test_status(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, "--limit", "4", *FAST)
+    facts = json.loads(recolor("batch", "status", out, "--json").out)
+    assert facts["running"] is False
+    assert facts["files"] == {
+        "pending": 1, "running": 0, "done": 3, "kept": 0, "failed": 1, "gone": 0,
+    }  # fmt: skip
+    assert [row["path"] for row in facts["failures"]] == ["box/bad.png"]
+    assert facts["megapixels"] == pytest.approx((40 * 56 * 2 + 24 * 80) / 1e6)
+    text = recolor("batch", "status", out).out.decode()
+    assert "1 pending, 3 done, 1 failed" in text
+    assert "box/bad.png: " in text
+
+
+def test_status_of_no_batch(tmp_path: Path) -> None:
+    call = recolor("batch", "status", tmp_path)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "no recolor-manifest.sqlite" in call.err
+    assert files(tmp_path) == []
+
+
+def test_a_damaged_manifest_is_told(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(b"garbage" * 1000)
+    for words in (("status", tmp_path), (archive, tmp_path)):
+        call = recolor("batch", *words)
+        assert (call.code, len(call.errors)) == (2, 1)
+        assert "move it away and repeat the batch" in call.err
+
+
+def test_the_manifest_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    making = Making({}, "default", "0", "1")
+    with Manifest(tmp_path, write=True) as writer:
+        run = writer.begin_run(making, tmp_path, "now")
+        writer.note_sources(run, [Found(f"{i:04}", 1, 1) for i in range(500)], making)
+        for number, found in enumerate(writer.pending(run)):
+            writer.note_running(found.path)
+            writer.note_outcome(found.path, Outcome(found.path, "failed", "bad"), making, "now")
+            if number % 100 == 50:
+                with Manifest(tmp_path) as reader:
+                    counts = reader.counts()
+                assert counts["failed"] == number + 1
+                assert sum(counts.values()) == 500
+
+
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\xfe.png")
+    making = Making({}, "default", "0", "1")
+    with Manifest(tmp_path, write=True) as manifest:
+        run = manifest.begin_run(making, tmp_path, "now")
+        manifest.note_sources(run, [Found(name, 1, 1), Found("a.png", 1, 1)], making)
+        assert {found.path for found in manifest.pending(run)} == {name, "a.png"}
+        manifest.note_running(name)
+        assert {row["path"]: row["status"] for row in manifest.files()} == {
+            name: "running",
+            "a.png": "pending",
+        }
+    assert recolor("batch", "export", tmp_path, tmp_path / "t.csv").code == 0
+    assert recolor("batch", "export", tmp_path, tmp_path / "t.parquet").code == 0
+
+
+def test_export(archive: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    out = tmp_path / "out"
+    recolor("batch", archive, out, *FAST)
+    for ending in ("csv", "parquet"):
+        call = recolor("batch", "export", out, tmp_path / f"table.{ending}")
+        assert (call.code, call.err) == (0, "")
+        assert b": 6 rows" in call.out
+    with (tmp_path / "table.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    columns = parquet.read_table(tmp_path / "table.parquet").to_pylist()
+    assert [row["path"] for row in table] == [row["path"] for row in columns]
+    assert [row["page"] for row in table] == ["1", "1", "1", "", "1", "2"]
+    done = [row for row in columns if row["status"] == "done"]
+    assert all(row["exact_gray"] is True for row in done)
+    assert {row["gray_sha256"] for row in done} == {
+        row["gray_sha256"] for row in table if row["gray_sha256"]
+    }
+    call = recolor("batch", "export", out, tmp_path / "table.csv")
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert recolor("batch", "export", out, tmp_path / "table.csv", "--overwrite").code == 0
+    assert recolor("batch", "export", out, tmp_path / "table.xlsx").code == 2
+
+
+def test_parquet_names_its_extra(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, "--include", "a.png", *FAST)
+    with patch.dict(sys.modules, {"pyarrow": None}):
+        call = recolor("batch", "export", out, tmp_path / "table.parquet")
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "napari-recolor[parquet]" in call.err
+    assert not (tmp_path / "table.parquet").exists()
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_be(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = recolor("batch", archive, out, "--dry-run", "--json", *FAST)
+    assert call.code == 0
+    facts = json.loads(call.out)
+    assert (facts["files"], facts["there_already"]) == (5, 0)
+    readable = [40 * 56, 40 * 56, 24 * 80, 40 * 56 + 16 * 16]
+    assert facts["megapixels"] == pytest.approx(5 * sum(readable) / 4 / 1e6)
+    assert facts["seconds"] > 0
+    assert facts["output_bytes"] > 0
+    assert not out.exists()
+    recolor("batch", archive, out, *FAST)
+    before = files(out)
+    text = recolor("batch", archive, out, "--dry-run", *FAST).out.decode()
+    assert "1 files to do" in text
+    assert "4 there already" in text
+    assert files(out) == before
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+def test_one_batch_at_a_time(archive: Path, tmp_path: Path) -> None:
+    from recolor_core.batch.lock import only_one
+
+    out = tmp_path / "out"
+    out.mkdir()
+    with only_one(out):
+        call = recolor("batch", archive, out, *FAST)
+        assert (call.code, len(call.errors)) == (2, 1)
+        assert "another recolor batch is at work here" in call.err
+    assert recolor("batch", archive, out, "--include", "a.png", *FAST).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("{in}/none", "{out}"), "expected a folder of images"),
+        (("{in}", "{in}/notes.txt"), "this is a file"),
+        (("{in}", "{out}", "--on-changed", "maybe"), "expected --on-changed fail, redo or skip"),
+        (("{in}", "{out}", "--scheduler", "local:0"), "with N from 1 to 1024"),
+        (("{in}", "{out}", "--scheduler", "local:2", "--jobs", "2"), "got both"),
+        (("{in}", "{out}", "--vividness", "7"), "expected vividness from 0 to 1"),
+        (("{in}", "{out}", "--weights", "nope"), "expected weights by name"),
+    ],
+)
+def test_bad_calls(archive: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    places = {"in": archive, "out": tmp_path / "out"}
+    call = recolor("batch", *(word.format(**places) for word in words))
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert said in call.err
+
+
+def test_a_manifest_of_the_future_is_left_alone(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, "--include", "a.png", *FAST)
+    with sqlite3.connect(out / MANIFEST) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    call = recolor("batch", archive, out, *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "version 99" in call.err
+
+
+# --- in processes of their own ----------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_several_processes_do_what_one_does(archive: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert recolor("batch", archive, one, *FAST).code == 2
+    assert recolor("batch", archive, two, "--jobs", "2", *FAST).code == 2
+    assert images(two) == RESULTS
+    assert statuses(one) == statuses(two)
+    for name in RESULTS:
+        np.testing.assert_array_equal(pixels(one / name), pixels(two / name))
+
+
+@posix
+@pytest.mark.slow
+def test_a_process_that_is_killed_costs_nothing(archive: Path, tmp_path: Path) -> None:
+    from recolor_core.batch.request import Request
+    from recolor_core.batch.schedulers import LocalProcesses
+    from recolor_core.batch.tasks import Task, Work
+    from recolor_core.settings import Settings
+
+    out = tmp_path / "out"
+    out.mkdir()
+    task = Task("a.png", str(archive / "a.png"), str(out))
+    scheduler = LocalProcesses(1, Work(Request(Settings(size=32)), threads=1))
+
+    def kill() -> None:
+        while not multiprocessing.active_children():
+            time.sleep(0.01)
+        [child] = multiprocessing.active_children()
+        os.kill(child.pid or 0, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert list(scheduler.run(iter([task]))) == [(task, None)]
+    killer.join()
+    [(_, outcome)] = scheduler.run(iter([task]))
+    assert outcome is not None
+    assert outcome.status == "done"
+    assert files(out) == ["a.recolor.png"]
+
+
+@posix
+@pytest.mark.slow
+def test_a_file_that_takes_too_long_is_given_up(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = recolor("batch", archive, out, "--include", "a.png", "--timeout", "0.05", *FAST)
+    assert call.code == 2
+    assert "not done within 0.05 s" in call.err
+    assert statuses(out) == {"a.png": "failed"}
+    assert [name for name in files(out) if name.endswith(".part")] == []
