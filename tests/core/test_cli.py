@@ -518,7 +518,7 @@ def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
     call = recolor(folder, folder / "none.png", "--json", *FAST)
     assert call.code == 2
     done, other, failed = map(json.loads, call.out.splitlines())
-    assert done | {"seconds": 0} == {
+    assert done | {"seconds": 0, "uncertainty": 0} == {
         "input": str(folder / "a.png"),
         "status": "done",
         "message": "",
@@ -533,8 +533,11 @@ def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
         "seconds": 0,
         "exact_gray": True,
         "source_sha256": hashlib.sha256((folder / "a.png").read_bytes()).hexdigest(),
+        "output_sha256": None,
+        "uncertainty": 0,
     }
     assert done["seconds"] > 0
+    assert done["uncertainty"] > 0
     assert other["status"] == "done"
     assert failed["status"] == "failed"
     assert "no such file" in failed["message"]
