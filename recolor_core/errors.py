@@ -39,3 +39,7 @@ class OutputBusyError(OutputExistsError):
 
 class DeviceWarning(UserWarning):
     """Work went on elsewhere than asked for, such as on the CPU when a GPU's memory was full."""
+
+
+class ImageWarning(UserWarning):
+    """An image was read, but something about it needs a look, such as codes that are all dark."""

@@ -1,15 +1,19 @@
 """EXIF without loss: entries are kept as raw bytes, so that nothing changes type or precision.
 
-EXIF is a TIFF structure: a header, then directories (IFD) of entries. Layout after TIFF 6.0 and
-CIPA DC-008 (Exif 2.32); BigTIFF widens counts and offsets to 64 bits.
+EXIF is a TIFF structure: a header, then directories (IFD) of entries. The layout follows TIFF 6.0
+and CIPA DC-008 (Exif 2.32); BigTIFF widens counts and offsets to 64 bits.
 """
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+
+from recolor_core.images.image import Resolution, ResolutionUnit
+from recolor_core.images.limits import MAX_EXIF_BYTES
 
 ByteOrder = Literal["<", ">"]
 Read = Callable[[int, int], bytes]
@@ -26,7 +30,8 @@ _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 _SIZE |= {16: 8, 17: 8, 18: 8}
 _WORD = _SIZE | {5: 4, 10: 4}
 _LONG = 4
-_LARGEST_VALUE = 64 << 20  # bytes; a damaged count may say anything
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_UNITS: dict[int, ResolutionUnit] = {1: "none", 2: "inch", 3: "cm"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,22 @@ class Entry:
         """The (first) value as an unsigned integer."""
         size = _SIZE[self.type]
         return int.from_bytes(self.value[:size], "little" if order == "<" else "big")
+
+    def fraction(self, order: ByteOrder) -> Fraction | None:
+        """The (first) value as an exact number, or None if it is not a number."""
+        return next(iter(self.fractions(order)), None)
+
+    def fractions(self, order: ByteOrder) -> list[Fraction]:
+        """The values as exact numbers, up to one that is not a number."""
+        letters = {1: "B", 3: "H", 4: "I", 5: "II", 10: "ii", 11: "f", 12: "d"}.get(self.type)
+        if letters is None:
+            return []
+        found = []
+        for value in struct.iter_unpack(order + letters, self.value):
+            if (len(value) > 1 and not value[1]) or not np.isfinite(value[0]):
+                break
+            found.append(Fraction(*value))
+        return found
 
     def reordered(self) -> "Entry":
         """The entry in the other byte order."""
@@ -68,15 +89,48 @@ class Directory:
         )
 
 
+@dataclass
+class Budget:
+    """How many bytes of values may still be read: entries can share one large value."""
+
+    left: int
+
+    def spend(self, size: int) -> None:
+        """Take `size` bytes; ValueError if that is more than is left."""
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("the values of the tags are larger than the file")
+
+
 def read_directory(
-    read: Read, offset: int, order: ByteOrder, *, big: bool = False, depth: int = 0
+    read: Read,
+    offset: int,
+    order: ByteOrder,
+    budget: Budget,
+    *,
+    big: bool = False,
+    wanted: frozenset[int] | None = None,
+    depth: int = 0,
 ) -> Directory:
-    """The directory at an offset. Entries that are damaged are left out.
+    """The directory at an offset, and those that it points to. Damaged entries are left out.
+
+    Parameters
+    ----------
+    read
+        Gives bytes of the file.
+    offset
+        Where the directory begins.
+    order, big
+        Byte order, and whether offsets have 64 bits (BigTIFF).
+    budget
+        How many bytes of values may be read.
+    wanted
+        Read the values of these tags only (those of child directories are all read).
 
     Raises
     ------
     ValueError, struct.error
-        Where there is no directory.
+        If there is no directory, or its values take more than the budget.
     """
     count_format, entry_format, pointer = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
     head, inline = struct.calcsize(order + entry_format), 8 if big else 4
@@ -89,13 +143,12 @@ def read_directory(
     for index in range(count):
         at = start + index * (head + inline)
         code, kind, number = struct.unpack(order + entry_format, read(at, head))
-        if kind not in _SIZE:
+        if kind not in _SIZE or not (wanted is None or code in wanted or code in _POINTERS):
             continue
         size, position = _SIZE[kind] * number, at + head
-        if size > _LARGEST_VALUE:
-            continue
         if size > inline:
             (position,) = struct.unpack(order + pointer, read(position, inline))
+            budget.spend(size)
         value = read(position, size)
         if len(value) != size or not number:
             continue
@@ -105,7 +158,9 @@ def read_directory(
         elif depth < 2:  # a damaged file may point to itself
             try:
                 target = entry.integer(order)
-                children[code] = read_directory(read, target, order, big=big, depth=depth + 1)
+                children[code] = read_directory(
+                    read, target, order, budget, big=big, depth=depth + 1
+                )
             except (ValueError, struct.error):
                 continue
     end = start + count * (head + inline)
@@ -152,13 +207,14 @@ def parse(exif: bytes) -> tuple[ByteOrder, Directory]:
     Raises
     ------
     ValueError, struct.error
-        Where it is no EXIF block.
+        If it is not an EXIF block.
     """
     order: ByteOrder = "<" if exif[:2] == b"II" else ">"
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         raise ValueError("expected a TIFF header")
     (offset,) = struct.unpack(order + "I", exif[4:8])
-    return order, read_directory(lambda at, size: exif[at : at + size], offset, order)
+    budget = Budget(len(exif))
+    return order, read_directory(lambda at, size: exif[at : at + size], offset, order, budget)
 
 
 def build(order: ByteOrder, directory: Directory) -> bytes:
@@ -168,16 +224,38 @@ def build(order: ByteOrder, directory: Directory) -> bytes:
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation that an EXIF block tells, 1 to 8; 1 where it tells none."""
+    """The orientation that an EXIF block states, 1 to 8; 1 if it states none."""
     order, directory = parse(exif)
     entry = directory.entries.get(ORIENTATION)
     value = entry.integer(order) if entry else 1
     return value if 1 <= value <= 8 else 1
 
 
+def resolution(exif: bytes | None) -> Resolution | None:
+    """The resolution that an EXIF block states, exactly; None if it states none."""
+    if not exif:
+        return None
+    try:
+        order, directory = parse(exif)
+    except (ValueError, struct.error):
+        return None
+    return directory_resolution(directory, order)
+
+
+def directory_resolution(directory: Directory, order: ByteOrder) -> Resolution | None:
+    """The resolution that a TIFF directory states; in inches if it names no unit (TIFF 6.0)."""
+    entries = [directory.entries.get(code) for code in (_X_RESOLUTION, _Y_RESOLUTION)]
+    x, y = (entry.fraction(order) if entry else None for entry in entries)
+    if not x or not y or x < 0 or y < 0:
+        return None
+    stated = directory.entries.get(_RESOLUTION_UNIT)
+    unit = _UNITS.get(stated.integer(order), "none") if stated else "inch"
+    return None if unit == "none" and x == y else Resolution(x, y, unit)
+
+
 def take(block: bytes | None) -> tuple[bytes | None, int]:
-    """A file's EXIF block made upright, and the orientation it told; None where it is damaged."""
-    if not block:
+    """A file's EXIF block made upright, and its orientation; None if the block is damaged."""
+    if not block or len(block) > MAX_EXIF_BYTES:
         return None, 1
     block = block.removeprefix(b"Exif\0\0")
     try:
@@ -212,7 +290,10 @@ def _drop_thumbnail(block: bytearray, order: ByteOrder, directory: Directory) ->
     block[directory.following_at : directory.following_at + 4] = b"\0" * 4
     try:
         second = read_directory(
-            lambda at, size: bytes(block[at : at + size]), directory.following, order
+            lambda at, size: bytes(block[at : at + size]),
+            directory.following,
+            order,
+            Budget(len(block)),
         )
     except (ValueError, struct.error):
         return

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recolor_core.images.limits import MAX_ICC_CURVE_ENTRIES
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve
 
 _D50 = np.array((0.9642, 1.0, 0.8249))
@@ -23,6 +24,7 @@ _BRADFORD = np.array(
     ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 )
 _CURVES, _COLORANTS = (b"rTRC", b"gTRC", b"bTRC"), (b"rXYZ", b"gXYZ", b"bXYZ")
+_LARGEST_TEXT, _LONGEST_NAME = 4096, 200  # of a description: bytes, letters
 _SAMPLES = 4096  # of a curve that no formula of ToneCurve fits
 # A profile this near to sRGB is sRGB: makers round its curve and primaries differently.
 _SRGB_CURVE_TOLERANCE = 1e-4
@@ -56,20 +58,21 @@ def read_profile(icc: bytes) -> Profile | None:
             return None
         tags = _tags(icc)
         model = icc[16:20].decode("ascii").strip()
-        name = _text(tags.get(b"desc", b"")) or f"unnamed {model}"
+        description = bytes(tags.get(b"desc", b"")[:_LARGEST_TEXT])
+        name = _text(description)[:_LONGEST_NAME] or f"unnamed {model}"
         return Profile(name, model, _space(name, model, icc[20:24], tags))
     except (ValueError, IndexError, struct.error, UnicodeError):
         return None
 
 
-def _tags(icc: bytes) -> dict[bytes, bytes]:
+def _tags(icc: bytes) -> dict[bytes, memoryview]:
     (count,) = struct.unpack(">I", icc[128:132])
-    tags = {}
+    view, tags = memoryview(icc), {}  # tags may share their bytes: no copies
     for index in range(min(count, 1000)):
         name, offset, size = struct.unpack(">4sII", icc[132 + 12 * index : 144 + 12 * index])
         if offset + size > len(icc):
             raise ValueError("tag outside of the profile")
-        tags[name] = icc[offset : offset + size]
+        tags[name] = view[offset : offset + size]
     return tags
 
 
@@ -83,7 +86,9 @@ def _text(tag: bytes) -> str:
     return ""
 
 
-def _space(name: str, model: str, connection: bytes, tags: dict[bytes, bytes]) -> ColorSpace | None:
+def _space(
+    name: str, model: str, connection: bytes, tags: dict[bytes, memoryview]
+) -> ColorSpace | None:
     if any(table in tags for table in (b"A2B0", b"A2B1", b"D2B0", b"D2B1")):
         return None
     if model == "GRAY" and b"kTRC" in tags:
@@ -121,7 +126,7 @@ def _is_srgb(curve: ToneCurve) -> bool:
     return float(difference) < _SRGB_CURVE_TOLERANCE
 
 
-def _xyz(tag: bytes) -> tuple[float, ...]:
+def _xyz(tag: memoryview) -> tuple[float, ...]:
     return tuple(value / 65536 for value in struct.unpack(">3i", tag[8:20]))
 
 
@@ -137,16 +142,18 @@ def _to_white(colorants: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(xyz / xyz.sum(axis=1, keepdims=True))
 
 
-def _curve(tag: bytes) -> ToneCurve | None:
+def _curve(tag: memoryview) -> ToneCurve | None:
     """The curve of a `curv` or `para` tag; None where it does not rise."""
-    if tag[:4] == b"curv":
+    if bytes(tag[:4]) == b"curv":
         (count,) = struct.unpack(">I", tag[8:12])
         if count == 0:
             return _power(1.0)
         if count == 1:
             return _power(struct.unpack(">H", tag[12:14])[0] / 256)
+        if count > MAX_ICC_CURVE_ENTRIES:
+            return None
         return _sampled(np.frombuffer(tag, ">u2", count, 12) / 65535)
-    if tag[:4] == b"para":
+    if bytes(tag[:4]) == b"para":
         return _parametric(tag)
     return None
 
@@ -161,7 +168,7 @@ def _sampled(linear: NDArray[np.float64]) -> ToneCurve | None:
     return ToneCurve(table=tuple(np.clip(linear, 0, 1).tolist()))
 
 
-def _parametric(tag: bytes) -> ToneCurve | None:
+def _parametric(tag: memoryview) -> ToneCurve | None:
     # ICC.1:2010 table 65: the types 0 to 4 name 1, 3, 4, 5 and 7 of the parameters g a b c d e f.
     (kind,) = struct.unpack(">H", tag[8:10])
     count = (1, 3, 4, 5, 7)[kind]
@@ -216,7 +223,7 @@ def profile_in_color(gray: bytes) -> bytes:
     assert profile.space is not None
     if gray[20:24] == b"Lab ":
         return profile_of(profile.space)
-    return _matrix_profile(profile.space, 2 if gray[8] == 2 else 4, _tags(gray)[b"kTRC"])
+    return _matrix_profile(profile.space, 2 if gray[8] == 2 else 4, bytes(_tags(gray)[b"kTRC"]))
 
 
 def profile_of(space: ColorSpace) -> bytes:

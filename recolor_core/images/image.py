@@ -1,6 +1,6 @@
-"""What an image file holds, in the words that reading, coloring and writing share."""
+"""What an image file holds: the types that reading, coloring and writing share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -13,6 +13,9 @@ from recolor_core.lab import SRGB, ColorSpace
 ResolutionUnit = Literal["none", "inch", "cm"]
 Model = Literal["gray", "rgb", "cmyk"]
 
+ALPHA_SAMPLES = (1, 2)
+"""The ExtraSamples of a TIFF that are alpha, premultiplied or not; 0 is something else."""
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -23,7 +26,7 @@ class Resolution:
     unit: ResolutionUnit = "inch"
 
     def per_inch(self) -> tuple[float, float] | None:
-        """Dots per inch, or None where the file does not say."""
+        """Dots per inch, or None if the file does not say."""
         if self.unit == "none":
             return None
         scale = Fraction(254, 100) if self.unit == "cm" else Fraction(1)
@@ -91,21 +94,34 @@ class Metadata:
         describing tags of a TIFF page (ImageDescription, Artist, DateTime, PageName, ...) are here.
     xmp
         The XMP packet of the source.
+    photoshop
+        Photoshop's image resources, without those that are no longer true of the result.
+    iptc
+        Captions as IPTC records (IIM 4).
+    comments
+        Free text of a JPEG, JPEG 2000 or GIF.
     png_text
         Text chunks of a PNG, (type, body), byte for byte.
     layout
         The layout of a TIFF page.
     premultiplied
         Whether the color codes have been multiplied by alpha.
+    extra_samples
+        ExtraSamples of a TIFF page, in the order of its channels: 0 something else, 1 premultiplied
+        alpha, 2 alpha. The first 1 or 2 is `Page.alpha`, the others are in `Page.extra`.
     """
 
     resolution: Resolution | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    photoshop: bytes | None = None
+    iptc: bytes | None = None
+    comments: tuple[str, ...] = ()
     png_text: tuple[tuple[bytes, bytes], ...] = ()
     layout: TiffLayout | None = None
     premultiplied: bool = False
+    extra_samples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,16 +132,20 @@ class Page:
     ----------
     codes
         ``(H, W)`` gray or ``(H, W, 3)`` RGB, native-endian uint8, uint16, float32 or float64 (full
-        range: 0 is black, the highest code or 1.0 is white). EXIF orientation is applied. May be a
+        range: 0 is black, the highest code or 1.0 is white). Other integers have no agreed white,
+        and are given as they are: they need `levels`. EXIF orientation is applied. May be a
         read-only view of the file on disk.
     space
-        What the codes mean: from the ICC profile, or sRGB where there is none.
+        What the codes mean: from the ICC profile, or sRGB if there is none.
     alpha
         ``(H, W)``, the dtype of `codes`; carried to the output untouched.
     reading
-        How the image was read, in words for people.
+        How the image was read, in words.
     metadata
         What goes back into the file beside the pixels.
+    extra
+        ``(H, W, n)``, the dtype of `codes`: channels that are neither color nor alpha, such as a
+        scanner's infrared; carried to the output untouched.
     """
 
     codes: NDArray[Any]
@@ -133,6 +153,17 @@ class Page:
     alpha: NDArray[Any] | None = None
     reading: str = "array"
     metadata: Metadata = field(default_factory=Metadata)
+    extra: NDArray[Any] | None = None
+
+    @property
+    def output_dtype(self) -> np.dtype[Any]:
+        """The dtype of the colorized page."""
+        return output_dtype(self.codes.dtype)
+
+    @property
+    def further_channels(self) -> int:
+        """How many channels the colorized page has beside RGB."""
+        return (self.alpha is not None) + (0 if self.extra is None else self.extra.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -147,24 +178,25 @@ class Stored:
         What the samples are. RGB is three, CMYK four.
     bits
         Bits of one sample.
-    is_float
-        Whether samples are floating point.
+    is_float, is_signed
+        Whether samples are floating point, or signed integers.
     alpha
-        Whether one more sample follows.
+        Whether one more sample follows, which is alpha. With `Metadata.extra_samples`, these say
+        what follows.
     decode
-        Gives ``(H, W)`` or ``(H, W, samples)``: bool, unsigned or float. Costs the decoding.
+        Gives ``(H, W)`` or ``(H, W, samples)``: bool, integers or floating point.
     white_is_zero
         Whether the codes run from white to black.
     icc
         The ICC profile of the source.
-    gamma
-        Code = linear ** gamma, where the file says so and has no profile (PNG gAMA).
+    space
+        What the codes mean if there is no profile and the format says it (PNG gAMA, OpenEXR).
     orientation
         EXIF orientation, 1 to 8.
     lossy
         Whether the pixels went through a lossy codec.
     notes
-        What is special about the reading, in words.
+        What is special about the reading, in words. Decoding may add to them.
     """
 
     height: int
@@ -173,13 +205,14 @@ class Stored:
     bits: int
     decode: Callable[[], NDArray[Any]]
     is_float: bool = False
+    is_signed: bool = False
     alpha: bool = False
     white_is_zero: bool = False
     icc: bytes | None = None
-    gamma: float | None = None
+    space: ColorSpace | None = None
     orientation: int = 1
     lossy: bool = False
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     metadata: Metadata = field(default_factory=Metadata)
 
     @property
@@ -187,4 +220,28 @@ class Stored:
         """The dtype of the page's codes."""
         if self.is_float:
             return np.dtype(np.float64 if self.bits == 64 else np.float32)
-        return np.dtype(np.uint8 if self.bits <= 8 else np.uint16)
+        size = next(size for size in (8, 16, 32, 64) if self.bits <= size)
+        return np.dtype(f"{'i' if self.is_signed else 'u'}{size // 8}")
+
+    @property
+    def channels(self) -> int:
+        """How many channels the colorized page has."""
+        return 3 + (len(self.metadata.extra_samples) or self.alpha)
+
+
+def output_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the colorized image of codes; integers without an agreed white become uint16."""
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype(np.uint8 if dtype.itemsize == 1 else np.uint16)
+
+
+def contiguous(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The pixels in C order, with the strides that codecs expect.
+
+    NumPy calls an array of 1 x 1 pixels contiguous whatever its strides are; encoders do not.
+    """
+    strides = tuple(
+        int(np.prod(pixels.shape[axis + 1 :])) * pixels.itemsize for axis in range(pixels.ndim)
+    )
+    return pixels if pixels.strides == strides else np.array(pixels, order="C")

@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from recolor_core.images import exif
-from recolor_core.images.image import Metadata, Model, Resolution, Stored
+from recolor_core.images.claims import J2K_SIGNATURE as CODESTREAM_SIGNATURE
+from recolor_core.images.claims import JP2_SIGNATURE as BOX_SIGNATURE
+from recolor_core.images.claims import isobmff_boxes
+from recolor_core.images.describing import describe
+from recolor_core.images.image import Metadata, Model, Resolution, Stored, contiguous
 from recolor_core.images.source import Source
 
-BOX_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
-CODESTREAM_SIGNATURE = b"\xff\x4f\xff\x51"
 _XMP_UUID = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")  # XMP specification part 3
 _EXIF_UUID = b"JpgTiffExif->JP2"
-_SIZ, _COD = 0xFF51, 0xFF52
+_IPTC_UUID = bytes.fromhex("33C7A4D2B81D4723A0BAF1A3E097AD38")
+_SIZ, _COD, _COMMENT = 0xFF51, 0xFF52, 0xFF64
+_LATIN = b"\0\1"  # kind of a comment
+_OWN_COMMENT = b"Created by OpenJPEG"  # of the codec, which writes it into the result, too
 _REVERSIBLE_WAVELET = 1
-_PLAIN = {16, 17}  # enumerated color spaces sRGB and gray
+_CMYK_SPACE, _PLAIN = 12, {12, 16, 17}  # enumerated color spaces CMYK, sRGB and gray
+_MAX_DEPTH = 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class _Codestream:
     signed: bool
     subsampled: bool
     lossless: bool
+    comments: tuple[bytes, ...]
 
 
 def read(source: Source) -> list[Stored]:
@@ -43,19 +49,35 @@ def read(source: Source) -> list[Stored]:
     stream = _codestream(data if not boxes else boxes[b"jp2c"])
     if stream.signed:
         raise source.error("this JPEG 2000 has signed samples", "convert it to unsigned ones")
+    if max(stream.bits) > _MAX_DEPTH:
+        raise source.error(
+            f"this JPEG 2000 has {max(stream.bits)}-bit samples", "convert it to 16 bits"
+        )
     header = _boxes(boxes.get(b"jp2h", b""), 0)
     icc, enumerated = _color(header.get(b"colr", b""))
+    is_cmyk = enumerated == _CMYK_SPACE or (icc or b"")[16:20] == b"CMYK"
+    channels = len(stream.bits)
     plain = not stream.subsampled and len(set(stream.bits)) == 1 and b"pclr" not in header
-    plain &= enumerated in _PLAIN | {None} and len(stream.bits) <= 4
+    plain &= enumerated in _PLAIN | {None} and channels <= 4 + is_cmyk
     if not plain and max(stream.bits) > 8:
         remedy = "convert it to gray or RGB with equal channels"
         raise source.error("this JPEG 2000 mixes channel sizes or color models", remedy)
-    block, turn = exif.take(boxes.get(_EXIF_UUID))
+    described = describe(
+        resolution=_resolution(_boxes(header.get(b"res ", b""), 0)),
+        icc=icc,
+        exif_block=boxes.get(_EXIF_UUID),
+        xmp_packet=boxes.get(_XMP_UUID),
+        iptc_block=boxes.get(_IPTC_UUID),
+        comments=stream.comments,
+    )
     model: Model
     decode: Callable[[], NDArray[Any]]
     notes: tuple[str, ...]
     if plain:
-        model, alpha = ("gray" if len(stream.bits) < 3 else "rgb"), len(stream.bits) in (2, 4)
+        if is_cmyk and channels >= 4:
+            model, alpha = "cmyk", channels == 5
+        else:
+            model, alpha = ("gray" if channels < 3 else "rgb"), channels in (2, 4)
         decode, notes = partial(imagecodecs.jpeg2k_decode, data), ()
     else:
         # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
@@ -71,15 +93,11 @@ def read(source: Source) -> list[Stored]:
             bits=stream.bits[0] if plain else 8,
             alpha=alpha,
             decode=decode,
-            icc=icc,
-            orientation=turn,
+            icc=described.icc,
+            orientation=described.orientation,
             lossy=not stream.lossless,
-            notes=notes,
-            metadata=Metadata(
-                resolution=_resolution(_boxes(header.get(b"res ", b""), 0)),
-                exif=block,
-                xmp=boxes.get(_XMP_UUID),
-            ),
+            notes=(*notes, *described.notes),
+            metadata=described.metadata,
         )
     ]
 
@@ -90,7 +108,7 @@ def _by_pillow(image: Jpeg2KImageFile, mode: str) -> NDArray[Any]:
 
 def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes | None) -> None:
     """Write RGB or RGBA codes ``(H, W, 3 or 4)``, uint8 or uint16, without loss."""
-    pixels = np.ascontiguousarray(pixels)
+    pixels = contiguous(pixels)
     boxes = _boxes(
         bytes(imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True, codecformat="jp2"))
     )
@@ -113,20 +131,10 @@ def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes |
 def _boxes(data: bytes, at: int = len(BOX_SIGNATURE)) -> dict[bytes, bytes]:
     """The first box of every type; a uuid box under its uuid."""
     boxes: dict[bytes, bytes] = {}
-    while at + 8 <= len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        head = 8
-        if length == 1:
-            length, head = struct.unpack(">Q", data[at + 8 : at + 16])[0], 16
-        elif length == 0:  # to the end
-            length = len(data) - at
-        if length < head:
-            break
-        body = data[at + head : at + length]
+    for kind, body in isobmff_boxes(data, at):
         if kind == b"uuid":
             kind, body = body[:16], body[16:]
         boxes.setdefault(kind, body)
-        at += length
     return boxes
 
 
@@ -138,8 +146,8 @@ def _box(kind: bytes, body: bytes) -> bytes:
 
 
 def _codestream(data: bytes) -> _Codestream:
-    at, size, lossless = 2, None, False
-    while at + 4 <= len(data) and not (size and lossless):
+    at, size, lossless, comments = 2, None, False, []
+    while at + 4 <= len(data):
         marker, length = struct.unpack(">HH", data[at : at + 4])
         if marker not in range(0xFF50, 0xFF90):  # the main header is over
             break
@@ -148,6 +156,8 @@ def _codestream(data: bytes) -> _Codestream:
             size = body
         elif marker == _COD:
             lossless = body[9] == _REVERSIBLE_WAVELET
+        elif marker == _COMMENT and body.startswith(_LATIN):
+            comments.append(body[len(_LATIN) :])
         at += 2 + length
     if size is None:
         raise ValueError("no SIZ marker")
@@ -161,6 +171,7 @@ def _codestream(data: bytes) -> _Codestream:
         signed=any(depth & 0x80 for depth, _, _ in components),
         subsampled=any((x, y) != (1, 1) for _, x, y in components),
         lossless=lossless,
+        comments=tuple(text for text in comments if not text.startswith(_OWN_COMMENT)),
     )
 
 

@@ -1,6 +1,7 @@
 """Reading: any image file as exact codes, with what they mean."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
@@ -11,30 +12,30 @@ from typing import Any, BinaryIO, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.errors import RecolorError
-from recolor_core.images import bmp, icc, jp2, jpeg, png, webp
-from recolor_core.images.image import Page, Stored
+from recolor_core.errors import ImageWarning, RecolorError
+from recolor_core.images import bmp, claims, icc, jp2, jpeg, png, webp
+from recolor_core.images.image import ALPHA_SAMPLES, Page, Stored, output_dtype
+from recolor_core.images.limits import MAX_PIXELS, MAX_PIXELS_PER_BYTE, too_many_pixels
 from recolor_core.images.source import Source, open_source
 from recolor_core.images.tiff import TiffPages
-from recolor_core.lab import SRGB, ColorSpace, ToneCurve
+from recolor_core.lab import SRGB, ColorSpace
 
 T = TypeVar("T")
 
-MAX_PIXELS = 500_000_000
-"""More pixels than this are refused before anything is decoded (a decompression bomb)."""
+_LARGEST_DARK_CODE = 4095
 
-# Every format by its first bytes; a file's name may lie.
+# The formats by their first bytes: a file's name may be wrong.
 _FORMATS: tuple[tuple[bytes, str, Callable[[Source], "list[Stored] | TiffPages"]], ...] = (
     (b"\xff\xd8\xff", "JPEG", jpeg.read),
-    (png.SIGNATURE, "PNG", png.read),
+    (claims.PNG_SIGNATURE, "PNG", png.read),
     (b"II*\0", "TIFF", TiffPages),
     (b"MM\0*", "TIFF", TiffPages),
     (b"II+\0", "TIFF", TiffPages),
     (b"MM\0+", "TIFF", TiffPages),
     (b"RIFF", "WebP", webp.read),
     (b"BM", "BMP", bmp.read_bmp),
-    (jp2.BOX_SIGNATURE, "JPEG 2000", jp2.read),
-    (jp2.CODESTREAM_SIGNATURE, "JPEG 2000", jp2.read),
+    (claims.JP2_SIGNATURE, "JPEG 2000", jp2.read),
+    (claims.J2K_SIGNATURE, "JPEG 2000", jp2.read),
     (b"GIF8", "GIF", bmp.read_gif),
 )
 READABLE = "JPEG, PNG, TIFF, WebP, BMP, JPEG 2000 and still GIF"
@@ -82,6 +83,7 @@ class ImageFile:
         format: str,
         stored: list[Stored] | TiffPages,
         max_pixels: int = MAX_PIXELS,
+        max_pixels_per_byte: int = MAX_PIXELS_PER_BYTE,
     ) -> None:
         self.name = source.name
         self.path = source.path
@@ -89,6 +91,7 @@ class ImageFile:
         self._source = source
         self._stored = stored
         self._max_pixels = max_pixels
+        self._max_pixels_per_byte = max_pixels_per_byte
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +114,9 @@ class ImageFile:
 
     def __iter__(self) -> Iterator[Page]:
         for stored in self._headers():
-            yield self._guarded(partial(_page, stored))
+            page = self._guarded(partial(_page, stored))
+            _warn_of_dark_codes(self.name, page)
+            yield page
 
     @property
     def lossy(self) -> bool:
@@ -127,14 +132,35 @@ class ImageFile:
     def output_nbytes(self) -> int:
         """Bytes of all pages in color, before any compression."""
         return sum(
-            stored.height * stored.width * (4 if stored.alpha else 3) * stored.dtype.itemsize
+            stored.height * stored.width * stored.channels * output_dtype(stored.dtype).itemsize
             for stored in self._headers()
         )
 
     @property
     def dtypes(self) -> set[np.dtype[Any]]:
-        """The dtypes of the pages' codes."""
-        return {stored.dtype for stored in self._headers()}
+        """The dtypes of the colorized pages."""
+        return {output_dtype(stored.dtype) for stored in self._headers()}
+
+    @property
+    def other_pages(self) -> list[str]:
+        """The pages that are no image to color, in words; a TIFF keeps them as they are."""
+        return self._stored.others if isinstance(self._stored, TiffPages) else []
+
+    def carry_other_pages(self, target: BinaryIO) -> None:
+        """Copy the `other_pages` into a finished TIFF that holds the colorized ones.
+
+        Parameters
+        ----------
+        target
+            The file, open for reading and writing; its byte order is that of this file.
+        """
+        if isinstance(self._stored, TiffPages):
+            self._guarded(partial(self._stored.carry, target))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file or stream."""
+        return self._source.size
 
     def packets(self) -> Iterator[bytes | None]:
         """The XMP packet of every page; no pixels are decoded."""
@@ -168,16 +194,25 @@ class ImageFile:
             stored = self._guarded(lambda: next(iterator, None))
             if stored is None:
                 return
-            pixels = stored.height * stored.width
-            if pixels < 1:
-                raise self._source.error("the image has no pixels", "give one of 1 x 1 or more")
-            if pixels > self._max_pixels:
-                raise self._source.error(
-                    f"{stored.width} x {stored.height} = {pixels / 1e6:,.0f} million pixels came, "
-                    f"at most {self._max_pixels / 1e6:,.0f} million are expected",
-                    "raise max_pixels if you trust the file",
-                )
+            self._check_size(stored)
             yield stored
+
+    def _check_size(self, stored: Stored) -> None:
+        pixels = stored.height * stored.width
+        if stored.height < 1 or stored.width < 1:
+            raise self._source.error("the image has no pixels", "give one of 1 x 1 or more")
+        came = f"{stored.width} x {stored.height} = {_count(pixels)} pixels"
+        if pixels > self._max_pixels:
+            raise self._source.error(
+                f"the image has {came}, at most {_count(self._max_pixels)} are allowed",
+                "raise max_pixels if you trust the file",
+            )
+        if too_many_pixels(pixels, self._source.size, self._max_pixels_per_byte):
+            raise self._source.error(
+                f"the file claims {came} in {self._source.size:,} bytes, more than "
+                f"{self._max_pixels_per_byte:,} pixels per byte",
+                "raise max_pixels_per_byte if you trust the file",
+            )
 
     def _guarded(self, step: Callable[[], T]) -> T:
         return _guarded(self._source, self.format, step)
@@ -194,7 +229,10 @@ _SUFFIXES = {
 
 
 def open_image(
-    source: str | os.PathLike[str] | BinaryIO, *, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_pixels_per_byte: int = MAX_PIXELS_PER_BYTE,
 ) -> ImageFile:
     """Open an image file, by its content, whatever its name says.
 
@@ -204,6 +242,9 @@ def open_image(
         A path, or a binary stream (``sys.stdin.buffer``), which is read to its end.
     max_pixels
         Images with more pixels are refused, before anything is decoded.
+    max_pixels_per_byte
+        Images of more than 64 million pixels are refused if their file has fewer bytes than this
+        implies: a few bytes can claim any size.
 
     Returns
     -------
@@ -213,15 +254,19 @@ def open_image(
     Raises
     ------
     ImageError
-        Where there is no such file, or it is no image that can be read. While pages are taken:
-        where they are damaged, too large, or of a kind that cannot be colorized.
+        If there is no such file, or it is not an image that can be read. While pages are taken:
+        if they are damaged, too large, or of a kind that cannot be colorized.
+
+    Warns
+    -----
+    ImageWarning
+        If all codes of a 16-bit image are so dark that it probably has fewer bits.
     """
     found = open_source(source)
     for signature, format, read in _FORMATS:
         if found.head.startswith(signature) and (format != "WebP" or found.head[8:12] == b"WEBP"):
-            return ImageFile(
-                found, format, _guarded(found, format, partial(read, found)), max_pixels
-            )
+            stored = _guarded(found, format, partial(read, found))
+            return ImageFile(found, format, stored, max_pixels, max_pixels_per_byte)
     for signature, name, remedy in _OTHERS:
         if found.head.startswith(signature):
             raise found.error(f"this is {name}, expected {READABLE}", remedy)
@@ -231,7 +276,10 @@ def open_image(
 
 
 def _guarded(source: Source, format: str, step: Callable[[], T]) -> T:
-    """The result of a step of decoding; whatever a damaged file makes it raise, as `ImageError`."""
+    """The result of a step of decoding. Whatever a damaged file makes it raise is an `ImageError`.
+
+    The message does not repeat what a codec says of itself; RECOLOR_DEBUG shows it.
+    """
     try:
         return step()
     except RecolorError:
@@ -239,11 +287,29 @@ def _guarded(source: Source, format: str, step: Callable[[], T]) -> T:
     except MemoryError as error:
         raise source.error("the image does not fit into memory", "give a smaller one") from error
     except Exception as error:  # decoders raise anything from IndexError to zlib.error
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise source.error(
-            f"the {format} file is damaged, truncated or of a kind that cannot be read ({reason})",
+            f"the {format} file is damaged, truncated or of a kind that is not supported",
             "copy it again from its origin, or save it anew as PNG or TIFF",
         ) from error
+
+
+def _count(pixels: int) -> str:
+    return f"{pixels / 1e6:,.0f} million" if pixels >= 1e6 else f"{pixels:,}"
+
+
+def _warn_of_dark_codes(name: str, page: Page) -> None:
+    """Warn if a 16-bit image uses the lowest 12 bits only, as some cameras write it."""
+    if page.codes.dtype != np.uint16:
+        return
+    largest = int(page.codes.max())
+    if 0 < largest <= _LARGEST_DARK_CODE:
+        white = (1 << largest.bit_length()) - 1
+        warnings.warn(
+            f"{name}: the largest code is {largest} of 65535, so the image is nearly black; if "
+            f"{white} is white, pass levels=(0, {white})",
+            ImageWarning,
+            stacklevel=3,
+        )
 
 
 def _page(stored: Stored) -> Page:
@@ -258,24 +324,43 @@ def _page(stored: Stored) -> Page:
     samples = _native(samples, stored, notes)
     colors = {"gray": 1, "rgb": 3, "cmyk": 4}[stored.model]
     codes = samples[..., 0] if colors == 1 else samples[..., :colors]
-    alpha = samples[..., colors] if stored.alpha else None
+    alpha, extra = _further(samples[..., colors:], stored)
     if stored.white_is_zero:
         codes = np.invert(codes)
         notes.append("white was 0, inverted")
     if alpha is not None:
         notes.append("alpha kept")
+    if extra is not None:
+        count = extra.shape[-1]
+        notes.append(f"{count} further channel{'s' if count > 1 else ''} kept")
     codes, space, profile, meaning = _meaning(codes, stored)
     metadata = replace(stored.metadata, icc=profile)
     turn = _TURNS.get(stored.orientation)
     if turn:
-        codes, alpha = turn(codes), None if alpha is None else turn(alpha)
+        codes = turn(codes)
+        alpha, extra = (None if a is None else turn(a) for a in (alpha, extra))
         swapped = stored.orientation >= 5
         resolution = metadata.resolution and metadata.resolution.turned(swapped)
         metadata = replace(metadata, resolution=resolution)
         notes.append(f"turned upright (EXIF orientation {stored.orientation})")
-    depth = f"{stored.dtype.itemsize * 8}-bit {'float ' if stored.is_float else ''}"
+    kind = "float " if stored.is_float else "signed " if stored.is_signed else ""
+    depth = f"{stored.dtype.itemsize * 8}-bit {kind}"
     model = {"gray": "gray", "rgb": "RGB", "cmyk": "CMYK"}[stored.model]
-    return Page(codes, space, alpha, ", ".join((f"{depth}{model}", meaning, *notes)), metadata)
+    words = ", ".join((f"{depth}{model}", meaning, *notes))
+    return Page(codes, space, alpha, words, metadata, extra)
+
+
+def _further(
+    samples: NDArray[Any], stored: Stored
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Alpha and the channels that are neither color nor alpha."""
+    kinds = stored.metadata.extra_samples
+    if not kinds:
+        return (samples[..., 0] if stored.alpha else None), None
+    first = next((index for index, kind in enumerate(kinds) if kind in ALPHA_SAMPLES), None)
+    others = [index for index in range(len(kinds)) if index != first]
+    alpha = None if first is None else samples[..., first]
+    return alpha, (samples[..., others] if others else None)
 
 
 def _native(samples: NDArray[Any], stored: Stored, notes: list[str]) -> NDArray[Any]:
@@ -285,7 +370,7 @@ def _native(samples: NDArray[Any], stored: Stored, notes: list[str]) -> NDArray[
         if bits not in (32, 64):
             notes.append(f"widened from {bits} bits")
         return samples.astype(dtype, copy=False)
-    if bits in (8, 16):
+    if stored.is_signed or bits > 16 or bits in (8, 16):
         return samples.astype(dtype, copy=False)
     top, full = (1 << bits) - 1, int(np.iinfo(dtype).max)
     table = (np.arange(top + 1, dtype=np.uint32) * full + top // 2) // top
@@ -296,7 +381,7 @@ def _native(samples: NDArray[Any], stored: Stored, notes: list[str]) -> NDArray[
 def _meaning(
     codes: NDArray[Any], stored: Stored
 ) -> tuple[NDArray[Any], ColorSpace, bytes | None, str]:
-    """Codes (converted where need be), their space, the profile of their color, and words."""
+    """Codes (converted if need be), their space, the profile of the result, and words."""
     profile = icc.read_profile(stored.icc) if stored.icc else None
     fits = {"gray": ("GRAY", "RGB"), "rgb": ("RGB",), "cmyk": ("CMYK",)}[stored.model]
     words = "sRGB (no profile)"
@@ -307,21 +392,26 @@ def _meaning(
         if profile.space:
             kept = stored.icc if profile.model == "RGB" else icc.profile_in_color(stored.icc)
             return codes, profile.space, kept, f"{profile.name} profile"
-        words = f"converted from {profile.name} to sRGB"
+        in_channels = codes
         if codes.ndim == 2 and profile.model == "RGB":
-            codes = np.repeat(codes[..., None], 3, axis=-1)
-        return icc.to_srgb(codes, stored.icc), SRGB, icc.profile_of(SRGB), words
+            in_channels = np.repeat(codes[..., None], 3, axis=-1)
+        try:
+            converted = icc.to_srgb(in_channels, stored.icc)
+        except (RuntimeError, ValueError):  # LittleCMS rejects more profiles than are damaged
+            words = f"sRGB (profile {profile.name} cannot be applied, ignored)"
+        else:
+            words = f"converted from {profile.name} to sRGB"
+            return converted, SRGB, icc.profile_of(SRGB), words
     if stored.model == "cmyk":
-        return _naive_rgb(codes), SRGB, icc.profile_of(SRGB), "converted to sRGB without a profile"
-    if stored.gamma:
-        curve = ToneCurve(1 / stored.gamma, a=1, b=0, c=0, d=0)
-        space = ColorSpace(f"PNG gamma {stored.gamma:g}", curve)
-        return codes, space, icc.profile_of(space), space.name
+        words = "converted to sRGB without a profile"
+        return _naive_rgb(codes), SRGB, icc.profile_of(SRGB), words
+    if stored.space:
+        return codes, stored.space, icc.profile_of(stored.space), stored.space.name
     return codes, SRGB, None, words
 
 
 def _naive_rgb(cmyk: NDArray[Any]) -> NDArray[Any]:
-    """RGB of CMYK that has no profile: every ink takes its share of the light."""
+    """RGB of CMYK without a profile: every ink absorbs its part of the light."""
     full = 1.0 if cmyk.dtype.kind == "f" else float(np.iinfo(cmyk.dtype).max)
     light = 1 - cmyk.astype(np.float64) / full
     rgb = light[..., :3] * light[..., 3:] * full

@@ -1,4 +1,4 @@
-"""Where an image comes from: a file, or bytes from a stream."""
+"""Where an image comes from: a file, or the bytes of a stream."""
 
 import os
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Source:
     Parameters
     ----------
     name
-        For people: the file's path, or "<stdin>".
+        For messages: the file's path, or "<stdin>".
     path
-        The file, where there is a regular one.
+        The file, if it is a regular one.
     buffer
         The content of a stream.
     """
@@ -32,12 +32,12 @@ class Source:
     buffer: bytes | None = None
 
     def error(self, came: str, remedy: str) -> ImageError:
-        """The error that tells what came with this source and what to do."""
+        """The error that says what is wrong with this source, and the remedy."""
         return ImageError(f"{self.name}: {came}; {remedy}")
 
     @cached_property
     def head(self) -> bytes:
-        """The first bytes: they tell the format."""
+        """The first bytes, which identify the format."""
         with self.open() as file:
             return file.read(HEAD)
 
@@ -46,6 +46,11 @@ class Source:
         if self.path is None:
             return BytesIO(self.buffer or b"")
         return self.path.open("rb")
+
+    @property
+    def size(self) -> int:
+        """How many bytes the content has."""
+        return len(self.buffer or b"") if self.path is None else self.path.stat().st_size
 
     def read(self) -> bytes:
         """The whole content."""
@@ -64,7 +69,7 @@ def open_source(source: "str | os.PathLike[str] | BinaryIO") -> Source:
     Raises
     ------
     ImageError
-        Where there is no such file, it may not be read, or it is empty.
+        If there is no such file, it may not be read, or it is empty.
     """
     if isinstance(source, (str, os.PathLike)):
         return _open_path(Path(source))

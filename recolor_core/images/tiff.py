@@ -1,449 +1,545 @@
-"""TIFF and BigTIFF, by tifffile: pages in and out, strip by strip, laid out as they came."""
+"""Reading TIFF and BigTIFF: which pages are images, what they hold, and what goes back with them.
+
+Directories are read here, pixels by tifffile and imagecodecs.
+"""
 
 import logging
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TIFF, TiffFile, TiffPage, TiffWriter
+from PIL.JpegImagePlugin import JpegImageFile
+from tifffile import TiffFile, TiffPage
 
-from recolor_core.images import exif
-from recolor_core.images.image import (
-    Metadata,
-    Model,
-    Page,
-    Resolution,
-    ResolutionUnit,
-    Stored,
-    TiffLayout,
-)
+from recolor_core.images import exif, tiff_carrying
+from recolor_core.images.describing import Description, describe
+from recolor_core.images.image import ALPHA_SAMPLES, Model, Stored, TiffLayout
 from recolor_core.images.source import Source
+from recolor_core.images.tiff_decoding import (
+    JPEG,
+    LOG_L,
+    LOG_LUV,
+    OLD_JPEG,
+    SGI_LOG,
+    SGI_LOG_24,
+    SUPPORTED,
+    check_chunks,
+    expanded_palette,
+    from_24_bits,
+    from_ycbcr,
+    gray_of_lightness,
+    is_8_bit,
+    luminance_of_log,
+    old_jpeg_stream,
+)
+from recolor_core.images.tiff_directory import (
+    COLOR_MAP,
+    COMPRESSION,
+    EXTRA_SAMPLES,
+    IMAGE_DEPTH,
+    INK_SET,
+    MAX_SAMPLE,
+    PHOTOMETRIC,
+    PLANAR,
+    PREDICTOR,
+    ROWS_PER_STRIP,
+    SAMPLE_FORMAT,
+    SUB_IFDS,
+    Directory,
+    DirectoryError,
+    TiffDirectories,
+)
+from recolor_core.images.tiff_tags import (
+    DEFLATE,
+    DESCRIPTION,
+    DIFFERENCE,
+    FLOAT_DIFFERENCE,
+    ICC,
+    IPTC,
+    KEPT,
+    NONE,
+    PACKBITS,
+    PHOTOSHOP,
+    WRITABLE,
+    XMP,
+)
+from recolor_core.lab import ColorSpace, ToneCurve
 
-# What tifffile logs about odd tags reaches people who configure logging, and not stderr unasked.
+# What tifffile logs about odd tags reaches people who configure logging only.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
-_NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE = 1, 5, 7, 8, 32946
-_PACKBITS, _LZMA, _ZSTD = 32773, 34925, 50000
-_WRITABLE = {code: code for code in (_NONE, _LZW, _DEFLATE, _PACKBITS, _LZMA, _ZSTD)}
-_WRITABLE[_OLD_DEFLATE] = _DEFLATE
-_BILEVEL = {2, 3, 4}  # CCITT: without loss, but for one bit only
-_LOSSLESS = set(_WRITABLE) | _BILEVEL
-_NO_PREDICTOR = {_NONE, _PACKBITS}
-_DIFFERENCE, _FLOAT_DIFFERENCE = 2, 3
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
-_MASK = 4  # bit of NewSubfileType
-_PLANAR = 2
-_PREMULTIPLIED = 1
-_UNITS: dict[int, ResolutionUnit] = {1: "none", 2: "inch", 3: "cm"}
-_XMP = 700
-_DESCRIPTION = 270
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK_COLOR, _CMYK, _YCBCR = 0, 1, 2, 3, 4, 5, 6
+_CIE_LAB, _ICC_LAB, _CFA, _LINEAR_RAW = 8, 9, 32803, 34892
+_LIGHTNESS = {_CIE_LAB, _ICC_LAB}
+_LOG = {LOG_L, LOG_LUV}
+_BILEVEL = {2, 3, 4, 32771}  # CCITT: lossless, but for one bit only
+_LOSSLESS = set(WRITABLE) | _BILEVEL
+_NO_PREDICTOR = {NONE, PACKBITS}
+_UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_CANON_RAW = b"CR"
+_DEEPEST = 64
+_CMYK_INKS = 1
+_LINEAR = ColorSpace("linear sRGB", ToneCurve(1, a=1, b=0, c=0, d=0))
+_COLOR_NAMES = {
+    _MASK_COLOR: "a transparency mask",
+    10: "ITU L*a*b*",
+    _CFA: "camera raw (CFA)",
+    _LINEAR_RAW: "linear camera raw",
+    51177: "a depth map",
+    52527: "a semantic mask",
+}
+_READ = frozenset(KEPT | {XMP, PHOTOSHOP, ICC, exif.ORIENTATION, 282, 283, 296, 529, 532})
 
-# Tags that describe the image and stay true of its colorized copy: DocumentName,
-# ImageDescription, Make, Model, PageName, XPosition, YPosition, PageNumber, Software, DateTime,
-# Artist, HostComputer, Copyright, IPTC, GeoTIFF, Windows' XP*.
-_KEPT = {269, 270, 271, 272, 285, 286, 287, 297, 305, 306, 315, 316, 33432, 33723}
-_KEPT |= {33550, 33922, 34264, 34735, 34736, 34737} | set(range(40091, 40096))
 
-_STRIP_BYTES = 1 << 20  # of a strip where the source's is no guide
-_LARGEST_STRIP_BYTES = 8 << 20
-_WORKERS = min(8, os.cpu_count() or 1)
+@dataclass(frozen=True)
+class _Image:
+    """A directory to color, the one whose tags describe it, and what is special, in words."""
+
+    index: int  # of the page
+    pixels: Directory
+    tags: Directory
+    notes: tuple[str, ...] = ()
+
+
+class _RefusedError(Exception):
+    """A kind of page that cannot be colored: what it is, and the remedy."""
+
+    def __init__(self, came: str, remedy: str) -> None:
+        super().__init__(came)
+        self.came, self.remedy = came, remedy
 
 
 class TiffPages:
-    """The pages of a TIFF file, each read when it is asked for."""
+    """The images of a TIFF file, each read when it is asked for.
+
+    Attributes
+    ----------
+    others
+        The pages that are not images to color, in words: masks, small copies, kinds that cannot be
+        colored. `carry` copies them.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._tiff = TiffFile(source.path or source.open())
+        self._handle = source.open()
+        self._tiff: TiffFile | None = None
         try:
-            self._count = len(self._tiff.pages)
-            if not self._count:
-                raise source.error("this TIFF has no page", "copy it again from its origin")
+            self._file = _opened(source, self._handle)
+            self._images, self._others = self._sorted()
+            self._tiff = TiffFile(source.path or source.open())
         except BaseException:
-            self._tiff.close()
+            self.close()
             raise
+        count = len(self._file.pages)
+        self.others = [f"page {at + 1} ({why})" for at, why in sorted(self._others.items())]
+        if self.others:
+            words = f"carried through untouched: {', '.join(self.others)}"
+            self._images[0] = replace(self._images[0], notes=(*self._images[0].notes, words))
+        self._count = count
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._images)
 
     def __iter__(self) -> Iterator[Stored]:
-        for index in range(self._count):
-            page = self._tiff.pages[index]
-            assert isinstance(page, TiffPage)  # frames come only when asked for
-            yield self._stored(page, index)
+        for image in self._images:
+            try:
+                yield self._stored(image)
+            except DirectoryError as error:
+                raise self._error(image.index, str(error)) from None
 
     def close(self) -> None:
         """Close the file. Views of it stay valid."""
-        self._tiff.close()
+        self._handle.close()
+        if self._tiff:
+            self._tiff.close()
 
-    def _stored(self, page: TiffPage, index: int) -> Stored:
-        place = f"page {index + 1}: " if self._count > 1 else ""
+    def carry(self, target: BinaryIO) -> None:
+        """Copy the other pages into a finished result, each to the place that it has here."""
+        if self._others:
+            try:
+                tiff_carrying.carry(self._file, set(self._others), target)
+            except DirectoryError as error:
+                raise self._error(min(self._others), str(error)) from None
 
-        def refuse(came: str, remedy: str) -> None:
-            raise self._source.error(place + came, remedy)
+    def _error(self, index: int, came: str, remedy: str = "") -> Exception:
+        place = f"page {index + 1}: " if len(self._file.pages) > 1 else ""
+        return self._source.error(place + came, remedy or "copy the file again from its origin")
 
-        model = _model(page, refuse)
-        colors = 1 if page.photometric == _PALETTE else {"gray": 1, "rgb": 3, "cmyk": 4}[model]
-        samples = page.samplesperpixel
-        if samples - colors not in (0, 1) or (samples > 1 and page.photometric == _PALETTE):
-            refuse(f"{samples} channels per pixel", "save it as gray or RGB, with alpha or without")
-        if page.is_volumetric:
-            refuse("a volume in one page (ImageDepth)", "save it as one page per slice")
-        self._check_samples(page, refuse)
-        metadata, turn = self._metadata(page)
-        notes = []
-        bits = page.bitspersample
-        if page.photometric == _PALETTE:
+    def _sorted(self) -> tuple[list[_Image], dict[int, str]]:
+        """The images to color, and why the other pages are not."""
+        pages = self._file.pages
+        images = [_main_image(index, page) for index, page in enumerate(pages)]
+        largest = max(
+            (i.pixels.height * i.pixels.width for i in images if not _small(i)), default=0
+        )
+        colored: list[_Image] = []
+        others: dict[int, str] = {}
+        first: tuple[int, _RefusedError] | None = None
+        for image in images:
+            area = image.pixels.height * image.pixels.width
+            if _small(image) and area < largest:
+                others[image.index] = "a small copy"
+                continue
+            try:
+                _check_kind(image.pixels)
+            except _RefusedError as error:
+                first = first or (image.index, error)
+                others[image.index] = error.came
+                continue
+            colored.append(image)
+        if not colored:
+            assert first is not None  # there is at least one page
+            raise self._error(first[0], first[1].came, first[1].remedy)
+        return colored, others
+
+    def _stored(self, image: _Image) -> Stored:
+        page = image.pixels
+        described = self._described(image)
+        metadata = described.metadata
+        photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+        notes = [*image.notes, *described.notes]
+        bits, model = max(page.bits), _model(page)
+        kind = page.integer(SAMPLE_FORMAT, _UNSIGNED)
+        is_float = kind == _FLOAT
+        space = None
+        if photometric == _PALETTE:
             notes.append("palette, expanded to RGB")
-            bits = 8 if _is_8_bit(page) else 16
-        if page.planarconfig == _PLANAR and samples > 1:
+            bits = 8 if is_8_bit(_colors(page)) else 16
+        elif photometric in _LIGHTNESS:
+            notes.append("CIELAB, its lightness L* read")
+            bits = 16
+        elif photometric in _LOG:
+            notes.append("LogLuv, its luminance read; pass levels for what is black and white")
+            bits, is_float, space = 32, True, _LINEAR
+        elif photometric == _LINEAR_RAW:
+            notes.append("linear raw, as the scanner or camera stored it")
+            space = _LINEAR
+        elif bits == 16 and kind == _UNSIGNED and (most := _stated_bits(page)):
+            bits = most
+        extra = () if photometric in _LIGHTNESS | _LOG else _extra_samples(page)
+        if page.integer(PLANAR, 1) != 1 and page.samples > 1:
             notes.append("planar")
         return Stored(
-            height=page.imagelength,
-            width=page.imagewidth,
+            height=page.height,
+            width=page.width,
             model=model,
             bits=bits,
-            is_float=page.sampleformat == _FLOAT,
-            alpha=samples > colors,
-            white_is_zero=page.photometric == _WHITE_IS_ZERO,
-            decode=partial(self._decode, page, refuse),
-            icc=page.iccprofile,
-            orientation=turn,
-            lossy=page.compression not in _LOSSLESS,
-            notes=tuple(notes),
-            metadata=metadata,
+            is_float=is_float,
+            is_signed=kind == _SIGNED and photometric not in _LIGHTNESS | _LOG,
+            alpha=any(sample in ALPHA_SAMPLES for sample in extra),
+            white_is_zero=photometric == _WHITE_IS_ZERO,
+            decode=partial(self._decoded, image, bits, notes),
+            icc=None if photometric in _LIGHTNESS else described.icc,
+            space=space,
+            orientation=described.orientation,
+            lossy=page.integer(COMPRESSION, 1) not in _LOSSLESS,
+            notes=notes,
+            metadata=replace(metadata, extra_samples=extra),
         )
 
-    def _check_samples(self, page: TiffPage, refuse: Callable[[str, str], None]) -> None:
-        if page.sampleformat == _SIGNED:
-            refuse(f"signed {page.bitspersample}-bit integers", "convert it to uint8 or uint16")
-        if page.sampleformat not in (_UNSIGNED, _FLOAT) or page.dtype is None:
-            refuse("complex or undefined samples", "convert it to uint8, uint16 or float32")
-        if page.sampleformat == _UNSIGNED and page.bitspersample > 16:
-            refuse(f"{page.bitspersample}-bit integers", "convert it to uint16 or float32")
-        if page.sampleformat == _FLOAT and page.photometric in (_WHITE_IS_ZERO, _PALETTE):
-            refuse("floating point samples that run from white to black", "invert it first")
-
-    def _check_complete(self, page: TiffPage, refuse: Callable[[str, str], None]) -> None:
-        # tifffile fills what is missing with zeros, which nobody would notice in a dark image.
-        offsets, counts = page.dataoffsets, page.databytecounts
-        size = self._tiff.filehandle.size
-        ends = [offset + count for offset, count in zip(offsets, counts, strict=False)]
-        wanted = int(np.prod(page.chunked)) if page.dtype is not None else 0
-        if len(offsets) < wanted or len(counts) < wanted or not all(counts) or not all(offsets):
-            refuse("strips or tiles are missing", "save or copy the file again")
-        if max(ends) > size:
-            came = f"the file is truncated: it has {size} bytes of {max(ends)}"
-            refuse(came, "copy it again from its origin")
-        description = page.description
-        if page.is_imagej and self._count == 1 and "images=" in description:
-            stated = description.split("images=")[1].split()[0]
-            if stated.isdigit() and int(stated) > 1:
-                refuse(
-                    f"an ImageJ stack of {stated} images in one page",
-                    "save it as a TIFF with one page per image",
+    def _decoded(self, image: _Image, bits: int, notes: list[str]) -> NDArray[Any]:
+        try:
+            pixels = self._pixels(image)
+        except DirectoryError as error:
+            raise self._error(image.index, str(error)) from None
+        if 8 < bits < 16 and max(image.pixels.bits) == 16:  # MaxSampleValue says so
+            top = (1 << bits) - 1
+            largest = int(pixels.max())
+            if largest > top:
+                raise self._error(
+                    image.index,
+                    f"MaxSampleValue is {top}, but there are codes up to {largest}",
+                    f"pass the file without this tag, or with {largest} or more in it",
                 )
-
-    def _decode(self, page: TiffPage, refuse: Callable[[str, str], None]) -> NDArray[Any]:
-        self._check_complete(page, refuse)
-        if page.is_memmappable and page.dtype is not None and page.photometric != _PALETTE:
-            # A view of the file: no copy of what may be gigabytes ("c": unless it is written to).
-            pixels = self._tiff.filehandle.memmap_array(
-                self._tiff.byteorder + page.dtype.char, page.shape, page.dataoffsets[0], mode="c"
-            )
-        else:
-            pixels = page.asarray()
-        if page.axes.startswith("S"):  # planar
-            pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric == _PALETTE:
-            colors = page.colormap
-            assert colors is not None
-            if _is_8_bit(page):
-                colors = (colors >> 8).astype(np.uint8)
-            pixels = colors.T[pixels]
         return pixels
 
-    def _metadata(self, page: TiffPage) -> tuple[Metadata, int]:
-        tags, order = page.tags, self._tiff.byteorder
-        handle = self._tiff.filehandle
+    def _pixels(self, image: _Image) -> NDArray[Any]:
+        page = image.pixels
+        compression = page.integer(COMPRESSION, 1)
+        photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+        if compression == OLD_JPEG:
+            stream = old_jpeg_stream(self._file, page)
+            return np.asarray(JpegImageFile(BytesIO(stream)))
+        self._check_complete(page)
+        check_chunks(self._file, page)
+        if photometric in _LOG:
+            return luminance_of_log(self._file, page)
+        if photometric == _YCBCR and compression != JPEG:
+            rationals = {
+                code: tuple(float(v) for v in entry.fractions(self._file.order))
+                for code, entry in self._tags(page).entries.items()
+                if code in (529, 532)
+            }
+            return from_ycbcr(self._file, page, rationals)
+        if max(page.bits) == 24 and page.integer(SAMPLE_FORMAT, _UNSIGNED) != _FLOAT:
+            return from_24_bits(self._file, page)
+        pixels = self._by_tifffile(page)
+        if photometric == _PALETTE:
+            return expanded_palette(pixels, _colors(page))
+        if photometric in _LIGHTNESS:
+            return gray_of_lightness(pixels)
+        return pixels
 
-        def read(offset: int, size: int) -> bytes:
-            handle.seek(offset)
-            return handle.read(size)
+    def _by_tifffile(self, directory: Directory) -> NDArray[Any]:
+        assert self._tiff is not None
+        self._tiff.filehandle.seek(directory.offset)
+        page = TiffPage(self._tiff, index=0)
+        if page.is_memmappable and page.dtype is not None:
+            # A view of the file: no copy of what may be gigabytes ("c": unless it is written to).
+            pixels = self._tiff.filehandle.memmap_array(
+                self._tiff.byteorder + page.dtype.char, page.shaped, page.dataoffsets[0], mode="c"
+            )
+        else:
+            pixels = page.asarray(squeeze=False)
+        planes, _, height, width, channels = page.shaped
+        pixels = pixels.reshape(planes, height, width, channels)
+        if planes > 1:
+            return np.moveaxis(pixels[..., 0], 0, -1)
+        return np.asarray(pixels[0, ..., 0] if channels == 1 else pixels[0])
 
-        directory = exif.read_directory(read, page.offset, order, big=self._tiff.is_bigtiff)
-        kept = {code: entry for code, entry in directory.entries.items() if code in _KEPT}
-        if _describes_arrays(kept.get(_DESCRIPTION)):
-            del kept[_DESCRIPTION]
+    def _check_complete(self, page: Directory) -> None:
+        # tifffile fills what is missing with zeros, which nobody would notice in a dark image.
+        rows, columns = page.chunk
+        if rows < 1 or columns < 1:
+            raise DirectoryError("its tiles or strips have no pixels")
+        wanted = -(-page.height // rows) * -(-page.width // columns)
+        if page.integer(PLANAR, 1) != 1:
+            wanted *= page.samples
+        places = page.places[:wanted]
+        if len(places) < wanted or not all(offset and size for offset, size in places):
+            raise DirectoryError("strips or tiles are missing")
+        end = max(offset + size for offset, size in places)
+        if end > self._file.size:
+            raise DirectoryError(f"the file is truncated: it has {self._file.size} bytes of {end}")
+        description = self._tags(page).entries.get(DESCRIPTION)
+        text = description.value[:400] if description else b""
+        if len(self._file.pages) == 1 and text.startswith(b"ImageJ=") and b"images=" in text:
+            stated = text.split(b"images=")[1].split()[0]
+            if stated.isdigit() and int(stated) > 1:
+                raise DirectoryError(
+                    f"an ImageJ stack of {int(stated)} images in one page; "
+                    "save it as a TIFF with one page per image"
+                )
+
+    def _tags(self, page: Directory) -> exif.Directory:
+        file = self._file
+        return exif.read_directory(
+            file.read,
+            page.offset,
+            file.order,
+            exif.Budget(file.size),
+            big=file.big,
+            wanted=_READ,
+        )
+
+    def _described(self, image: _Image) -> Description:
+        directory, order = self._tags(image.tags), self._file.order
+        kept = {code: entry for code, entry in directory.entries.items() if code in KEPT}
+        if _describes_arrays(kept.get(DESCRIPTION)):
+            del kept[DESCRIPTION]
         if exif.ORIENTATION in directory.entries:
             kept[exif.ORIENTATION] = directory.entries[exif.ORIENTATION]
-        block, turn = None, 1
+        block = None
         if kept or directory.children:
             block = exif.build(order, exif.Directory(kept, directory.children))
-            block, turn = exif.take(block)
-        xmp = directory.entries.get(_XMP)
-        return (
-            Metadata(
-                resolution=_resolution(tags),
-                exif=block,
-                xmp=xmp.value if xmp else None,
-                layout=_layout(page, order, self._tiff.is_bigtiff),
-                premultiplied=_PREMULTIPLIED in page.extrasamples,
-            ),
-            turn,
+        values = {code: entry.value for code, entry in directory.entries.items()}
+        iptc = values.get(IPTC)
+        return describe(
+            resolution=exif.directory_resolution(directory, order),
+            icc=values.get(ICC),
+            exif_block=block,
+            xmp_packet=values.get(XMP),
+            resources=values.get(PHOTOSHOP),
+            iptc_block=iptc,
+            layout=_layout(image.pixels, self._file),
+            premultiplied=1 in image.pixels.integers(EXTRA_SAMPLES),
         )
 
 
-def _model(page: TiffPage, refuse: Callable[[str, str], None]) -> Model:
-    if page.subfiletype & _MASK:
-        refuse("a transparency mask", "remove this page")
-    photometric = page.photometric
-    if photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO):
-        return "gray"
-    if photometric in (_RGB, _PALETTE) or (photometric == _YCBCR and page.compression == _JPEG):
-        return "rgb"  # tifffile has JPEG's YCbCr decoded to RGB
+def _opened(source: Source, handle: BinaryIO) -> TiffDirectories:
+    remedy = "copy it again from its origin"
+    try:
+        file = TiffDirectories(handle)
+    except DirectoryError as error:
+        raise source.error(f"this TIFF is damaged: {error}", remedy) from None
+    if source.head[8:10] == _CANON_RAW:
+        raise source.error("camera raw (CR2)", "develop it with a raw converter, to TIFF")
+    if not file.pages:
+        raise source.error("this TIFF has no page", remedy)
+    return file
+
+
+def _small(image: _Image) -> bool:
+    return bool(image.pixels.subfile & _REDUCED)
+
+
+def _main_image(index: int, page: Directory) -> _Image:
+    """The image of a page: its own, or that of a SubIFD if the page is a preview of it."""
+    children = page.children if SUB_IFDS in page else []
+    whole = [child for child in children if not child.subfile & (_REDUCED | _MASK)]
+    larger = [c for c in whole if c.height * c.width > page.height * page.width]
+    if larger:
+        main = max(larger, key=lambda child: child.height * child.width)
+        words = f"the main image, not the preview of {page.width} x {page.height}"
+        return _Image(index, main, page, (words,))
+    if children:
+        count = len(children)
+        words = f"{count} smaller {'copies' if count > 1 else 'copy'} (SubIFD) left out"
+        return _Image(index, page, page, (words,))
+    return _Image(index, page, page)
+
+
+def _check_kind(page: Directory) -> None:
+    """Refuse what cannot be colored, by its tags alone."""
+    photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+    compression = page.integer(COMPRESSION, 1)
+    bits, kinds = page.bits, page.integers(SAMPLE_FORMAT) or (_UNSIGNED,)
+    kind, depth = kinds[0], max(bits)
+    if page.subfile & _MASK:
+        raise _RefusedError("a transparency mask", "remove this page")
+    if photometric == _CFA:
+        raise _RefusedError(_COLOR_NAMES[_CFA], "develop it with a raw converter, to TIFF")
+    supported = {_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LINEAR_RAW}
+    if photometric not in supported | _LIGHTNESS | _LOG:
+        name = _COLOR_NAMES.get(photometric, f"color model {photometric}")
+        raise _RefusedError(name, "convert it to gray or RGB")
+    if compression not in SUPPORTED:
+        raise _RefusedError(
+            f"compression {compression} is not supported", "save it with LZW or deflate"
+        )
+    if (compression in (SGI_LOG, SGI_LOG_24)) != (photometric in _LOG):
+        raise _RefusedError("SGI log encoding of other colors", "convert it to gray or RGB")
+    if page.integer(IMAGE_DEPTH, 1) > 1:
+        raise _RefusedError("a volume in one page (ImageDepth)", "save it as one page per slice")
+    if len(set(bits)) > 1 or len(set(kinds)) > 1:
+        raise _RefusedError("channels of different depths", "convert it to equal channels")
+    if photometric in _LOG:
+        return
+    if kind not in (_UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED) or depth > _DEEPEST:
+        raise _RefusedError("complex or undefined samples", "convert it to uint16 or float32")
+    if kind == _FLOAT and depth not in (16, 24, 32, 64):
+        raise _RefusedError(f"{depth}-bit floating point", "convert it to float32")
+    if kind != _FLOAT and depth > 16 and depth not in (24, 32, 64):
+        raise _RefusedError(f"{depth}-bit integers", "convert it to uint16 or float32")
+    if kind == _FLOAT and photometric in (_WHITE_IS_ZERO, _PALETTE):
+        raise _RefusedError("floating point that runs from white to black", "invert it first")
+    if kind == _SIGNED and photometric in (_WHITE_IS_ZERO, _PALETTE, _CMYK, _YCBCR):
+        raise _RefusedError(f"signed {depth}-bit integers of this color model", "convert it first")
+    if photometric in _LIGHTNESS:
+        if depth not in (8, 16):
+            raise _RefusedError(f"CIELAB of {depth} bits", "convert it to 8 or 16 bits")
+        return
+    if photometric == _YCBCR and compression != JPEG and (depth != 8 or page.samples != 3):
+        raise _RefusedError(f"YCbCr of {depth} bits", "convert it to RGB")
+    if photometric == _PALETTE:
+        if page.samples != 1 or COLOR_MAP not in page:
+            raise _RefusedError("a palette of several channels", "convert it to RGB")
+        if depth > 16:
+            raise _RefusedError(f"a palette of {depth} bits", "convert it to RGB")
+    _check_channels(page, kind, depth)
+
+
+def _check_channels(page: Directory, kind: int, depth: int) -> None:
+    photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+    colors = _color_channels(page)
+    further = page.samples - colors
+    if photometric == _CMYK and page.integer(INK_SET, _CMYK_INKS) != _CMYK_INKS:
+        raise _RefusedError("inks other than CMYK", "convert it to RGB")
+    if further < 0:
+        raise _RefusedError(
+            f"{page.samples} channels, {colors} are needed for its colors", "save it again as RGB"
+        )
+    if colors == 1 and further > 1:
+        raise _RefusedError(
+            f"{page.samples} gray channels in one page", "save it as one page per channel"
+        )
+    if further and kind != _FLOAT and (kind == _SIGNED or depth > 16):
+        raise _RefusedError(
+            f"{depth}-bit integers with further channels", "convert it to uint16 or float32"
+        )
+    if kind == _UNDEFINED and depth not in (8, 16):
+        raise _RefusedError("undefined samples", "convert it to uint8, uint16 or float32")
+
+
+def _color_channels(page: Directory) -> int:
+    photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+    if photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE):
+        return 1
+    if photometric == _LINEAR_RAW:
+        return 1 if page.samples < 3 else 3
+    return 4 if photometric == _CMYK else 3
+
+
+def _model(page: Directory) -> Model:
+    photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
     if photometric == _CMYK:
         return "cmyk"
-    name = getattr(photometric, "name", str(photometric))
-    refuse(f"color model {name}", "convert it to gray or RGB")
-    raise AssertionError  # refuse raises
+    if photometric in (_RGB, _PALETTE, _YCBCR):
+        return "rgb"
+    if photometric == _LINEAR_RAW and page.samples >= 3:
+        return "rgb"
+    return "gray"
 
 
-def _is_8_bit(page: TiffPage) -> bool:
-    """Whether the 16-bit color map holds 8-bit colors, scaled or shifted."""
-    colors = page.colormap
-    return colors is not None and bool(np.all(colors % 257 == 0) or np.all(colors % 256 == 0))
+def _extra_samples(page: Directory) -> tuple[int, ...]:
+    """What the channels beyond the colors are; 0 (something else) if no tag says it."""
+    count = page.samples - _color_channels(page)
+    kinds = [kind if kind in (0, *ALPHA_SAMPLES) else 0 for kind in page.integers(EXTRA_SAMPLES)]
+    return tuple((*kinds, *(0 for _ in range(count)))[:count])
+
+
+def _stated_bits(page: Directory) -> int:
+    """How many bits of 16 are used, by MaxSampleValue; 0 if it does not say fewer."""
+    stated = max(page.integers(MAX_SAMPLE), default=0)
+    bits = stated.bit_length()
+    return bits if 8 < bits < 16 and stated == (1 << bits) - 1 else 0
+
+
+def _colors(page: Directory) -> NDArray[np.uint16]:
+    entries = page.integers(COLOR_MAP)
+    size = 3 << max(page.bits)
+    if len(entries) < size:
+        raise DirectoryError(f"its palette has {len(entries) // 3} colors of {size // 3}")
+    return np.array(entries[:size], np.uint16).reshape(3, -1)
 
 
 def _describes_arrays(entry: exif.Entry | None) -> bool:
-    """Whether a description tells the shape of the gray stack, which is no longer true in color."""
+    """Whether a description states the shape of the gray stack, which is not that of the result."""
     if entry is None:
         return False
     head = entry.value[:400].lstrip()
     return head.startswith(b'{"shape":') or (head.startswith(b"<?xml") and b"<OME" in entry.value)
 
 
-def _resolution(tags: Any) -> Resolution | None:
-    try:
-        x, y = (Fraction(*tags[code].value) for code in (282, 283))
-    except (KeyError, ZeroDivisionError, TypeError):
-        return None
-    if not x > 0 or not y > 0:
-        return None
-    unit = _UNITS.get(int(tags.valueof(296, default=2)), "none")  # TIFF 6.0: inch by default
-    return None if unit == "none" and x == y else Resolution(x, y, unit)
-
-
-def _layout(page: TiffPage, order: exif.ByteOrder, big: bool) -> TiffLayout:
+def _layout(page: Directory, file: TiffDirectories) -> TiffLayout:
+    stored = page.integer(COMPRESSION, 1)
     # What a lossy or bilevel codec held goes into deflate, which every reader has.
-    compression = _WRITABLE.get(page.compression, _DEFLATE)
+    compression = WRITABLE.get(stored, DEFLATE)
     if compression in _NO_PREDICTOR:
         predictor = 1
-    elif page.compression not in _WRITABLE:
-        predictor = _DIFFERENCE
+    elif stored not in WRITABLE:
+        predictor = DIFFERENCE
     else:
-        predictor = 1 if page.predictor == 1 else _DIFFERENCE
-    if predictor != 1 and page.sampleformat == _FLOAT:
-        predictor = _FLOAT_DIFFERENCE
-    tile = (page.tilelength, page.tilewidth) if page.is_tiled else None
-    if tile and (tile[0] % 16 or tile[1] % 16):
+        predictor = 1 if page.integer(PREDICTOR, 1) == 1 else DIFFERENCE
+    photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
+    is_float = page.integer(SAMPLE_FORMAT, _UNSIGNED) == _FLOAT or photometric in _LOG
+    if predictor != 1 and is_float:
+        predictor = FLOAT_DIFFERENCE
+    tile = page.chunk if page.is_tiled else None
+    if tile and (tile[0] % 16 or tile[1] % 16 or not all(tile)):
         tile = None
+    rows = 0 if page.is_tiled else min(page.integer(ROWS_PER_STRIP, page.height), page.height)
     return TiffLayout(
         compression=compression,
         predictor=predictor,
         tile=tile,
-        rows_per_strip=0 if page.is_tiled else min(page.rowsperstrip, page.imagelength),
-        byte_order=order,
-        big=big,
-        subfile_type=int(page.subfiletype),
+        rows_per_strip=rows,
+        byte_order=file.order,
+        big=file.big,
+        subfile_type=page.subfile,
     )
-
-
-class TiffOutput:
-    """A TIFF file being written, page after page.
-
-    Parameters
-    ----------
-    file
-        Opened for reading and writing, at its start.
-    layout
-        Byte order and offsets of the whole file.
-    """
-
-    def __init__(self, file: BinaryIO, layout: TiffLayout) -> None:
-        self._file = file
-        self._order: exif.ByteOrder = layout.byte_order
-        self._big = layout.big
-        self._writer = TiffWriter(file, bigtiff=layout.big, byteorder=layout.byte_order)
-
-    def write(self, page: Page, strips: Iterable[NDArray[Any]], xmp: bytes | None) -> None:
-        """Append a page.
-
-        Parameters
-        ----------
-        page
-            Alpha, metadata and layout come from here.
-        strips
-            RGB codes ``(h, W, 3)`` from top to bottom, of any height.
-        xmp
-            The XMP packet of this page.
-        """
-        height, width = page.codes.shape[:2]
-        channels = 3 if page.alpha is None else 4
-        dtype = page.codes.dtype
-        metadata = page.metadata
-        layout = metadata.layout or _default_layout(dtype)
-        rows = _rows(layout, height, width * channels * dtype.itemsize)
-        extra = []
-        if metadata.exif:
-            extra = self._exif_tags(metadata.exif)
-        if xmp:
-            extra.append((_XMP, 1, len(xmp), xmp, False))
-        resolution = metadata.resolution
-        options: dict[str, Any] = {}
-        if resolution:
-            options["resolution"] = tuple(
-                _rational(value) for value in (resolution.x, resolution.y)
-            )
-            options["resolutionunit"] = resolution.unit if resolution.unit != "cm" else "centimeter"
-        if channels == 4:
-            options["extrasamples"] = ["assocalpha" if metadata.premultiplied else "unassalpha"]
-        chunks: Iterable[NDArray[Any]] = with_alpha(strips, page.alpha)
-        if layout.tile:
-            chunks = _tiles(chunks, layout.tile)
-        elif rows < height or layout.compression != _NONE:  # one plain strip takes any pieces
-            chunks = _regrouped(chunks, rows)
-        self._writer.write(
-            _encoded(chunks, layout, dtype.newbyteorder(self._order)),
-            shape=(height, width, channels),
-            dtype=dtype,
-            photometric="rgb",
-            planarconfig="contig",
-            tile=layout.tile,
-            rowsperstrip=None if layout.tile else rows,
-            compression=layout.compression if layout.compression != _NONE else None,
-            predictor=layout.predictor if layout.predictor != 1 else None,
-            iccprofile=metadata.icc,
-            subfiletype=layout.subfile_type,
-            software=False,
-            metadata=None,
-            extratags=extra,
-            **options,
-        )
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._writer.close()
-
-    def _exif_tags(self, block: bytes) -> list[tuple[Any, ...]]:
-        order, directory = exif.parse(block)
-        if order != self._order:
-            directory = directory.reordered()
-        extra: list[tuple[Any, ...]] = [
-            (code, entry.type, entry.count, entry.value, False)
-            for code, entry in directory.entries.items()
-            if code in _KEPT
-        ]
-        # tifffile writes no private directories: they are put in front of the page, and their
-        # tags named, since it takes them for its own when numbered.
-        for code, name in ((exif.EXIF_IFD, "ExifTag"), (exif.GPS_IFD, "GPSTag")):
-            if code in directory.children:
-                self._file.seek(0, os.SEEK_END)
-                self._file.write(b"\0" * (self._file.tell() % 2))
-                place = self._file.tell()
-                child = directory.children[code]
-                self._file.write(exif.write_directory(child, place, self._order, big=self._big))
-                extra.append((name, 18 if self._big else 4, 1, place, False))
-        return extra
-
-
-def _default_layout(dtype: np.dtype[Any]) -> TiffLayout:
-    predictor = _FLOAT_DIFFERENCE if dtype.kind == "f" else _DIFFERENCE
-    return TiffLayout(compression=_DEFLATE, predictor=predictor)
-
-
-def with_alpha(
-    strips: Iterable[NDArray[Any]], alpha: NDArray[Any] | None
-) -> Iterator[NDArray[Any]]:
-    """The strips with their rows of alpha as fourth channel."""
-    if alpha is None:
-        yield from strips
-        return
-    top = 0
-    for strip in strips:
-        yield np.dstack((strip, alpha[top : top + len(strip)]))
-        top += len(strip)
-
-
-def _rational(value: Fraction) -> tuple[int, int]:
-    limit = (1 << 32) - 1
-    if max(value.numerator, value.denominator) > limit:
-        value = value.limit_denominator(int(limit / max(Fraction(1), value)))
-    return value.numerator, value.denominator
-
-
-def _rows(layout: TiffLayout, height: int, row_bytes: int) -> int:
-    rows = layout.rows_per_strip
-    if rows and (layout.compression == _NONE or rows * row_bytes <= _LARGEST_STRIP_BYTES):
-        return min(rows, height)
-    return min(height, max(1, _STRIP_BYTES // row_bytes))
-
-
-def _tiles(strips: Iterable[NDArray[Any]], tile: tuple[int, int]) -> Iterator[NDArray[Any]]:
-    """Tiles in file order, those at the edges filled up."""
-    for block in _regrouped(strips, tile[0]):
-        for left in range(0, block.shape[1], tile[1]):
-            part = block[:, left : left + tile[1]]
-            missing = [(0, tile[0] - part.shape[0]), (0, tile[1] - part.shape[1]), (0, 0)]
-            yield np.pad(part, missing, mode="edge")
-
-
-def _regrouped(strips: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
-    """Strips of exactly `rows` rows; the last may have fewer."""
-    waiting: list[NDArray[Any]] = []
-    count = 0
-    for strip in strips:
-        while count + len(strip) >= rows:
-            waiting.append(strip[: rows - count])
-            strip = strip[rows - count :]
-            yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-            waiting, count = [], 0
-        if len(strip):
-            waiting.append(strip)
-            count += len(strip)
-    if waiting:
-        yield np.concatenate(waiting)
-
-
-def _encoded(
-    chunks: Iterable[NDArray[Any]], layout: TiffLayout, dtype: np.dtype[Any]
-) -> Iterator[bytes]:
-    """The bytes of every chunk, compressed by several threads while the next chunks are made."""
-
-    def encode(chunk: NDArray[Any]) -> bytes:
-        data = np.ascontiguousarray(chunk, dtype)
-        if layout.predictor != 1:
-            data = TIFF.PREDICTORS[layout.predictor](data, axis=-2)
-        if layout.compression == _PACKBITS:
-            return bytes(TIFF.COMPRESSORS[_PACKBITS](data, axis=-2))
-        return bytes(TIFF.COMPRESSORS[layout.compression](data))
-
-    if layout.compression == _NONE:
-        for chunk in chunks:
-            yield np.ascontiguousarray(chunk, dtype).tobytes()
-        return
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        waiting: deque[Future[bytes]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(encode, chunk))
-            if len(waiting) > 2 * _WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -1,6 +1,5 @@
-"""WebP: container after the WebP Container Specification, pixels by libwebp."""
+"""WebP: chunks after RFC 9649, pixels by libwebp."""
 
-import struct
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -8,35 +7,25 @@ import imagecodecs
 from numpy.typing import NDArray
 from PIL import Image
 
-from recolor_core.images import exif
+from recolor_core.images.claims import webp_chunks, webp_header
+from recolor_core.images.describing import describe
 from recolor_core.images.image import Metadata, Stored
 from recolor_core.images.source import Source
 
 LARGEST_SIDE = 16383
-_ALPHA, _ANIMATION = 0x10, 0x02
+_ANIMATION = 0x02
 
 
 def read(source: Source) -> list[Stored]:
     """The image of a WebP file; an animated one is refused."""
     data = source.read()
-    chunks = _chunks(data)
-    lossless = b"VP8L" in chunks
-    if b"VP8X" in chunks:
-        flags = chunks[b"VP8X"][0]
-        width, height = (
-            int.from_bytes(chunks[b"VP8X"][at : at + 3], "little") + 1 for at in (4, 7)
-        )
-        alpha = bool(flags & _ALPHA)
-        if flags & _ANIMATION:
-            raise source.error("this WebP is animated", "extract its frames as images first")
-    elif lossless:  # a signature byte, then 14 + 14 bits of size less one, 1 bit of alpha
-        packed = int.from_bytes(chunks[b"VP8L"][1:5], "little")
-        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-        alpha = bool(packed >> 28 & 1)
-    else:  # RFC 6386, 9.1: after the frame tag and start code, two 14-bit sizes
-        width, height = (value & 0x3FFF for value in struct.unpack("<HH", chunks[b"VP8 "][6:10]))
-        alpha = False
-    block, turn = exif.take(chunks.get(b"EXIF"))
+    chunks = webp_chunks(data)
+    if b"VP8X" in chunks and chunks[b"VP8X"][0] & _ANIMATION:
+        raise source.error("this WebP is animated", "extract its frames as images first")
+    height, width, alpha = webp_header(chunks)
+    described = describe(
+        icc=chunks.get(b"ICCP"), exif_block=chunks.get(b"EXIF"), xmp_packet=chunks.get(b"XMP ")
+    )
     return [
         Stored(
             height=height,
@@ -45,10 +34,11 @@ def read(source: Source) -> list[Stored]:
             bits=8,
             alpha=alpha,
             decode=lambda: imagecodecs.webp_decode(data, hasalpha=alpha),
-            icc=chunks.get(b"ICCP"),
-            orientation=turn,
-            lossy=not lossless,
-            metadata=Metadata(exif=block, xmp=chunks.get(b"XMP ")),
+            icc=described.icc,
+            orientation=described.orientation,
+            lossy=b"VP8L" not in chunks,
+            notes=described.notes,
+            metadata=described.metadata,
         )
     ]
 
@@ -68,13 +58,3 @@ def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes |
         xmp=xmp or b"",
     )
     file.write(coded.getbuffer())
-
-
-def _chunks(data: bytes) -> dict[bytes, bytes]:
-    chunks: dict[bytes, bytes] = {}
-    at = 12
-    while at + 8 <= len(data):
-        kind, length = struct.unpack("<4sI", data[at : at + 8])
-        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
-        at += 8 + length + length % 2
-    return chunks

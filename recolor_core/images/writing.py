@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from recolor_core import provenance as marks
 from recolor_core.errors import ImageError
 from recolor_core.files import AtomicFile, StreamFile, explained
-from recolor_core.images import bmp, jp2, jpeg, png, tiff, webp
+from recolor_core.images import bmp, jp2, jpeg, png, tiff_output, webp
+from recolor_core.images.describing import packet_for
 from recolor_core.images.image import Page, TiffLayout
 from recolor_core.images.reading import ImageFile
 
@@ -100,13 +101,15 @@ class ImageWriter:
         self._overwrite = overwrite
         self._overwrite_sidecar = overwrite if overwrite_sidecar is None else overwrite_sidecar
         self._pages: list[dict[str, Any]] = []
-        self._tiff: tiff.TiffOutput | None = None
+        self._tiff: tiff_output.TiffOutput | None = None
         self._finished = False
         self._times = times
         self._created = marks.now()
         if like:
             if len(like) > 1:
                 self._expect_tiff(f"{len(like)} pages")
+            if like.other_pages:
+                self._expect_tiff(f"the further pages of the source, {', '.join(like.other_pages)}")
             for dtype in like.dtypes:
                 self._check_depth(dtype)
         if self.path and like and like.path and _same_file(self.path, like.path):
@@ -169,6 +172,8 @@ class ImageWriter:
         with explained(self.name):
             if self._tiff:
                 self._tiff.close()
+                if self._like:
+                    self._like.carry_other_pages(self._output.file)
             if self._sidecar:
                 self._sidecar.file.write(self._facts())
         for output in (self._output, self._sidecar):
@@ -209,7 +214,7 @@ class ImageWriter:
         if isinstance(strips, np.ndarray):
             strips = (strips,)
         facts = {**provenance, "reading": page.reading} if provenance is not None else None
-        xmp = page.metadata.xmp
+        xmp = packet_for(page.metadata, self.format)
         if facts is not None:
             xmp = marks.xmp_packet(facts, xmp, self._created)
         checked = _Checked(strips, page)
@@ -225,18 +230,20 @@ class ImageWriter:
     def _write(self, file: BinaryIO, page: Page, strips: "_Checked", xmp: bytes | None) -> None:
         if self.format == "TIFF":
             if self._tiff is None:
-                self._tiff = tiff.TiffOutput(file, self._file_layout(page))
+                self._tiff = tiff_output.TiffOutput(file, self._file_layout(page))
             self._tiff.write(page, iter(strips), xmp)
             return
-        pixels = _assembled(page, tiff.with_alpha(iter(strips), page.alpha))
+        pixels = _assembled(page, tiff_output.with_further_channels(iter(strips), page))
         try:
             _ENCODERS[self.format](file, pixels, page.metadata, xmp)
         except OSError as error:
             if error.errno is not None:
                 raise
-            raise self._unfit(str(error)) from error
-        except (ValueError, RuntimeError, MemoryError) as error:
-            raise self._unfit(str(error)) from error
+            raise self._unfit("the encoder refused it") from error
+        except MemoryError as error:
+            raise self._unfit("it does not fit into memory") from error
+        except (ValueError, RuntimeError) as error:
+            raise self._unfit("the encoder refused it") from error
 
     def _facts(self) -> bytes:
         return marks.sidecar(
@@ -251,6 +258,8 @@ class ImageWriter:
     def _file_layout(self, page: Page) -> TiffLayout:
         layout = page.metadata.layout or TiffLayout()
         size = self._like.output_nbytes if self._like else 4 * page.codes.nbytes
+        if self._like and self._like.other_pages:
+            size += self._like.size
         return replace(layout, big=layout.big or size > _CLASSIC_TIFF_BYTES)
 
     def _format_of_name(self, like: ImageFile | None) -> str:
@@ -267,7 +276,9 @@ class ImageWriter:
         return format
 
     def _check(self, page: Page) -> None:
-        self._check_depth(page.codes.dtype)
+        self._check_depth(page.output_dtype)
+        if page.extra is not None:
+            self._expect_tiff("channels that are neither color nor alpha")
         if self._pages:
             self._expect_tiff("more than one page")
         if page.alpha is not None:
@@ -306,7 +317,7 @@ class _Checked:
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         height, width = self._page.codes.shape[:2]
-        dtype, rows = self._page.codes.dtype, 0
+        dtype, rows = self._page.output_dtype, 0
         try:
             for strip in self._strips:
                 if strip.shape[1:] != (width, 3) or strip.dtype != dtype:

@@ -139,7 +139,7 @@ def test_the_limit_of_pixels_is_a_choice_and_pillow_has_no_say() -> None:
     with pytest.raises(Image.DecompressionBombError):
         Image.open(large)
     large.seek(0)
-    with open_image(large) as image:
+    with open_image(large, max_pixels_per_byte=10**9) as image:
         assert image.output_nbytes == 600_000_000
     large.seek(0)
     with (
@@ -153,11 +153,12 @@ def test_the_page_at_fault_is_named() -> None:
     stream = BytesIO()
     with tifffile.TiffWriter(stream) as writer:
         writer.write(GRAY)
-        writer.write(GRAY.astype(np.int32))
-    with open_image(BytesIO(stream.getvalue())) as image:
+        writer.write(GRAY, compression="zlib")
+    data = stream.getvalue()[:-10]
+    with open_image(BytesIO(data)) as image:
         found = iter(image)
         assert np.array_equal(next(found).codes, GRAY)
-        with pytest.raises(ImageError, match="page 2: signed 32-bit"):
+        with pytest.raises(ImageError, match="page 2: the file is truncated"):
             next(found)
 
 
