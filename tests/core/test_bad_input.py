@@ -82,8 +82,9 @@ def test_a_page_that_is_bad_takes_the_whole_file_along(tmp_path: Path) -> None:
     source = tmp_path / "pages.tif"
     with tifffile.TiffWriter(source) as writer:
         writer.write(photo())
-        writer.write(photo().astype(np.int16))
-    refused(recolor(source, *FAST), source, "page 2", "signed")
+        writer.write(photo(), compression="zlib")
+    source.write_bytes(source.read_bytes()[:-10])
+    refused(recolor(source, *FAST), source, "page 2", "truncated")
     assert files(tmp_path) == ["pages.tif"]
 
 
