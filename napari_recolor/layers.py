@@ -97,8 +97,9 @@ def make_layers(
     origin: tuple[int, ...],
     limits: Mapping[str, float],
     metadata: Mapping[str, Any],
+    roles: Iterable[str],
 ) -> dict[str, Image]:
-    """The layers of a run, by role; no viewer has them yet.
+    """Layers of a run, by role; no viewer has them yet.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ def make_layers(
     metadata
         What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` (its number),
         ``id`` and so on. Each layer gets it with its role as ``layer``.
+    roles
+        Of the layers to make.
     """
     size = arrays["rgb"].shape[-3:-1]
     working = arrays["a refined"].shape[-2:]
@@ -124,7 +127,8 @@ def make_layers(
         "coarse": covering(geometry, origin, size, cells),
     }
     layers = {}
-    for role, array in arrays.items():
+    for role in roles:
+        array = arrays[role]
         arguments: dict[str, Any] = {
             "name": f"{metadata['source']['layer']} · run {metadata['run']} · {title(role)}",
             "metadata": {KEY: {**metadata, "layer": role}},

@@ -1,14 +1,14 @@
 """What the stages of a coloring say of the pixel under the cursor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image
 from qtpy.QtWidgets import QLabel, QWidget
 
-STAGES = ("rgb", "a coarse", "a refined", "b coarse", "b refined", "uncertainty")
-"""What a `Readout` knows to read."""
+ValuesAt = Callable[[Sequence[float]], Mapping[str, Any]]
+"""What is known at a position of the world, by role."""
 
 
 def describe(
@@ -47,13 +47,13 @@ def describe(
 
 
 class Readout(QLabel):
-    """A line of text that follows the cursor over the layers of a coloring.
+    """A line of text that follows the cursor over a coloring.
 
     Parameters
     ----------
-    viewer
+    viewer : ViewerModel
         Whose cursor is followed.
-    parent
+    parent : QWidget, optional
         Of the widget.
     """
 
@@ -69,60 +69,35 @@ class Readout(QLabel):
             "apart the plausible colors lie."
         )
         self.viewer = viewer
-        self._stages: Mapping[str, Image] = {}
+        self._values_at: ValuesAt | None = None
         viewer.cursor.events.position.connect(self.read)
-        self.destroyed.connect(lambda: self._leave())  # a slot of its own is not called any more
+        # A slot of its own is not called any more once the widget is destroyed.
+        self.destroyed.connect(lambda: viewer.cursor.events.position.disconnect(self.read))
 
-    def set_stages(self, stages: Mapping[str, Image]) -> None:
-        """Read from other layers.
+    def set_source(self, values_at: "ValuesAt | None") -> None:
+        """Read from another coloring.
 
         Parameters
         ----------
-        stages
-            Layers by what they hold: see `STAGES`. Any may be missing.
+        values_at : callable or None
+            Takes a position of the world and gives what is known there, by role: see
+            `worker.Stages`. None: there is nothing to read.
         """
-        self._forget()
-        self._stages = dict(stages)
-        for layer in self._stages.values():  # colored anew
-            layer.events.set_data.connect(self.read)
+        self._values_at = values_at
         self.read()
 
     def read(self) -> None:
         """Read at the cursor."""
-        position = self.viewer.cursor.position
-        values = {
-            stage: value_at(layer, position)
-            for stage, layer in self._stages.items()
-            if layer in self.viewer.layers
-        }
-        rgb, uncertainty = values.pop("rgb", None), values.pop("uncertainty", None)
-        number = {stage: float(value) for stage, value in values.items() if value is not None}
+        known = {} if self._values_at is None else self._values_at(self.viewer.cursor.position)
+        rgb = known.get("rgb")
+        number = {role: float(value) for role, value in known.items() if role != "rgb"}
         text = describe(
             None if rgb is None else lightness_of(rgb),
             (number.get("a coarse"), number.get("a refined")),
             (number.get("b coarse"), number.get("b refined")),
-            None if uncertainty is None else float(uncertainty),
+            number.get("uncertainty"),
         )
         self.setText(text or self.IDLE)
-
-    def _forget(self) -> None:
-        for layer in self._stages.values():
-            layer.events.set_data.disconnect(self.read)
-        self._stages = {}
-
-    def _leave(self) -> None:
-        self._forget()
-        self.viewer.cursor.events.position.disconnect(self.read)
-
-
-def value_at(layer: Image, position: tuple[float, ...]) -> "np.ndarray | None":
-    """The value of a layer at a position of the world, whether it is visible or not."""
-    index = np.rint(layer.world_to_data(position)).astype(int)
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = data.shape[:-1] if layer.rgb else data.shape
-    if (index < 0).any() or (index >= shape).any():
-        return None
-    return np.asarray(data[tuple(index)])
 
 
 def lightness_of(rgb: np.ndarray) -> float:

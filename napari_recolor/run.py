@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 from napari.components import LayerList
 from napari.layers import Image
 
 from napari_recolor.layers import (
+    CHROMA,
+    COARSE_CELL,
     KEY,
     Geometry,
     contrast_limits,
@@ -19,6 +22,12 @@ from napari_recolor.layers import (
 from napari_recolor.palette import colors_of
 from napari_recolor.reading import Index, Request
 from napari_recolor.worker import Failure, HintValue, Options, Stages
+
+STAGES = (*CHROMA, "uncertainty")
+"""The results that tell of a pixel, beside its color."""
+
+SAMPLED = 8
+"""The limits of contrast are measured in so many images, and widened when others need more."""
 
 
 class Run:
@@ -87,19 +96,28 @@ class Run:
         told = {name: provenance[name] for name in names if name in provenance}
         return {"index": list(self.request.slot(index)), "of_source": list(index), **told}
 
-    def make_layers(self) -> dict[str, Image]:
-        """The layers, as soon as the first image is finished; for a viewer to take."""
-        self._limits = self._limits_of(self.finished[0])
-        self.layers = make_layers(
-            self.stages.arrays, self.geometry, self.request.origin, self._limits, self.about()
+    def make_layers(self, *roles: str) -> dict[str, Image]:
+        """Make layers of a run of which an image is finished; for a viewer to take."""
+        if roles != ("rgb",) and not self._limits:
+            found = [self._limits_of(index) for index in self.finished[-SAMPLED:]]
+            self._limits = {role: max(one[role] for one in found) for role in found[0]}
+        made = make_layers(
+            self.stages.arrays,
+            self.geometry,
+            self.request.origin,
+            self._limits,
+            self.about(),
+            roles,
         )
-        return self.layers
+        self.layers |= made
+        return made
 
     def show(self, viewer_layers: LayerList, index: Index) -> None:
         """Show an image that is finished or colored anew, and tell how it came to be."""
         about, before = self.about(), self._limits
-        new = self._limits_of(index)
-        self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
+        if before:
+            new = self._limits_of(index)
+            self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
         for role, layer in layers_of_run(viewer_layers, self.id).items():
             layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
             if not is_image(role):
@@ -108,6 +126,37 @@ class Run:
                     layer.contrast_limits_range = layer.contrast_limits = wanted
             if layer.visible:
                 layer.refresh(extent=False)
+
+    def values_at(self, position: Sequence[float]) -> dict[str, Any]:
+        """What is known at a position of the world, by role; nothing of unfinished images.
+
+        Parameters
+        ----------
+        position : sequence of float
+            World coordinates.
+
+        Returns
+        -------
+        dict
+            Of the RGB image three numbers, of each stage one. Empty outside the image.
+        """
+        rgb, arrays = self.layers.get("rgb"), self.stages.arrays
+        if rgb is None:
+            return {}
+        pixel = np.rint(rgb.world_to_data(position)).astype(int)
+        *slot, row, column = (int(i) for i in pixel)
+        height, width = self.request.size
+        finished = {self.request.slot(index) for index in self.finished}
+        if not (0 <= row < height and 0 <= column < width) or tuple(slot) not in finished:
+            return {}
+        values: dict[str, Any] = {"rgb": arrays["rgb"][(*slot, row, column)]}
+        working = arrays["a refined"].shape[-2:]
+        for role in STAGES:
+            cell = 1 if arrays[role].shape[-2:] == working else COARSE_CELL
+            y = int((row + 0.5) / height * working[0] / cell)
+            x = int((column + 0.5) / width * working[1] / cell)
+            values[role] = arrays[role][(*slot, y, x)]
+        return values
 
     def _limits_of(self, index: Index) -> dict[str, float]:
         slot = self.request.slot(index)

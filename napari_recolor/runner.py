@@ -36,7 +36,7 @@ class Runner(QObject):
     """
 
     changed = Signal()
-    """Emitted when `busy`, `running` or `last` has changed."""
+    """Emitted when `running` or `runs` has changed."""
     said = Signal(str)
     """What is going on."""
     progressed = Signal(object)
@@ -45,20 +45,33 @@ class Runner(QObject):
     def __init__(self, viewer: ViewerModel, queue: JobQueue, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.viewer, self._queue = viewer, queue
-        self.last: Run | None = None
-        """The last run whose layers are in the viewer."""
+        self.runs: dict[str, Run] = {}
+        """The runs whose layers are in the viewer, by id, the newest last."""
         self.running: Run | None = None
         """The run that is on."""
         self._job: Job | None = None
         self._bars: ProgressBars | None = None
-        self._adding: list[Image] = []  # layers on their way into the viewer
         self._closed = False
         self._covers = True  # whether the panel shows the image of the run that is on
 
     @property
     def busy(self) -> bool:
-        """Whether a run is on, or its layers are still on their way into the viewer."""
-        return self.running is not None or bool(self._adding)
+        """Whether a run is on."""
+        return self.running is not None
+
+    @property
+    def last(self) -> Run | None:
+        """The newest run whose layers are in the viewer."""
+        return next(reversed(self.runs.values()), None)
+
+    def last_of(self, source: Any) -> Run | None:
+        """The newest run of a layer whose results are in the viewer."""
+        return next((run for run in reversed(self.runs.values()) if run.source is source), None)
+
+    def of(self, layer: Any) -> Run | None:
+        """The run that made a layer, or else the newest."""
+        about = {} if layer is None else layer.metadata.get(KEY, {})
+        return self.runs.get(about.get("id", "")) or self.last
 
     def start(
         self,
@@ -98,15 +111,53 @@ class Runner(QObject):
             self.changed.emit()
 
     def forget_removed(self) -> None:
-        """Let go of the last run, and its arrays, if none of its layers is left."""
-        if self.last is not None and not layers_of_run(self.viewer.layers, self.last.id):
-            self.last = None
+        """Let go of runs, and their arrays, of which no layer is left.
+
+        A run whose image was removed while it was on is canceled.
+        """
+        run = self.running
+        if run is not None and run.layers and run.layers["rgb"] not in self.viewer.layers:
+            self.cancel()
+        gone = [id for id in self.runs if not layers_of_run(self.viewer.layers, id)]
+        for id in gone:
+            del self.runs[id]
+        if gone:
+            if not self.runs and not self.busy:
+                self.said.emit("Ready.")
             self.changed.emit()
+
+    def show_stages(self, run: Run) -> dict[str, Image]:
+        """Bring all layers of a finished run into the viewer, below its image.
+
+        Returns
+        -------
+        dict
+            All layers of the run that are in the viewer, by role.
+        """
+        layers = self.viewer.layers
+        present = layers_of_run(layers, run.id)
+        missing = [role for role in run.stages.arrays if role not in present]
+        for layer in run.make_layers(*missing).values():
+            below = run.layers["rgb"]
+            layers.insert(layers.index(below) if below in layers else len(layers), layer)
+        present = layers_of_run(layers, run.id)
+        for axis in "ab":
+            pair = [present[role] for role in CHROMA if role[0] == axis and role in missing]
+            layers.link_layers(pair, ("contrast_limits", "contrast_limits_range", "gamma"))
+        return present
 
     def close(self) -> None:
         """Take the progress bars away and touch the viewer no more."""
-        self.running, self._adding, self._job, self._closed = None, [], None, True
+        self.running, self._job, self._closed = None, None, True
         self._close_bars()
+
+    def about(self, layer: Any) -> dict[str, Any] | None:
+        """What is known of the run that made a layer, or else of the newest run."""
+        if layer is not None and is_result(layer):
+            about: dict[str, Any] = layer.metadata[KEY]
+            return about
+        layers = {} if self.last is None else layers_of_run(self.viewer.layers, self.last.id)
+        return next((layer.metadata[KEY] for layer in layers.values()), None)
 
     def uncover(self) -> None:
         """While a run is on, show its image where it is finished, else what lies below."""
@@ -124,8 +175,7 @@ class Runner(QObject):
         numbers = [
             layer.metadata[KEY].get("run", 0) for layer in self.viewer.layers if is_result(layer)
         ]
-        last = self.last.number if self.last is not None else 0
-        return 1 + max([last, *numbers])
+        return 1 + max([0, *(run.number for run in self.runs.values()), *numbers])
 
     def _on_event(self, run: Run, event: Step | Failure) -> None:
         if run is not self.running or self._bars is None:
@@ -140,7 +190,7 @@ class Runner(QObject):
             if run.layers:
                 run.show(self.viewer.layers, event.finished)
             else:
-                self._add_layers(run)
+                self._add_image(run)
             self.uncover()
         self._show_progress(run, event)
 
@@ -154,39 +204,14 @@ class Runner(QObject):
         if self._bars is not None:
             self._bars.show(step)
 
-    def _add_layers(self, run: Run) -> None:
-        """Add the image at once and the others one at a time: the window stays responsive."""
-        layers = run.make_layers()
-        self._adding = [layer for role, layer in layers.items() if role != "rgb"]
-        self.viewer.add_layer(layers["rgb"])
-        QTimer.singleShot(AIR_MS, partial(self._add_next, run))
-
-    def _add_next(self, run: Run) -> None:
-        if self._closed:
-            return
-        rgb = run.layers["rgb"]
-        if self._adding and rgb in self.viewer.layers:
-            layer = self._adding.pop(0)
-            self.viewer.layers.insert(self.viewer.layers.index(rgb), layer)
-            if self._adding:
-                QTimer.singleShot(AIR_MS, partial(self._add_next, run))
-                return
-        self._adding = []
-        if rgb in self.viewer.layers:
-            self._settle(run)
-        self.changed.emit()
-
-    def _settle(self, run: Run) -> None:
-        """All layers of a run are there."""
-        layers = layers_of_run(self.viewer.layers, run.id)
-        for axis in "ab":
-            pair = [layers[role] for role in CHROMA if role[0] == axis and role in layers]
-            self.viewer.layers.link_layers(
-                pair, ("contrast_limits", "contrast_limits_range", "gamma")
-            )
-        self.viewer.layers.selection.active = run.layers["rgb"]
-        run.show(self.viewer.layers, run.finished[-1])
-        self.last = run
+    def _add_image(self, run: Run) -> None:
+        """Add the image on top of all images, but below hints and strokes, which stay active."""
+        layers, before = self.viewer.layers, self.viewer.layers.selection.active
+        images = [i for i, layer in enumerate(layers) if isinstance(layer, Image)]
+        layers.insert(max(images, default=-1) + 1, run.make_layers("rgb")["rgb"])
+        if before is not None and not isinstance(before, Image):
+            layers.selection.active = before
+        self.runs[run.id] = run
 
     def _on_end(self, run: Run) -> None:
         if run is not self.running:
@@ -196,13 +221,25 @@ class Runner(QObject):
         rgb = run.layers.get("rgb")
         if rgb is not None and rgb.visible == self._covers:
             rgb.visible = True
-        if run.finished:
-            self.last = run
+        if rgb is None or rgb in self.viewer.layers:
+            self.said.emit(run.outcome())
+        else:
+            self.said.emit("Canceled: the layer of the result was removed.")
         self.progressed.emit(None)
-        self.said.emit(run.outcome())
         if run.failure is not None:
             tell_failure(run.failure)
+        if "alternative 1" in run.stages.arrays and run.finished:
+            self._add_alternatives(run)
         self.changed.emit()
+
+    def _add_alternatives(self, run: Run, number: int = 1) -> None:
+        """Add the alternatives one at a time, so that the window can answer meanwhile."""
+        role, rgb, layers = f"alternative {number}", run.layers["rgb"], self.viewer.layers
+        if not self._closed and role in run.stages.arrays and rgb in layers:
+            active = layers.selection.active
+            layers.insert(layers.index(rgb), run.make_layers(role)[role])
+            layers.selection.active = active
+            QTimer.singleShot(AIR_MS, partial(self._add_alternatives, run, number + 1))
 
     def _close_bars(self) -> None:
         if self._bars is not None:
@@ -217,13 +254,3 @@ def tell_failure(failure: Failure) -> None:
         show_error(failure.message)
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
-
-
-def about_run(viewer: ViewerModel, run: Run | None) -> dict[str, Any] | None:
-    """What is known of the run of the active layer, or else of the last run."""
-    active = viewer.layers.selection.active
-    if active is not None and is_result(active):
-        about: dict[str, Any] = active.metadata[KEY]
-        return about
-    layers = {} if run is None else layers_of_run(viewer.layers, run.id)
-    return next((layer.metadata[KEY] for layer in layers.values()), None)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from napari.layers import Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker
 
@@ -17,15 +16,16 @@ from napari_recolor import command_text
 from napari_recolor.binding import Binding
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
+from napari_recolor.gl_context import guard_canvas
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
 from napari_recolor.inspector import Inspector
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import is_result, layers_of_run
+from napari_recolor.layers import is_result
 from napari_recolor.live_preview import LivePreview
 from napari_recolor.reading import Index, Request, make_request, shown_index
-from napari_recolor.readout import STAGES, Readout
-from napari_recolor.runner import Runner, about_run, tell_failure
+from napari_recolor.readout import Readout
+from napari_recolor.runner import Runner, tell_failure
 from napari_recolor.settings import level_rule, options, preferences, restore_defaults
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.worker import Failure, HintValue, choices, failure_of
@@ -112,7 +112,7 @@ class ColorizeWidget(QWidget):
     def _wire_viewer(self) -> None:
         viewer, connect = self.viewer, self._connections.connect
         connect(viewer.layers.events.removed, self._on_removed)
-        connect(viewer.layers.selection.events.active, self._enable)
+        connect(viewer.layers.selection.events.active, self._on_active)
         connect(viewer.dims.events.point, self._on_point)
         connect(viewer.dims.events.ndisplay, self._describe_soon)
         connect(viewer.scene.camera.events.center, self._describe_soon)
@@ -135,6 +135,11 @@ class ColorizeWidget(QWidget):
             self._inspector.stop()
             self._hints.close()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Guard the canvas of the window that the panel is shown in."""
+        super().showEvent(event)
+        guard_canvas(self.viewer, self.window())
+
     # --- what will be done --------------------------------------------------------------------
 
     def _on_choices(self, found: tuple[list[str], list[str]] | Failure) -> None:
@@ -146,6 +151,10 @@ class ColorizeWidget(QWidget):
     def _on_source(self) -> None:
         self._hints.choose(self._source.layer)
         self._describe()
+
+    def _on_active(self, _: Any = None) -> None:
+        self._read_out()
+        self._enable()
 
     def _on_point(self, _: Any = None) -> None:
         self._describe_soon()
@@ -176,9 +185,10 @@ class ColorizeWidget(QWidget):
         controls.run.setEnabled(not busy and isinstance(self._request(), Request))
         running = self._runner.running
         controls.cancel.setEnabled(running is not None and not running.canceled)
-        shown = not busy and about_run(self.viewer, self._runner.last) is not None
-        for button in (controls.inspect, controls.copy_command, controls.copy_python):
+        shown = not busy and self._runner.about(self.viewer.layers.selection.active) is not None
+        for button in (controls.copy_command, controls.copy_python):
             button.setEnabled(shown)
+        controls.inspect.setEnabled(not busy and self._runner.last is not None)
         for control in (controls.low, controls.high, controls.per):
             control.setEnabled(chosen.levels != "contrast")
         stack = chosen.scope == "stack" and controls.time.count() > 1
@@ -193,7 +203,7 @@ class ColorizeWidget(QWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether a run is on, or its layers are still on their way into the viewer."""
+        """Whether a run is on."""
         return self._runner.busy
 
     def run(self) -> None:
@@ -226,17 +236,14 @@ class ColorizeWidget(QWidget):
         bar.setValue(round(1000 * (done or 0)))
 
     def _on_run_changed(self) -> None:
-        if self._runner.last is not None and not self.busy:
-            self._read_out(layers_of_run(self.viewer.layers, self._runner.last.id))
-            if self._late_hints is not None:
-                hint_layer, self._late_hints = self._late_hints, None
-                self._on_hints(hint_layer)
+        self._read_out()
+        if not self.busy and self._late_hints is not None:
+            hint_layer, self._late_hints = self._late_hints, None
+            self._on_hints(hint_layer)
         self._enable()
 
     def _on_removed(self, _: Any = None) -> None:
         self._runner.forget_removed()
-        if self._runner.last is None:
-            self._read_out({})
         self._enable()
 
     def _on_hints(self, hint_layer: HintLayer) -> None:
@@ -244,8 +251,8 @@ class ColorizeWidget(QWidget):
         if self.busy:
             self._late_hints = hint_layer
             return
-        run = self._runner.last
-        if run is None or run.source is not hint_layer.image:
+        run = self._runner.last_of(hint_layer.image)
+        if run is None:
             return
         index = shown_index(hint_layer.image, self.viewer, run.request.source.leading)
         if index in run.stages.provenance:
@@ -254,17 +261,16 @@ class ColorizeWidget(QWidget):
 
     # --- looking ------------------------------------------------------------------------------
 
-    def _read_out(self, layers: dict[str, Layer]) -> None:
-        known = {role: layer for role, layer in layers.items() if role in STAGES}
-        self.controls.readout.set_stages(known)
+    def _read_out(self, _: Any = None) -> None:
+        run = self._runner.of(self.viewer.layers.selection.active)
+        self.controls.readout.set_source(None if run is None else run.values_at)
 
     def _inspect(self, on: bool) -> None:
         if on == self._inspector.active:
             return
-        about = about_run(self.viewer, self._runner.last)
-        if on and about is not None:
-            layers = layers_of_run(self.viewer.layers, about["id"])
-            self._read_out(layers)
+        run = self._runner.of(self.viewer.layers.selection.active)
+        if on and run is not None:
+            layers = self._runner.show_stages(run)
             self._inspector.start([layers[role] for role in INSPECTED if role in layers], 3)
         else:
             self._inspector.stop()
@@ -277,13 +283,13 @@ class ColorizeWidget(QWidget):
         self.controls.inspect.setChecked(on)
 
     def _copy_python(self) -> None:
-        about = about_run(self.viewer, self._runner.last)
+        about = self._runner.about(self.viewer.layers.selection.active)
         if about is not None:
             QGuiApplication.clipboard().setText(command_text.python(about))
             self._say("Copied: a Python program that gives the same pixels.")
 
     def _copy_command(self) -> None:
-        about = about_run(self.viewer, self._runner.last)
+        about = self._runner.about(self.viewer.layers.selection.active)
         if about is None:
             return
         hints = Path(platformdirs.user_data_dir("recolor")) / "hints" / f"{about['id']}.json"

@@ -41,7 +41,7 @@ def arrays_of(leading=(), size=(40, 60), working=(30, 45), dtype=np.uint8):
 
 def layers_over(source, arrays, origin=None):
     origin = origin or (0,) * source.ndim
-    return make_layers(arrays, Geometry.of(source), origin, limits_of(arrays), ABOUT)
+    return make_layers(arrays, Geometry.of(source), origin, limits_of(arrays), ABOUT, arrays)
 
 
 def skewed(shape, rgb=False, dtype=np.uint8):
