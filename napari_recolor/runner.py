@@ -143,7 +143,8 @@ class Runner(QObject):
         present = layers_of_run(layers, run.id)
         for axis in "ab":
             pair = [present[role] for role in CHROMA if role[0] == axis and role in missing]
-            layers.link_layers(pair, ("contrast_limits", "contrast_limits_range", "gamma"))
+            if pair:
+                layers.link_layers(pair, ("contrast_limits", "contrast_limits_range", "gamma"))
         return present
 
     def close(self) -> None:
