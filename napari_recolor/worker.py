@@ -516,7 +516,8 @@ def _in_memory(source: Source) -> bool:
 def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
     import torch
 
-    from recolor_core.models.refiner import SCALE, upsample
+    from recolor_core.models.config import SCALE
+    from recolor_core.models.refiner import upsample
 
     (a, b), (a_refined, b_refined) = result.ab_coarse, result.ab_refined
     height, width = result.ab_refined.shape[1:]

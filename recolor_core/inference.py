@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from recolor_core.device import autocast, out_of_memory
 from recolor_core.errors import DeviceWarning
+from recolor_core.models.config import SCALE, RefinerConfig
 from recolor_core.models.memory import TemporalState
-from recolor_core.models.refiner import SCALE, RefinerConfig
 from recolor_core.motion import Motion
 from recolor_core.weights import Networks
 

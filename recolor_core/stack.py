@@ -27,7 +27,7 @@ from recolor_core.frames import (
 from recolor_core.gray import Levels, auto_levels, read_gray, working_size
 from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
-from recolor_core.models.refiner import SCALE
+from recolor_core.models.config import SCALE
 from recolor_core.palette import Palette
 from recolor_core.result import Colorization
 from recolor_core.settings import Settings

@@ -1,9 +1,9 @@
-"""Weights: one record per file, checked before it is used.
+"""Weights files: what is known about each of them, and how they are read, written and fetched.
 
 A weights file is a safetensors file with the tensors of the networks, named ``generator.*``,
-``refiner.*`` and, where it has a color memory for stacks and films, ``memory.*``, and with a JSON
-text under ``recolor`` in its metadata: the configuration of each network and what is known of the
-training. Nothing in it is ever executed.
+``refiner.*`` and, if it has a color memory for stacks and films, ``memory.*``. A JSON text under
+``recolor`` in its metadata has the configuration of each network and describes the training.
+Nothing in the file is ever executed. No other module opens a weights file.
 """
 
 import json
@@ -23,10 +23,16 @@ from torch import Tensor, nn
 
 from recolor_core.errors import WeightsError
 from recolor_core.files import replacing, sha256_of
+from recolor_core.models.config import (
+    GeneratorConfig,
+    MemoryConfig,
+    NetworkConfig,
+    RefinerConfig,
+)
 from recolor_core.models.encoder import fold_batch_norm
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.memory import ColorMemory, MemoryConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.memory import ColorMemory
+from recolor_core.models.refiner import Refiner
 
 FORMAT = 1
 """Version of the layout of a weights file."""
@@ -34,7 +40,22 @@ FORMAT = 1
 BUNDLED = Path(__file__).parent / "data"
 """Where the weights lie that come with the package."""
 
-_Config = TypeVar("_Config")
+Network = Generator | Refiner | ColorMemory
+
+NETWORKS: dict[str, tuple[Callable[[Any], Network], type[NetworkConfig]]] = {
+    "generator": (Generator, GeneratorConfig),
+    "refiner": (Refiner, RefinerConfig),
+    "memory": (ColorMemory, MemoryConfig),
+}
+"""What a weights file holds, by the names that its tensors begin with. The memory is optional."""
+
+_FLOATING_POINT = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
+_COUNTER = "num_batches_tracked"
+"""A buffer of batch normalization that nothing uses; weights files lack it."""
+
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -146,21 +167,77 @@ def load_weights(weights: str | Path = "default") -> Networks:
             f"{path} is not the file of weights {record.name!r}: expected SHA-256 "
             f"{record.sha256}, got {found}; reinstall the package or fetch it again"
         )
-    about, tensors = _read(path)
+    about, tensors = _read_own(path)
+    networks: dict[str, Any] = {}
+    for kind in NETWORKS:
+        if kind != "memory" or kind in about:
+            network = _build(kind, about, tensors, path)
+            networks[kind] = for_inference(network)
+    return Networks(
+        record or _record_of_file(path, about),
+        networks["generator"],
+        networks["refiner"],
+        networks.get("memory"),
+    )
+
+
+def read_network(path: Path, kind: str) -> Network:
+    """Read one network of a weights file, as it was trained: its batch normalization is not folded.
+
+    Parameters
+    ----------
+    path : Path
+        A weights file.
+    kind : str
+        A key of `NETWORKS`.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read or does not hold the network that its configuration describes.
+    """
+    about, tensors = _read_own(path)
+    return _build(kind, about, tensors, path)
+
+
+def for_inference(network: _Network) -> _Network:
+    """Make a network ready for inference, in place: frozen, batch normalization folded."""
+    fold_batch_norm(network.eval().requires_grad_(False))
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]]:
+    """Read any safetensors file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict or None
+        What recolor wrote about its networks; None if the file is not a weights file of recolor.
+    dict of str to Tensor
+        The tensors by name, in their own dtypes.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or not a safetensors file.
+    """
     try:
-        generator = Generator(_config(GeneratorConfig, about["generator"]))
-        refiner = Refiner(_config(RefinerConfig, about["refiner"]))
-        memory = ColorMemory(_config(MemoryConfig, about["memory"])) if "memory" in about else None
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("recolor")
+            about = None if text is None else json.loads(text)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} describes no networks of this version ({error!r}); use the version of "
-            "recolor that wrote it"
+            f"{path} cannot be read as a safetensors file ({error}); it is damaged or foreign: "
+            "get it again"
         ) from error
-    for prefix, network in _named(generator, refiner, memory):
-        _fill(network, _with_prefix(tensors, prefix), path)
-        fold_batch_norm(network.eval().requires_grad_(False))
-        network.to(memory_format=torch.channels_last)
-    return Networks(record or _record_of_file(path, about), generator, refiner, memory)
+    return about if isinstance(about, dict) else None, tensors
 
 
 def save_weights(
@@ -197,11 +274,17 @@ def save_weights(
         Where a weight is NaN, infinite or too large for half precision.
     """
     path = Path(path)
+    networks: dict[str, Network] = {
+        "generator": generator,
+        "refiner": refiner,
+    }
+    if memory:
+        networks["memory"] = memory
     tensors = {
-        prefix + name: tensor.detach().cpu().to(torch.float16).contiguous()
-        for prefix, network in _named(generator, refiner, memory)
+        f"{prefix}.{name}": tensor.detach().cpu().to(torch.float16).contiguous()
+        for prefix, network in networks.items()
         for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        if not name.endswith(_COUNTER)
     }
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -211,9 +294,7 @@ def save_weights(
             )
     about = {
         "format": FORMAT,
-        "generator": asdict(generator.config),
-        "refiner": asdict(refiner.config),
-        **({"memory": asdict(memory.config)} if memory else {}),
+        **{kind: asdict(network.config) for kind, network in networks.items()},
         "license": license,
         "training_data": training_data,
         "recipe": recipe,
@@ -326,18 +407,9 @@ def _record_of_file(path: Path, about: Mapping[str, Any]) -> WeightsRecord:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("recolor")
-            about = None if text is None else json.loads(text)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a safetensors file ({error}); it is damaged or foreign: "
-            "get it again"
-        ) from error
-    if not isinstance(about, dict):
+def _read_own(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    about, tensors = read_safetensors(path)
+    if about is None:
         raise WeightsError(
             f"{path} is a safetensors file of something else: expected networks of recolor; "
             "export them with `python -m training.export`"
@@ -350,44 +422,56 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return about, tensors
 
 
-def _named(
-    generator: Generator, refiner: Refiner, memory: ColorMemory | None
-) -> list[tuple[str, nn.Module]]:
-    """The networks that there are, by what the names of their tensors begin with."""
-    networks: list[tuple[str, nn.Module]] = [("generator.", generator), ("refiner.", refiner)]
-    return [*networks, ("memory.", memory)] if memory else networks
-
-
-def _config(kind: Callable[..., _Config], values: Mapping[str, Any]) -> _Config:
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    expected = {
-        name: tensor.shape
-        for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if expected != found:
-        differing = sorted({name for name, _ in expected.items() ^ found.items()})
+def _build(
+    kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path
+) -> Network:
+    """Build a network and fill it; its memory is taken only when everything fits."""
+    build, config = NETWORKS[kind]
+    try:
+        with torch.device("meta"):  # shapes only
+            network = build(config.from_json(about.get(kind)))
+    except WeightsError as error:
         raise WeightsError(
-            f"{path} does not fit its configuration in {len(differing)} tensors: "
-            f"{type(network).__name__} expects {_shape(expected, differing[0])}, got "
-            f"{_shape(found, differing[0])}; export it again"
+            f"{path} describes no networks of this version ({kind}: {error}); use the version of "
+            "recolor that wrote it"
+        ) from error
+    expected = network.state_dict()
+    found = {
+        name.removeprefix(f"{kind}."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{kind}.")
+    }
+    for name, tensor in expected.items():
+        if name.endswith(_COUNTER):
+            found.setdefault(name, torch.zeros((), dtype=tensor.dtype))
+    differing = sorted(
+        name
+        for name in expected.keys() | found.keys()
+        if _shape(expected, name) != _shape(found, name)
+    )
+    if differing:
+        name = differing[0]
+        raise WeightsError(
+            f"{path} does not fit its configuration in {len(differing)} tensors: the {kind} "
+            f"expects {_shape(expected, name)}, got {_shape(found, name)}; export it again"
         )
-    for name, tensor in tensors.items():
+    for name, tensor in found.items():
+        if expected[name].is_floating_point() and tensor.dtype not in _FLOATING_POINT:
+            raise WeightsError(
+                f"{path} has {tensor.dtype} in {kind}.{name}, expected floating point; it is "
+                "damaged or foreign: get it again"
+            )
         if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{path} holds NaN or infinity in {name}; it is damaged")
-    network.load_state_dict(tensors, strict=False)  # the counters of batches are left out
+            raise WeightsError(
+                f"{path} has NaN or infinity in {kind}.{name}; it is damaged: get it again"
+            )
+        found[name] = tensor.to(expected[name].dtype, copy=True)
+    network.load_state_dict(found, assign=True)
+    return network
 
 
-def _shape(shapes: Mapping[str, torch.Size], name: str) -> str:
-    return f"{name} {tuple(shapes[name])}" if name in shapes else f"no {name}"
+def _shape(tensors: Mapping[str, Tensor], name: str) -> str:
+    return f"{name} {tuple(tensors[name].shape)}" if name in tensors else f"no {name}"
 
 
 class _Bar:

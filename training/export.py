@@ -15,18 +15,15 @@ import torch
 import typer
 from torch import nn
 
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.memory import ColorMemory, MemoryConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core import weights
 from recolor_core.trainer import (
     GeneratorRecipe,
     MemoryRecipe,
     RefinerRecipe,
     TrainingError,
-    load_pretrained,
     read_checkpoint,
 )
-from recolor_core.trainer.pretrained import read_metadata, weights_path
+from recolor_core.trainer.pretrained import weights_path
 from recolor_core.weights import WeightsRecord, save_weights
 from training.command import run_command
 from training.evaluation_data import Evaluation, read_evaluation
@@ -36,12 +33,12 @@ RECORDED = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_erro
 
 Recipe = dict[str, Any]
 
-NETWORKS: dict[str, tuple[Any, Any, Any]] = {
-    "generator": (Generator, GeneratorConfig, GeneratorRecipe),
-    "refiner": (Refiner, RefinerConfig, RefinerRecipe),
-    "memory": (ColorMemory, MemoryConfig, MemoryRecipe),
+RECIPES: dict[str, Any] = {
+    "generator": GeneratorRecipe,
+    "refiner": RefinerRecipe,
+    "memory": MemoryRecipe,
 }
-"""What a weights file may hold: the network, its configuration and its recipe."""
+"""The recipe of each network of a weights file."""
 
 
 def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
@@ -50,25 +47,17 @@ def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
     Parameters
     ----------
     kind
-        A key of `NETWORKS`.
+        A key of `RECIPES`.
     path
         Of a ``.ckpt`` or a ``.safetensors`` file.
     """
-    network, config, recipe = NETWORKS[kind]
     if path.suffix == ".ckpt":
         state = read_checkpoint(path, kind)
-        trained = network(recipe.of(state["recipe"]).network)
+        build, _ = weights.NETWORKS[kind]
+        trained = build(RECIPES[kind].of(state["recipe"]).network)
         trained.load_state_dict(state["average"])
         return trained, {"steps taken": state["step"], **state["recipe"]}
-    values = read_metadata(path).get(kind)
-    if not isinstance(values, dict):
-        raise TrainingError(f"{path} is no weights file of recolor with a {kind}")
-    taken = network(
-        config(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-    )
-    if missing := load_pretrained(taken, str(path), f"{kind}.").fresh:
-        raise TrainingError(f"{path} does not fit this version's {kind}: it lacks {missing[0]}")
-    return taken, {"taken over from": path.name}
+    return weights.read_network(path, kind), {"taken over from": path.name}
 
 
 def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
@@ -80,7 +69,7 @@ def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
     Parameters
     ----------
     kind
-        A key of `NETWORKS`.
+        A key of `RECIPES`.
     paths
         As `read_network` takes them; one counts as often as it is named.
 

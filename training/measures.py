@@ -22,7 +22,7 @@ from recolor_core.metrics import (
     mean_ciede2000,
     psnr,
 )
-from recolor_core.models.refiner import SCALE
+from recolor_core.models.config import SCALE
 from recolor_core.trainer.augment import degrade
 from training.models import Prediction, gray_of
 

@@ -133,11 +133,12 @@ def _expectation(probability: Tensor, values: Tensor) -> Tensor:
 @lru_cache
 def _bin_table(grid: int) -> Tensor:
     # 33 steps a channel miss no cell by more than 0.95 Lab units at a grid of 10.
-    steps = torch.linspace(0, 1, 33, dtype=torch.float64)
-    cube = torch.cartesian_prod(steps, steps, steps).T[:, None]
-    cells = (rgb_to_lab(cube)[1:, 0].T / grid).round()
-    touched: Tensor = torch.unique(cells, dim=0)
-    return (touched * grid).to(torch.float32)
+    with torch.device("cpu"):  # also while a network is built elsewhere
+        steps = torch.linspace(0, 1, 33, dtype=torch.float64)
+        cube = torch.cartesian_prod(steps, steps, steps).T[:, None]
+        cells = (rgb_to_lab(cube)[1:, 0].T / grid).round()
+        touched: Tensor = torch.unique(cells, dim=0)
+        return (touched * grid).to(torch.float32)
 
 
 def color_bins(grid: int) -> Tensor:

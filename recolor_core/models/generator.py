@@ -1,12 +1,11 @@
 """The Generator: lightness -> a coarse distribution of colors -> ab and its uncertainty."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recolor_core.models.bins import ColorBins
+from recolor_core.models.config import SCALE, GeneratorConfig
 from recolor_core.models.encoder import (
     LowLevelEncoder,
     SemanticEncoder,
@@ -14,28 +13,6 @@ from recolor_core.models.encoder import (
     network_lightness,
     pad_to_multiple,
 )
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The shape of a `Generator`; stored in its weights file.
-
-    Parameters
-    ----------
-    grid
-        Side of the square ab cells that are the classes, in Lab units.
-    width
-        Channels of the 1/32 level, a multiple of 64.
-    decoder
-        Channels of the decoder at 1/16, 1/8 and 1/4.
-    attention
-        Number of attention blocks at 1/32.
-    """
-
-    grid: int = 10
-    width: int = 320
-    decoder: tuple[int, int, int] = (256, 128, 96)
-    attention: int = 2
 
 
 class Generator(ColorBins):
@@ -91,15 +68,14 @@ class Generator(ColorBins):
         x = self.padded(lightness)
         return self.cropped(self.logits(x), lightness)
 
-    @staticmethod
-    def padded(lightness: Tensor) -> Tensor:
-        """Scale lightness as `forward` takes it to [-1, 1] and pad it to multiples of 32."""
-        return pad_to_multiple(network_lightness(lightness), 32)
+    def padded(self, lightness: Tensor) -> Tensor:
+        """Scale lightness as `forward` takes it to [-1, 1] and pad it to whole cells of 1/32."""
+        return pad_to_multiple(network_lightness(lightness), self.config.multiple)
 
     @staticmethod
     def cropped(logits: Tensor, lightness: Tensor) -> Tensor:
         """Cut what padding added from the logits."""
-        height, width = (-(-size // 4) for size in lightness.shape[-2:])
+        height, width = (-(-size // SCALE) for size in lightness.shape[-2:])
         return logits[..., :height, :width]
 
     def logits(self, x: Tensor) -> Tensor:

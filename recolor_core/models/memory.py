@@ -1,4 +1,4 @@
-"""The temporal refiner: coarse ab that is steady over the frames of a stack or film, refined."""
+"""The color memory: keeps the coarse ab steady over the frames of a stack or film."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recolor_core.lab import AB_LIMIT
+from recolor_core.models.config import SCALE, MemoryConfig
 from recolor_core.models.encoder import network_lightness
-from recolor_core.models.refiner import Refiner
 from recolor_core.motion import Motion, follow_frame, inside, mismatch, warp
 
 MOST_CARRIED = 0.95
 """Largest share of the color of the frame before; so that an error cannot stay for ever."""
-
-
-@dataclass(frozen=True)
-class MemoryConfig:
-    """The shape of a `ColorMemory`; stored in its weights file.
-
-    Parameters
-    ----------
-    width
-        Channels of the encodings and of the state of each layer.
-    """
-
-    width: int = 32
 
 
 @dataclass(frozen=True)
@@ -55,48 +42,6 @@ class TemporalState:
         return TemporalState(
             self.lightness.to(device), self.ab.to(device), (one, two), self.first.to(device)
         )
-
-
-class TemporalRefiner(nn.Module):
-    """A refiner that remembers: a `ColorMemory`, then a `Refiner` on what it kept steady.
-
-    Parameters
-    ----------
-    refiner
-        For single frames.
-    memory
-        Over time; an untrained one changes nothing.
-    """
-
-    def __init__(self, refiner: Refiner, memory: "ColorMemory | None" = None) -> None:
-        super().__init__()
-        self.refiner = refiner
-        self.memory = memory or ColorMemory()
-
-    def forward(
-        self,
-        lightness: Tensor,
-        ab: Tensor,
-        hints: Tensor | None = None,
-        state: TemporalState | None = None,
-    ) -> tuple[Tensor, TemporalState]:
-        """Refined ab of one frame, and the state for the next one.
-
-        Parameters
-        ----------
-        lightness, ab, hints
-            As of `Refiner.forward`.
-        state
-            What the frame before left; None for the first one of a shot.
-
-        Returns
-        -------
-        Tensor
-            a* and b* in Lab units, (B, 2, H, W).
-        TemporalState
-        """
-        state = self.memory(lightness, ab, state)
-        return self.refiner(lightness, state.ab, hints), state
 
 
 class ColorMemory(nn.Module):
@@ -188,8 +133,8 @@ class ColorMemory(nn.Module):
         return TemporalState(light, steady, (hidden[0], hidden[1]), first)
 
     def _encoded(self, lightness: Tensor, grid: tuple[int, int]) -> Tensor:
-        bottom = 4 * grid[0] - lightness.shape[-2]
-        right = 4 * grid[1] - lightness.shape[-1]
+        bottom = SCALE * grid[0] - lightness.shape[-2]
+        right = SCALE * grid[1] - lightness.shape[-1]
         padded = F.pad(lightness, (0, right, 0, bottom), mode="replicate")
         encoded: Tensor = self.encode_lightness(network_lightness(padded))
         return encoded

@@ -1,59 +1,17 @@
 """The Refiner: lightness as the high-resolution hint and coarse ab -> ab at full resolution."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recolor_core.lab import AB_LIMIT
+from recolor_core.models.config import SCALE, RefinerConfig
 from recolor_core.models.encoder import (
     LowLevelEncoder,
     conv_norm_relu,
     network_lightness,
     pad_to_multiple,
 )
-
-SCALE = 4
-"""How many times finer than the coarse ab the refined one is."""
-
-
-@dataclass(frozen=True)
-class RefinerConfig:
-    """The shape of a `Refiner`; stored in its weights file.
-
-    Parameters
-    ----------
-    width
-        Channels of the body, 8 or more; at the finer levels there are fewer in proportion.
-    blocks
-        Number of residual blocks of the body.
-    detail
-        0, or the side, in cells of the coarse ab, of what the coarse ab alone decides: of the
-        residual only what is finer counts. Otherwise a refiner would pale what the generator is
-        unsure of, and wash out hints.
-    """
-
-    width: int = 32
-    blocks: int = 2
-    detail: int = 0
-
-    @property
-    def multiple(self) -> int:
-        """Tiles have to begin at multiples of this number of pixels."""
-        return SCALE * max(self.detail, 1)
-
-    @property
-    def halo(self) -> int:
-        """How far around a pixel its color may depend on the image, in pixels.
-
-        A multiple of `multiple`. A tile that sees this much of its surroundings gets the same
-        colors as the whole image.
-        """
-        # In cells of the coarse ab: two for each block, and the other convolutions. Then bicubic
-        # interpolation between the means of blocks of `detail` cells, which reaches 2.5 of them.
-        cells = 2 * self.blocks + 9 + 3 * self.detail
-        return -(-SCALE * cells // self.multiple) * self.multiple
 
 
 class Refiner(nn.Module):

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 from recolor_core.errors import RecolorError
 from recolor_core.files import write_file
 from recolor_core.lab import rgb_to_lab
+from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import SCALE
 
 
 class CacheError(RecolorError, ValueError):

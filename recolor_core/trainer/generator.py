@@ -15,9 +15,10 @@ from recolor_core.losses import (
     soft_encode,
 )
 from recolor_core.metrics import coarse_error, colorfulness, psnr
+from recolor_core.models.config import SCALE
 from recolor_core.models.encoder import SemanticEncoder
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import SCALE, upsample
+from recolor_core.models.refiner import upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.pretrained import read_teacher
 from recolor_core.trainer.recipe import GeneratorRecipe

@@ -11,9 +11,10 @@ from recolor_core import motion
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.losses import charbonnier
 from recolor_core.metrics import psnr
+from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
 from recolor_core.models.memory import ColorMemory, TemporalState
-from recolor_core.models.refiner import SCALE, upsample
+from recolor_core.models.refiner import upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.clips import make_clips, old_film
 from recolor_core.trainer.recipe import MemoryRecipe

@@ -1,21 +1,18 @@
 """Transfer learning: read pretrained weights of several sources into a network."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchvision
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from recolor_core.models.encoder import SemanticEncoder, fold_batch_norm
-from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.encoder import SemanticEncoder
+from recolor_core.models.generator import Generator
 from recolor_core.trainer.recipe import TrainingError
-from recolor_core.weights import fetch_weights
+from recolor_core.weights import fetch_weights, for_inference, read_network, read_safetensors
 
 COUNTER = "num_batches_tracked"
 """A buffer of batch normalization that nothing here uses; some files lack it."""
@@ -122,12 +119,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Nothing in the file is executed.
     """
+    if path.suffix == ".safetensors":
+        return {name: tensor.float() for name, tensor in read_safetensors(path)[1].items()}
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise TrainingError(f"{path} cannot be read as weights: {error}") from error
     except Exception as error:  # of pickle: whatever is not a tensor is refused
         raise TrainingError(f"{path} holds more than tensors ({error})") from error
@@ -136,15 +132,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping):
         raise TrainingError(f"{path} holds a {type(state).__name__}, expected a state dict")
     return {str(name): t.float() for name, t in state.items() if isinstance(t, Tensor)}
-
-
-def read_metadata(path: Path) -> dict[str, object]:
-    """The JSON that recolor wrote into a weights file; empty for other files."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(json.loads((file.metadata() or {}).get("recolor", "{}")))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read as weights: {error}") from error
 
 
 def _named_as_ours(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -209,19 +196,9 @@ def frozen_generator(weights: str) -> tuple[Generator, str]:
     weights
         A name that `recolor_core.list_weights` gives, or the path of a file.
     """
-    path = weights_path(weights)
-    values = read_metadata(path).get("generator")
-    if not isinstance(values, dict):
-        raise TrainingError(f"{path} is no weights file of recolor with a generator")
-    config: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    generator = Generator(GeneratorConfig(**config))
-    if missing := load_pretrained(generator, str(path), "generator.").fresh:
-        raise TrainingError(f"{path} lacks {missing[0]} of its generator; get it again")
+    generator = read_network(weights_path(weights), "generator")
+    assert isinstance(generator, Generator)
     digest = hashlib.sha256()
     for name, tensor in sorted(generator.state_dict().items()):
         digest.update(name.encode() + tensor.numpy().tobytes())
-    fold_batch_norm(generator.eval().requires_grad_(False))
-    generator.to(memory_format=torch.channels_last)
-    return generator, digest.hexdigest()
+    return for_inference(generator), digest.hexdigest()

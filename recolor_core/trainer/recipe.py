@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from recolor_core.errors import RecolorError
-from recolor_core.models.generator import GeneratorConfig
-from recolor_core.models.memory import MemoryConfig
-from recolor_core.models.refiner import RefinerConfig
+from recolor_core.models.config import GeneratorConfig, MemoryConfig, RefinerConfig
 
 
 class TrainingError(RecolorError, RuntimeError):

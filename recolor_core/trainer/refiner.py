@@ -11,8 +11,9 @@ from recolor_core.hints import spread_hints
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.losses import charbonnier, weighted_mean
 from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
+from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import SCALE, Refiner, finer, upsample
+from recolor_core.models.refiner import Refiner, finer, upsample
 from recolor_core.trainer.recipe import RefinerRecipe
 from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from recolor_core import Colorizer
-from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
 from recolor_core.models.memory import ColorMemory
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.refiner import Refiner
 from recolor_core.weights import save_weights
 
 SIZE = 32

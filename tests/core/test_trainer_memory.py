@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from recolor_core import motion
 from recolor_core.lab import rgb_to_lab
 from recolor_core.metrics import warped_error
-from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.config import GeneratorConfig
+from recolor_core.models.generator import Generator
 from recolor_core.models.memory import ColorMemory
 from recolor_core.trainer import Machine, MemoryRecipe, MemoryTask, Photographs, TrainingError, fit
 from recolor_core.trainer.clips import camera_path, make_clips, old_film

@@ -2,8 +2,9 @@
 
 import json
 import pickle
+import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -15,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recolor_core import Colorizer, WeightsError, list_weights, weights
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.weights import (
     BUNDLED,
     FORMAT,
@@ -81,10 +83,10 @@ def as_record(monkeypatch):
 
 
 def metadata(**changes):
-    generator, refiner = GeneratorConfig(64, 10, (16, 16, 16), 1), RefinerConfig(8, 1)
+    generator, refiner = GeneratorConfig(10, 64, (16, 16, 16), 1), RefinerConfig(8, 1)
     about = {
         "format": FORMAT,
-        "generator": asdict(replace(generator, width=64, grid=10)),
+        "generator": asdict(generator),
         "refiner": asdict(refiner),
     }
     return {"recolor": json.dumps({**about, **changes})}
@@ -373,8 +375,57 @@ def test_numbers_that_are_none_are_refused(saved, tmp_path, number):
         content["refiner.out.bias"][1] = number
 
     path = rewritten(saved, tmp_path / "other.safetensors", tensors=poison)
-    with pytest.raises(WeightsError, match=r"NaN or infinity in out\.bias"):
+    with pytest.raises(WeightsError, match=r"NaN or infinity in refiner\.out\.bias"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.uint8, torch.bool, torch.float8_e4m3fn])
+def test_tensors_of_another_dtype_are_refused(saved, tmp_path, dtype):
+    def convert(content):
+        content["refiner.out.bias"] = content["refiner.out.bias"].to(dtype)
+
+    path = rewritten(saved, tmp_path / "other.safetensors", tensors=convert)
+    with pytest.raises(WeightsError, match=r"in refiner\.out\.bias, expected floating point"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("refiner", {"blocks": 100_000}),
+        ("refiner", {"width": 10**9}),
+        ("refiner", {"detail": 2.0}),
+        ("refiner", {"detail": True}),
+        ("refiner", {"detail": "4"}),
+        ("refiner", {"detail": 10**6}),
+        ("generator", {"attention": 100_000}),
+        ("generator", {"decoder": [16, 16, 2**30]}),
+        ("generator", {"grid": 1}),
+        ("memory", {"width": 2**20}),
+    ],
+)
+def test_a_claim_of_a_giant_is_refused_before_it_takes_memory(saved, tmp_path, kind, config):
+    path = rewritten(saved, tmp_path / "other.safetensors", **{kind: config})
+    tracemalloc.start()
+    name, _ = next(iter(config.items()))
+    with pytest.raises(WeightsError, match=rf"no networks of this version \({kind}: .*{name}"):
+        load_weights(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_a_large_claim_is_compared_with_the_file_before_it_takes_memory(
+    saved, tmp_path, monkeypatch
+):
+    path = rewritten(saved, tmp_path / "other.safetensors", generator={"width": 1024})
+    build, config = weights.NETWORKS["generator"]
+    built = []
+    noted = (lambda *shape: built.append(build(*shape)) or built[0], config)
+    monkeypatch.setitem(weights.NETWORKS, "generator", noted)
+    with pytest.raises(WeightsError, match="does not fit its configuration"):
+        load_weights(path)
+    assert all(parameter.is_meta for parameter in built[0].parameters())
 
 
 # Fetching

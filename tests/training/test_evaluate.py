@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from recolor_core.metrics import bootstrap_interval, difference_of_means, ratio_of_means
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.weights import save_weights
 from training import evaluate, export, frechet
 from training.command import run_command

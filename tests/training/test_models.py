@@ -7,8 +7,9 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import lab_to_rgb
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.settings import Settings
 from recolor_core.weights import save_weights
 from training.models import (

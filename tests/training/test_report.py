@@ -11,8 +11,9 @@ import skimage.data
 import torch
 from PIL import Image
 
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.weights import load_weights, save_weights
 from training import report, temporal_consistency
 from training.analysis.curves import read_log, read_turing

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from recolor_core.colorizer import Colorizer
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, MemoryRecipe, RefinerRecipe
 from recolor_core.weights import load_weights, save_weights
 from training import export, train

@@ -21,8 +21,9 @@ from PIL import Image
 from recolor_core.colorizer import Colorizer
 from recolor_core.lab import gray_codes
 from recolor_core.metrics import wilson_interval
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
 from recolor_core.weights import save_weights
 from training.photographs import DataError
 from training.visual_turing_test import terminal

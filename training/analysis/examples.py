@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recolor_core.colorizer import Colorizer
 from recolor_core.gray import read_gray
 from recolor_core.lab import rgb_to_lab
-from recolor_core.models.refiner import SCALE
+from recolor_core.models.config import SCALE
 from recolor_core.result import Colorization
 from recolor_core.settings import Settings
 from training.measures import Truth

@@ -9,7 +9,8 @@ import torch
 from skimage.color import rgb2lab
 
 from recolor_core.models.bins import color_bins
-from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.config import GeneratorConfig
+from recolor_core.models.generator import Generator
 
 SMALL = GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1)
 

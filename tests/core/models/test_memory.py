@@ -1,16 +1,10 @@
-"""The color memory and the refiner that remembers."""
+"""The color memory."""
 
 import pytest
 import torch
 
-from recolor_core.models.memory import (
-    MOST_CARRIED,
-    ColorMemory,
-    ConvGRU,
-    MemoryConfig,
-    TemporalRefiner,
-)
-from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.models.config import MemoryConfig
+from recolor_core.models.memory import MOST_CARRIED, ColorMemory, ConvGRU
 from tests.core.steady import memory
 
 SMALL = MemoryConfig(width=8)
@@ -144,15 +138,3 @@ def test_a_gated_unit_moves_from_what_it_holds_to_what_is_new():
                 torch.testing.assert_close(result, expected)
             else:
                 assert result.abs().max() <= 1  # tanh: nothing of the old is left
-
-
-def test_the_refiner_that_remembers_is_the_refiner_without_training():
-    torch.manual_seed(0)
-    refiner = Refiner(RefinerConfig(width=8, blocks=1)).eval()
-    torch.nn.init.normal_(refiner.out.weight, std=0.1)
-    remembering = TemporalRefiner(refiner).eval()
-    state = None
-    with torch.inference_mode():
-        for light, ab in frames(3):
-            refined, state = remembering(light, ab, state=state)
-            torch.testing.assert_close(refined, refiner(light, ab), atol=0, rtol=0)

@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from recolor_core.inference import in_tiles
-from recolor_core.models.refiner import Refiner, RefinerConfig, finer, upsample
+from recolor_core.models.config import RefinerConfig
+from recolor_core.models.refiner import Refiner, finer, upsample
 
 SMALL = RefinerConfig(width=16, blocks=1)
 
