@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 from xml.etree import ElementTree
@@ -134,6 +135,30 @@ def read_xmp(packet: bytes | None) -> dict[str, Any] | None:
             except (ValueError, TypeError):
                 return {"tool": tool, "when": when, "parameters": facts}
     return None
+
+
+def read_sidecar(path: Path) -> list[dict[str, Any]]:
+    """How the pages of an image were made, from the JSON file that lies beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The file that `sidecar` gives the content of.
+
+    Returns
+    -------
+    list of dict
+        One for each page; empty if there is no such file.
+    """
+    try:
+        facts = json.loads(path.read_bytes())
+        when = facts["created"]
+        return [
+            {"tool": f"{page.get('software')} {page.get('version')}", "when": when, **page}
+            for page in facts["pages"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
 
 
 def sidecar(

@@ -76,15 +76,12 @@ def export_manifest(folder: Path, target: Path, *, overwrite: bool = False) -> i
         raise ImageError(
             f"{target}: expected a name that ends in .csv or .parquet, got {target.suffix!r}"
         )
-    with Manifest(folder) as manifest:
-        output = AtomicFile(target, overwrite=overwrite)
-        try:
-            with explained(str(target)):
-                count = write(output, manifest.pages())
-            output.commit()
-        finally:
-            output.discard()
-    return count
+    with (
+        Manifest(folder) as manifest,
+        AtomicFile(target, overwrite=overwrite) as output,
+        explained(str(target)),
+    ):
+        return write(output, manifest.pages())
 
 
 def _write_csv(output: AtomicFile, rows: Iterable[Mapping[str, Any]]) -> int:

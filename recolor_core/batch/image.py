@@ -35,6 +35,7 @@ from recolor_core.batch.result import (
     read_records,
     sidecar_of,
 )
+from recolor_core.batch.thumbnail import thumbnail_of
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import (
     ImageError,
@@ -276,6 +277,8 @@ class _Work:
                 if stages:
                     self._write_stages(stages[number - 1], result, facts, times)
                 _note(outcome, known, facts)
+                if request.thumbnails and number == 1:
+                    outcome.thumbnail = thumbnail_of(result)
             if _stamp(file.path) != before:
                 raise ImageError(f"{file.name}: the file was changed meanwhile; repeat the call")
             for image in (*alternatives, main):

@@ -58,7 +58,6 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_by_status ON files (status, attempts, path);
 CREATE INDEX IF NOT EXISTS files_by_folder ON files (folder);
-CREATE INDEX IF NOT EXISTS files_by_output ON files (output);
 CREATE TABLE IF NOT EXISTS pages (
     path TEXT NOT NULL,
     page INTEGER NOT NULL,
@@ -70,6 +69,10 @@ CREATE TABLE IF NOT EXISTS pages (
     uncertainty REAL NOT NULL,
     PRIMARY KEY (path, page)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS thumbnails (
+    path TEXT PRIMARY KEY,
+    image BLOB NOT NULL          -- WebP: before above after
+);
 CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY,
     started TEXT NOT NULL,
@@ -404,6 +407,12 @@ class Manifest:
             self._db.execute(f"UPDATE files SET {names} WHERE path = :path", values | {"path": key})
             if status == "done":
                 self._db.execute("DELETE FROM pages WHERE path = ?", (key,))
+                if outcome.thumbnail:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", (key, outcome.thumbnail)
+                    )
+                elif outcome.status == "done":
+                    self._db.execute("DELETE FROM thumbnails WHERE path = ?", (key,))
                 self._db.executemany(
                     "INSERT INTO pages VALUES (:path, :page, :width, :height, :dtype, :reading, "
                     ":gray_sha256, :uncertainty)",
@@ -468,11 +477,19 @@ class Manifest:
         )
         return map(_plain, rows)
 
-    def by_output(self, output: Path) -> dict[str, Any] | None:
-        """The row of the file whose result an output is; None if there is none."""
-        key = _stored(os.path.relpath(output, self.folder))
-        row = self._db.execute("SELECT * FROM files WHERE output = ?", (key,)).fetchone()
-        return _plain(row) if row else None
+    def thumbnail(self, path: str) -> bytes | None:
+        """The thumbnail of a result, WebP; None if there is none."""
+        row = self._db.execute(
+            "SELECT image FROM thumbnails WHERE path = ?", (_stored(path),)
+        ).fetchone()
+        return bytes(row["image"]) if row else None
+
+    def size_of_first_page(self, path: str) -> tuple[int, int] | None:
+        """Width and height of the first page of a file; None if nothing is known."""
+        row = self._db.execute(
+            "SELECT width, height FROM pages WHERE path = ? AND page = 1", (_stored(path),)
+        ).fetchone()
+        return (row["width"], row["height"]) if row else None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 STREAM = "-"
@@ -75,6 +75,9 @@ class Outcome:
         Where the networks ran.
     page_facts : list of PageFacts
         What is known about every page.
+    thumbnail : bytes or None
+        A small pair of before and after, if it was asked for; see
+        `recolor_core.batch.thumbnail`.
     bug : bool
         Whether the error was unexpected.
     """
@@ -97,12 +100,13 @@ class Outcome:
     uncertainty: float | None = None
     device: str | None = None
     page_facts: list[PageFacts] = field(default_factory=list)
+    thumbnail: bytes | None = None
     bug: bool = False
 
     def record(self) -> dict[str, Any]:
         """The outcome in JSON types."""
-        facts = asdict(self)
-        for internal in ("bug", "device", "page_facts"):
+        facts = asdict(replace(self, thumbnail=None))
+        for internal in ("bug", "device", "page_facts", "thumbnail"):
             del facts[internal]
         return facts
 

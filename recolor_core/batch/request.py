@@ -54,6 +54,8 @@ class Request:
     on_changed : {"fail", "redo", "skip"}
         What to do about a result of another source, other settings or weights, or a damaged one:
         raise an error, make it again, or leave it as it is.
+    thumbnails : bool
+        Make a small pair of before and after for the report of a batch.
     keep_dates : bool
         Give the results the file dates of their sources.
     max_pixels : int
@@ -68,6 +70,7 @@ class Request:
     sidecar: bool = False
     overwrite: bool = False
     on_changed: OnChanged = "fail"
+    thumbnails: bool = False
     keep_dates: bool = False
     max_pixels: int = MAX_PIXELS
 

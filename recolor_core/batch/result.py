@@ -172,8 +172,8 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         records = [provenance.read_xmp(packet) for packet in file.packets()]
     if not is_whole(path, format):
         raise ImageError(f"{path}: the file is cut off; make it again")
-    if format == "BMP" and (facts := _read_sidecar(sidecar_of(path))):
-        return list(facts["pages"])
+    if format == "BMP":
+        return provenance.read_sidecar(sidecar_of(path))
     return [record for record in records if record]
 
 

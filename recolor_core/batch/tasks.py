@@ -1,6 +1,5 @@
 """The work on one file of a batch, wherever it is done."""
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.request import Request
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import OutputBusyError
+from recolor_core.files import sha256_of
 
 _WAIT_SECONDS = 600.0
 """How long to wait for another call that makes the same result."""
@@ -89,7 +89,7 @@ def perform(
     except OutputBusyError as error:
         return Outcome(task.source, "failed", str(error))
     if outcome.status in ("done", "skipped") and outcome.output:
-        outcome.output_sha256 = _hash(Path(outcome.output))
+        outcome.output_sha256 = sha256_of(Path(outcome.output))
     return outcome
 
 
@@ -106,8 +106,3 @@ _LOADING = Lock()
 @cache
 def _colorizer(weights: str, device: str) -> Colorizer:
     return Colorizer(weights, device)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,9 @@ from pathlib import Path
 OWN = ".recolor."
 """In the name of every result that gets its name from recolor."""
 
+REPORT = "recolor-report"
+"""Name of the folder of a batch's report, whose images are no sources."""
+
 # A folder holds other things than images: of its files, those with these endings are taken. A file
 # that is named itself may be called anything; its content counts.
 IMAGE_ENDINGS = frozenset(
@@ -53,5 +56,7 @@ def find_files(
         if entry.is_file():
             yield Path(entry.path)
     for entry in entries if recursive else ():
-        if entry.is_dir(follow_symlinks=False) and not (without and without.samefile(entry.path)):
+        if not entry.is_dir(follow_symlinks=False) or entry.name == REPORT:
+            continue
+        if not (without and without.samefile(entry.path)):
             yield from find_files(Path(entry.path), without=without)

@@ -18,6 +18,7 @@ _COMMANDS = {
     "batch": "batch",
     "film": "film",
     "info": "info",
+    "verify": "verify",
     "weights": "weights",
 }
 """Modules of this package by the first word of a call. Each has an `app`."""

@@ -83,6 +83,10 @@ def run(
     sidecar: options.Sidecar = False,
     keep_dates: options.KeepDates = False,
     max_pixels: options.MaxPixels = 500_000_000,
+    page: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Make a page with all results and failures."),
+    ] = True,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON per image.")
     ] = False,
@@ -94,7 +98,8 @@ def run(
     an interruption, to retry what failed, and to do what is new.
 
     `recolor batch status OUT_DIR` says how far a batch is, `recolor batch export OUT_DIR FILE`
-    writes the manifest as .csv or .parquet.
+    writes the manifest as .csv or .parquet, and `recolor batch report OUT_DIR` makes a page with
+    all results and failures.
 
     Exit codes: 0 everything is done, 1 a bug, 2 something failed or bad usage, 130 interrupted.
     """
@@ -127,6 +132,7 @@ def run(
                 stages=stages,
                 sidecar=sidecar,
                 on_changed=on_changed,  # type: ignore[arg-type]
+                thumbnails=page,
                 keep_dates=keep_dates,
                 max_pixels=max_pixels,
             )
@@ -157,6 +163,10 @@ def run(
             _show_estimate(estimate, options.processes_of(place), as_json=json_lines)
             return
         report.line(_summary_line(summary, report, output))
+        if page:
+            from recolor_core.batch.report import write_report
+
+            report.line(f"report: {write_report(output)}")
     if summary.bugs:
         raise typer.Exit(BUG)
     if summary.outcomes["failed"]:
@@ -284,7 +294,18 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-_COMMANDS = {"status": make_app(status), "export": make_app(export)}
+def make_report(output: OutFolder) -> None:
+    """Write the report: a page to be opened in a browser, from the disk."""
+    from recolor_core.batch.report import write_report
+
+    print(write_report(output))
+
+
+_COMMANDS = {
+    "status": make_app(status),
+    "export": make_app(export),
+    "report": make_app(make_report),
+}
 _RUN = make_app(run)
 
 

@@ -61,7 +61,8 @@ def statuses(out: Path) -> dict[str, str]:
 
 
 def images(out: Path) -> list[str]:
-    return [name for name in files(out) if "manifest" not in name and name != LOCK]
+    ours = (LOCK, "recolor-manifest", "recolor-report")
+    return [name for name in files(out) if not name.startswith(ours)]
 
 
 def digest(path: Path) -> str:

@@ -1,0 +1,398 @@
+"""Whether a result is an unaltered coloring of its source: its gray is derived and compared."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from glob import escape
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core import provenance
+from recolor_core.batch.digest import digest_codes
+from recolor_core.batch.manifest import MANIFEST, Manifest
+from recolor_core.batch.outcome import one_line
+from recolor_core.batch.result import sidecar_of
+from recolor_core.batch.tree import OWN, find_files, is_image_name
+from recolor_core.errors import ImageError
+from recolor_core.files import AtomicFile, sha256_of
+from recolor_core.gray import read_gray
+from recolor_core.images import ImageFile, Page, open_image
+from recolor_core.provenance import now
+
+Kind = Literal[
+    "missing",
+    "damaged",
+    "no mark",
+    "other source",
+    "source altered",
+    "format",
+    "pages",
+    "size",
+    "profile",
+    "gray",
+    "bytes",
+    "not in the manifest",
+]
+"""What can be found. Each is described where it is found, in `verify_image`."""
+
+_ANY_SIZE = 2**62
+_NO_PROFILE = {"BMP"}  # formats that hold none
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a result that is not as it was written.
+
+    Parameters
+    ----------
+    kind : str
+        One of `Kind`.
+    words : str
+        What was found.
+    """
+
+    kind: Kind
+    words: str
+
+
+@dataclass
+class Verification:
+    """What was found out about a result.
+
+    Parameters
+    ----------
+    output : str
+        The result.
+    source : str or None
+        The source that it was compared with.
+    findings : list of Finding
+        What is not as it was written.
+    pages : int
+        Number of pages whose gray was derived anew.
+    exact_pages : int
+        Number of pages whose gray is exactly that of the source.
+    difference : float or None
+        Largest difference of any gray value from the source, as a fraction of white; None if the
+        source was not compared.
+    made : dict
+        How the first page was made, from its provenance.
+    """
+
+    output: str
+    source: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+    pages: int = 0
+    exact_pages: int = 0
+    difference: float | None = None
+    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def unaltered(self) -> bool:
+        """Whether the result is an unaltered coloring of its source."""
+        return not self.findings
+
+    def add(self, kind: Kind, words: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(kind, words))
+
+    def record(self) -> dict[str, Any]:
+        """The verification in JSON types."""
+        return {"unaltered": self.unaltered, **asdict(self)}
+
+    def line(self) -> str:
+        """The verification in one line."""
+        if self.findings:
+            return f"{self.output}: ALTERED: {'; '.join(f.words for f in self.findings)}"
+        of = (
+            self.source
+            or f"{self.made.get('source')} (SHA-256 {self.made['source_sha256'][:12]}...)"
+        )
+        pages = f", {self.pages} pages" if self.pages > 1 else ""
+        gray = "its gray is exact" if self.exact_pages else "its format does not keep the gray"
+        if self.difference:
+            gray = f"its gray is within {self.difference * 100:.2g} % of white"
+        return f"{self.output}: unaltered coloring of {of}{pages}; {gray}; {self._maker()}"
+
+    def _maker(self) -> str:
+        weights = self.made.get("weights") or {}
+        return (
+            f"made by {self.made.get('tool')} with weights {weights.get('name')} "
+            f"on {self.made.get('when')}"
+        )
+
+
+def verify_image(
+    output: Path, source: Path | None = None, *, known_sha256: str | None = None
+) -> Verification:
+    """Verify the result of an image file.
+
+    The gray is derived from the colors and compared with the hash that the provenance in the file
+    records and, if the source is given, with the source itself, value by value.
+
+    Parameters
+    ----------
+    output : Path
+        The result.
+    source : Path or None
+        The image that it should be a coloring of.
+    known_sha256 : str or None
+        SHA-256 that the file had when it was written, from the manifest.
+
+    Returns
+    -------
+    Verification
+        What cannot be read is a finding, too.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read.
+    """
+    found = Verification(str(output), str(source) if source else None)
+    if not output.exists():
+        found.add("missing", "the file is not there")
+        return found
+    if source is None:
+        _verify(found, output, None, known_sha256)
+    else:
+        with open_image(source, max_pixels=_ANY_SIZE) as original:
+            _verify(found, output, original, known_sha256)
+    return found
+
+
+def _verify(
+    found: Verification, output: Path, source: ImageFile | None, known_sha256: str | None
+) -> None:
+    if known_sha256 and sha256_of(output) != known_sha256:
+        found.add("bytes", "its bytes are not those that were written")
+    try:
+        with open_image(output, max_pixels=_ANY_SIZE) as file:
+            records = _records(file, output)
+            if not records:
+                found.add("no mark", "the mark of recolor is missing")
+            else:
+                found.made = records[0]
+                _check_source(found, source, records[0])
+            if records and len(records) != len(file):
+                found.add("pages", f"{len(file)} pages instead of {len(records)} with a mark")
+            _check_pages(found, file, source, records)
+    except (ImageError, OSError) as error:
+        found.add("damaged", one_line(error).removeprefix(f"{output}: "))
+
+
+def _records(file: ImageFile, output: Path) -> list[dict[str, Any]]:
+    records = [provenance.read_xmp(packet) for packet in file.packets()]
+    if file.format == "BMP":
+        return provenance.read_sidecar(sidecar_of(output))
+    return [record for record in records if record]
+
+
+def _check_source(found: Verification, source: ImageFile | None, record: Mapping[str, Any]) -> None:
+    if "source_sha256" not in record:
+        found.add("no mark", "its mark does not name the source")
+    elif source and source.sha256 != record["source_sha256"]:
+        found.add(
+            "other source", f"made from another file ({record.get('source')}) than {source.name}"
+        )
+
+
+def _check_pages(
+    found: Verification,
+    file: ImageFile,
+    source: ImageFile | None,
+    records: list[dict[str, Any]],
+) -> None:
+    originals: Iterator[Page | None] = iter(source) if source else iter(())
+    if source and len(source) != len(file):
+        found.add("pages", f"{len(file)} pages, the source has {len(source)}")
+    for number, page in enumerate(file, 1):
+        record = records[number - 1] if number <= len(records) else {}
+        where = f" of page {number}" if len(file) > 1 else ""
+        gray = read_gray(page.codes, page.space).codes.numpy()
+        found.pages += 1
+        if record and record.get("format") != file.format:
+            found.add("format", f"stored anew as {file.format} instead of {record.get('format')}")
+        lossy = file.format == "JPEG"
+        if record and not _same_size(record, gray):
+            found.add(
+                "size",
+                f"the size{where} is {gray.shape[1]} x {gray.shape[0]} pixels instead of "
+                f"{record.get('width')} x {record.get('height')}",
+            )
+        elif record and not lossy:
+            if file.format not in _NO_PROFILE:
+                _check_profile(found, page, record, where)
+            if digest_codes(gray) == record.get("gray_sha256"):
+                found.exact_pages += 1
+            elif not source:
+                found.add("gray", f"the gray{where} is not what was written")
+        original = next(originals, None)
+        if original is not None:
+            _compare(found, gray, _original_gray(original, record), where, lossy=lossy)
+
+
+def _same_size(record: Mapping[str, Any], gray: NDArray[Any]) -> bool:
+    return (record.get("height"), record.get("width")) == gray.shape
+
+
+def _check_profile(found: Verification, page: Page, record: Mapping[str, Any], where: str) -> None:
+    profile = sha256(page.metadata.icc or b"").hexdigest()
+    if "icc_sha256" in record and profile != record["icc_sha256"]:
+        found.add("profile", f"the color profile{where} is another one ({page.space.name})")
+
+
+def _original_gray(page: Page, record: Mapping[str, Any]) -> NDArray[Any]:
+    levels = record.get("levels")
+    gray = read_gray(page.codes, page.space, tuple(levels) if isinstance(levels, list) else levels)
+    codes: NDArray[Any] = gray.codes.numpy()
+    return codes
+
+
+def _compare(
+    found: Verification, gray: NDArray[Any], original: NDArray[Any], where: str, *, lossy: bool
+) -> None:
+    """Compare the gray of a page with the source, value by value."""
+    if gray.shape != original.shape:
+        if not any(finding.kind == "size" for finding in found.findings):
+            found.add("size", f"the size{where} is not that of the source")
+        return
+    white = [1.0 if a.dtype.kind == "f" else float(np.iinfo(a.dtype).max) for a in (gray, original)]
+    if gray.dtype == original.dtype:
+        differs = gray != original
+        count = int(np.count_nonzero(differs))
+    else:
+        count = gray.size
+    if count:
+        unit = np.abs(gray / white[0] - original / white[1])
+        found.difference = max(found.difference or 0.0, float(unit.max()))
+    elif found.difference is None:
+        found.difference = 0.0
+    if count and not lossy:
+        words = f"{count:,} of {gray.size:,} gray values{where} differ from the source"
+        if gray.dtype == original.dtype:
+            y, x = np.unravel_index(int(np.argmax(differs)), differs.shape)
+            words += f", the first at x={x}, y={y}"
+        else:
+            words += f": {gray.dtype} instead of {original.dtype}"
+        found.add("gray", words)
+
+
+def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verification]:
+    """Verify all results of a folder.
+
+    Parameters
+    ----------
+    output : Path
+        The output folder of a batch; without a manifest in it, every result of Recolor that lies
+        there is verified by its own provenance.
+    source : Path or None
+        The input folder, to compare with the sources themselves.
+
+    Yields
+    ------
+    Verification
+        Of one result after the other.
+    """
+    if not (output / MANIFEST).exists():
+        for path in find_files(output):
+            if OWN in path.name and is_image_name(path.name) and not _is_further(path):
+                yield verify_image(path)
+        return
+    with Manifest(output) as manifest:
+        known: set[str] = set()
+        for row in manifest.files():
+            if not row["output"]:
+                continue
+            path = output / row["output"]
+            known.add(row["output"])
+            original = source / row["path"] if source else None
+            if original and not original.exists():
+                original = None
+            yield verify_image(path, original, known_sha256=row["output_sha256"])
+    for path in find_files(output):
+        name = str(path.relative_to(output))
+        if OWN in path.name and is_image_name(name) and name not in known and not _is_further(path):
+            found = Verification(str(path))
+            found.add("not in the manifest", "the manifest knows nothing of this file")
+            yield found
+
+
+def _is_further(path: Path) -> bool:
+    """Whether a file is an alternative or a stage of a result beside it, by its name."""
+    before, _, after = path.name.partition(OWN)
+    return "." in after and any(path.parent.glob(f"{escape(before + OWN)}[!.]*"))
+
+
+@dataclass
+class Summary:
+    """What was found out about all results of a folder.
+
+    Attributes
+    ----------
+    count, altered : int
+        Number of results, and of those with findings.
+    kinds : Counter
+        Number of findings by kind.
+    """
+
+    count: int = 0
+    altered: int = 0
+    compared: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, verification: Verification) -> None:
+        """Count a result."""
+        self.count += 1
+        self.compared += verification.difference is not None
+        if verification.findings:
+            self.altered += 1
+            self.kinds.update({finding.kind for finding in verification.findings})
+            self.lines.append(verification.record())
+
+    def line(self) -> str:
+        """The summary in one line."""
+        compared = f", {self.compared} compared with their sources" if self.compared else ""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
+        altered = f"{self.altered} ALTERED ({kinds})" if self.altered else "none altered"
+        return f"{self.count} results verified{compared}: {altered}"
+
+    def write(
+        self, path: Path, output: Path, source: Path | None, signed_by: str, *, overwrite: bool
+    ) -> None:
+        """Write the summary as JSON, with the digest of all that it says.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        output, source : Path
+            What was verified, and with what it was compared.
+        signed_by : str
+            Who signs it off.
+        overwrite : bool
+            Whether a file that is there may be replaced.
+        """
+        manifest = output / MANIFEST
+        facts = {
+            "verified": now(),
+            "software": f"recolor {version('napari-recolor')}",
+            "signed_by": signed_by,
+            "output": str(output.absolute()),
+            "source": str(source.absolute()) if source else None,
+            "manifest_sha256": sha256_of(manifest) if manifest.exists() else None,
+            "results": self.count,
+            "compared_with_sources": self.compared,
+            "unaltered": self.count - self.altered,
+            "altered": self.lines,
+        }
+        text = json.dumps(facts, sort_keys=True)
+        facts["sha256_of_the_above"] = sha256(text.encode()).hexdigest()
+        with AtomicFile(path, overwrite=overwrite) as file:
+            file.file.write(json.dumps(facts, indent=2).encode() + b"\n")
