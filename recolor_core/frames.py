@@ -28,6 +28,30 @@ AHEAD = 16
 
 
 @dataclass(frozen=True)
+class FrameGuide:
+    """What is known of a frame before it is colored, such as by `recolor_core.film.shots`.
+
+    Parameters
+    ----------
+    begins : bool or None
+        Whether a shot begins with it; None to decide by its lightness.
+    visible : float
+        How much of the image of its shot can be seen, 0 to 1. Color is carried over from a frame
+        only as far as more was visible there.
+    light : float
+        Factor on its chroma, 0 to 1: there is no color without light.
+    passing : bool
+        Whether it shows something else for a moment. Its color is its own, and the frame after it
+        goes on from the frame before it.
+    """
+
+    begins: bool | None = None
+    visible: float = 1.0
+    light: float = 1.0
+    passing: bool = False
+
+
+@dataclass(frozen=True)
 class FrameState:
     """What the frames so far leave behind; the same size however many there were.
 
@@ -41,12 +65,15 @@ class FrameState:
         The hints of the shot, at the places of the last frame.
     shape
         Height and width of the frames; None before the first one.
+    visible
+        How much of the image of its shot could be seen in the frames that its color is from.
     """
 
     number: int = 0
     temporal: TemporalState | None = None
     hints: tuple[Hint, ...] = ()
     shape: tuple[int, int] | None = None
+    visible: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +116,8 @@ class Seen:
         How many of the hints of the state, the last ones, are given for this frame.
     passes
         In how many directions frames were looked at.
+    guide
+        What is known of it.
     """
 
     coarse: Coarse
@@ -98,6 +127,7 @@ class Seen:
     state: FrameState
     given: int = 0
     passes: int = 1
+    guide: FrameGuide = FrameGuide()
 
 
 def colorize_frames(
@@ -111,6 +141,7 @@ def colorize_frames(
     levels: Levels | None = None,
     passes: int = 1,
     state: FrameState | None = None,
+    guides: Mapping[int, FrameGuide] | None = None,
     **changes: Any,
 ) -> Iterator[Frame]:
     """Colorize frames lazily, in order, in constant memory.
@@ -138,6 +169,8 @@ def colorize_frames(
         Of the last frame that is done, to go on from there; hints count from the first frame of
         all. The frames given are those after it. What comes is what would have come in one go; with
         2 passes where the number of frames done is a multiple of `BLOCK`.
+    guides
+        What is known of frames, by their number.
 
     Returns
     -------
@@ -163,6 +196,7 @@ def colorize_frames(
         space=space,
         levels=levels,
         state=state,
+        guides=guides,
     )
     both = look_both_ways(colorizer, seen) if passes == 2 else seen
     return (color_frame(colorizer, one, settings, palette) for one in both if one is not None)
@@ -189,6 +223,7 @@ def see_frames(
     space: ColorSpace = SRGB,
     levels: Levels | None = None,
     state: FrameState | None = None,
+    guides: Mapping[int, FrameGuide] | None = None,
 ) -> Iterator[Seen]:
     """The first part of `colorize_frames`, which has the same parameters: frames, looked at."""
     if isinstance(levels, str):
@@ -209,6 +244,7 @@ def see_frames(
         {} if hints is None else hints,
         palette,
         state or FrameState(),
+        {} if guides is None else guides,
     )
 
 
@@ -219,6 +255,7 @@ def _see(
     hints: Mapping[int, Sequence[Hint]],
     palette: Palette | None,
     state: FrameState,
+    guides: Mapping[int, FrameGuide],
 ) -> Iterator[Seen]:
     for gray in grays:
         if state.shape not in (None, gray.shape):
@@ -227,16 +264,45 @@ def _see(
                 f"expected frames of one size, got {state.shape[1]} x {state.shape[0]} pixels and, "
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
+        guide = guides.get(state.number, FrameGuide())
         coarse = colorizer.generate(gray, settings)
-        motion = _motion(state.temporal, coarse)
+        before = None if guide.begins else state.temporal
+        motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state.hints, motion, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
+        if guide.passing and not given:
+            state = replace(state, number=state.number + 1, shape=gray.shape)
+            yield Seen(coarse, ab, ab, False, state, guide=guide)
+            continue
         # A frame that is corrected by hand must not be averaged with what it corrects.
-        before = None if given else state.temporal
-        temporal = colorizer.runner.remember(coarse.lightness, ab, before, motion)
-        state = FrameState(state.number + 1, temporal, known, gray.shape)
-        yield Seen(coarse, ab, temporal.ab, bool(temporal.first[0]), state, len(given))
+        before = None if given else before
+        carried = FrameState(temporal=before, visible=state.visible)
+        temporal, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
+        state = FrameState(state.number + 1, temporal, known, gray.shape, visible)
+        first = bool(temporal.first[0])
+        yield Seen(coarse, ab, temporal.ab, first, state, len(given), guide=guide)
+
+
+def _remember(
+    colorizer: Colorizer,
+    coarse: Coarse,
+    ab: Tensor,
+    before: FrameState,
+    motion: Motion | None,
+    guide: FrameGuide,
+) -> tuple[TemporalState, float]:
+    """The steady color of a frame, and how much was visible in the frames that it is from.
+
+    Color from frames in which less was visible has less weight, by the fourth power of the ratio:
+    then fades end with the color of the frame in which all is visible.
+    """
+    temporal = colorizer.runner.remember(coarse.lightness, ab, before.temporal, motion)
+    if before.temporal is None or before.visible >= guide.visible:
+        return temporal, guide.visible if before.temporal is None else before.visible
+    weight = (before.visible / guide.visible) ** 4
+    temporal = replace(temporal, ab=torch.lerp(ab, temporal.ab, weight))
+    return temporal, guide.visible
 
 
 def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[Seen | None]:
@@ -259,12 +325,15 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
 
     def finish(count: int) -> Iterator[Seen]:
         means: list[Tensor] = []
-        later: TemporalState | None = None
+        later = FrameState()
         for one in reversed(waiting):
-            later = colorizer.runner.remember(one.coarse.lightness, one.ab, later)
-            means.append((one.steady + later.ab) / 2)
-            if one.first:
-                later = None
+            if one.guide.passing and not one.given:
+                means.append(one.steady)
+                continue
+            motion = _motion(later.temporal, one.coarse, one.guide)
+            temporal, visible = _remember(colorizer, one.coarse, one.ab, later, motion, one.guide)
+            means.append((one.steady + temporal.ab) / 2)
+            later = FrameState() if one.first else FrameState(temporal=temporal, visible=visible)
         means.reverse()
         for mean in means[:count]:
             yield replace(waiting.popleft(), steady=mean, passes=2)
@@ -282,6 +351,8 @@ def color_frame(
 ) -> Frame:
     """The last part of `colorize_frames`: refine a frame that was looked at."""
     coarse = replace(seen.coarse, ab=seen.steady)
+    if seen.guide.light < 1:
+        settings = replace(settings, saturation=settings.saturation * seen.guide.light)
     result = colorizer.refine(coarse, settings, seen.state.hints, palette)
     told = {
         "passes": seen.passes,
@@ -294,12 +365,15 @@ def color_frame(
 
 
 @torch.inference_mode()
-def _motion(before: TemporalState | None, coarse: Coarse) -> Motion | None:
+def _motion(before: TemporalState | None, coarse: Coarse, guide: FrameGuide) -> Motion | None:
     """Motion from the previous frame to this one, for its hints and for the color memory."""
     if before is None:
         return None
     grid = (before.ab.shape[-2], before.ab.shape[-1])
-    return follow_frame(before.lightness, motion_lightness(coarse.lightness, grid))
+    motion = follow_frame(before.lightness, motion_lightness(coarse.lightness, grid))
+    if guide.begins is None:
+        return motion
+    return replace(motion, cut=torch.full_like(motion.cut, fill_value=False))
 
 
 def _carried(
