@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,6 +60,14 @@ def colorize_film(
         str | None, typer.Option(metavar="FILE", help="Points of known color at key frames, JSON.")
     ] = None,
     palette: options.Palette = None,
+    shots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Cuts, fades and leader, JSON: written if it is not there, else read, so that "
+            "you can correct it.",
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(metavar="MOMENT", help="Begin there: 90, 1:30.5, 00:01:30, or frame 2250f."),
@@ -109,6 +118,7 @@ def colorize_film(
             palette=read_palette(palette) if palette else None,
             passes=passes,
             hints=read_key_hints(hints) if hints else (),
+            shots=shots,
             start=parse_moment(start) if start is not None else None,
             end=parse_moment(end) if end is not None else None,
             rate=_rate(fps),
@@ -127,22 +137,22 @@ def colorize_film(
             transient=True,
             disable=quiet or not console.is_terminal,
         )
-        began, begun, done, total = time.monotonic(), 0, 0, 0
+        began, begun, done, total, stage = time.monotonic(), 0, 0, 0, ""
         with bar:
             task = bar.add_task("reading", total=None)
             try:
                 for event in events(Colorizer(weights, device), source, target, order):
-                    if total == 0:
-                        begun = event.done
+                    if event.stage != stage:
+                        stage, begun = event.stage, event.done
                         began = time.monotonic()
-                        bar.reset(task, description="frames", completed=begun)
+                        bar.reset(task, description=stage, completed=begun)
                     done, total = event.done, event.total
                     bar.update(task, completed=done, total=total)
             except KeyboardInterrupt:
                 bar.stop()
                 console.out(
-                    f"recolor: interrupted, {done} of {total} frames done; the same call goes on "
-                    "from there",
+                    f"recolor: interrupted, {done if stage == 'frames' else 0} of {total} frames "
+                    "done; the same call goes on from there",
                     highlight=False,
                 )
                 raise typer.Exit(INTERRUPTED) from None

@@ -17,6 +17,7 @@ except ImportError as error:
 from recolor_core.film.coloring import FilmProgress, FilmResult, Order, colorize_film
 from recolor_core.film.hints import KeyHint, read_key_hints
 from recolor_core.film.sequences import open_film
+from recolor_core.film.shots import Shot, Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment, parse_moment
 
 __all__ = [
@@ -27,8 +28,12 @@ __all__ = [
     "KeyHint",
     "Moment",
     "Order",
+    "Shot",
+    "Shots",
     "colorize_film",
+    "find_shots",
     "open_film",
     "parse_moment",
     "read_key_hints",
+    "read_shots",
 ]

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -37,8 +37,9 @@ from recolor_core.film.hints import HintsInTime, KeyHint
 from recolor_core.film.muxing import check_target, join
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
+from recolor_core.film.shots import Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment
-from recolor_core.frames import BLOCK, colorize_frames
+from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import Settings
@@ -62,6 +63,8 @@ class Order:
         As in `colorize_frames`.
     hints
         Of key frames.
+    shots
+        A file of shots: if it is there, it is read; else what is found is written to it.
     start, end
         The first frame, and the one after the last; all frames where None.
     rate
@@ -80,6 +83,7 @@ class Order:
     palette: Palette | None = None
     passes: int = 1
     hints: Sequence[KeyHint] = ()
+    shots: Path | None = None
     start: Moment | None = None
     end: Moment | None = None
     rate: Fraction | None = None
@@ -127,12 +131,15 @@ class FilmProgress:
     done, total
         Frames; the total is what the index of the film says.
     result
-        In the last event alone.
+        The result; only the last event has one.
+    stage
+        ``"shots"`` while shots are looked for, then ``"frames"``.
     """
 
     done: int
     total: int
     result: FilmResult | None = None
+    stage: str = "frames"
 
 
 def colorize_film(
@@ -175,6 +182,7 @@ def colorize_film(
         path /= IMAGES
     coding = choose_coding(path, film.facts, lossless=order.lossless, crf=order.crf)
     span = _Span(film, order.start, order.end)
+    given = read_shots(order.shots) if order.shots and order.shots.exists() else None
     for key in order.hints:  # refuses those outside of the image, before hours of work
         hint_map([key.hint], film.facts.size[::-1], (1, 1))
     # Outputs of a call that was killed while it put them into their places are its own.
@@ -192,10 +200,18 @@ def colorize_film(
     sha256 = film.sha256()
     parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
     try:
-        resumed, total = len(parts.frames), span.total
+        total = span.total
+        shots = parts.shots(given)
+        if shots is None:
+            shots = yield from _find_shots(span)
+        parts.keep_shots(shots)
+        if order.shots and given is None:
+            with _written(order.shots, overwrite=False) as file:
+                file.write(shots.as_json(film.facts.rate).encode())
+        resumed = len(parts.frames)
         yield FilmProgress(resumed, max(total, resumed))
         hints = HintsInTime(order.hints)
-        for done in _color(colorizer, span, path, coding, order, parts, hints):
+        for done in _color(colorizer, span, path, coding, order, parts, hints, shots):
             yield FilmProgress(done, max(total, done))
         if not parts.frames:
             raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
@@ -205,7 +221,7 @@ def colorize_film(
                 FilmWarning,
                 stacklevel=2,
             )
-        facts = _facts(colorizer, film, coding, order, parts)
+        facts = _facts(colorizer, film, coding, order, parts) | shots.record(film.facts.rate)
         parts.begin_joining()
         _put_into_place(path, film, coding, order, parts, facts, sha256, overwrite)
     finally:
@@ -260,6 +276,11 @@ class _Span:
                 f"it again from its origin, or take what is there with --end {len(times)}f"
             )
 
+    def images(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The number and the image of each frame."""
+        for frame, _, _ in self.frames():
+            yield frame.number, frame.image
+
     def frames(self) -> Iterator[tuple[FilmFrame, Fraction, Fraction]]:
         """The frames, and from when until when each is shown, in seconds of the film."""
         base, origin = self.film.facts.time_base, None
@@ -284,15 +305,18 @@ def _color(
     order: Order,
     parts: Parts,
     hints: HintsInTime,
+    shots: Shots,
 ) -> Iterator[int]:
     """Colorize what is not done yet, part by part; gives the number of frames that are done."""
     resumed = len(parts.frames)
     waiting: deque[FilmFrame] = deque()  # read, and not colorized: two passes look ahead
+    guides: dict[int, FrameGuide] = {}
 
     def images() -> Iterator[NDArray[Any]]:
         for index, (frame, time, until) in enumerate(span.frames()):
             hints.frame(index, frame.number, time, until)
             if index >= resumed:
+                guides[index] = shots.guide(frame.number)
                 waiting.append(frame)
                 yield frame.image
 
@@ -305,6 +329,7 @@ def _color(
         space=span.film.facts.space,
         passes=order.passes,
         state=parts.state(),
+        guides=guides,
     )
     for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
         records: list[FrameRecord] = []
@@ -329,8 +354,17 @@ def _color(
                     )
                 )
                 state = colorized.state
+                guides.pop(index)
                 yield index + 1
         parts.finish_part(records, state)
+
+
+def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:
+    """The first pass over a film."""
+    found: Shots | None = None
+    for done, found in enumerate(find_shots(span.images()), 1):  # noqa: B007 (the last one counts)
+        yield FilmProgress(min(done, span.total), span.total, stage="shots")
+    return found or Shots(())
 
 
 def _put_into_place(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recolor_core.files import explained, write_file
 from recolor_core.film.errors import FilmError
+from recolor_core.film.shots import Shots, read_shots
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
 from recolor_core.models.memory import TemporalState
@@ -24,7 +25,7 @@ from recolor_core.models.memory import TemporalState
 FOLDER_ENDING = ".recolor-part"
 """What the name of the folder of an output's parts ends with."""
 
-_JOB, _JOINING = "job.json", "joining"
+_JOB, _JOINING, _SHOTS = "job.json", "joining", "shots.json"
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,39 @@ class Parts:
                 f"{path} is damaged ({error}); remove the folder {self.folder} and begin anew"
             ) from error
 
+    def shots(self, given: Shots | None) -> Shots | None:
+        """The shots by which the parts are colored.
+
+        Parameters
+        ----------
+        given : Shots or None
+            Those of a file, if there is one.
+
+        Returns
+        -------
+        Shots or None
+            None if they have yet to be found.
+
+        Raises
+        ------
+        FilmError
+            If there are parts that were colored by other shots.
+        """
+        path = self.folder / _SHOTS
+        kept = read_shots(path) if path.exists() else None
+        if given is None or kept is None or kept.shots == given.shots:
+            return given or kept
+        if self.count:
+            raise FilmError(
+                f"{self.folder}: the parts in it were colored by other shots; restore the file of "
+                "shots, or remove the folder to begin anew"
+            )
+        return given
+
+    def keep_shots(self, shots: Shots) -> None:
+        """Note the shots by which the parts are colored."""
+        self._write(_SHOTS, shots.as_json().encode())
+
     def finish_part(self, frames: Sequence[FrameRecord], state: FrameState) -> None:
         """Note that the files of a part are complete."""
         self._write(self._state(self.count + 1).name, pack_state(state))
@@ -157,7 +191,11 @@ def is_joining(target: Path) -> bool:
 
 def pack_state(state: FrameState) -> bytes:
     """A state as a safetensors file."""
-    facts = {"number": state.number, "hints": [asdict(hint) for hint in state.hints]}
+    facts = {
+        "number": state.number,
+        "hints": [asdict(hint) for hint in state.hints],
+        "visible": state.visible,
+    }
     tensors: dict[str, Tensor] = {}
     if state.temporal is not None:
         temporal = state.temporal.to("cpu")
@@ -185,4 +223,5 @@ def unpack_state(content: bytes) -> FrameState:
             (tensors["hidden.0"], tensors["hidden.1"]),
             tensors["first"],
         )
-    return FrameState(facts["number"], temporal, tuple(Hint(**hint) for hint in facts["hints"]))
+    hints = tuple(Hint(**hint) for hint in facts["hints"])
+    return FrameState(facts["number"], temporal, hints, visible=facts["visible"])

@@ -43,9 +43,10 @@ LONGEST_FLASH = 3
 """Frames of the longest flash."""
 
 _DISSOLVES = (6, 9, 13, 18, 25, 36, 50)  # lengths that are tried, in frames
+_FAINT = 0.3  # contrast of one image, as a part of the other's, below which it fades
 _SETTLING = 1.6  # by how much longer than a fade color goes on settling
 _UNEVEN = 0.12  # largest deviation of a dissolve from an even one
-_DISSOLVE_ERROR = 0.06  # of mixtures, as a part of the squared difference of both images
+_DISSOLVE_ERROR = 0.08  # of mixtures, as a part of the squared difference of both images
 _MATCHING = 0.75  # correlation above which two frames are of one shot, without regard to motion
 _PURE = 0.97  # part of the full contrast at which a fade has ended
 
@@ -146,18 +147,16 @@ class Shots:
         """
         return {"shots": [_entry(shot, rate) for shot in self.shots]}
 
-    def write(self, path: Path, rate: Fraction | None = None) -> None:
-        """Write the shots to a file that `read_shots` reads.
+    def as_json(self, rate: Fraction | None = None) -> str:
+        """The text of a file that `read_shots` reads, one shot a line.
 
         Parameters
         ----------
-        path : Path
-            The file.
         rate : Fraction or None
             Frames per second, for the times, which are only for people to read.
         """
         entries = ",\n  ".join(json.dumps(entry) for entry in self.record(rate)["shots"])
-        path.write_text(f'{{"shots": [\n  {entries}\n]}}\n', encoding="utf-8")
+        return f'{{"shots": [\n  {entries}\n]}}\n'
 
 
 def read_shots(path: str | Path) -> Shots:
@@ -166,7 +165,7 @@ def read_shots(path: str | Path) -> Shots:
     Parameters
     ----------
     path : str or Path
-        A JSON file, as `Shots.write` makes it. Times in it are not read.
+        A JSON file, as `Shots.as_json` makes it. Times in it are not read.
 
     Raises
     ------
@@ -326,8 +325,9 @@ def _find_dissolve(window: list[NDArray[np.float32]], index: int) -> tuple[int, 
         difference = end - begin
         energy = float(difference @ difference)
         spread = begin.std() * end.std()
-        if spread < LEADER_CONTRAST**2 or energy < len(difference) * 16:
-            continue  # one is empty: a fade; or both are alike
+        weaker, stronger = sorted((float(begin.std()), float(end.std())))
+        if weaker < max(LEADER_CONTRAST, _FAINT * stronger) or energy < len(difference) * 16:
+            continue  # one is empty or faint: a fade; or both are alike
         alike = float(((begin - begin.mean()) * (end - end.mean())).mean() / spread)
         if alike > 0.6:
             continue

@@ -272,7 +272,7 @@ def test_the_sidecar_and_the_film_say_how_it_was_made(tmp_path):
 def _interrupted(source: Path, target: Path, stop: int, **order: object) -> None:
     events = colorize_film(colorizer(), str(source), str(target), Order(settings=FAST, **order))
     for event in events:
-        if event.done >= stop:
+        if event.stage == "frames" and event.done >= stop:
             break
     events.close()
 
