@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from recolor_core.arrays import as_array
 from recolor_core.errors import ImageError
 from recolor_core.lab import SRGB, ColorSpace, gray_codes, lightness, max_code
 
@@ -80,8 +81,7 @@ def read_gray(
     ImageError
         For any other shape, dtype or range, and for NaN or infinity without `levels`.
     """
-    array = np.asarray(image)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array, converted = as_array(image)
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.size == 0:
@@ -104,6 +104,8 @@ def read_gray(
     codes = torch.from_numpy(array)
     if codes.ndim == 3:
         codes = gray_codes(codes.permute(2, 0, 1), space)
+    if converted:
+        reading = f"{reading}, {converted}"
     return GrayImage(codes, space, f"{reading}, {space.name}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arrays import as_array
 from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
 
@@ -63,7 +64,7 @@ def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
     HintsError
         Where the image is gray or empty.
     """
-    array = np.asarray(image)
+    array, _ = as_array(image)
     if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
         raise HintsError(f"expected a reference image in color, (H, W, 3), got shape {array.shape}")
     pixels = array[..., :3].reshape(-1, 3)

@@ -13,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arrays import as_array
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
@@ -138,7 +139,8 @@ def colorize_stack(
     """
     settings = replace(settings or Settings(), **changes)
     check_frames(settings, passes)
-    stack = stack if hasattr(stack, "shape") and hasattr(stack, "dtype") else np.asarray(stack)
+    if not (hasattr(stack, "shape") and hasattr(stack, "dtype")):
+        stack = _together(stack)
     color = _is_color(stack)
     leading: Index = tuple(stack.shape[: stack.ndim - 2 - color])
     if time_axis is not None and time_axis not in range(len(leading)):
@@ -380,6 +382,19 @@ def _is_color(stack: Any) -> bool:
     if 0 in stack.shape:
         raise ImageError(f"expected a stack of at least one image, got shape {stack.shape}")
     return stack.ndim > 3 and last in (3, 4)
+
+
+def _together(images: Any) -> NDArray[Any]:
+    """One array of a sequence of images."""
+    if isinstance(images, list | tuple):
+        images = [as_array(image)[0] for image in images]
+    try:
+        return np.asarray(images)
+    except ValueError as error:  # of sequences of different lengths
+        raise ImageError(
+            "expected a stack of images of one size and kind, got different ones; colorize them "
+            "one by one with Colorizer.map"
+        ) from error
 
 
 def _by_index(hints: Mapping[int | Index, Sequence[Hint]], leading: Index) -> Hints:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from recolor_core import ImageError
 from recolor_core.gray import read_gray
@@ -250,3 +251,59 @@ def test_lightness_stays_in_range_where_it_is_enlarged():
     large = read_gray(checkers.astype(np.uint8)).lightness((96, 96))
     assert large.min() >= 0
     assert large.max() <= 100
+
+
+# Pillow images
+
+
+def photograph_in(mode):
+    """A colorful image with alpha, in a mode of Pillow, and its true RGB as Pillow converts it."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (9, 12, 4), dtype=np.uint8), "RGBA")
+    if mode in ("La", "RGBa"):
+        image = image.convert(mode.upper())
+    elif mode == "PA":
+        image = image.convert("RGB").quantize(16).convert("PA")
+    image = image.convert(mode)
+    back = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(mode, "RGB")
+    return image, np.asarray(image.convert(back).convert("RGB"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "PA", "YCbCr", "HSV", "RGBa", "LA", "La"])
+def test_the_gray_of_a_pillow_image_is_that_of_its_rgb(mode):
+    image, rgb = photograph_in(mode)
+    gray = read_gray(image)
+    expected = gray_codes(torch.from_numpy(rgb.copy()).permute(2, 0, 1))
+    assert torch.equal(gray.codes, expected)
+    assert (f", {mode} converted to " in gray.reading) == (mode not in ("RGB", "RGBA"))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "I;16B", "F"])
+def test_gray_modes_are_read_as_they_are(mode):
+    codes = np.array([[0, 1, 200], [7, 255, 255]], np.uint8)
+    array = {
+        "1": codes > 100,
+        "L": codes,
+        "I;16": codes.astype("<u2") * 257,
+        "I;16B": codes.astype(">u2") * 257,
+        "F": codes.astype("f4") / 255,
+    }[mode]
+    if mode == "I;16B":
+        image = Image.frombytes(mode, (3, 2), array.tobytes())
+    else:
+        image = Image.fromarray(array)
+    assert image.mode == mode
+    assert torch.equal(read_gray(image).codes, read_gray(array).codes)
+
+
+def test_a_palette_of_grays_keeps_each_of_them():
+    image = Image.new("P", (16, 16))
+    image.putpalette([255 - n // 3 for n in range(768)])  # index n is gray 255 - n
+    image.putdata(list(range(256)))
+    np.testing.assert_array_equal(read_gray(image).codes.flatten(), np.arange(255, -1, -1))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_modes_without_an_agreed_rgb_are_refused(mode):
+    with pytest.raises(ImageError, match=rf"mode {mode}, which has no RGB.*ImageCms"):
+        read_gray(Image.new(mode, (4, 4)))

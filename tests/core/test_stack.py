@@ -8,6 +8,7 @@ from dataclasses import fields
 import dask.array as da
 import numpy as np
 import pytest
+from PIL import Image
 
 from recolor_core import (
     Hint,
@@ -249,3 +250,16 @@ def test_a_single_image_call_points_to_stacks():
 def test_dask_is_not_loaded_for_arrays_in_memory():
     code = "import recolor_core.stack, sys; sys.exit('dask' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_list_of_pillow_images_is_a_stack_of_what_they_show(film_colorizer):
+    stack = pan(2)
+    images = [Image.fromarray(image).quantize(256) for image in stack]
+    shown = np.stack([np.asarray(image.convert("RGB")) for image in images])
+    made = [colorize_stack(s, colorizer=film_colorizer, size=SIZE) for s in (images, shown)]
+    np.testing.assert_array_equal(*made)
+
+
+def test_a_list_of_images_of_different_sizes_is_refused(film_colorizer):
+    with pytest.raises(ImageError, match="images of one size and kind"):
+        colorize_stack([pan(1)[0], pan(1)[0][:-3]], colorizer=film_colorizer)
