@@ -25,6 +25,7 @@ from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
 from recolor_core.result import Coarse, Colorization, Progress, to_numpy
+from recolor_core.runtime import choose_runtime
 from recolor_core.settings import VIEWS, Settings
 from recolor_core.weights import load_weights
 
@@ -40,13 +41,17 @@ class Colorizer:
         A name that `recolor_core.list_weights` gives, or the path of a weights file.
     device : str
         ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"mps"``, ``"cuda"``, ``"cuda:1"``, ...
+    runtime : str
+        What runs the networks: ``"torch"``, float32; ``"onnxruntime"``, quantized, on the CPU
+        alone, three times as fast; or ``"auto"``, the quantized networks on the CPU where they can
+        be used, otherwise PyTorch. See `recolor_core.runtime.choose_runtime`.
 
     Raises
     ------
     WeightsError
         If the weights are unknown or damaged.
     DeviceError
-        If this machine does not have the device.
+        If this machine does not have the device, or the runtime cannot be used.
 
     Attributes
     ----------
@@ -54,13 +59,17 @@ class Colorizer:
         What is known about the weights.
     runner : NetworkRunner
         Runs the networks.
+    runtime : Runtime
+        What computes in them: name, version and precision.
     bins : ColorBins
         The colors that the generator chooses from.
     """
 
-    def __init__(self, weights: str | Path = "default", device: str = "auto") -> None:
+    def __init__(
+        self, weights: str | Path = "default", device: str = "auto", runtime: str = "auto"
+    ) -> None:
         self.device = choose_device(device)
-        networks = load_weights(weights)
+        networks, self.runtime = choose_runtime(load_weights(weights), self.device, runtime)
         self.record = networks.record
         self.runner = NetworkRunner(networks, self.device)
         self.bins = ColorBins(networks.generator.config.grid)
@@ -286,6 +295,7 @@ class Colorizer:
             "hints": [asdict(hint) for hint in hints],
             "palette": None if palette is None else palette_record(palette),
             "device": {"generator": coarse.device, "refiner": ", ".join(dict.fromkeys(devices))},
+            "runtime": self.runtime.as_record(),
         }
         (ab_coarse, ab_refined), *others = colorings
         return [
@@ -329,7 +339,12 @@ class Colorizer:
 
 
 def colorize(
-    image: Any, *, weights: str | Path = "default", device: str = "auto", **options: Any
+    image: Any,
+    *,
+    weights: str | Path = "default",
+    device: str = "auto",
+    runtime: str = "auto",
+    **options: Any,
 ) -> Colorization:
     """Colorize one image. For more than one, make a `Colorizer`, which loads its weights once.
 
@@ -337,7 +352,7 @@ def colorize(
     ----------
     image : array_like
         (H, W), (H, W, 3) or (H, W, 4): see `recolor_core.gray.read_gray`.
-    weights, device
+    weights, device, runtime
         As in `Colorizer`.
     **options
         As in a call of `Colorizer`: `settings` or its fields, `hints`, `palette`, `space`,
@@ -347,7 +362,7 @@ def colorize(
     -------
     Colorization
     """
-    return Colorizer(weights, device)(image, **options)
+    return Colorizer(weights, device, runtime)(image, **options)
 
 
 def _lightness(grays: Sequence[GrayImage], size: tuple[int, int]) -> Tensor:

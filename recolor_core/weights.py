@@ -76,6 +76,9 @@ class WeightsRecord:
         Measured on the validation split that `training_data` names.
     url
         Where the file can be fetched, if it does not come with the package.
+    quantized_sha256
+        SHA-256 of the quantized form (see `recolor_core.runtime.quantized`), if it comes with the
+        package.
     """
 
     name: str
@@ -86,6 +89,7 @@ class WeightsRecord:
     recipe: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     url: str | None = None
+    quantized_sha256: str | None = None
 
     @property
     def bundled(self) -> bool:
@@ -124,6 +128,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "ciede2000": 7.94,
             "colorfulness_ratio": 0.89,
         },
+        quantized_sha256="e59d673c9e031ee2294357a9cbd11bf43676a0b35bcc0f6c1adcc06f2b42255d",
     ),
 )
 
@@ -347,23 +352,11 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
         ) from error
 
 
-def weights_file(weights: str | Path) -> tuple[Path, str]:
-    """Find a weights file by name or path.
-
-    Returns
-    -------
-    Path
-        The file.
-    str
-        Its SHA-256, hexadecimal.
-
-    Raises
-    ------
-    WeightsError
-        If the name is unknown or there is no such file.
-    """
-    record, path = _locate(weights)
-    return path, sha256_of(path) if record is None else record.sha256
+def path_of(record: WeightsRecord) -> Path:
+    """Where the file of a record lies: in the package, in the cache, or where it was given."""
+    if record not in RECORDS:
+        return Path(record.file)
+    return (BUNDLED if record.bundled else _cache()) / record.file
 
 
 def _locate(weights: str | Path) -> tuple[WeightsRecord | None, Path]:
@@ -374,7 +367,7 @@ def _locate(weights: str | Path) -> tuple[WeightsRecord | None, Path]:
             raise WeightsError(f"expected a weights file at {path}, found none; check the path")
         return None, path
     record = _record(weights)
-    path = (BUNDLED if record.bundled else _cache()) / record.file
+    path = path_of(record)
     if not path.is_file():
         remedy = (
             "reinstall the package"

@@ -37,6 +37,7 @@ def colorize(
     ] = None,
     weights: options.Weights = "default",
     device: options.Device = "auto",
+    runtime: options.Runtime = "auto",
     vividness: options.Vividness = 0.8,
     saturation: options.Saturation = 1.0,
     size: options.Size = 224,
@@ -114,7 +115,7 @@ def colorize(
             )
             for line in found.notes():
                 report.line(line)
-            _colorize_all(Colorizer(weights, device), found, destination, request, report)
+            _colorize_all(Colorizer(weights, device, runtime), found, destination, request, report)
         except KeyboardInterrupt:
             report.complain(
                 f"recolor: interrupted, {report.counts['done']} of {len(found.images)} done; "

@@ -49,6 +49,7 @@ def colorize_film(
     ],
     weights: options.Weights = "default",
     device: options.Device = "auto",
+    runtime: options.Runtime = "auto",
     vividness: options.Vividness = 0.8,
     saturation: options.Saturation = 1.0,
     size: options.Size = 224,
@@ -141,7 +142,7 @@ def colorize_film(
         with bar:
             task = bar.add_task("reading", total=None)
             try:
-                for event in events(Colorizer(weights, device), source, target, order):
+                for event in events(Colorizer(weights, device, runtime), source, target, order):
                     if event.stage != stage:
                         stage, begun = event.stage, event.done
                         began = time.monotonic()

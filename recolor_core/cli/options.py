@@ -20,6 +20,12 @@ Weights = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="Which networks to use: see `recolor weights`.")
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, mps, cuda, cuda:1, ...")]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="What runs the networks: auto, torch, or onnxruntime (CPU, fast)."
+    ),
+]
 Vividness = Annotated[
     float, typer.Option(help="From 0, conservative, to 1, vivid; 0.3 to 0.5 err least.")
 ]

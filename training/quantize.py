@@ -1,0 +1,238 @@
+"""Weights -> their quantized form, which ONNX Runtime runs on the CPU.
+
+``python -m training.quantize PHOTOGRAPHS... --weights WEIGHTS`` quantizes the generator and the
+refiner to int8 and writes ``WEIGHTS.int8.safetensors`` beside the weights. It is calibrated on
+photographs that you name; do not evaluate on the same ones. `training.export --quantize` does the
+same for the weights that it has just written.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnx
+import torch
+import typer
+from torch import Tensor, nn
+
+from recolor_core.gray import read_gray, working_size
+from recolor_core.models.generator import Generator
+from recolor_core.models.refiner import Refiner
+from recolor_core.runtime.compiled import Program, import_onnxruntime
+from recolor_core.runtime.quantized import quantized_path, write_quantized
+from recolor_core.settings import Settings
+from recolor_core.weights import load_weights, path_of
+from training.command import run_command
+from training.photographs import list_photographs
+from training.prepare.images import decode, pixels
+
+FLOAT = {"generator": ("/semantic/",), "refiner": ("/encode_color/", "/out/")}
+"""Parts that stay in float, by what the names of their nodes contain. The channels of the semantic
+encoder (EfficientNet-lite2) differ much in range: quantizing it moved colors three times as much as
+quantizing all the rest. In the refiner, what takes in colors and hints and what gives the residual
+stay in float."""
+
+_EXAMPLE = (64, 96)  # height and width that the networks are traced with
+_SMALL = 1024  # elements; smaller constants stay in float32
+
+
+class _Part(nn.Module):
+    """A method of a network as a module, so that it can be exported."""
+
+    def __init__(self, network: nn.Module, method: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self._method = method
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._method(*inputs)
+
+
+def calibration_lightness(sources: Sequence[Path], count: int) -> list[Tensor]:
+    """L* of photographs at the default working size.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Folders, tars or zips of photographs.
+    count : int
+        How many photographs, drawn at random with a fixed seed.
+
+    Returns
+    -------
+    list of Tensor
+        (1, 1, h, w) each, in [0, 100].
+    """
+    found = list_photographs(list(sources))
+    lightness = []
+    for index in np.random.default_rng(0).permutation(len(found))[:count]:
+        gray = read_gray(pixels(decode(found[index].read()).rgb))
+        lightness.append(gray.lightness(working_size(gray.shape, Settings.size))[None, None])
+    return lightness
+
+
+def quantize(
+    generator: Generator, refiner: Refiner, lightness: Sequence[Tensor]
+) -> dict[str, bytes]:
+    """Quantize a generator and a refiner to int8, but for the parts in `FLOAT`.
+
+    Activations are unsigned, weights signed with 7 bits, one scale per output channel: with 8 bits
+    the sums would overflow on processors that have AVX2 but not VNNI.
+
+    Parameters
+    ----------
+    generator, refiner
+        Of `load_weights`.
+    lightness : sequence of Tensor
+        Of `calibration_lightness`.
+
+    Returns
+    -------
+    dict of str to bytes
+        ONNX models, by the names in `recolor_core.runtime.quantized.NETWORKS`.
+    """
+    height, width = _EXAMPLE
+    parts = {
+        "generator": _Part(generator, generator.logits),
+        "refiner": _Part(refiner, refiner.residual),
+    }
+    examples: dict[str, tuple[Tensor, ...]] = {
+        "generator": (torch.zeros(1, 1, height, width),),
+        "refiner": (
+            torch.zeros(1, 1, height, width),
+            torch.zeros(1, 5, height // 4, width // 4),
+        ),
+    }
+    models: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for network, part in parts.items():
+            _export(part, examples[network], folder / network)
+        program = Program((folder / "generator").read_bytes(), torch.get_num_threads())
+        seen = [(generator.padded(light),) for light in lightness]
+        colors = (
+            generator.mean_color(generator.cropped(program(x), light), Settings().temperature)
+            for (x,), light in zip(seen, lightness, strict=True)
+        )
+        inputs: dict[str, Iterable[tuple[Tensor, ...]]] = {
+            "generator": seen,
+            "refiner": (
+                refiner.inputs(light, ab, _hints(ab, seed))
+                for seed, (light, ab) in enumerate(zip(lightness, colors, strict=True))
+            ),
+        }
+        for network in parts:
+            models[network] = _quantized(folder / network, inputs[network], FLOAT[network])
+    return models
+
+
+def _hints(ab: Tensor, seed: int) -> Tensor:
+    """Hints at up to one in ten cells, of up to the full chroma, so that the ranges cover them."""
+    random = torch.Generator().manual_seed(seed)
+    shape = (1, 1, *ab.shape[-2:])
+    hinted = (torch.rand(shape, generator=random) < (seed % 3) / 20).float()
+    color = ab + 30 * torch.randn(1, 2, 1, 1, generator=random)
+    return torch.cat((color * hinted, hinted), dim=1)
+
+
+def _export(part: nn.Module, example: tuple[Tensor, ...], path: Path) -> None:
+    """Write an ONNX model that takes any batch, height and width."""
+    names = [f"x{i}" for i in range(len(example))]
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # tracing is what is wanted; the shapes are dynamic
+        torch.onnx.export(
+            part.eval(),
+            example,
+            str(path),
+            input_names=names,
+            output_names=["y"],
+            dynamic_axes={name: {0: f"b{name}", 2: f"h{name}", 3: f"w{name}"} for name in names},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def _quantized(path: Path, inputs: Iterable[tuple[Tensor, ...]], keep: Sequence[str]) -> bytes:
+    import_onnxruntime()
+    from onnxruntime import quantization as q
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(q.CalibrationDataReader):
+        def __init__(self) -> None:
+            self._inputs: Iterator[tuple[Tensor, ...]] = iter(inputs)
+
+        def get_next(self) -> dict[str, Any] | None:
+            tensors = next(self._inputs, None)
+            if tensors is None:
+                return None
+            return {f"x{i}": tensor.numpy() for i, tensor in enumerate(tensors)}
+
+    prepared, result = path.with_suffix(".prepared"), path.with_suffix(".int8")
+    quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+    nodes = [node.name for node in onnx.load(str(prepared)).graph.node]
+    logging.getLogger().setLevel(logging.ERROR)  # the tool warns about each layer it leaves
+    q.quantize_static(
+        str(prepared),
+        str(result),
+        Reader(),
+        quant_format=q.QuantFormat.QDQ,
+        activation_type=q.QuantType.QUInt8,
+        weight_type=q.QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        nodes_to_exclude=[name for name in nodes if any(part in name for part in keep)],
+    )
+    model = onnx.load(str(result))
+    _halve(model)
+    return bytes(model.SerializeToString())
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Store large float constants in half precision, as weights files do; they run in float32."""
+    for constant in list(model.graph.initializer):
+        values = onnx.numpy_helper.to_array(constant)
+        if constant.data_type != onnx.TensorProto.FLOAT or values.size < _SMALL:
+            continue
+        name = constant.name
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
+        model.graph.initializer.remove(constant)
+        model.graph.initializer.append(half)
+        cast = onnx.helper.make_node(
+            "Cast", [half.name], [name], name=f"{name}.cast", to=onnx.TensorProto.FLOAT
+        )
+        model.graph.node.insert(0, cast)
+
+
+def main(
+    sources: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
+    weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
+    count: Annotated[int, typer.Option(min=1, help="Photographs to calibrate on.")] = 150,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; by default beside the weights.")
+    ] = None,
+) -> None:
+    """Quantize weights for ONNX Runtime; print the file that was written."""
+    networks = load_weights(weights)
+    lightness = calibration_lightness(sources, count)
+    out = out or quantized_path(path_of(networks.record))
+    about = {
+        "calibration_images": len(lightness),
+        "float": {name: list(parts) for name, parts in FLOAT.items()},
+        "made_with": {name: version(name) for name in ("onnxruntime", "onnx", "torch")},
+    }
+    with torch.inference_mode():
+        models = quantize(networks.generator, networks.refiner, lightness)
+    write_quantized(out, models, networks.record.sha256, about)
+    print(out)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    run_command(app)
