@@ -1,0 +1,59 @@
+"""Weights to their quantized form, from the command to a colorizer that uses it."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recolor_core import Colorizer
+from recolor_core.models.generator import Generator, GeneratorConfig
+from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.runtime.quantized import quantized_path, read_quantized
+from recolor_core.weights import save_weights
+from training import quantize
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(1)
+    generator = Generator(GeneratorConfig(width=64, decoder=(32, 16, 16), attention=1))
+    refiner = Refiner(RefinerConfig(width=8, blocks=1))
+    torch.nn.init.normal_(refiner.out.weight, std=0.01)
+    path = tmp_path / "small.safetensors"
+    words = {"license": "none", "training_data": "none", "recipe": "none"}
+    save_weights(path, generator, refiner, **words)
+    return path
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(3):
+        coarse = Image.fromarray(random.integers(0, 256, (5, 7, 3), np.uint8))
+        coarse.resize((96, 64), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+def test_quantized_weights_are_used_and_color_like_the_others(monkeypatch, weights, photographs):
+    monkeypatch.setattr(quantize.Settings, "size", 64)
+    quantize.main([photographs], str(weights), count=3)
+    file = read_quantized(quantized_path(weights))
+    assert file.about["calibration_images"] == 3
+    fast, exact = (Colorizer(weights, "cpu", name) for name in ("auto", "torch"))
+    assert fast.runtime.sha256 == file.sha256
+    assert exact.record.sha256 == file.weights_sha256
+    codes = np.asarray(Image.open(photographs / "0.png").convert("L"))
+    for size in (32, 64):
+        ours, theirs = (one(codes, size=size).ab_refined for one in (fast, exact))
+        assert np.abs(ours - theirs).mean() < 0.1 * np.abs(theirs).mean() + 0.1
+
+
+def test_the_sample_is_the_same_each_time(photographs):
+    first, second = (quantize.calibration_lightness([photographs], 2) for _ in range(2))
+    assert len(first) == 2
+    assert all(map(torch.equal, first, second))
+    assert first[0].shape == (1, 1, 224, 336)
