@@ -137,6 +137,78 @@ def read_xmp(packet: bytes | None) -> dict[str, Any] | None:
     return None
 
 
+def without_mark(packet: bytes | None) -> bytes | None:
+    """The XMP packet of the source, from that of its coloring.
+
+    Parameters
+    ----------
+    packet : bytes or None
+        What `xmp_packet` wrote.
+
+    Returns
+    -------
+    bytes or None
+        Without what Recolor added, and with what it replaced; None if nothing is left. What it left
+        out, since it was no longer true of the pixels, does not come back.
+    """
+    made, document = read_xmp(packet), _parsed(packet)
+    if made is None or document is None:
+        return packet
+    rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
+    for name in ("CreatorTool", "ModifyDate", "MetadataDate"):
+        _take(rdf, _XMP, name)
+    _take(rdf, _IPTC, "DigitalSourceType")
+    for event in reversed(list(rdf.getElementsByTagNameNS(_RDF, "li"))):
+        agents = event.getElementsByTagNameNS(_EVENT, "softwareAgent")
+        text = "".join(
+            node.data
+            for agent in agents
+            for node in agent.childNodes
+            if isinstance(node, minidom.Text)
+        )
+        if (text or event.getAttributeNS(_EVENT, "softwareAgent")).startswith(_SOFTWARE):
+            _remove(event, until=rdf)
+            break
+    previous = {
+        (_XMP, "xmp:CreatorTool"): made.get("previous_tool"),
+        (_IPTC, "Iptc4xmpExt:DigitalSourceType"): made.get("previous_source_type"),
+    }
+    if any(previous.values()):
+        description = _element(document, "rdf:Description", *_PREFIXES)
+        description.setAttributeNS(_RDF, "rdf:about", _about(rdf))
+        rdf.appendChild(description)
+        for (namespace, name), value in previous.items():
+            if value:
+                _set(document, description, namespace, name, value)
+    for description in list(rdf.getElementsByTagNameNS(_RDF, "Description")):
+        if description.parentNode is rdf and not _says_anything(description):
+            rdf.removeChild(description)
+    if not rdf.getElementsByTagNameNS(_RDF, "Description"):
+        return None
+    root = document.documentElement
+    assert root is not None  # it was parsed
+    return f"{_HEAD}{root.toxml()}{_TAIL}".encode()
+
+
+def _remove(element: minidom.Element, until: minidom.Element) -> None:
+    """Remove an element, and those around it that hold nothing else."""
+    while element is not until:
+        parent = element.parentNode
+        if not isinstance(parent, minidom.Element):
+            return
+        parent.removeChild(element)
+        if any(child.nodeType == child.ELEMENT_NODE for child in parent.childNodes):
+            return
+        element = parent
+
+
+def _says_anything(description: minidom.Element) -> bool:
+    if any(child.nodeType == child.ELEMENT_NODE for child in description.childNodes):
+        return True
+    names = (name for name in description.attributes.keys())  # noqa: SIM118 (no mapping)
+    return any(not name.startswith("xmlns") and name != "rdf:about" for name in names)
+
+
 def read_sidecar(path: Path) -> list[dict[str, Any]]:
     """How the pages of an image were made, from the JSON file that lies beside it.
 

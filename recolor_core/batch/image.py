@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.observer import Observer
+from recolor_core.batch.original import describe_original
 from recolor_core.batch.outcome import (
     STREAM,
     Outcome,
@@ -244,6 +245,7 @@ class _Work:
                 text = "JPEG cannot keep the gray exactly; name a .png or .tif for that"
                 outcome.warnings.append(text)
                 self.observer.warn(text)
+            headers = file.headers()
             for number, page in enumerate(file, 1):
                 height, width = page.codes.shape[:2]
                 megapixels = height * width / 1e6
@@ -268,6 +270,7 @@ class _Work:
                     "levels": request.levels,
                     "format": main.format,
                     "icc_sha256": sha256(page.metadata.icc or b"").hexdigest(),
+                    "original": describe_original(next(headers), file.format),
                     **asdict(known),
                 }
                 main.write(page, self._counted(result.strips()), facts)

@@ -169,7 +169,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     """
     with open_image(path, max_pixels=_ANY_SIZE) as file:
         format = file.format
-        records = [provenance.read_xmp(packet) for packet in file.packets()]
+        records = [provenance.read_xmp(header.metadata.xmp) for header in file.headers()]
     if not is_whole(path, format):
         raise ImageError(f"{path}: the file is cut off; make it again")
     if format == "BMP":

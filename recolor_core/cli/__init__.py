@@ -18,6 +18,7 @@ _COMMANDS = {
     "batch": "batch",
     "film": "film",
     "info": "info",
+    "restore": "restore",
     "verify": "verify",
     "weights": "weights",
 }

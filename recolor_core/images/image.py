@@ -177,7 +177,9 @@ class Stored:
     model
         What the samples are. RGB is three, CMYK four.
     bits
-        Bits of one sample.
+        Bits of one sample, as `decode` gives it.
+    bits_in_file
+        Bits of one sample in the file, if decoding expands them.
     is_float, is_signed
         Whether samples are floating point, or signed integers.
     alpha
@@ -214,6 +216,7 @@ class Stored:
     lossy: bool = False
     notes: Sequence[str] = ()
     metadata: Metadata = field(default_factory=Metadata)
+    bits_in_file: int | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -231,7 +234,7 @@ class Stored:
 
 def output_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype of the colorized image of codes; integers without an agreed white become uint16."""
-    if dtype.kind == "f":
+    if dtype.kind in "bf":
         return dtype
     return np.dtype(np.uint8 if dtype.itemsize == 1 else np.uint16)
 

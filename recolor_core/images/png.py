@@ -5,11 +5,13 @@ import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from recolor_core.images.claims import PNG_SIGNATURE as SIGNATURE
 from recolor_core.images.describing import describe
@@ -81,6 +83,7 @@ def read(source: Source) -> list[Stored]:
             width=width,
             model="gray" if color in (_GRAY, _GRAY_ALPHA) else "rgb",
             bits=max(bits, 8),  # libpng expands the rest
+            bits_in_file=bits,
             alpha=color in (_GRAY_ALPHA, _RGB_ALPHA) or b"tRNS" in chunks,
             decode=partial(decode, pixels),
             icc=described.icc,
@@ -148,8 +151,17 @@ def _decoded_pass(
 
 
 def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes | None) -> None:
-    """Write RGB or RGBA codes ``(H, W, 3 or 4)``, uint8 or uint16, with their metadata."""
-    coded = imagecodecs.png_encode(contiguous(pixels), **_ENCODING)
+    """Write codes with their metadata.
+
+    RGB or RGBA ``(H, W, 3 or 4)``, gray ``(H, W)`` or gray and alpha ``(H, W, 2)``, uint8 or
+    uint16; or bool ``(H, W)``.
+    """
+    if pixels.dtype == np.bool_:
+        stream = BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        coded: bytes | bytearray = stream.getvalue()
+    else:
+        coded = imagecodecs.png_encode(contiguous(pixels), **_ENCODING)
     end_of_header = len(SIGNATURE) + 25
     file.write(coded[:end_of_header])
     if metadata.icc:

@@ -113,7 +113,7 @@ class ImageFile:
         return len(self._stored)
 
     def __iter__(self) -> Iterator[Page]:
-        for stored in self._headers():
+        for stored in self.headers():
             page = self._guarded(partial(_page, stored))
             _warn_of_dark_codes(self.name, page)
             yield page
@@ -121,25 +121,25 @@ class ImageFile:
     @property
     def lossy(self) -> bool:
         """Whether the (first) image went through a lossy codec."""
-        return next(self._headers()).lossy
+        return next(self.headers()).lossy
 
     @property
     def megapixels(self) -> float:
         """Millions of pixels of all pages."""
-        return sum(stored.height * stored.width for stored in self._headers()) / 1e6
+        return sum(stored.height * stored.width for stored in self.headers()) / 1e6
 
     @property
     def output_nbytes(self) -> int:
         """Bytes of all pages in color, before any compression."""
         return sum(
             stored.height * stored.width * stored.channels * output_dtype(stored.dtype).itemsize
-            for stored in self._headers()
+            for stored in self.headers()
         )
 
     @property
     def dtypes(self) -> set[np.dtype[Any]]:
         """The dtypes of the colorized pages."""
-        return {output_dtype(stored.dtype) for stored in self._headers()}
+        return {output_dtype(stored.dtype) for stored in self.headers()}
 
     @property
     def other_pages(self) -> list[str]:
@@ -162,10 +162,6 @@ class ImageFile:
         """Bytes of the file or stream."""
         return self._source.size
 
-    def packets(self) -> Iterator[bytes | None]:
-        """The XMP packet of every page; no pixels are decoded."""
-        return (stored.metadata.xmp for stored in self._headers())
-
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file or stream, hexadecimal."""
@@ -181,13 +177,13 @@ class ImageFile:
         name = Path(self.name).name if self.path else "stdin"
         path = Path(name)
         suffixes = _SUFFIXES.get(self.format, (".png",))
-        first = next(self._headers())
+        first = next(self.headers())
         if self.format != "TIFF" and (first.lossy or (self.format == "BMP" and first.alpha)):
             suffixes = (".png",)
         suffix = path.suffix if path.suffix.lower() in suffixes else suffixes[0]
         return f"{path.stem}.recolor{suffix}"
 
-    def _headers(self) -> Iterator[Stored]:
+    def headers(self) -> Iterator[Stored]:
         """Every image's header; those that are too large or empty are refused."""
         iterator = iter(self._stored)
         while True:

@@ -4,8 +4,9 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ _WORKERS = min(8, os.cpu_count() or 1)
 _ALPHA_KINDS = {False: 2, True: 1}  # ExtraSamples, by whether it is premultiplied
 
 
+Photometric = Literal["rgb", "minisblack", "miniswhite"]
+
+
 class TiffOutput:
     """A TIFF file being written, page after page.
 
@@ -48,7 +52,13 @@ class TiffOutput:
         self._big = layout.big
         self._writer = TiffWriter(file, bigtiff=layout.big, byteorder=layout.byte_order)
 
-    def write(self, page: Page, strips: Iterable[NDArray[Any]], xmp: bytes | None) -> None:
+    def write(
+        self,
+        page: Page,
+        strips: Iterable[NDArray[Any]],
+        xmp: bytes | None,
+        photometric: Photometric = "rgb",
+    ) -> None:
         """Append a page.
 
         Parameters
@@ -56,15 +66,20 @@ class TiffOutput:
         page
             Alpha, further channels, metadata and layout come from here.
         strips
-            RGB codes ``(h, W, 3)`` from top to bottom, of any height.
+            RGB codes ``(h, W, 3)``, or of a gray page ``(h, W, 1)``, from top to bottom, of any
+            height.
         xmp
             The XMP packet of this page.
+        photometric
+            What the strips are.
         """
         height, width = page.codes.shape[:2]
-        channels = 3 + page.further_channels
+        channels = (3 if photometric == "rgb" else 1) + page.further_channels
         dtype = page.output_dtype
         metadata = page.metadata
         layout = metadata.layout or _default_layout(dtype)
+        if dtype.kind == "b":  # packed, so that there is nothing to predict
+            layout = replace(layout, predictor=1)
         rows = _rows(layout, height, width * channels * dtype.itemsize)
         extra = []
         if metadata.exif:
@@ -82,7 +97,7 @@ class TiffOutput:
                 _rational(value) for value in (resolution.x, resolution.y)
             )
             options["resolutionunit"] = resolution.unit if resolution.unit != "cm" else "centimeter"
-        if channels > 3:
+        if page.further_channels:
             options["extrasamples"] = _extra_samples(page)
         chunks: Iterable[NDArray[Any]] = with_further_channels(strips, page)
         if layout.tile:
@@ -91,10 +106,10 @@ class TiffOutput:
             chunks = _regrouped(chunks, rows)
         self._writer.write(
             _encoded(chunks, layout, dtype.newbyteorder(self._order)),
-            shape=(height, width, channels),
+            shape=(height, width, channels) if channels > 1 else (height, width),
             dtype=dtype,
-            photometric="rgb",
-            planarconfig="contig",
+            photometric=photometric,
+            planarconfig="contig" if channels > 1 else None,
             tile=layout.tile,
             rowsperstrip=None if layout.tile else rows,
             compression=layout.compression if layout.compression != NONE else None,
@@ -215,6 +230,9 @@ def _encoded(
             return bytes(TIFF.COMPRESSORS[PACKBITS](data, axis=-2))
         return bytes(TIFF.COMPRESSORS[layout.compression](data))
 
+    if dtype.kind == "b":
+        chunks = (np.packbits(chunk[..., 0], axis=-1)[..., None] for chunk in chunks)
+        dtype = np.dtype(np.uint8)
     if layout.compression == NONE:
         for chunk in chunks:
             yield np.ascontiguousarray(chunk, dtype).tobytes()

@@ -197,6 +197,15 @@ def test_half_the_depth(made: Path, tmp_path: Path) -> None:
     assert "uint8 instead of uint16" in verify_image(altered, made / "deep.tif").line()
 
 
+def test_64_bit_floating_point_is_compared_within_rounding(tmp_path: Path) -> None:
+    source = tmp_path / "float.tif"
+    tifffile.imwrite(source, photo(dtype=np.float64))
+    assert recolor(source, *FAST).code == 0
+    assert kinds(tmp_path / "float.recolor.tif", source) == set()
+    tifffile.imwrite(source, photo(dtype=np.float64) * 0.999)
+    assert kinds(tmp_path / "float.recolor.tif", source) == {"other source", "gray"}
+
+
 def test_a_leveled_result_is_compared_with_the_leveled_source(tmp_path: Path) -> None:
     source = tmp_path / "float.tif"
     tifffile.imwrite(source, photo(dtype=np.float32) * 8 - 2)

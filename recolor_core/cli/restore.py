@@ -1,0 +1,74 @@
+"""The command ``recolor restore``."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recolor_core.batch.outcome import show_traceback
+from recolor_core.cli import options
+from recolor_core.cli.app import make_app
+from recolor_core.cli.interrupts import BAD_INPUT, INTERRUPTED, terminable
+from recolor_core.cli.words import in_words_of_command
+from recolor_core.errors import RecolorError
+
+
+def restore(
+    outputs: Annotated[list[Path], typer.Argument(metavar="OUTPUT", help="Results of recolor.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE|FOLDER",
+            help="Where to write. The default is NAME.restored.EXT beside each result.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per image.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the gray images back that results were made of: codes, depth, profile and tags.
+
+    A result whose gray was altered is refused. TIFF stays TIFF; everything else becomes PNG.
+
+    Exit codes: 0 everything is done, 1 a bug, 2 bad input or usage (the other images are done),
+    130 interrupted.
+    """
+    if out and len(outputs) > 1 and not out.is_dir():
+        raise RecolorError(f"expected a folder for several images, got -o {out}; make it first")
+    failed = False
+    with terminable():
+        from recolor_core.batch.restore import restore_image, restored_name
+
+        for output in outputs:
+            target = out / restored_name(output).name if out and out.is_dir() else out
+            try:
+                made = restore_image(output, target, overwrite=overwrite)
+            except RecolorError as error:
+                show_traceback()
+                words = in_words_of_command(error).removeprefix(f"{output}: ")
+                print(f"recolor: {output}: {words}", file=sys.stderr)
+                failed = True
+                continue
+            except KeyboardInterrupt:
+                print("recolor: interrupted", file=sys.stderr)
+                raise typer.Exit(INTERRUPTED) from None
+            if as_json:
+                print(json.dumps(asdict(made)), flush=True)
+            elif not quiet:
+                gray = "the source's gray, exactly" if made.exact else "not exact"
+                notes = "".join(f"; {note}" for note in made.notes)
+                print(f"{output} -> {made.target} ({gray}{notes})", file=sys.stderr)
+    if failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+app = make_app(restore)
