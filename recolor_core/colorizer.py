@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray, working_size
-from recolor_core.hints import Hint, hint_map, spread_hints
+from recolor_core.hints import Direction, Mark, mark_entry
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
@@ -79,7 +79,7 @@ class Colorizer:
         image: Any,
         settings: Settings | None = None,
         *,
-        hints: Sequence[Hint] = (),
+        hints: Sequence[Mark] = (),
         palette: Palette | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
@@ -125,7 +125,7 @@ class Colorizer:
         image: Any,
         settings: Settings | None = None,
         *,
-        hints: Sequence[Hint] = (),
+        hints: Sequence[Mark] = (),
         palette: Palette | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
@@ -206,7 +206,7 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings | None = None,
-        hints: Sequence[Hint] = (),
+        hints: Sequence[Mark] = (),
         palette: Palette | None = None,
     ) -> Colorization:
         """Choose a color from the prediction of the generator and run the refiner.
@@ -236,7 +236,7 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings | None = None,
-        hints: Sequence[Hint] = (),
+        hints: Sequence[Mark] = (),
         palette: Palette | None = None,
     ) -> Tensor:
         """Compute the coarse ab that `refine` begins with, before its chroma is scaled.
@@ -250,7 +250,9 @@ class Colorizer:
         """
         settings = settings or Settings()
         logits = self._steered(coarse.logits, palette)
-        return self._color(coarse, logits, settings, self._hint_map(coarse, settings, hints))
+        directions = self._directions(coarse, logits, settings, hints)
+        ab = self.bins.mean_color(logits, settings.temperature)
+        return torch.stack([d.blend(d.coarse(one)) for d, one in zip(directions, ab, strict=True)])
 
     def _generate(self, grays: tuple[GrayImage, ...], settings: Settings) -> Coarse:
         """Average the logits of the generator over the views of a batch."""
@@ -271,20 +273,30 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings,
-        hints: Sequence[Hint],
+        hints: Sequence[Mark],
         palette: Palette | None,
     ) -> list[Colorization]:
         """Refine a batch: the coloring itself, then its alternatives, which lean toward a hue."""
         logits = self._steered(coarse.logits, palette)
         uncertainty = self.bins.uncertainty(logits)
-        hinted = self._hint_map(coarse, settings, hints)
+        directions = self._directions(coarse, logits, settings, hints)
+        hinted = torch.stack([direction.hinted for direction in directions])
         colorings, devices = [], []
         turns = range(settings.alternatives)
         for angle in (None, *(2 * math.pi * turn / settings.alternatives for turn in turns)):
-            ab = coarse.ab if angle is None else None
-            if ab is None:
-                ab = self._color(coarse, logits, settings, hinted, angle)
+            given = coarse.ab if angle is None else None  # has the hints in it
+            if given is None:
+                tilted = logits if angle is None else self.bins.tilted(logits, angle)
+                ab = self.bins.mean_color(tilted, settings.temperature)
+                ab = torch.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
+            else:
+                ab = given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
+            if given is None:
+                ab, refined = (
+                    torch.stack([d.blend(one) for d, one in zip(directions, batch, strict=True)])
+                    for batch in (ab, refined)
+                )
             colorings.append((settings.chroma * ab, settings.chroma * refined))
             devices.append(device)
         provenance = {
@@ -292,7 +304,7 @@ class Colorizer:
             "version": version("napari-recolor"),
             "weights": {"name": self.record.name, "sha256": self.record.sha256},
             "settings": asdict(settings) | {"size": coarse.size, "views": coarse.views},
-            "hints": [asdict(hint) for hint in hints],
+            "hints": [mark_entry(hint) for hint in hints],
             "palette": None if palette is None else palette_record(palette),
             "device": {"generator": coarse.device, "refiner": ", ".join(dict.fromkeys(devices))},
             "runtime": self.runtime.as_record(),
@@ -314,28 +326,23 @@ class Colorizer:
     def _steered(self, logits: Tensor, palette: Palette | None) -> Tensor:
         return logits if palette is None else self.bins.steered(logits, torch.from_numpy(palette))
 
-    def _hint_map(self, coarse: Coarse, settings: Settings, hints: Sequence[Hint]) -> Tensor:
-        grid = (coarse.logits.shape[-2], coarse.logits.shape[-1])
-        hinted = torch.stack([hint_map(hints, gray.shape, grid) for gray in coarse.grays])
-        hinted[:, :2] /= max(settings.chroma, 1e-3)  # hints are colors of the result
-        return hinted
-
-    def _color(
-        self,
-        coarse: Coarse,
-        logits: Tensor,
-        settings: Settings,
-        hinted: Tensor,
-        angle: float | None = None,
-    ) -> Tensor:
-        """Mean color with hints spread; if an angle is given, tilted toward its hue."""
-        tilted = logits if angle is None else self.bins.tilted(logits, angle)
-        ab = self.bins.mean_color(tilted, settings.temperature)
-        if not bool(hinted[:, 2].any()):
-            return ab
-        deviation = self.bins.uncertainty(logits)[:, 0]
-        batch = zip(ab, hinted, logits, deviation, coarse.lightness[:, 0], strict=True)
-        return torch.stack([spread_hints(*one) for one in batch])
+    def _directions(
+        self, coarse: Coarse, logits: Tensor, settings: Settings, hints: Sequence[Mark]
+    ) -> list[Direction]:
+        """What the hints ask of each image of a batch."""
+        uncertainty = self.bins.uncertainty(logits)[:, 0]
+        return [
+            Direction(
+                hints,
+                gray.shape,
+                coarse.things[i],
+                logits[i],
+                uncertainty[i],
+                self.bins.bins,
+                settings.chroma,
+            )
+            for i, gray in enumerate(coarse.grays)
+        ]
 
 
 def colorize(

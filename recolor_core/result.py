@@ -13,6 +13,7 @@ from torch import Tensor
 from recolor_core.errors import ImageError
 from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
+from recolor_core.hints.things import Things
 from recolor_core.lab import lightness
 
 
@@ -51,6 +52,14 @@ class Coarse:
     def gray(self) -> GrayImage:
         """The first image of the batch."""
         return self.grays[0]
+
+    @cached_property
+    def things(self) -> tuple[Things, ...]:
+        """What belongs together in each image, for hints."""
+        return tuple(
+            Things(logits, light[0])
+            for logits, light in zip(self.logits, self.lightness, strict=True)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,14 @@
 """What is asked for: how the image files of a call are to be colorized and written."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from recolor_core.errors import HintsError
 from recolor_core.gray import Levels
-from recolor_core.hints import Hint
+from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
 from recolor_core.settings import Settings
@@ -25,13 +25,13 @@ class PageHint:
 
     Parameters
     ----------
-    hint : Hint
+    hint : Hint, Stroke, Region or Mask
         In pixels of that page.
     page : int or None
         From 1; None is the page of a file that has one.
     """
 
-    hint: Hint
+    hint: Mark
     page: int | None = None
 
 
@@ -79,7 +79,7 @@ class Request:
         settings = asdict(self.settings)
         facts = {
             "settings": {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT},
-            "hints": [asdict(hint.hint) | {"page": hint.page} for hint in self.hints],
+            "hints": [mark_entry(hint.hint) | {"page": hint.page} for hint in self.hints],
             "palette": None if self.palette is None else palette_record(self.palette),
             "levels": self.levels,
         }
@@ -88,10 +88,10 @@ class Request:
 
     def page_parameters(self, page: int) -> dict[str, Any]:
         """The same for one page, as the provenance of that page records it."""
-        hints = [asdict(hint) for hint in self.page_hints(page)]
+        hints = [mark_entry(hint) for hint in self.page_hints(page)]
         return self.parameters() | {"hints": json.loads(json.dumps(hints))}
 
-    def page_hints(self, page: int) -> list[Hint]:
+    def page_hints(self, page: int) -> list[Mark]:
         """The hints of a page."""
         return [hint.hint for hint in self.hints if hint.page in (None, page)]
 
@@ -129,26 +129,14 @@ def read_page_hints(path: str | Path) -> list[PageHint]:
     HintsError
         If the file cannot be read or is not a file of hints.
     """
-    path = Path(path)
-    try:
-        entries = json.loads(path.read_bytes())["hints"]
-        return [_page_hint(dict(entry)) for entry in entries]
-    except OSError as error:
-        raise HintsError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise HintsError(
-            f"{path} is not a file of color hints ({' '.join(str(error).split())}); expected JSON "
-            'such as {"hints": [{"x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
-        ) from error
+    return [PageHint(mark, _page(facts)) for mark, facts in read_entries(path, ("page",))]
 
 
-def _page_hint(entry: dict[str, Any]) -> PageHint:
-    page = entry.pop("page", None)
+def _page(facts: Mapping[str, Any]) -> int | None:
+    page = facts.get("page")
     if page is not None and (isinstance(page, bool) or not isinstance(page, int) or page < 1):
         raise HintsError(f"expected the number of a page, 1 or more, got {page!r}")
-    hint = Hint(**entry)
-    _ = hint.ab  # refuses what is no color
-    return PageHint(hint, page)
+    return page
 
 
 def read_palette(text: str) -> Palette:
