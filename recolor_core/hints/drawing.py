@@ -20,6 +20,8 @@ from recolor_core.hints.marks import (
     marks_ab,
 )
 
+_CHUNK = 64  # points that are drawn at a time
+_MANY = 1000  # so many marks are drawn without smooth edges
 _CANVAS = 2**22  # pixels of the canvas that shapes are drawn on, where the grid allows
 
 
@@ -48,6 +50,11 @@ def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int
         If a mark does not fit the image; see `check_marks`.
     """
     check_marks(marks, image)
+    return hinted_cells(marks, image, grid)
+
+
+def hinted_cells(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """What `hint_map` gives, of marks that are known to fit."""
     height, width = image
     row = (torch.arange(grid[0]) + 0.5) * height / grid[0] - 0.5
     column = (torch.arange(grid[1]) + 0.5) * width / grid[1] - 0.5
@@ -62,12 +69,15 @@ def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int
     if points:
         y, x = torch.tensor(cells).T
         total.view(3, -1).index_add_(1, y * grid[1] + x, colors.T.contiguous())
-    for hint, color, (cell_y, cell_x) in zip(points, colors, cells, strict=True):
-        if hint.radius > 0:
-            radius = min(hint.radius, height + width)  # covers all; more would overflow
-            inside = (row[:, None] - hint.y) ** 2 + (column - hint.x) ** 2 <= radius**2
-            inside[cell_y, cell_x] = False
-            total[:, inside] += color[:, None]
+    for first in range(0, len(points), _CHUNK):
+        some = slice(first, first + _CHUNK)
+        # No radius need be longer than through the whole image.
+        disks = torch.tensor([(h.y, h.x, min(h.radius, height + width)) for h in points[some]])
+        y, x, radius = disks.T[:, :, None, None]
+        inside = (row[:, None] - y) ** 2 + (column - x) ** 2 <= radius**2
+        for i, (cell_y, cell_x) in enumerate(cells[some]):
+            inside[i, cell_y, cell_x] = False  # has been counted
+        total += torch.einsum("nc,nhw->chw", colors[some], inside.float())
     for ab, alike in strokes.items():
         total[:, draw(alike, image, grid) >= 0.5] += torch.tensor([*ab, 1.0])[:, None]
     return total / total[2].clamp(min=1)
@@ -101,6 +111,7 @@ def draw(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -
     drawn = [mark for mark in marks if not isinstance(mark, Mask)]
     if drawn:
         finer = max(1, min(4, int((_CANVAS / (grid[0] * grid[1])) ** 0.5)))
+        finer = finer if len(drawn) < _MANY else 1
         covered = _shapes(drawn, image, grid, finer)
         thin = [mark for mark in drawn if isinstance(mark, Hint | Stroke)]
         if thin:

@@ -28,6 +28,7 @@ MAX_POINTS = 200_000
 
 DEFAULT_REACH = 0.5
 
+_KINDS = get_args(Kind)
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 _FAR = 1e6  # pixels; the largest coordinate of a corner
 
@@ -218,7 +219,7 @@ def check_mark(mark: Mark) -> None:
     """
     if not isinstance(mark, Hint | Stroke | Region | Mask):
         raise HintsError(f"expected a hint, stroke, region or mask, got {mark!r:.60}")
-    if mark.kind not in get_args(Kind):
+    if mark.kind not in _KINDS:
         raise HintsError(
             f"expected the kind of a hint as color, keep or gray, got {mark.kind!r:.60}"
         )

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
-from recolor_core.hints.drawing import draw, hint_map, polygon
+from recolor_core.hints.drawing import draw, hinted_cells, polygon
 from recolor_core.hints.marks import Hint, Mark, Mask, Region, Stroke, check_marks, mark_ab
-from recolor_core.hints.things import Things
+from recolor_core.hints.things import IMPOSSIBLE, Things, reach_odds
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
 _REACH = 0.4  # of the short side: standard deviation over the distance
@@ -22,8 +22,11 @@ _PLAUSIBLE = 0.1
 """A hint whose color is no less probable than this share of what the generator draws counts as
 news about the image, in full."""
 
-_MAX_COLORS = 64
-"""Who gives more colors than these points them out pixel by pixel, and means no things."""
+_MANY_COLORS = 24
+"""Points of more colors than these are taken for measured ones, all of them news."""
+
+_MAX_KINDS = 64
+"""The most different marks (in color, reach and so on) that are followed through the image."""
 
 _EDGE = 3  # pixels by which the edge of a region may move to an edge of the lightness
 _EDGE_LIGHTNESS = 25.0  # variance of L* below which the lightness has no edge
@@ -96,7 +99,7 @@ class Direction:
         if not marks:
             return
         plain = [mark for mark in marks if isinstance(mark, Hint) and mark.kind == "color"]
-        if len({mark.color for mark in plain}) <= _MAX_COLORS:
+        if len({mark.color for mark in plain}) <= _MANY_COLORS:
             plain = []
         else:
             self.hinted += self._news(plain)
@@ -106,14 +109,17 @@ class Direction:
             if isinstance(mark, Hint | Stroke) and mark not in pointed:
                 like = Hint(0, 0, mark.color, 0, mark.kind, mark.reach, mark.within)
                 groups.setdefault(like, []).append(mark)
-        if len(groups) > _MAX_COLORS:
+        if len(groups) > _MAX_KINDS:
             raise HintsError(
-                f"expected hints of at most {_MAX_COLORS} kinds (color, reach and so on) besides "
+                f"expected hints of at most {_MAX_KINDS} kinds (color, reach and so on) besides "
                 f"plain points, got {len(groups)}; use fewer colors"
             )
         claims = [self._claim(key, group, bins) for key, group in groups.items()]
         self.hinted /= self.hinted[2].clamp(min=1)
-        self._settle([claim for claim in claims if claim is not None])
+        if any(mark.kind != "color" or wish > _LITTLE for mark, wish in claims):
+            # News claims its place, too, so that no wish for what is around paints over it.
+            odds = torch.stack([self._odds(mark, group) for mark, group in groups.items()])
+            self._settle(claims, odds)
         for mark in marks:
             if isinstance(mark, Region | Mask):
                 self._fill(mark)
@@ -137,32 +143,32 @@ class Direction:
             parts = F.adaptive_avg_pool2d(parts[None], (ab.shape[-2], ab.shape[-1]))[0]
         return ab * (1 - parts[0]) + parts[1:]
 
-    def _claim(
-        self, key: Hint, group: Sequence[Mark], bins: Tensor
-    ) -> tuple[Hint, float, Tensor] | None:
-        """What the marks of one color say as news, and the log odds of what is theirs."""
+    def _claim(self, key: Hint, group: Sequence[Mark], bins: Tensor) -> tuple[Hint, float]:
+        """Note what the marks of one color say as news; how much of them is a wish instead."""
         news = 0.0
         if key.kind == "color" and not key.within:
             hinted = self._news(group)
             news = self._plausible(hinted, bins) * min(1.0, 2 * key.reach)
             if news > _LITTLE:
                 self.hinted += news * hinted
-        if news > 1 - _LITTLE:
-            return None
+        return key, 1 - news
+
+    def _odds(self, key: Hint, group: Sequence[Mark]) -> Tensor:
+        """The log odds that a pixel belongs to what marks are on, (H', W')."""
         light = self._things.lightness
         working = (light.shape[-2], light.shape[-1])
         mark = draw(group, self._image, working)
-        odds = torch.full(working, -_SURE)
+        odds = torch.full(working, -2 * IMPOSSIBLE)
         if key.reach > 0:
-            odds = _finer(self._things.belonging(mark, key.reach).clamp(-_SURE, _SURE), light)
+            odds = self._things.belonging(mark, key.reach).clamp(min=-2 * IMPOSSIBLE)
+            odds = _finer(odds, light)
         if key.within:
             inside = _snap(polygon(key.within, self._image, working), light)
-            odds = torch.where(inside > 0, odds + inside.clamp(min=1e-6).log(), -2 * _SURE)
-        odds = torch.maximum(odds, mark.clamp(1e-6, 1 - 1e-6).logit().clamp(max=2 * _SURE))
-        return key, 1 - news, odds
+            odds = torch.minimum(odds, inside.clamp(1e-6, 1 - 1e-6).logit() * IMPOSSIBLE / 2)
+        return torch.where(mark >= 0.5, 4 * IMPOSSIBLE, odds)
 
     def _news(self, marks: Sequence[Mark]) -> Tensor:
-        hinted = hint_map(marks, self._image, self._grid)
+        hinted = hinted_cells(marks, self._image, self._grid)
         hinted[:2] /= self._chroma
         return hinted
 
@@ -178,12 +184,11 @@ class Direction:
         tail = torch.where(probability <= own, probability, 0).sum(0)
         return float((tail / _PLAUSIBLE).clamp(max=1).mean())
 
-    def _settle(self, claims: Sequence[tuple[Hint, float, Tensor]]) -> None:
-        if not claims:
-            return
-        odds = torch.stack([odds for _, _, odds in claims])
-        shares = odds.sigmoid() * F.softmax(odds, dim=0)
-        for (mark, wish, _), share in zip(claims, shares, strict=True):
+    def _settle(self, claims: Sequence[tuple[Hint, float]], odds: Tensor) -> None:
+        """Divide the image among the marks, by the log odds (K, H', W') of each."""
+        reach = torch.tensor([reach_odds(mark.reach) for mark, _ in claims])
+        shares = (odds + reach[:, None, None]).sigmoid() * F.softmax(odds, dim=0)
+        for (mark, wish), share in zip(claims, shares, strict=True):
             if mark.kind == "keep":
                 self.kept += share
             else:
@@ -205,7 +210,6 @@ class Direction:
             self.given += inside * color[:, None, None]
 
 
-_SURE = 8.0  # log odds beyond which a cell belongs, or not, for certain
 _LITTLE = 0.05  # what is smaller is not worth the time
 
 
@@ -229,7 +233,7 @@ def _snap(inside: Tensor, lightness: Tensor) -> Tensor:
     slope = _slope(inside[None, None], guide, _EDGE)
     offset = _box(inside[None, None], _EDGE) - slope * _box(guide, _EDGE)
     snapped = _box(slope, _EDGE) * guide + _box(offset, _EDGE)
-    return (1.5 * (snapped[0, 0] - 0.5) + 0.5).clamp(0, 1)
+    return (2 * (snapped[0, 0] - 0.5) + 0.5).clamp(0, 1)
 
 
 def _slope(x: Tensor, guide: Tensor, radius: int) -> Tensor:

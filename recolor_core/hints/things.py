@@ -1,5 +1,6 @@
 """What belongs together in an image: how far it is from a mark to each cell."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 FACTORS = 6
 """Number of factors that tell things apart; 4 to 8 make no difference."""
 
+IMPOSSIBLE = 12.0
+"""Log odds against, beyond which a cell does not belong to a thing for certain."""
+
 MAX_CELLS = 12_000
 """The most cells among which paths are searched; a finer grid is averaged first."""
 
@@ -25,7 +29,9 @@ _OFFSET = 8.27
 _STEEPNESS = 3.0  # sharper than the regression: people expect edges
 _BIAS = 2.62
 _LIGHTNESS_STEP = 8.0  # L* units that cost as much as an average step between the factors
+_CELLS = 56  # along the short side of the grid that they were fitted on
 _STEP = 0.2  # what each step costs besides, in average steps
+_NOISE_RATIO = 0.7  # variance of a factor over that of its steps which chance alone may reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +84,20 @@ class Things:
         light = F.adaptive_avg_pool2d(self.lightness[None, None], self.grid).numpy().ravel()
         change = np.linalg.norm(self.factors[:, start] - self.factors[:, end], axis=0)
         change = change / max(change.mean(), 1e-6) if len(change) else change
+        length *= _CELLS / min(self.grid)  # the constants are of a grid of so many cells
         cost = length * (change + np.abs(light[start] - light[end]) / _LIGHTNESS_STEP + _STEP)
         both = (np.concatenate((start, end)), np.concatenate((end, start)))
         return csr_array((np.tile(cost, 2), both), shape=(index.size, index.size))
 
     def belonging(self, mark: Tensor, reach: float) -> Tensor:
-        """The log odds that a cell belongs to the thing that a mark is on.
+        """The log odds, at a reach of 0.5, that a cell belongs to the thing that a mark is on.
 
         Parameters
         ----------
         mark : Tensor
             (H, W) in [0, 1]: what share of each pixel the mark covers; some pixel is covered.
         reach : float
-            In [0, 1]; 0.5 for the extent that people see in things.
+            What will be added, by `reach_odds`: what would not belong even so is not searched.
 
         Returns
         -------
@@ -99,10 +106,9 @@ class Things:
         """
         covered = F.adaptive_max_pool2d(mark[None, None], self.grid).numpy().ravel()
         sources = np.flatnonzero(covered >= min(0.5, covered.max()))
-        reach = min(max(reach, 0.01), 0.99)
-        bias = _BIAS + _STEEPNESS * float(np.log(reach / (1 - reach)))
-        far = ((_OFFSET + (bias + 12) / _STEEPNESS) / -_PATH) ** 2  # hopeless beyond
-        path = dijkstra(self.steps, indices=sources, min_only=True, limit=max(far, 0.1))
+        hopeless = (_OFFSET + (_BIAS + reach_odds(reach) + IMPOSSIBLE) / _STEEPNESS) / -_PATH
+        limit = max(hopeless, 0.3) ** 2
+        path = dijkstra(self.steps, indices=sources, min_only=True, limit=limit)
         unlike = np.min(
             [
                 np.linalg.norm(self.factors - center[:, None], axis=0)
@@ -110,9 +116,15 @@ class Things:
             ],
             axis=0,
         )
-        score = _OFFSET + _PATH * np.sqrt(np.minimum(path, 4 * far + 100))
-        odds = _STEEPNESS * (score + _LIKENESS * np.sqrt(unlike)) + bias
+        score = _OFFSET + _PATH * np.sqrt(np.minimum(path, 4 * limit))
+        odds = _STEEPNESS * (score + _LIKENESS * np.sqrt(unlike)) + _BIAS
         return torch.from_numpy(odds.reshape(self.grid).astype(np.float32))
+
+
+def reach_odds(reach: float) -> float:
+    """What a reach in [0, 1] adds to the log odds that a cell belongs to a thing."""
+    reach = min(max(reach, 0.01), 0.99)
+    return _STEEPNESS * math.log(reach / (1 - reach))
 
 
 def _centers(factors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,7 +149,9 @@ def _factors(features: Tensor, components: int = 48, floor: float = 1e-2) -> NDA
     values, vectors = torch.linalg.eigh(noise.double())
     white = vectors / values.clamp(min=1e-12).sqrt()
     whole = cells.T @ cells / len(cells)
-    best = torch.linalg.eigh(white.T @ whole @ white)[1][:, -FACTORS:]
-    factors = cells @ white @ best
+    ratios, best = torch.linalg.eigh(white.T @ whole @ white)
+    # Of noise, which is alike nowhere, the variance is half that of the differences of neighbors.
+    meaning = (1 - _NOISE_RATIO / ratios[-FACTORS:].clamp(min=1e-6)).clamp(min=0).sqrt()
+    factors = cells @ white @ best[:, -FACTORS:] * meaning
     scale = factors.square().sum(1).mean().sqrt().clamp(min=1e-6)
     return np.ascontiguousarray((factors / scale).T.numpy(), np.float32)

@@ -3,13 +3,28 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from recolor_core import Hint, HintsError
-from recolor_core.hints import hint_map, read_hints, spread_hints, write_hints
+from recolor_core.hints import (
+    Direction,
+    Mask,
+    Region,
+    Stroke,
+    hint_map,
+    read_hints,
+    spread_hints,
+    write_hints,
+)
+from recolor_core.hints.things import Things
+from recolor_core.lab import lab_to_rgb
+from recolor_core.models.bins import color_bins
+from recolor_core.palette import hex_ab
 
 PUBLISHED = {  # Lindbloom, as in test_lab
     "#ff0000": (80.0925, 67.2032),
@@ -236,7 +251,201 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
 
 
 def test_an_absent_file_is_refused(tmp_path):
-    with pytest.raises(HintsError, match="cannot be read.*check the path"):
+    with pytest.raises(HintsError, match=r"cannot be read.*check the path"):
         read_hints(tmp_path / "none.json")
-    with pytest.raises(HintsError, match="cannot be read.*check the path"):
+    with pytest.raises(HintsError, match=r"cannot be read.*check the path"):
         read_hints(tmp_path)
+
+
+# Marks and their files
+
+
+def two_things(seed=0):
+    """Things of an image whose left and right half differ in lightness and in what they are."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 0.01 * torch.randn(len(BINS), 12, 16, generator=generator)
+    logits[:100, :, :8] += 8
+    logits[100:200, :, 8:] += 8
+    light = torch.full((48, 64), 40.0)
+    light[:, 32:] = 70
+    return Things(logits, light), logits
+
+
+def direction(marks, chroma=1.0):
+    things, logits = two_things()
+    return Direction(marks, (96, 128), things, logits, torch.full((12, 16), 20.0), BINS, chroma)
+
+
+BINS = color_bins(10)
+IMPOSSIBLE = "#ff00ff"
+
+
+def test_an_implausible_hint_colors_its_thing_and_nothing_else():
+    after = direction([Hint(30, 50, IMPOSSIBLE, 4)]).blend(torch.zeros(2, 48, 64))
+    color = torch.tensor(Hint(0, 0, IMPOSSIBLE).ab)[:, None, None]
+    assert (after[:, :, :28] / color).mean() > 0.9
+    assert (after[:, :, 36:] / color).abs().mean() < 0.05
+
+
+def test_the_further_a_hint_reaches_the_more_it_colors():
+    weights = [
+        float(direction([Hint(30, 50, IMPOSSIBLE, 4, reach=reach)]).weight.mean())
+        for reach in (0, 0.3, 0.5, 0.8, 1)
+    ]
+    assert weights == sorted(weights)
+    disk = math.pi * 2**2 / (48 * 64)
+    assert weights[0] == pytest.approx(disk, rel=0.5)
+    assert weights[-1] > 0.6
+
+
+def test_a_hint_to_keep_holds_its_thing_against_another():
+    green = Hint(30, 50, IMPOSSIBLE, 4, reach=0.95)
+    alone, held = direction([green]), direction([green, Hint(100, 50, kind="keep")])
+    assert alone.weight[:, 36:].mean() > 3 * held.weight[:, 36:].mean()
+    assert held.weight[:, :28].mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    "mark", [Hint(30, 50, kind="gray"), Stroke(((10, 50), (50, 50)), kind="gray")]
+)
+def test_what_is_gray_loses_its_color(mark):
+    after = direction([mark]).blend(torch.full((2, 48, 64), 10.0))
+    assert after[:, :, :28].mean() < 1
+    assert after[:, :, 36:].mean() > 9
+
+
+def test_only_here_ends_a_hint():
+    square = ((20, 30), (50, 30), (50, 60), (20, 60))
+    weight = direction([Hint(30, 50, IMPOSSIBLE, 4, reach=0.9, within=square)]).weight
+    assert weight[17:28, 12:23].mean() > 0.9
+    weight[12:33, 7:28] = 0
+    assert weight.max() < 0.02
+
+
+def test_regions_and_masks_color_what_they_cover_and_the_last_one_wins():
+    left = Region(((-5, -5), (60, -5), (60, 100), (-5, 100)), "#ff0000")
+    pixels = np.zeros((96, 128), bool)
+    pixels[:, 66:] = True
+    right = Mask(pixels, "#0000ff")
+    after = direction([left, right], chroma=1.3).blend(torch.zeros(2, 48, 64))
+    for part, mark in ((after[:, :, :26], left), (after[:, :, 38:], right)):
+        wanted = torch.tensor(hex_ab(mark.color))[:, None, None] / 1.3
+        assert torch.allclose(part, wanted.expand_as(part), atol=1)
+    again = direction([left, Region(left.points, kind="keep")])
+    assert again.weight[:, :26].max() < 0.01
+
+
+def test_the_edge_of_a_region_moves_to_an_edge_nearby():
+    # The image's own edge is at column 64 of 128; the region is drawn 3 pixels short of it.
+    points = ((0, 0), (61, 0), (61, 95), (0, 95))
+    weight = direction([Region(points, "#ff0000")]).weight[20]
+    assert weight[31] > 0.55
+    assert weight[32] < 0.25
+
+
+def test_a_plausible_hint_is_news_and_no_wish():
+    color = lab_to_rgb(torch.tensor([60.0, *BINS[50].tolist()])[:, None, None])[:, 0, 0]
+    code = "#" + bytes((255 * color.clamp(0, 1)).round().byte().tolist()).hex()
+    said = direction([Hint(30, 50, code, 4)])
+    assert said.hinted[2].max() > 0.9
+    assert said.weight.max() < 0.1
+
+
+marks = st.one_of(
+    points,
+    st.builds(Hint, st.floats(0, 9), st.floats(0, 9), kind=st.sampled_from(["keep", "gray"])),
+    st.builds(
+        Stroke,
+        st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=3).map(tuple),
+        color=st.just("#102030"),
+        radius=st.floats(0, 5),
+        reach=st.floats(0, 1),
+    ),
+    st.builds(Region, st.just(((0.0, 0.5), (5.0, 1.0), (3.0, 9.0))), color=st.just("#a0b0c0")),
+    st.builds(Mask, st.just(np.eye(7, dtype=bool)), kind=st.just("gray")),
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(marks, max_size=5))
+def test_marks_come_back_from_their_file(tmp_path_factory, marks):
+    path = tmp_path_factory.mktemp("marks") / "hints.json"
+    write_hints(path, marks)
+    assert read_hints(path) == marks
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_hint_files_are_read_in_any_unicode(tmp_path, encoding):
+    path = tmp_path / "hints.json"
+    path.write_bytes('{"hints": [{"x": 1, "y": 2, "color": "#102030"}]}'.encode(encoding))
+    assert read_hints(path) == [Hint(1, 2, "#102030")]
+
+
+def test_a_mask_is_read_from_a_png_of_labels(tmp_path):
+    labels = np.zeros((5, 7), np.uint8)
+    labels[1:3] = 3
+    labels[4] = 200
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": [{"mask": "labels.png", "label": 3, "kind": "keep"}]}')
+    assert read_hints(path) == [Mask(labels == 3, kind="keep")]
+    path.write_text('{"hints": [{"mask": "labels.png", "label": 4, "kind": "keep"}]}')
+    with pytest.raises(HintsError, match=r"hint 1: expected a label .* such as \[0, 3, 200\]"):
+        read_hints(path)
+
+
+SQUARE = ((0, 0), (5, 0), (5, 5))
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ([Hint(True, 2, "#102030")], "numbers of pixels"),
+        ([Hint(1, 2, "#102030", reach=2)], "reach from 0 to 1"),
+        ([Hint(1, 2, "#102030", reach=math.nan)], "reach from 0 to 1"),
+        ([Hint(1, 2, "#102030", kind="paint")], "color, keep or gray"),
+        ([Hint(1, 2, "#102030", kind="keep")], "no color of a hint of kind keep"),
+        ([Hint(1, 2, "blue")], "#rrggbb"),
+        ([Hint(1, 2)], "#rrggbb"),
+        ([Hint(1, 2, "#102030", within=((1, 2),))], "corners of within"),
+        ([Hint(1, 2, "#102030"), Hint(1, 2, "#a02030")], "hints that agree.*remove one"),
+        ([Hint(1, 2, "#102030"), Hint(1, 2, kind="keep")], "hints that agree.*remove one"),
+        ([Stroke((), "#102030")], "corners of a stroke"),
+        ([Stroke(((1, math.inf),), "#102030")], "corners of a stroke as numbers"),
+        ([Stroke(((-9, 2), (-5, 3)), "#102030", 2)], "within 20 x 10 pixels"),
+        ([Region(SQUARE[:2], "#102030")], "corners of a region as 3"),
+        ([Region(((50, 50), (60, 50), (60, 60)), "#102030")], "within 20 x 10 pixels"),
+        ([Mask(np.ones((20, 10)), "#102030")], "mask of 20 x 10 pixels.*one of 10 x 20"),
+        ([Mask(np.zeros((10, 20)), "#102030")], "empty"),
+        ([Mask(np.ones((10, 20, 3)), "#102030")], "mask as"),
+        ([(1, 2, "#102030")], "a hint, stroke, region or mask"),
+        ([Hint(i / 2000, 2, "#102030") for i in range(20_001)], "at most 20000 hints.*mask"),
+        ([Stroke(SQUARE, f"#{i:06x}") for i in range(65)], "fewer colors"),
+    ],
+)
+def test_marks_that_do_not_fit_are_refused(marks, said):
+    things, logits = two_things()
+    with pytest.raises(HintsError, match=said) as caught:
+        Direction(marks, (10, 20), things, logits, torch.ones(12, 16), BINS)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_endless_radius_covers_the_image():
+    assert hint_map([Hint(1, 2, "#102030", 1e308)], (10, 20), (5, 10))[2].min() == 1
+    assert direction([Hint(1, 2, IMPOSSIBLE, 1e308)]).weight.min() > 0.99
+
+
+def test_deep_json_is_refused(tmp_path):
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": ' + "[" * 100_000)
+    with pytest.raises(HintsError, match="is not a file of color hints"):
+        read_hints(path)
+
+
+def test_thousands_of_strokes_and_points_are_borne():
+    rng = np.random.default_rng(0)
+    where = rng.uniform(0, 95, (10_000, 2, 2)).tolist()
+    strokes = [Stroke(tuple(map(tuple, line)), "#804020", 2) for line in where]
+    spots = [Hint(*line[0], f"#{i:06x}") for i, line in enumerate(where)]
+    assert direction(strokes).hinted.isfinite().all()
+    assert direction(spots).hinted[2].mean() > 0.7
