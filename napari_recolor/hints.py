@@ -163,9 +163,16 @@ class HintLayer:
         recolor_core.HintsError
             Where it is no file of hints.
         """
-        from recolor_core.hints import read_hints
+        from recolor_core.errors import HintsError
+        from recolor_core.hints import Hint, read_hints
 
-        hints = read_hints(path)
+        marks = read_hints(path)
+        hints = [mark for mark in marks if isinstance(mark, Hint) and mark.kind == "color"]
+        if len(hints) < len(marks):
+            raise HintsError(
+                f"expected points with a color, got {len(marks) - len(hints)} other hints in "
+                f"{path}; use the file with the command"
+            )
         index = self._index_shown()
         leading = np.rint(self.layer.data[:, :-2]).astype(int)
         kept = ~(leading == np.array(index, int)).all(axis=1)

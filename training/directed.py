@@ -39,10 +39,11 @@ from scipy.io import loadmat
 from scipy.ndimage import distance_transform_edt, label
 from torch.nn import functional as F
 
-from recolor_core.colorizer import Coarse, Colorizer
+from recolor_core.colorizer import Colorizer
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import lab_to_rgb
+from recolor_core.result import Coarse
 from recolor_core.settings import Settings
 from training.command import run_command
 from training.photographs import DataError
