@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
-from recolor_core.gray import GrayImage, Levels, read_gray, working_size
+from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Direction, Mark, mark_entry
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
@@ -27,6 +27,7 @@ from recolor_core.palette import Palette, palette_record
 from recolor_core.result import Coarse, Colorization, Progress, to_numpy
 from recolor_core.runtime import choose_runtime
 from recolor_core.settings import VIEWS, Settings
+from recolor_core.view import View, look
 from recolor_core.weights import load_weights
 
 
@@ -181,8 +182,8 @@ class Colorizer:
         if batch < 1:
             raise ImageError(f"expected a batch of 1 image or more, got {batch!r}")
         settings = replace(settings or Settings(), **changes)
-        grays = (read_gray(image, space, levels) for image in images)
-        for _, group in groupby(grays, lambda gray: working_size(gray.shape, settings.size)):
+        shown = (_look(read_gray(image, space, levels), settings) for image in images)
+        for _, group in groupby(shown, lambda view: view.key):
             while chunk := tuple(islice(group, batch)):
                 yield from self._refine(self._generate(chunk, settings), settings, (), palette)
 
@@ -194,13 +195,14 @@ class Colorizer:
         gray : GrayImage
             From `recolor_core.gray.read_gray`.
         settings, **changes
-            As in a call. Only `size` and `views` matter here.
+            As in a call. Only `size`, `views`, `find_photograph` and `correct_tones` matter here.
 
         Returns
         -------
         Coarse
         """
-        return self._generate((gray,), replace(settings or Settings(), **changes))
+        settings = replace(settings or Settings(), **changes)
+        return self._generate((_look(gray, settings),), settings)
 
     def refine(
         self,
@@ -249,24 +251,30 @@ class Colorizer:
             (B, 2, ceil(h / 4), ceil(w / 4)) float32, Lab units, for the working size (h, w).
         """
         settings = settings or Settings()
-        logits = self._steered(coarse.logits, palette)
+        logits = self._steered(coarse, palette)
         directions = self._directions(coarse, logits, settings, hints)
-        ab = self.bins.mean_color(logits, settings.temperature)
-        return torch.stack([d.blend(d.coarse(one)) for d, one in zip(directions, ab, strict=True)])
+        ab = _directed(coarse, directions, self.bins.mean_color(logits, settings.temperature))
+        return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
 
-    def _generate(self, grays: tuple[GrayImage, ...], settings: Settings) -> Coarse:
+    def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
         """Average the logits of the generator over the views of a batch."""
-        light = _lightness(grays, working_size(grays[0].shape, settings.size))
-        total, devices = self.runner.generate(light)
+        total, devices = self.runner.generate(torch.stack([view.shown() for view in shown]))
         grid = (total.shape[-2], total.shape[-1])
         for scale, mirrored in VIEWS[1 : settings.views]:
-            height, width = (round(scale * n) for n in light.shape[-2:])
-            view = _lightness(grays, (height, width))
+            view = torch.stack([one.shown(scale) for one in shown])
             logits, device = self.runner.generate(view.flip(-1) if mirrored else view)
             logits = logits.flip(-1) if mirrored else logits
             total = total + F.interpolate(logits, size=grid, mode="bilinear", antialias=True)
             devices = devices if device in devices else f"{devices}, {device}"
-        return Coarse(grays, light, total / settings.views, devices, settings.size, settings.views)
+        return Coarse(
+            grays=tuple(view.gray for view in shown),
+            lightness=torch.stack([view.lightness[None] for view in shown]),
+            logits=shown[0].framed(total / settings.views, self.bins.neutral),
+            device=devices,
+            size=settings.size,
+            views=settings.views,
+            shown=shown,
+        )
 
     @torch.inference_mode()
     def _refine(
@@ -277,7 +285,7 @@ class Colorizer:
         palette: Palette | None,
     ) -> list[Colorization]:
         """Refine a batch: the coloring itself, then its alternatives, which lean toward a hue."""
-        logits = self._steered(coarse.logits, palette)
+        logits = self._steered(coarse, palette)
         uncertainty = self.bins.uncertainty(logits)
         directions = self._directions(coarse, logits, settings, hints)
         hinted = torch.stack([direction.hinted for direction in directions])
@@ -288,7 +296,7 @@ class Colorizer:
             if given is None:
                 tilted = logits if angle is None else self.bins.tilted(logits, angle)
                 ab = self.bins.mean_color(tilted, settings.temperature)
-                ab = torch.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
+                ab = _directed(coarse, directions, ab)
             else:
                 ab = given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
@@ -318,13 +326,18 @@ class Colorizer:
                 uncertainty=to_numpy(uncertainty[i, 0]),
                 ab_alternatives=tuple(to_numpy(refined[i]) for _, refined in others),
                 working_lightness=to_numpy(coarse.lightness[i, 0]),
-                provenance=provenance | {"reading": gray.reading},
+                provenance=provenance | {"reading": gray.reading, "view": coarse.shown[i].record},
             )
             for i, gray in enumerate(coarse.grays)
         ]
 
-    def _steered(self, logits: Tensor, palette: Palette | None) -> Tensor:
-        return logits if palette is None else self.bins.steered(logits, torch.from_numpy(palette))
+    def _steered(self, coarse: Coarse, palette: Palette | None) -> Tensor:
+        """The distribution with the colors of a palette; the borders of a print have none."""
+        if palette is None:
+            return coarse.logits
+        view = coarse.shown[0]
+        steered = self.bins.steered(coarse.logits[view.cells], torch.from_numpy(palette))
+        return view.framed(steered, self.bins.neutral)
 
     def _directions(
         self, coarse: Coarse, logits: Tensor, settings: Settings, hints: Sequence[Mark]
@@ -372,6 +385,12 @@ def colorize(
     return Colorizer(weights, device, runtime)(image, **options)
 
 
-def _lightness(grays: Sequence[GrayImage], size: tuple[int, int]) -> Tensor:
-    """L* of a batch of images at one size, (B, 1, h, w)."""
-    return torch.stack([gray.lightness(size)[None] for gray in grays])
+def _directed(coarse: Coarse, directions: Sequence[Direction], ab: Tensor) -> Tensor:
+    """Coarse ab with the hints spread, over the photographs and over their borders."""
+    spread = torch.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
+    return coarse.shown[0].with_borders(spread, torch.stack([d.hinted for d in directions]))
+
+
+def _look(gray: GrayImage, settings: Settings) -> View:
+    """What the generator is shown of an image."""
+    return look(gray, settings.size, find=settings.find_photograph, correct=settings.correct_tones)

@@ -265,7 +265,8 @@ def _see(
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
         guide = guides.get(state.number, FrameGuide())
-        coarse = colorizer.generate(gray, settings)
+        # Borders that are found in one frame and not in the next would make its colors jump.
+        coarse = colorizer.generate(gray, settings, find_photograph=False, correct_tones=False)
         before = None if guide.begins else state.temporal
         motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))

@@ -15,6 +15,7 @@ from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
 from recolor_core.hints.things import Things
 from recolor_core.lab import lightness
+from recolor_core.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,8 @@ class Coarse:
         Where the generator ran.
     size, views : int
         The `Settings` that it ran with.
+    shown : tuple of View
+        What the generator saw of each image.
     ab : Tensor or None
         (B, 2, ceil(h / 4), ceil(w / 4)) float32, Lab units: the coarse color to refine, with hints
         spread, in place of what `Colorizer.coarse_ab` computes from the distribution.
@@ -46,6 +49,7 @@ class Coarse:
     device: str
     size: int
     views: int
+    shown: tuple[View, ...]
     ab: Tensor | None = None
 
     @property

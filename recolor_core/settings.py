@@ -226,6 +226,23 @@ class Settings:
         ),
     ] = 1
 
+    find_photograph: Annotated[
+        bool,
+        Setting(
+            "Find the photograph",
+            "Leave mounts, paper rims, film rebates and scanner edges out of what the generator "
+            "sees; they stay gray.",
+        ),
+    ] = True
+    correct_tones: Annotated[
+        bool,
+        Setting(
+            "Correct faded tones",
+            "Show the generator a faded print with full contrast. The gray of the result is still "
+            "that of the input.",
+        ),
+    ] = True
+
     def __post_init__(self) -> None:
         convert_settings(self)
 

@@ -214,7 +214,8 @@ class _Way:
     def alone(self, image: Any, hints: Sequence[Hint]) -> Colorization:
         return self.colorizer(
             image,
-            self.settings,
+            # The stages of a stack have one shape.
+            replace(self.settings, find_photograph=False, correct_tones=False),
             hints=hints,
             palette=self.palette,
             space=self.space,

@@ -77,6 +77,8 @@ def run(
     alternatives: options.Alternatives = 0,
     tile: options.Tile = 1024,
     views: options.Views = 1,
+    find_photograph: options.FindPhotograph = True,
+    correct_tones: options.CorrectTones = True,
     stages: options.Stages = False,
     palette: options.Palette = None,
     levels: options.Levels = None,
@@ -126,7 +128,16 @@ def run(
             from recolor_core.settings import Settings
 
             request = Request(
-                settings=Settings(vividness, saturation, size, alternatives, tile, views),
+                settings=Settings(
+                    vividness,
+                    saturation,
+                    size,
+                    alternatives,
+                    tile,
+                    views,
+                    find_photograph=find_photograph,
+                    correct_tones=correct_tones,
+                ),
                 palette=read_palette(palette) if palette else None,
                 levels=span,
                 stages=stages,

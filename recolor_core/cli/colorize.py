@@ -44,6 +44,8 @@ def colorize(
     alternatives: options.Alternatives = 0,
     tile: options.Tile = 1024,
     views: options.Views = 1,
+    find_photograph: options.FindPhotograph = True,
+    correct_tones: options.CorrectTones = True,
     stages: options.Stages = False,
     hints: options.Hints = None,
     palette: options.Palette = None,
@@ -103,7 +105,16 @@ def colorize(
             from recolor_core.settings import Settings
 
             request = Request(
-                settings=Settings(vividness, saturation, size, alternatives, tile, views),
+                settings=Settings(
+                    vividness,
+                    saturation,
+                    size,
+                    alternatives,
+                    tile,
+                    views,
+                    find_photograph=find_photograph,
+                    correct_tones=correct_tones,
+                ),
                 hints=read_page_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
                 levels=span,

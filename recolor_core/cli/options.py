@@ -44,6 +44,20 @@ Views = Annotated[
     int,
     typer.Option(help="Views of the image to average over, 1 or 2: errs less, takes longer."),
 ]
+FindPhotograph = Annotated[
+    bool,
+    typer.Option(
+        "--find-photograph/--no-find-photograph",
+        help="Leave mounts, rims and scanner edges out of what the networks see.",
+    ),
+]
+CorrectTones = Annotated[
+    bool,
+    typer.Option(
+        "--correct-tones/--no-correct-tones",
+        help="Show the networks a faded print with full contrast; its gray is kept.",
+    ),
+]
 Stages = Annotated[
     bool,
     typer.Option("--stages", help="Also write coarse and refined ab and the uncertainty as TIFF."),

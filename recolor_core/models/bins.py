@@ -30,6 +30,11 @@ class ColorBins(nn.Module):
         self.register_buffer("bins", color_bins(grid), persistent=False)
         self.bins: Tensor
 
+    @property
+    def neutral(self) -> int:
+        """Which of the colors is gray."""
+        return int(self.bins.square().sum(dim=1).argmin())
+
     def mean_color(self, logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
         """The annealed mean of the distribution (Zhang et al. 2016, section 2.3).
 
