@@ -147,7 +147,8 @@ def colorize_frames(
     """Colorize frames lazily, in order, in constant memory.
 
     Color is carried from frame to frame along the motion of the lightness, never across a cut.
-    With one pass the first frame of each shot comes out as a single image does.
+    With one pass the first frame of each shot comes out as a single image does with
+    `Settings.find_photograph` and `Settings.correct_tones` off.
 
     Parameters
     ----------

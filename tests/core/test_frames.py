@@ -38,7 +38,8 @@ def same(first, second):
 
 
 def single(recolor, image, **options):
-    return recolor(image, size=SIZE, **options)
+    """An image by itself, shown to the generator as frames are."""
+    return recolor(image, size=SIZE, find_photograph=False, correct_tones=False, **options)
 
 
 # What is carried
@@ -91,7 +92,8 @@ def test_nothing_is_carried_over_any_cut(recolor, cuts):
     frames = list(colorize_frames(recolor, film, size=size))
     assert [frame.first for frame in frames] == [True, False] * (cuts + 1)
     for frame, image in zip(frames[::2], film[::2], strict=True):
-        assert same(frame.result, recolor(image, size=size))
+        alone = recolor(image, size=size, find_photograph=False, correct_tones=False)
+        assert same(frame.result, alone)
 
 
 def test_both_passes_stop_at_a_cut(recolor):
