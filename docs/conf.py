@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-HERE = Path(__file__).parent
+from recolor_core.cli import COMMANDS
 
 project = "Recolor"
 author = "The Recolor developers"
@@ -25,7 +25,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery"]
+exclude_patterns = ["_build", "gallery", "reference/generated/options.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 root_doc = "index"
 
@@ -69,29 +69,29 @@ html_show_sourcelink = False
 suppress_warnings = ["config.cache"]
 
 
-def write_command_help(app: Sphinx) -> None:
+def write_options(app: Sphinx) -> None:
     """Write what each ``--help`` prints, so that the reference cannot fall behind the command."""
-    folder = HERE / "reference" / "generated"
-    folder.mkdir(parents=True, exist_ok=True)
     env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    for name, words in COMMANDS.items():
+    program = [sys.executable, "-c", "from recolor_core.cli import main; main()"]
+    sections = []
+    for name in COMMANDS:
         result = subprocess.run(
-            [sys.executable, "-c", "from recolor_core.cli import main; main()", *words, "--help"],
+            [*program, *name.split(), "--help"],
             capture_output=True,
             text=True,
             encoding="utf-8",
             env=env,
             check=True,
         )
-        text = "\n".join(line.rstrip() for line in result.stdout.splitlines()).strip()
-        path = folder / f"{name}.txt"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-
-
-COMMANDS = {"recolor": [], "film": ["film"], "info": ["info"], "weights": ["weights"]}
+        lines = [line.rstrip() for line in result.stdout.strip().splitlines()]
+        sections.append("\n".join([f"## `{f'recolor {name}'.strip()}`", "```text", *lines, "```"]))
+    path = Path(__file__).parent / "reference" / "generated" / "options.md"
+    path.parent.mkdir(exist_ok=True)
+    text = "\n\n".join(sections) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> None:
     """Register what this file adds to the build."""
-    app.connect("builder-inited", write_command_help)
+    app.connect("builder-inited", write_options)

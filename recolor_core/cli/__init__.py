@@ -13,7 +13,7 @@ from recolor_core.cli.interrupts import BAD_INPUT, BUG, DONE, INTERRUPTED, PIPE_
 from recolor_core.cli.words import in_words_of_command
 from recolor_core.errors import RecolorError
 
-_COMMANDS = {
+COMMANDS = {
     "": "colorize",
     "batch": "batch",
     "film": "film",
@@ -28,7 +28,7 @@ _COMMANDS = {
 def main() -> None:
     """Run the command that the first word names; without such a word, colorize."""
     name, *words = sys.argv[1:] or [""]
-    if name not in _COMMANDS:
+    if name not in COMMANDS:
         name, words = "", sys.argv[1:]
     # Let waiting threads sleep: with other programs running, spinning made torch several times
     # slower. The variable is read when torch is imported.
@@ -49,7 +49,7 @@ def main() -> None:
 
 def _run(name: str, words: list[str]) -> int:
     try:
-        app = import_module(f"{__name__}.{_COMMANDS[name]}").app
+        app = import_module(f"{__name__}.{COMMANDS[name]}").app
         app(words, prog_name=f"recolor {name}".strip())
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # click's own handling of it
