@@ -42,6 +42,9 @@ BUNDLED = Path(__file__).parent / "data"
 
 Network = Generator | Refiner | ColorMemory
 
+RETRIES = 2
+"""How many times a download that fails is tried again, after 1 and 2 seconds."""
+
 NETWORKS: dict[str, tuple[Callable[[Any], Network], type[NetworkConfig]]] = {
     "generator": (Generator, GeneratorConfig),
     "refiner": (Refiner, RefinerConfig),
@@ -335,16 +338,16 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
     record = _record(name)
     if record.url is None:
         return _locate(name)[1]
+    cache = pooch.create(
+        _cache(),
+        base_url="",
+        registry={record.file: f"sha256:{record.sha256}"},
+        urls={record.file: record.url},
+        retry_if_failed=RETRIES,
+    )
+    downloader = pooch.HTTPDownloader(progressbar=_Bar() if progress else False)
     try:
-        return Path(
-            pooch.retrieve(
-                record.url,
-                known_hash=f"sha256:{record.sha256}",
-                fname=record.file,
-                path=_cache(),
-                downloader=pooch.HTTPDownloader(progressbar=_Bar() if progress else False),
-            )
-        )
+        return Path(cache.fetch(record.file, downloader=downloader))
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"weights {name!r} could not be fetched from {record.url} ({error}); check the "

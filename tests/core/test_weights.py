@@ -59,6 +59,7 @@ def saved(tmp_path_factory):
 def cache(tmp_path, monkeypatch):
     """An empty cache in place of the user's."""
     monkeypatch.setattr(weights, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
     return tmp_path / "cache"
 
 
@@ -432,20 +433,24 @@ def test_a_large_claim_is_compared_with_the_file_before_it_takes_memory(
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `content` at /good, a part of it at /dropped, nothing elsewhere."""
+    """Serves `content` at /good, a part of it at /dropped, at /shaky only from the third time on.
+
+    It has nothing elsewhere.
+    """
 
     content = b""
     requests: list[str]
 
     def do_GET(self):
         self.requests.append(self.path)
-        if self.path not in ("/good", "/dropped"):
+        if self.path not in ("/good", "/dropped", "/shaky"):
             self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
-        dropped = self.path == "/dropped"
+        tries = self.requests.count(self.path)
+        dropped = self.path == "/dropped" or (self.path == "/shaky" and tries < 3)
         self.wfile.write(self.content[: len(self.content) // 2] if dropped else self.content)
 
     def log_message(self, *args):
@@ -494,6 +499,13 @@ def test_progress_needs_no_further_package(as_record, cache, server, monkeypatch
     as_record(b"good", url=f"{server.url}/good")
     assert fetch_weights("other", progress=True).read_bytes() == b"good"
     assert not capsys.readouterr().out
+
+
+def test_a_download_that_breaks_off_is_tried_again(as_record, cache, server):
+    server.content = b"the whole file"
+    as_record(server.content, url=f"{server.url}/shaky")
+    assert fetch_weights("other").read_bytes() == server.content
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("path", ["good", "missing", "dropped"])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -51,19 +52,34 @@ def test_semantic_features_are_a_sixteenth_and_a_thirty_second():
 
 
 def test_names_and_sizes_are_those_of_published_weights():
-    # torchvision's resnet101: layer1 holds 215,808 parameters, layer2 1,219,584, bn1 128.
-    low = LowLevelEncoder(2)
-    assert parameters(low.layer1) == 215_808
-    assert parameters(low.layer2) == 1_219_584
-    assert parameters(low.bn1) == 128
-    assert low.state_dict()["layer2.0.downsample.0.weight"].shape == (512, 256, 1, 1)
-    assert low.state_dict()["layer1.2.bn3.running_var"].shape == (256,)
     # timm's tf_efficientnet_lite2: 6,092,072 with its head of 352 x 1280 (and its norm) and a
     # classifier of 1000 classes.
     semantic = SemanticEncoder()
     assert parameters(semantic) == 6_092_072 - 352 * 1280 - 2 * 1280 - 1280 * 1000 - 1000
     assert semantic.state_dict()["blocks.6.0.conv_pwl.weight"].shape == (352, 1248, 1, 1)
     assert semantic.state_dict()["blocks.0.0.conv_dw.weight"].shape == (32, 1, 3, 3)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@torch.inference_mode()
+def test_the_low_level_path_is_the_beginning_of_torchvisions_resnet_101_to_the_bit(depth):
+    torch.manual_seed(0)
+    published = scramble_norms(torchvision.models.resnet101())
+    low = LowLevelEncoder(depth).eval()
+    state = {
+        name: tensor
+        for name, tensor in published.state_dict().items()
+        if name.partition(".")[0] in ("conv1", "bn1", "layer1", "layer2")[: 2 + depth]
+    }
+    state["conv1.weight"] = state["conv1.weight"].sum(1, keepdim=True)  # of gray, R = G = B
+    low.load_state_dict(state)  # every name and shape
+    published.conv1 = low.conv1  # the sum rounds; from there on, to the bit
+    x = torch.rand(2, 1, 61, 96) * 2 - 1
+    half = published.relu(published.bn1(published.conv1(x)))
+    quarter = published.layer1(published.maxpool(half))
+    expected = [half, quarter, published.layer2(quarter)]
+    for ours, theirs in zip(low(x), expected, strict=False):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 14, 15])
