@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recolor_core.color_from import ColorSource, TakenColor, mixed, take_color, with_color
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
@@ -40,6 +41,8 @@ class FrameGuide:
         only as far as more was visible there.
     light : float
         Factor on its chroma, 0 to 1: there is no color without light.
+    sources : tuple of tuple
+        Images whose color is put on it, each with its weight: see `recolor_core.color_from`.
     passing : bool
         Whether it shows something else for a moment. Its color is its own, and the frame after it
         goes on from the frame before it.
@@ -49,6 +52,7 @@ class FrameGuide:
     visible: float = 1.0
     light: float = 1.0
     passing: bool = False
+    sources: tuple[tuple[ColorSource, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class Seen:
         In how many directions frames were looked at.
     guide
         What is known of it.
+    taken
+        The color of other images, which is put on it; None if there is none.
     """
 
     coarse: Coarse
@@ -128,6 +134,7 @@ class Seen:
     given: int = 0
     passes: int = 1
     guide: FrameGuide = FrameGuide()
+    taken: TakenColor | None = None
 
 
 def colorize_frames(
@@ -273,9 +280,15 @@ def _see(
         given = tuple(hints.get(state.number, ()))
         known = _carried(state.hints, motion, coarse, given) + given
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
+        taken = None
+        if guide.sources:
+            light = coarse.lightness
+            taken = mixed([(take_color(source, light), w) for source, w in guide.sources])
+            # Chroma is scaled when the frame is refined; the color that is taken must not be.
+            ab = replace(taken, ab=taken.ab / max(settings.chroma, 1e-3)).over(ab)
         if guide.passing and not given:
             state = replace(state, number=state.number + 1, shape=gray.shape)
-            yield Seen(coarse, ab, ab, False, state, guide=guide)
+            yield Seen(coarse, ab, ab, False, state, guide=guide, taken=taken)
             continue
         # A frame that is corrected by hand must not be averaged with what it corrects.
         before = None if given else before
@@ -283,7 +296,7 @@ def _see(
         temporal, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
         state = FrameState(state.number + 1, temporal, known, gray.shape, visible)
         first = bool(temporal.first[0])
-        yield Seen(coarse, ab, temporal.ab, first, state, len(given), guide=guide)
+        yield Seen(coarse, ab, temporal.ab, first, state, len(given), guide=guide, taken=taken)
 
 
 def _remember(
@@ -356,6 +369,11 @@ def color_frame(
     if seen.guide.light < 1:
         settings = replace(settings, saturation=settings.saturation * seen.guide.light)
     result = colorizer.refine(coarse, settings, seen.state.hints, palette)
+    if seen.taken is not None:
+        refined = torch.from_numpy(result.ab_refined)[None]
+        sources = [source for source, _ in seen.guide.sources]
+        taken = replace(seen.taken, ab=seen.taken.ab * seen.guide.light)
+        result = with_color(result, taken, refined, sources)
     told = {
         "passes": seen.passes,
         "number": seen.state.number - 1,

@@ -40,13 +40,13 @@ def colorize_film(
         ),
     ],
     target: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="OUT",
+            metavar="[OUT]",
             help="A film (.mp4, .mkv, .mov, .webm ...), numbered images (frame_%06d.tif, .png, "
-            ".dpx), or a folder for them.",
+            ".dpx), or a folder for them. Without it, --key-frames and --shots are written.",
         ),
-    ],
+    ] = None,
     weights: options.Weights = "default",
     device: options.Device = "auto",
     runtime: options.Runtime = "auto",
@@ -61,6 +61,28 @@ def colorize_film(
         str | None, typer.Option(metavar="FILE", help="Points of known color at key frames, JSON.")
     ] = None,
     palette: options.Palette = None,
+    key_frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Without OUT: write one frame of each shot there, for you to color. With OUT: "
+            "put the color of those that you colored on their shots.",
+        ),
+    ] = None,
+    reference_frame: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TIME=FILE",
+            help="A colored frame and when it is shown: 1:30.5=frame.png; may be repeated.",
+        ),
+    ] = None,
+    color_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE|FOLDER|FILM",
+            help="Take the color of another version of the film, made by another tool.",
+        ),
+    ] = None,
     shots: Annotated[
         Path | None,
         typer.Option(
@@ -110,15 +132,32 @@ def colorize_film(
         # These import torch and PyAV.
         from recolor_core.batch.request import read_palette
         from recolor_core.colorizer import Colorizer
-        from recolor_core.film import Order, parse_moment, read_key_hints
+        from recolor_core.film import (
+            Order,
+            extract_key_frames,
+            parse_key_frame,
+            parse_moment,
+            read_key_frames,
+            read_key_hints,
+        )
         from recolor_core.film import colorize_film as events
         from recolor_core.settings import Settings
 
+        if target is None and key_frames is None and shots is None:
+            raise RecolorError(
+                "expected OUT, a film or a folder for images; or --key-frames FOLDER or --shots "
+                "FILE, which are written if there is no OUT"
+            )
+        keys = [parse_key_frame(text) for text in reference_frame or ()]
+        if key_frames is not None and target is not None:
+            keys += read_key_frames(key_frames)
         order = Order(
             settings=Settings(vividness, saturation, size, views=views),
             palette=read_palette(palette) if palette else None,
             passes=passes,
             hints=read_key_hints(hints) if hints else (),
+            keys=keys,
+            color_from=color_from,
             shots=shots,
             start=parse_moment(start) if start is not None else None,
             end=parse_moment(end) if end is not None else None,
@@ -142,7 +181,12 @@ def colorize_film(
         with bar:
             task = bar.add_task("reading", total=None)
             try:
-                for event in events(Colorizer(weights, device, runtime), source, target, order):
+                steps = (
+                    extract_key_frames(source, key_frames, order)
+                    if target is None
+                    else events(Colorizer(weights, device, runtime), source, target, order)
+                )
+                for event in steps:
                     if event.stage != stage:
                         stage, begun = event.stage, event.done
                         began = time.monotonic()
@@ -158,6 +202,11 @@ def colorize_film(
                 )
                 raise typer.Exit(INTERRUPTED) from None
         seconds = time.monotonic() - began
+        if target is None:
+            if key_frames and not quiet:
+                written = f"{done if stage == 'key frames' else 0} key frames"
+                console.out(f"{source} -> {key_frames} ({written})", highlight=False)
+            return
         result = event.result
         assert result is not None
         if not quiet:

@@ -14,8 +14,20 @@ except ImportError as error:
         f'films need PyAV, which cannot be imported ({error}); pip install "napari-recolor[film]"'
     ) from error
 
-from recolor_core.film.coloring import FilmProgress, FilmResult, Order, colorize_film
+from recolor_core.film.coloring import (
+    FilmProgress,
+    FilmResult,
+    Order,
+    colorize_film,
+    extract_key_frames,
+)
 from recolor_core.film.hints import KeyHint, read_key_hints
+from recolor_core.film.key_frames import (
+    KeyFrame,
+    key_frame,
+    parse_key_frame,
+    read_key_frames,
+)
 from recolor_core.film.sequences import open_film
 from recolor_core.film.shots import Shot, Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment, parse_moment
@@ -25,15 +37,20 @@ __all__ = [
     "FilmProgress",
     "FilmResult",
     "FilmWarning",
+    "KeyFrame",
     "KeyHint",
     "Moment",
     "Order",
     "Shot",
     "Shots",
     "colorize_film",
+    "extract_key_frames",
     "find_shots",
+    "key_frame",
     "open_film",
+    "parse_key_frame",
     "parse_moment",
+    "read_key_frames",
     "read_key_hints",
     "read_shots",
 ]

@@ -5,7 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from importlib.metadata import version
 from itertools import groupby
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import OutputExistsError
-from recolor_core.files import AtomicFile, explained
+from recolor_core.files import AtomicFile, explained, write_file
 from recolor_core.film.decoding import FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
@@ -34,6 +34,7 @@ from recolor_core.film.encoding import (
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.hints import HintsInTime, KeyHint
+from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
 from recolor_core.film.muxing import check_target, join
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
@@ -63,6 +64,10 @@ class Order:
         As in `colorize_frames`.
     hints
         Of key frames.
+    keys
+        Key frames in color.
+    color_from
+        An image, film, folder or pattern whose color is put on the film.
     shots
         A file of shots: if it is there, it is read; else what is found is written to it.
     start, end
@@ -83,6 +88,8 @@ class Order:
     palette: Palette | None = None
     passes: int = 1
     hints: Sequence[KeyHint] = ()
+    keys: Sequence[KeyFrame] = ()
+    color_from: str | None = None
     shots: Path | None = None
     start: Moment | None = None
     end: Moment | None = None
@@ -198,7 +205,10 @@ def colorize_film(
     _check_absent(path, film, coding, overwrite)
     warn_of_losses(path, coding, film.facts)
     sha256 = film.sha256()
-    parts = Parts(path, _job(colorizer, sha256, path, coding, order), overwrite=order.overwrite)
+    foreign = [hash_source(order.color_from)] if order.color_from else []
+    parts = Parts(
+        path, _job(colorizer, sha256, path, coding, order, foreign), overwrite=order.overwrite
+    )
     try:
         total = span.total
         shots = parts.shots(given)
@@ -206,12 +216,12 @@ def colorize_film(
             shots = yield from _find_shots(span)
         parts.keep_shots(shots)
         if order.shots and given is None:
-            with _written(order.shots, overwrite=False) as file:
-                file.write(shots.as_json(film.facts.rate).encode())
+            write_file(order.shots, shots.as_json(film.facts.rate))
         resumed = len(parts.frames)
         yield FilmProgress(resumed, max(total, resumed))
         hints = HintsInTime(order.hints)
-        for done in _color(colorizer, span, path, coding, order, parts, hints, shots):
+        colors = ColorSources(film.facts, shots, order.keys, order.color_from)
+        for done in _color(colorizer, span, path, coding, order, parts, hints, shots, colors):
             yield FilmProgress(done, max(total, done))
         if not parts.frames:
             raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
@@ -306,6 +316,7 @@ def _color(
     parts: Parts,
     hints: HintsInTime,
     shots: Shots,
+    colors: ColorSources,
 ) -> Iterator[int]:
     """Colorize what is not done yet, part by part; gives the number of frames that are done."""
     resumed = len(parts.frames)
@@ -316,7 +327,8 @@ def _color(
         for index, (frame, time, until) in enumerate(span.frames()):
             hints.frame(index, frame.number, time, until)
             if index >= resumed:
-                guides[index] = shots.guide(frame.number)
+                sources = colors.at(frame.number, time)
+                guides[index] = replace(shots.guide(frame.number), sources=sources)
                 waiting.append(frame)
                 yield frame.image
 
@@ -357,6 +369,47 @@ def _color(
                 guides.pop(index)
                 yield index + 1
         parts.finish_part(records, state)
+
+
+def extract_key_frames(
+    source: str, folder: str | None = None, order: Order | None = None
+) -> Iterator[FilmProgress]:
+    """Write one representative frame of each shot of a film, for a person to color.
+
+    Parameters
+    ----------
+    source : str
+        A film, a folder of images, or a pattern.
+    folder : str or None
+        Where the images go; those that are there stay. None to look for the shots only.
+    order : Order or None
+        Only `start`, `end`, `rate` and `shots` matter.
+
+    Yields
+    ------
+    FilmProgress
+        After every frame that was looked at, then after every image that was written.
+
+    Raises
+    ------
+    FilmError
+        If the film cannot be read.
+    """
+    order = order or Order()
+    film = open_film(source, order.rate)
+    span = _Span(film, order.start, order.end)
+    if order.shots and order.shots.exists():
+        shots = read_shots(order.shots)
+    else:
+        shots = yield from _find_shots(span)
+        if order.shots:
+            write_file(order.shots, shots.as_json(film.facts.rate))
+    if folder is None:
+        return
+    total = sum(shot.kind == "image" for shot in shots.shots)
+    with explained(folder):
+        for done, _ in enumerate(write_key_frames(film, shots, Path(folder)), 1):
+            yield FilmProgress(done, total, stage="key frames")
 
 
 def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:
@@ -452,7 +505,12 @@ def _check_absent(path: Path, film: Movie | Images, coding: Coding | None, overw
 
 
 def _job(
-    colorizer: Colorizer, sha256: str, target: Path, coding: Coding | None, order: Order
+    colorizer: Colorizer,
+    sha256: str,
+    target: Path,
+    coding: Coding | None,
+    order: Order,
+    foreign: Sequence[str],
 ) -> dict[str, Any]:
     """All that a result depends on."""
     return {
@@ -469,6 +527,8 @@ def _job(
         "hints": [key.record() for key in order.hints],
         "span": [str(order.start), str(order.end)],
         "rate": str(order.rate),
+        "keys": [key.record() for key in order.keys],
+        "color_from": list(foreign),
     }
 
 
@@ -499,6 +559,11 @@ def _facts(
         "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
+    if order.keys:
+        facts["key_frames"] = [key.record() for key in order.keys]
+    if order.color_from:
+        name = Path(order.color_from).name
+        facts["color_from"] = {"name": name, "sha256": hash_source(order.color_from)}
     if coding is None and film.facts.rate:
         facts["seconds"] = [round(float(frame.pts * base), 6) for frame in frames]
     return facts

@@ -25,7 +25,9 @@ from recolor_core.images import WRITABLE, Page, open_image
 DPX_HEADER = 2048
 """Bytes of the header of a DPX file (SMPTE ST 268), without user data."""
 
-_IMAGES = {*WRITABLE, ".dpx"}
+IMAGES = {*WRITABLE, ".dpx"}
+"""Endings of the names of images that are read as frames."""
+
 _DIGITS = re.compile(r"(\d+)")
 _PLACE = re.compile(r"%(0?)(\d*)d|([*?]|\[[^]]+\])")
 _DPX_TRANSFER = 801  # offset of the transfer characteristic of the first image element
@@ -56,8 +58,8 @@ def open_film(name: str, rate: Fraction | None = None) -> "Movie | Images":
             )
         return Movie(path)
     if path.is_dir():
-        files = [p for p in path.iterdir() if p.suffix.lower() in _IMAGES]
-        missing = f"no images ({', '.join(sorted(_IMAGES))}) are in this folder"
+        files = [p for p in path.iterdir() if p.suffix.lower() in IMAGES]
+        missing = f"no images ({', '.join(sorted(IMAGES))}) are in this folder"
     elif _PLACE.search(path.name):
         matches = re.compile(_as_regex(path.name)).fullmatch
         folder = path.parent

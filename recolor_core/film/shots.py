@@ -104,6 +104,23 @@ class Shots:
         index = self._at.get(number)
         return None if index is None else self.shots[index]
 
+    def around(self, number: int) -> list[tuple[int, int]]:
+        """First and last frames of the shot of a frame, then of those that it may return to.
+
+        A shot often returns to the one before the last, as in a dialogue.
+
+        Parameters
+        ----------
+        number : int
+            The number of the frame in the film.
+        """
+        index = self._at.get(number)
+        if index is None:
+            return []
+        places = (index, index - 2, index + 2)
+        shots = [self.shots[i] for i in places if 0 <= i < len(self.shots)]
+        return [(shot.first, shot.last) for shot in shots]
+
     def guide(self, number: int) -> FrameGuide:
         """What coloring has to know of a frame.
 
