@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
@@ -196,9 +198,29 @@ class Controls(QWidget):
         self.reference = _menu(
             "reference", "Take the palette from an image in color, such as one of the same place."
         )
+        self.undo = _button(
+            "undo", "Undo", "Take back the last change of hints or settings (Ctrl+Z)."
+        )
+        self.redo = _button("redo", "Redo", "Make the change again (Ctrl+Shift+Z).")
+        self.save_image = _button(
+            "save_image",
+            "Save image…",
+            "Save the image in color with its bit depth, metadata and provenance (Ctrl+Alt+S).",
+        )
+        self.reset = QToolButton()
+        self.reset.setText("Reset")
+        _name(self.reset, "reset", "Set what changes colors back to its default.")
+        self.reset.hide()
+        self.changed = _text("changed", "Settings that are not at their default.")
+        self.changed.hide()
         self.advanced = Section("advanced", "Advanced")
         self.more_hints = Section("more_hints", "Color hints and palette")
         self._arrange()
+        self._wheel = _IgnoreWheel(self)
+        for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
+            for control in self.findChildren(kind):
+                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel gives no focus
+                control.installEventFilter(self._wheel)
 
     def choices(self) -> dict[str, Choice]:
         """The controls that hold the plugin's preferences, by their names."""
@@ -228,6 +250,10 @@ class Controls(QWidget):
         main = _form()
         main.addRow("Image", self.layer)
         main.addRow(self.summary)
+        changed = QHBoxLayout()
+        changed.addWidget(self.changed, 1)
+        changed.addWidget(self.reset)
+        main.addRow(changed)
         main.addRow("Scope", self.scope)
         main.addRow(self.steady, self.time)
         main.addRow("Weights", self.weights)
@@ -267,6 +293,7 @@ class Controls(QWidget):
         column.addLayout(main)
         column.addWidget(self.advanced)
         column.addWidget(_row(self.run, self.cancel))
+        column.addWidget(_row(self.undo, self.redo, self.save_image))
         column.addWidget(self.progress)
         column.addWidget(self.status)
         column.addWidget(self.inspect)
@@ -274,6 +301,26 @@ class Controls(QWidget):
         column.addWidget(self.readout)
         column.addWidget(self.more_hints)
         column.addStretch(1)
+
+
+class _IgnoreWheel(QObject):
+    """Leaves the wheel to the panel, which scrolls, unless a control has the focus.
+
+    A menu ignores it always: its next entry may open a dialog.
+    """
+
+    def eventFilter(self, control: QObject, event: QEvent) -> bool:
+        """Swallow wheel events that are not meant for the control."""
+        if event.type() != QEvent.Type.Wheel:
+            return False
+        if (
+            isinstance(control, QWidget)
+            and control.hasFocus()
+            and not isinstance(control, QComboBox)
+        ):
+            return False
+        event.ignore()
+        return True
 
 
 class Section(QWidget):

@@ -1,6 +1,7 @@
 """Color hints in the panel: each image has its own."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
@@ -10,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.controls import Controls
-from napari_recolor.hints import HintLayer
+from napari_recolor.hints import SIZE, HintLayer
 from napari_recolor.palette import palette_text
 from recolor_core.errors import RecolorError
 
@@ -32,6 +33,8 @@ class HintPanel(QObject):
     """Emitted with a `HintLayer` whose hints have changed."""
     opened = Signal()
     """Emitted when a hint layer came or went."""
+    said = Signal(str)
+    """What was done."""
 
     def __init__(
         self, viewer: ViewerModel, controls: Controls, parent: QObject | None = None
@@ -40,6 +43,7 @@ class HintPanel(QObject):
         self.viewer, self._controls = viewer, controls
         self._of: dict[Image, HintLayer] = {}
         self._image: Image | None = None
+        self._size = SIZE
         controls.hints.clicked.connect(self.add)
         controls.eyedropper.toggled.connect(self._use_eyedropper)
         controls.strokes.currentIndexChanged.connect(self._choose_strokes)
@@ -55,6 +59,27 @@ class HintPanel(QObject):
     def of(self, image: Any) -> HintLayer | None:
         """The hint layer of an image."""
         return self._of.get(image)
+
+    @property
+    def size(self) -> int:
+        """The working size that strokes are taken for."""
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._size = size
+        for hint_layer in self._of.values():
+            hint_layer.size = size
+
+    def states(self) -> dict[Image, Any]:
+        """The hints of all images, to be compared and restored."""
+        return {image: hint_layer.state() for image, hint_layer in self._of.items()}
+
+    def restore(self, states: dict[Image, Any]) -> None:
+        """Bring back what `states` gave, of the hint layers that are still there."""
+        for image, state in states.items():
+            if image in self._of:
+                self._of[image].restore(state)
 
     def choose(self, image: Any) -> None:
         """Show the hints of another image in the controls."""
@@ -77,6 +102,7 @@ class HintPanel(QObject):
         if image is None or image in self._of:
             return
         hint_layer = self._of[image] = HintLayer(self.viewer, image)
+        hint_layer.size = self._size
         hint_layer.changed.connect(partial(self._tell, hint_layer))
         hint_layer.closed.connect(partial(self._on_closed, image))
         hint_layer.eyedropper_changed.connect(self._on_eyedropper)
@@ -126,16 +152,39 @@ class HintPanel(QObject):
             self._controls.palette.setText(palette_text(reference))
 
     def _load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self._controls, "Color hints", "", "Hints (*.json)")
+        path, _ = QFileDialog.getOpenFileName(
+            self._controls, "Color hints", self._folder(), "Hints (*.json)"
+        )
         if path and self.current is not None:
             try:
                 self.current.load(path)
             except RecolorError as error:
                 show_error(str(error))
+            else:
+                self.said.emit(f"Loaded the hints of {path}.")
 
     def _save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self._controls, "Color hints", "hints.json", "Hints (*.json)"
+            self._controls, "Color hints", self._folder("hints.json"), "Hints (*.json)"
         )
-        if path and self.current is not None:
-            self.current.save(path)
+        if not path or self.current is None:
+            return
+        file = Path(path)
+        if file.suffix != ".json":  # Load offers no others
+            file = file.with_name(f"{file.name}.json")
+        count = len(self.current.values())
+        try:
+            self.current.save(file)
+        except (OSError, RecolorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            show_error(f"{file} could not be written: {reason}. Choose another folder.")
+        else:
+            self.said.emit(f"Saved {count} hint{'' if count == 1 else 's'} to {file}.")
+
+    def _folder(self, name: str = "") -> str:
+        """Where the image lies, if that is known, with the name of a file."""
+        path = None if self._image is None else self._image.source.path
+        if path is None:
+            return name
+        stem = f"{Path(path).stem}.{name}" if name else ""
+        return str(Path(path).with_name(stem) if stem else Path(path).parent)

@@ -21,8 +21,14 @@ Value = tuple[float, float, str, float]
 QUIET_MS = 25
 """A change is told when so many milliseconds have passed without a further one."""
 
-CELLS = 56
-"""Cells of color that the networks see along the short side of an image at the usual size."""
+SIZE = 224
+"""The usual working size, in pixels."""
+
+CELL = 4
+"""The networks see one cell of color for so many pixels of the working size, across and down."""
+
+WHEEL_STEP = 1.15
+"""A step of the mouse wheel makes a hint so much larger or smaller."""
 
 FIRST_COLOR = "#c08040"
 _GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -48,6 +54,8 @@ class HintLayer:
     image
         The image, 2D or a stack of images along its leading axes; RGB or gray.
 
+    A right click on a hint removes it, and the wheel over a hint resizes it.
+
     Attributes
     ----------
     layer
@@ -66,12 +74,12 @@ class HintLayer:
 
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self.viewer, self.image = viewer, image
-        height, width = image_shape(image)
+        self._size = SIZE
         self.layer = Points(
             np.empty((0, image.ndim)),
             ndim=image.ndim,
             name="Color hints",
-            size=2 * max(1.0, min(height, width) / CELLS),  # a disk of about four cells
+            size=2 * cell_size(image),  # a disk of about four cells
             face_color=FIRST_COLOR,
             border_color="white",
             border_width=0.15,
@@ -89,6 +97,9 @@ class HintLayer:
         self._timer.timeout.connect(self._tell)
         for name in _HINT_EVENTS:
             self.layer.events[name].connect(self._touch)
+        self.layer.events.features.connect(self._deselect_added)  # the last event of adding a point
+        self.layer.mouse_drag_callbacks.insert(0, self._on_layer_press)  # before napari's own
+        self.layer.mouse_wheel_callbacks.append(self._on_wheel)
         for name in _GEOMETRY:
             if name in image.events:
                 image.events[name].connect(self._follow)
@@ -102,6 +113,10 @@ class HintLayer:
         self._timer.stop()
         for name in _HINT_EVENTS:
             self.layer.events[name].disconnect(self._touch)
+        self.layer.events.features.disconnect(self._deselect_added)
+        if self._on_wheel in self.layer.mouse_wheel_callbacks:
+            self.layer.mouse_drag_callbacks.remove(self._on_layer_press)
+            self.layer.mouse_wheel_callbacks.remove(self._on_wheel)
         for name in _GEOMETRY:
             if name in self.image.events:
                 self.image.events[name].disconnect(self._follow)
@@ -135,7 +150,9 @@ class HintLayer:
                 found.append((position[-1], position[-2], hex_color(color), size / 2))
         flat = self._strokes is not None and self._strokes.ndim == 2
         if self._strokes is not None and (everywhere or not flat or index == self._index_shown()):
-            found += stroke_values(self._strokes, self.image, index)
+            found += stroke_values(
+                self._strokes, self.image, index, self.viewer.dims.point, self._size
+            )
         height, width = image_shape(self.image)
         return [
             (round(float(x), 3), round(float(y), 3), color, round(float(radius), 3))
@@ -177,21 +194,52 @@ class HintLayer:
         leading = np.rint(self.layer.data[:, :-2]).astype(int)
         kept = ~(leading == np.array(index, int)).all(axis=1)
         points = [[*index, hint.y, hint.x] for hint in hints]
-        # All at once, before anyone is told: data alone would resize or recolor the others.
         data = np.concatenate((self.layer.data[kept], np.reshape(points, (-1, self.layer.ndim))))
         colors = [*self.layer.face_color[kept], *(hex_rgba(hint.color) for hint in hints)]
         sizes = [*self.layer.size[kept], *(2 * hint.radius for hint in hints)]
+        self._put(data, colors, sizes)
+
+    def _put(self, data: Any, colors: Sequence[Any], sizes: Sequence[float]) -> None:
+        """Replace all points at once: data alone would resize or recolor the selected ones."""
         self.layer.selected_data = set()
-        self.layer.data = data
-        if len(data):
+        self.layer.data = np.reshape(data, (-1, self.layer.ndim))
+        if len(sizes):
             self.layer.face_color = np.array(colors)
             self.layer.size = sizes
+
+    @property
+    def size(self) -> int:
+        """The working size: strokes hint every cell of color that the networks see at it."""
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._size = size
+        self._touch()
+
+    def state(self) -> Any:
+        """All points and, of a Shapes layer, all strokes; to be compared and restored."""
+        layer, strokes = self.layer, self._strokes
+        points = tuple(
+            (tuple(point), tuple(color), float(size))
+            for point, color, size in zip(
+                layer.data.tolist(), layer.face_color.tolist(), layer.size, strict=True
+            )
+        )
+        return points, strokes, _shapes_state(strokes) if isinstance(strokes, Shapes) else ()
+
+    def restore(self, state: Any) -> None:
+        """Bring back what `state` gave."""
+        points, strokes, shapes = state
+        self._put(*([one[i] for one in points] for i in range(3)))
+        if isinstance(strokes, Shapes) and strokes in self.viewer.layers:
+            _restore_shapes(strokes, shapes)
 
     # --- colors -------------------------------------------------------------------------------
 
     @property
     def color(self) -> str:
-        """``"#rrggbb"`` of the next hint; setting it also recolors those selected."""
+        """``"#rrggbb"`` of the next hint; setting it also recolors selected hints."""
         return hex_color(transform_color(self.layer.current_face_color)[0])
 
     @color.setter
@@ -221,6 +269,44 @@ class HintLayer:
             if self.layer.mode == "select":
                 self.layer.selected_data = selected
         self.eyedropper_changed.emit(on)
+
+    # --- the mouse ----------------------------------------------------------------------------
+
+    def _deselect_added(self) -> None:
+        """A point that was just added is selected: the next color would be its color, too."""
+        if self.layer.mode == "add":
+            self.layer.selected_data = set()
+
+    def _on_layer_press(self, layer: Points, event: Any) -> Iterator[None]:
+        """A right click removes the hint under it."""
+        if event.button != 2 or self.eyedropper:
+            return
+        mode, layer.mode = str(layer.mode), "pan_zoom"  # or the click would add a hint
+        index = self._hint_at(event.position)
+        yield
+        dragged = False
+        while event.type == "mouse_move":
+            dragged = True
+            yield
+        layer.mode = mode
+        if index is not None and not dragged:
+            layer.selected_data = {index}
+            layer.remove_selected()
+
+    def _on_wheel(self, layer: Points, event: Any) -> None:
+        """The wheel over a hint resizes it; elsewhere it zooms."""
+        index = self._hint_at(event.position)
+        if index is None:
+            return
+        event.handled = True
+        sizes = np.array(layer.size, float)
+        sizes[index] *= WHEEL_STEP ** float(event.delta[1])
+        sizes[index] = np.clip(sizes[index], 1, 2 * max(image_shape(self.image)))
+        layer.size = sizes
+
+    def _hint_at(self, position: Sequence[float]) -> int | None:
+        index = self.layer.get_value(position, world=True)
+        return None if index is None else int(index)
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
         color = color_at(viewer, event.position) if event.button == 1 else None
@@ -281,51 +367,76 @@ class HintLayer:
         return tuple(int(i) for i in np.rint(position[:-2]))
 
 
-def stroke_values(strokes: Labels | Shapes, image: Image, index: tuple[int, ...]) -> list[Value]:
+def stroke_values(
+    strokes: Labels | Shapes,
+    image: Image,
+    index: tuple[int, ...],
+    point: Sequence[float] = (),
+    size: int = SIZE,
+) -> list[Value]:
     """What strokes hint: one hint for each cell of the networks' color grid that they touch.
 
     Parameters
     ----------
-    strokes
-        Labels, hinting the color that each label is shown in; or Shapes: lines, paths and outlines
-        hint their edge color, filled ones their face color. A 2D layer counts for every image of
-        a stack.
-    image
+    strokes : Labels or Shapes
+        Labels hint the color that each label is shown in. Of Shapes, lines, paths and outlines
+        hint their edge color, filled ones their face color. A 2D layer counts for every image of a
+        stack.
+    image : Image
         The image.
-    index
+    index : tuple of int
         Position of the image along the axes before height and width.
+    point : sequence of float
+        What the viewer shows, in world coordinates: decides about axes that the image has not.
+    size : int
+        The working size, in pixels.
     """
+    at = _place_in(strokes, image, index, point)
+    cell = cell_size(image, size)
     if isinstance(strokes, Labels):
-        return _label_values(strokes, image, index)
-    return _shape_values(strokes, image, index)
+        return _label_values(strokes, image, at, cell)
+    return _shape_values(strokes, image, at, cell)
 
 
-def _label_values(labels: Labels, image: Image, index: tuple[int, ...]) -> list[Value]:
-    leading = index[len(index) - (labels.ndim - 2) :]
-    plane = np.asarray(labels.data[leading])
+def _place_in(
+    strokes: Layer, image: Image, index: tuple[int, ...], point: Sequence[float]
+) -> tuple[int, ...]:
+    """Where an image lies in a layer of strokes, along the axes before height and width."""
+    world = list(image.data_to_world((*index, 0, 0)))
+    extra = strokes.ndim - len(world)
+    if extra > 0:
+        shown = [0.0] * max(0, strokes.ndim - len(point)) + list(point)
+        world = shown[-strokes.ndim :][:extra] + world
+    at = strokes.world_to_data(world[len(world) - strokes.ndim :])
+    return tuple(int(i) for i in np.rint(at[:-2]))
+
+
+def _label_values(labels: Labels, image: Image, at: tuple[int, ...], cell: float) -> list[Value]:
+    shape = labels.data.shape
+    if any(not 0 <= i < length for i, length in zip(at, shape, strict=False)):
+        return []  # fewer slices than the image has
+    plane = np.asarray(labels.data[at])
     rows, columns = np.nonzero(plane)
     if not len(rows):
         return []
     ids = plane[rows, columns]
     points = np.empty((len(rows), labels.ndim))
-    points[:, :-2], points[:, -2], points[:, -1] = leading, rows, columns
+    points[:, :-2], points[:, -2], points[:, -1] = at, rows, columns
     yx = _planar(points, labels, image)
     values: list[Value] = []
     for label in np.unique(ids):
         color = labels.get_color(int(label))
         if color is not None and color[3] > 0:
-            values += _per_cell(yx[ids == label], image, hex_color(color))
+            values += _per_cell(yx[ids == label], image, hex_color(color), cell)
     return values
 
 
-def _shape_values(shapes: Shapes, image: Image, index: tuple[int, ...]) -> list[Value]:
+def _shape_values(shapes: Shapes, image: Image, at: tuple[int, ...], cell: float) -> list[Value]:
     values: list[Value] = []
-    cell = cell_size(image)
     for i, vertices in enumerate(shapes.data):
-        corners = _full(vertices, shapes, image)
-        if shapes.ndim > 2 and tuple(np.rint(corners[0, :-2]).astype(int)) != index:
+        if tuple(np.rint(vertices[0, :-2]).astype(int)) != at:
             continue
-        outline = corners[:, -2:]
+        outline = _planar(vertices, shapes, image)
         kind = shapes.shape_type[i]
         if kind == "ellipse":
             outline = _ellipse(outline)
@@ -335,16 +446,47 @@ def _shape_values(shapes: Shapes, image: Image, index: tuple[int, ...]) -> list[
         if kind not in _PATHS and shapes.face_color[i][3] > 0:
             points, color = np.concatenate((points, _inside(outline, cell))), shapes.face_color[i]
         if color[3] > 0:
-            values += _per_cell(points, image, hex_color(color))
+            values += _per_cell(points, image, hex_color(color), cell)
     return values
 
 
-def _per_cell(yx: NDArray[Any], image: Image, color: str) -> list[Value]:
+def _shapes_state(shapes: Shapes) -> Any:
+    return tuple(
+        (kind, tuple(map(tuple, vertices.tolist())), tuple(edge), tuple(face), float(width))
+        for kind, vertices, edge, face, width in zip(
+            shapes.shape_type,
+            shapes.data,
+            shapes.edge_color.tolist(),
+            shapes.face_color.tolist(),
+            shapes.edge_width,
+            strict=True,
+        )
+    )
+
+
+def _restore_shapes(shapes: Shapes, state: Any) -> None:
+    shapes.selected_data = set()
+    shapes.data = []
+    if state:
+        kinds, vertices, edges, faces, widths = (
+            list(values) for values in zip(*state, strict=True)
+        )
+        shapes.add(
+            [np.array(one) for one in vertices],
+            shape_type=kinds,
+            edge_color=np.array(edges),
+            face_color=np.array(faces),
+            edge_width=widths,
+        )
+        shapes.selected_data = set()
+
+
+def _per_cell(yx: NDArray[Any], image: Image, color: str, cell: float) -> list[Value]:
     """The mean of the points in each cell, as a hint of no radius: it marks exactly that cell."""
     height, width = image_shape(image)
     within = (yx >= -0.5).all(axis=1) & (yx <= (height - 0.5, width - 0.5)).all(axis=1)
     yx = yx[within]
-    cells = np.floor((yx + 0.5) / cell_size(image)).astype(int)
+    cells = np.floor((yx + 0.5) / cell).astype(int)
     _, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     which = which.ravel()
     y, x = (np.bincount(which, yx[:, axis], len(count)) / count for axis in (0, 1))
@@ -397,9 +539,9 @@ def image_shape(image: Image) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def cell_size(image: Image) -> float:
+def cell_size(image: Image, size: int = SIZE) -> float:
     """Side of a cell of the networks' color grid, in pixels of the image, at least 1."""
-    return max(1.0, min(image_shape(image)) / CELLS)
+    return max(1.0, min(image_shape(image)) * CELL / size)
 
 
 def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
@@ -421,14 +563,11 @@ def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
     return matrix
 
 
-def _full(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
-    """Points of a layer in data coordinates of the image, (N, ndim)."""
-    matrix = data_to_data(source, image)
-    return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
-
-
 def _planar(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
-    return _full(points, source, image)[:, -2:]
+    """Points of a layer in rows and columns of the image, (N, 2)."""
+    matrix = data_to_data(source, image)
+    moved: NDArray[Any] = points @ matrix[:-1, :-1].T + matrix[:-1, -1]
+    return moved[:, -2:]
 
 
 def hex_color(color: Any) -> str:

@@ -10,7 +10,7 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.reading import Index
 from napari_recolor.run import Run
 from napari_recolor.runner import tell_failure
-from napari_recolor.worker import Failure, HintValue, Recolored, recolor
+from napari_recolor.worker import Failure, HintValue, Options, Recolored, recolor
 
 
 class LivePreview(QObject):
@@ -28,6 +28,8 @@ class LivePreview(QObject):
 
     said = Signal(str)
     """What is going on."""
+    finished = Signal()
+    """Emitted when nothing runs and nothing waits any more."""
 
     def __init__(self, viewer: ViewerModel, queue: JobQueue, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +41,13 @@ class LivePreview(QObject):
         """Whether an image is being colored anew, or waits to be."""
         return self._job is not None
 
-    def request(self, run: Run, index: Index, hints: Sequence[HintValue]) -> None:
+    def request(
+        self,
+        run: Run,
+        index: Index,
+        hints: Sequence[HintValue],
+        options: Options | None = None,
+    ) -> None:
         """Color an image of a finished run anew, in place of whatever was requested before.
 
         Parameters
@@ -50,18 +58,22 @@ class LivePreview(QObject):
             Of the image.
         hints : sequence of (x, y, color, radius)
             All hints of the image, in pixels of the source.
+        options : Options, optional
+            How to colorize, if not as in the run; the run takes them over. Those of the generator
+            have had their effect already.
         """
+        wanted = options or run.options
         work = partial(
             recolor,
-            options=run.options,
+            options=wanted,
             stages=run.stages,
             index=index,
             hints=run.hints(hints),
         )
-        job = Job(work, partial(self._on_event, run))
+        job = Job(work, partial(self._on_event, run, wanted))
         job.on_end = partial(self._on_end, job)
         self._job = job
-        self.said.emit("Coloring with hints…")
+        self.said.emit("Coloring anew…")
         self._queue.submit(job)
 
     def cancel(self) -> None:
@@ -69,11 +81,12 @@ class LivePreview(QObject):
         if self._job is not None:
             self._queue.cancel(self._job)
 
-    def _on_event(self, run: Run, event: Recolored | Failure | None) -> None:
+    def _on_event(self, run: Run, options: Options, event: Recolored | Failure | None) -> None:
         if isinstance(event, Failure):
             self.said.emit(f"Failed: {event.message}")
             tell_failure(event)
         elif event is not None:
+            run.options = options
             run.stages.replace(event)
             run.show(self.viewer.layers, event.index)
             count = len(event.provenance["hints"])
@@ -85,3 +98,4 @@ class LivePreview(QObject):
     def _on_end(self, job: Job) -> None:
         if self._job is job:
             self._job = None
+            self.finished.emit()

@@ -1,8 +1,12 @@
 """The colors of an image as a short text, to color other images like it."""
 
+import re
+
 import numpy as np
 from napari.layers import Image
 from PIL import Image as Pillow
+
+from recolor_core.errors import HintsError
 
 COLORS = 16
 """How many colors an image is reduced to."""
@@ -31,6 +35,24 @@ def palette_text(layer: Image) -> str:
         color = f"#{bytes(palette[3 * number : 3 * number + 3]).hex()}"
         words += [color] * max(1, round(SHARES * count / codes[..., 0].size))
     return ",".join(words)
+
+
+def wrong_colors(text: str) -> list[str]:
+    """Those entries of a text that are no color."""
+    return [color for color in colors_of(text) if not re.fullmatch(r"#[0-9a-fA-F]{6}", color)]
+
+
+def check_colors(text: str) -> None:
+    """Refuse a text with an entry that is no color.
+
+    Raises
+    ------
+    HintsError
+        If there is one.
+    """
+    wrong = wrong_colors(text)
+    if wrong:
+        raise HintsError(f"The palette has {wrong[0]!r}: expected a color as #rrggbb.")
 
 
 def colors_of(text: str) -> list[str]:

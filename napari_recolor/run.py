@@ -173,6 +173,14 @@ class Run:
             if -0.5 <= hint[0] <= width - 0.5 and -0.5 <= hint[1] <= height - 0.5
         ]
 
+    def given_hints(self, index: Index) -> list[HintValue]:
+        """The hints that a finished image was colored with, without those carried to it."""
+        provenance = self.stages.provenance[index]
+        hints = provenance["hints"]
+        if "frames" in provenance:
+            hints = hints[len(hints) - provenance["frames"]["given"] :]
+        return [(hint["x"], hint["y"], hint["color"], hint["radius"]) for hint in hints]
+
     def outcome(self) -> str:
         """How the run ended, for people."""
         done, count = len(self.finished), len(self.request.indices)

@@ -1,6 +1,7 @@
 """What the user chose, kept by napari among the plugin's preferences."""
 
 from contextlib import nullcontext
+from typing import Any
 
 from napari.settings import get_plugin_settings
 from napari.utils.events import EventedModel
@@ -30,6 +31,35 @@ def restore_defaults(chosen: EventedModel) -> None:
     """Set all choices to what `napari.yaml` says."""
     for name, about in type(chosen).model_fields.items():
         setattr(chosen, name, about.default)
+
+
+COLORING = (
+    "vividness",
+    "saturation",
+    "palette",
+    "views",
+    "size",
+    "alternatives",
+    "weights",
+    "passes",
+)
+"""The choices that change what comes out, beside what is colorized."""
+
+
+def changed(chosen: EventedModel) -> dict[str, Any]:
+    """The choices that change what comes out and are not at their default, by title."""
+    found = {}
+    for name in COLORING:
+        field, value = type(chosen).model_fields[name], getattr(chosen, name)
+        if value != field.default:
+            found[field.title or name] = value
+    return found
+
+
+def reset_coloring(chosen: EventedModel) -> None:
+    """Set the choices that change what comes out to their defaults."""
+    for name in COLORING:
+        setattr(chosen, name, type(chosen).model_fields[name].default)
 
 
 def options(chosen: EventedModel) -> Options:

@@ -1,15 +1,18 @@
 """The Colorize panel: only wires its parts to each other."""
 
 import atexit
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from napari.layers import Image
+from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker
 
 from napari_recolor import command_text
@@ -19,21 +22,38 @@ from napari_recolor.controls import Controls
 from napari_recolor.gl_context import guard_canvas
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
+from napari_recolor.history import History
 from napari_recolor.inspector import Inspector
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import is_result
 from napari_recolor.live_preview import LivePreview
+from napari_recolor.palette import check_colors, wrong_colors
 from napari_recolor.reading import Index, Request, make_request, shown_index
 from napari_recolor.readout import Readout
 from napari_recolor.runner import Runner, tell_failure
-from napari_recolor.settings import level_rule, options, preferences, restore_defaults
+from napari_recolor.saving import FILTER, is_source, save, suggested_path
+from napari_recolor.settings import (
+    changed,
+    level_rule,
+    options,
+    preferences,
+    reset_coloring,
+    restore_defaults,
+)
+from napari_recolor.shortcuts import REDO, RUN, SAVE, UNDO, Shortcuts
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.worker import Failure, HintValue, choices, failure_of
-from recolor_core.errors import RecolorError
+from recolor_core.errors import ImageError, RecolorError
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
 atexit.register(GeneratorWorker.await_workers)
+
+LIVE = ("vividness", "saturation", "palette")
+"""Settings that the finished image follows at once: the generator is not asked again."""
+
+UNDOABLE = (*LIVE, "size", "views", "alternatives", "scope", "levels", "low", "high", "per")
+"""Settings whose changes can be undone."""
 
 INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
 """What Inspect shows, row by row, three in each."""
@@ -62,7 +82,9 @@ class ColorizeWidget(QWidget):
         self._hints = HintPanel(self.viewer, self.controls, self)
         self._inspector = Inspector(self.viewer)
         self._connections = Connections()
+        self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
+        self._late_save: Job | None = None  # asked for while colors changed
         self._lay_out()
 
         self._describing = QTimer(self)
@@ -91,13 +113,17 @@ class ColorizeWidget(QWidget):
     # --- wiring -------------------------------------------------------------------------------
 
     def _wire_parts(self) -> None:
-        self._binding.changed.connect(self._describe_soon)
+        self._binding.changed.connect(self._on_setting)
         self._source.changed.connect(self._on_source)
         self._runner.changed.connect(self._on_run_changed)
         self._runner.said.connect(self._say)
         self._runner.progressed.connect(self._show_progress)
         self._live.said.connect(self._say)
+        self._live.finished.connect(self._on_live_finished)
         self._hints.changed.connect(self._on_hints)
+        self._hints.opened.connect(self._history.note_soon)
+        self._hints.said.connect(self._say)
+        self._history.changed.connect(self._enable)
         self._inspector.changed.connect(self._on_inspected)
 
     def _wire_buttons(self) -> None:
@@ -108,6 +134,10 @@ class ColorizeWidget(QWidget):
         controls.copy_command.clicked.connect(self._copy_command)
         controls.copy_python.clicked.connect(self._copy_python)
         controls.restore.clicked.connect(partial(restore_defaults, self._preferences))
+        controls.reset.clicked.connect(partial(reset_coloring, self._preferences))
+        controls.save_image.clicked.connect(self._save_image)
+        controls.undo.clicked.connect(self._history.undo)
+        controls.redo.clicked.connect(self._history.redo)
 
     def _wire_viewer(self) -> None:
         viewer, connect = self.viewer, self._connections.connect
@@ -118,7 +148,20 @@ class ColorizeWidget(QWidget):
         connect(viewer.scene.camera.events.center, self._describe_soon)
         connect(viewer.scene.camera.events.zoom, self._describe_soon)
         # Holds only what must end with the panel, and not the panel itself.
-        parts = (self._connections, self._source, self._binding, self._runner, self._queue)
+        shortcuts = Shortcuts(
+            self,
+            viewer,
+            {
+                RUN: self.run,
+                SAVE: self._save_image,
+                UNDO: self._history.undo,
+                REDO: self._history.redo,
+            },
+        )
+        parts = (
+            *(self._connections, self._source, self._binding, self._runner, self._queue),
+            shortcuts,
+        )
 
         def leave() -> None:
             for part in parts:
@@ -148,6 +191,41 @@ class ColorizeWidget(QWidget):
         else:
             self._binding.offer(*found)
 
+    def _on_setting(self, name: str) -> None:
+        """Follow a setting: the finished image takes on new colors at once where that is quick."""
+        self._describe_soon()
+        self._history.note_soon()
+        chosen, palette = self._preferences, self.controls.palette
+        if name == "size":
+            self._hints.size = chosen.size
+        if name == "palette":
+            wrong = bool(wrong_colors(chosen.palette))
+            palette.setStyleSheet("border: 1px solid #d04030" if wrong else "")
+            if chosen.palette:
+                self.controls.more_hints.title.setChecked(True)  # what changes colors is seen
+        if name in LIVE and not self.busy:
+            self._recolor_last()
+
+    def _recolor_last(self) -> None:
+        """Color the last result of the chosen layer anew with the settings as they are now."""
+        run = self._runner.last_of(self._source.layer)
+        if run is None or len(run.request.indices) != 1 or wrong_colors(self._preferences.palette):
+            return
+        now = options(self._preferences)
+        wanted = replace(run.options, **{name: getattr(now, name) for name in LIVE})
+        if wanted != run.options or self._live.busy:
+            (index,) = run.request.indices
+            self._live.request(run, index, self._hints_for(run.request).get(index, []), wanted)
+
+    def _take_state(self) -> Any:
+        chosen = self._preferences
+        return {name: getattr(chosen, name) for name in UNDOABLE}, self._hints.states()
+
+    def _restore_state(self, state: Any) -> None:
+        for name, value in state[0].items():
+            setattr(self._preferences, name, value)
+        self._hints.restore(state[1])
+
     def _on_source(self) -> None:
         self._hints.choose(self._source.layer)
         self._describe()
@@ -166,6 +244,11 @@ class ColorizeWidget(QWidget):
     def _describe(self) -> None:
         request = self._request()
         self.controls.summary.setText(request if isinstance(request, str) else request.summary())
+        different = changed(self._preferences)
+        words = ", ".join(f"{title} {_short(value)}" for title, value in different.items())
+        self.controls.changed.setText(f"Not at its default: {words}.")
+        for control in (self.controls.changed, self.controls.reset):
+            control.setVisible(bool(different))
         self._enable()
 
     def _request(self) -> Request | str:
@@ -175,8 +258,15 @@ class ColorizeWidget(QWidget):
             return "Open an image: File > Open Files, or File > Open Sample > Recolor."
         try:
             chosen = self._preferences
+            check_colors(chosen.palette)
             time = self._source.time if chosen.steady else None
-            return make_request(layer, self.viewer, chosen.scope, level_rule(chosen), time)
+            request = make_request(layer, self.viewer, chosen.scope, level_rule(chosen), time)
+            if request.time is not None and chosen.alternatives:
+                raise ImageError(
+                    "Alternatives cannot be kept steady over time. Set Alternatives to 0, or "
+                    "uncheck Steady."
+                )
+            return request
         except RecolorError as error:
             return str(error)
 
@@ -188,6 +278,9 @@ class ColorizeWidget(QWidget):
         shown = not busy and self._runner.about(self.viewer.layers.selection.active) is not None
         for button in (controls.copy_command, controls.copy_python):
             button.setEnabled(shown)
+        controls.save_image.setEnabled(not busy and self._image_to_save() is not None)
+        controls.undo.setEnabled(self._history.can_undo)
+        controls.redo.setEnabled(self._history.can_redo)
         controls.inspect.setEnabled(not busy and self._runner.last is not None)
         for control in (controls.low, controls.high, controls.per):
             control.setEnabled(chosen.levels != "contrast")
@@ -248,6 +341,7 @@ class ColorizeWidget(QWidget):
 
     def _on_hints(self, hint_layer: HintLayer) -> None:
         """Color the image shown anew with the hints as they are now."""
+        self._history.note_soon()
         if self.busy:
             self._late_hints = hint_layer
             return
@@ -257,7 +351,51 @@ class ColorizeWidget(QWidget):
         index = shown_index(hint_layer.image, self.viewer, run.request.source.leading)
         if index in run.stages.provenance:
             values = hint_layer.values(index, everywhere=not run.stages.steady)
-            self._live.request(run, index, values)
+            # Another frame of a stack has other hints, and the colors of these already.
+            if self._live.busy or run.hints(values) != run.given_hints(index):
+                self._live.request(run, index, values)
+
+    def _on_live_finished(self) -> None:
+        self.controls.readout.read()
+        if self._late_save is not None:
+            job, self._late_save = self._late_save, None
+            self._queue.submit(job)
+
+    # --- saving -------------------------------------------------------------------------------
+
+    def _image_to_save(self) -> Image | None:
+        """The active image of a run, or else that of the last run."""
+        active, run = self.viewer.layers.selection.active, self._runner.last
+        if isinstance(active, Image) and is_result(active) and active.rgb:
+            return active
+        rgb = None if run is None else run.layers.get("rgb")
+        return rgb if rgb in self.viewer.layers else None
+
+    def _save_image(self) -> None:
+        layer = self._image_to_save()
+        if layer is None or self.busy:
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save image", str(suggested_path(layer)), FILTER
+        )
+        if not path:
+            return
+        if is_source(path, layer):
+            show_error(f"{path} is the source of this image, which is never changed.")
+            return
+        job = Job(partial(save, path=path, layer=layer), self._on_saved, keeps=True)
+        self._say("Saving…")
+        if self._live.busy:  # first the colors that were asked for
+            self._late_save = job
+        else:
+            self._queue.submit(job)
+
+    def _on_saved(self, event: str | Failure) -> None:
+        if isinstance(event, Failure):
+            self._say(f"Not saved: {event.message}")
+            tell_failure(event)
+        else:
+            self._say(f"Saved, with provenance: {event}")
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -305,3 +443,8 @@ class ColorizeWidget(QWidget):
             write_hints(hints, [Hint(**hint) for hint in about["images"][0]["hints"]])
         QGuiApplication.clipboard().setText(text)
         self._say("Copied: a command that gives the same image.")
+
+
+def _short(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 24 else f"{text[:23]}…"

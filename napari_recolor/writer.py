@@ -1,5 +1,7 @@
 """Saves a layer as the command saves a file: bit depth kept, provenance written."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -21,7 +23,8 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     path
-        Of the file, ``.tif``, ``.tiff`` or ``.png``; napari has asked whether it may be replaced.
+        Of the file, ``.tif``, ``.tiff`` or ``.png``; ``.tif`` is added to a name without an
+        ending. napari has asked whether it may be replaced.
     data
         RGB or RGBA ``(..., H, W, 3 or 4)``: of a stack each image becomes a page. A list of them
         where `meta` says ``multiscale``: the largest is written. Of the other results of a run
@@ -39,6 +42,8 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     recolor_core.ImageError
         Where the layer is of another kind, or the format cannot hold it.
     """
+    if not re.search(r"\.[A-Za-z0-9]{1,5}$", path):  # such as the name that napari suggests
+        path = f"{path}.tif"
     if meta.get("multiscale"):
         data = data[0]
     about = (meta.get("metadata") or {}).get("recolor")
@@ -112,7 +117,9 @@ def _write_numbers(
     if not path.lower().endswith((".tif", ".tiff")):
         raise ImageError(f"{path}: PNG cannot hold {data.dtype} numbers; write a .tif instead")
     name = str(meta.get("name")).encode("ascii", "replace").decode()
-    description = f"{name}: {about.get('layer')}, Lab units"
+    # Of many images what differs from image to image would not fit into a description.
+    told = {key: value for key, value in about.items() if key != "images"}
+    description = f"{name}: {about.get('layer')}, Lab units\n{json.dumps(told)}"
     pages = data if data.ndim == 2 else data.reshape(-1, *data.shape[-2:])
     write_stage(path, pages, description=description, overwrite=True)
 

@@ -368,3 +368,143 @@ def told(hints, qtbot):
     hints.changed.connect(lambda: count.append(1))
     yield
     qtbot.waitUntil(lambda: bool(count), timeout=2000)
+
+
+def press(hints, position, button=1, moves=()):
+    """Run the layer's mouse callbacks as the canvas does."""
+    layer = hints.layer
+    event = SimpleNamespace(
+        button=button,
+        position=position,
+        pos=np.array(position, float),
+        type="mouse_press",
+        modifiers=(),
+        handled=False,
+        view_direction=None,
+        up_direction=None,
+        dims_displayed=list(hints.viewer.dims.displayed),
+        dims_point=list(hints.viewer.dims.point),
+    )
+    generators = []
+    for call in layer.mouse_drag_callbacks:  # a callback may change the mode, and with it the list
+        made = call(layer, event)
+        if made is not None:
+            next(made, None)
+            generators.append(made)
+    for kind, where in (*(("mouse_move", move) for move in moves), ("mouse_release", None)):
+        event.type = kind
+        if where is not None:
+            event.position, event.pos = where, np.array(where, float)
+        for one in generators:
+            next(one, None)
+
+
+def test_the_color_of_the_next_hint_leaves_the_last_one_alone(hints):
+    press(hints, (20, 30))
+    hints.color = "#ff0000"
+    press(hints, (40, 30))
+    hints.layer.current_size = 40
+    assert [value[2] for value in hints.values()] == ["#c08040", "#ff0000"]
+    assert len({value[3] for value in hints.values()}) == 1
+
+
+def test_the_eyedropper_leaves_the_last_hint_alone(viewer, hints):
+    press(hints, (20, 30))
+    viewer.add_image(np.full((*SHAPE, 3), (16, 128, 255), np.uint8))
+    hints.eyedropper = True
+    click(viewer, (20, 30))
+    assert hints.values()[0][2] == "#c08040"
+    assert hints.color == "#1080ff"
+
+
+@pytest.mark.parametrize("mode", ["add", "select", "pan_zoom"])
+def test_a_right_click_removes_the_hint_under_it(hints, mode):
+    add(hints, (20, 30))
+    add(hints, (60, 90))
+    hints.layer.mode = mode
+    press(hints, (60, 90), button=2)
+    assert [value[:2] for value in hints.values()] == [(30, 20)]
+    assert hints.layer.mode == mode
+    press(hints, (100, 100), button=2)  # beside all hints
+    assert len(hints.values()) == 1
+    press(hints, (20, 30), button=2, moves=[(20, 50)])  # a drag zooms
+    assert len(hints.values()) == 1
+
+
+def test_the_wheel_over_a_hint_resizes_it(hints):
+    add(hints, (20, 30), size=10)
+    add(hints, (60, 90), size=10)
+    for steps, position in ((2, (20, 30)), (-1, (60, 90)), (1, (100, 10))):
+        event = SimpleNamespace(position=position, delta=(0, steps), handled=False)
+        for call in hints.layer.mouse_wheel_callbacks:
+            call(hints.layer, event)
+        assert event.handled == (position != (100, 10))
+    first, second = (value[3] for value in hints.values())
+    assert first > 5 > second
+
+
+def test_a_state_brings_points_and_shapes_back(viewer, hints):
+    add(hints, (20, 30), "#ff0000", size=8)
+    shapes = Shapes([np.array([[10.0, 20.0], [10.0, 60.0]])], shape_type="line", edge_color="red")
+    viewer.add_layer(shapes)
+    hints.strokes = shapes
+    state, values = hints.state(), hints.values()
+    add(hints, (60, 90), "#00ff00")
+    hints.layer.selected_data = {0}
+    hints.layer.remove_selected()
+    shapes.add(np.array([[50.0, 20.0], [60.0, 60.0]]), shape_type="line")
+    assert hints.state() != state
+    hints.restore(state)
+    assert hints.state() == state
+    assert hints.values() == values
+    empty = hints.state()
+    hints.layer.data = np.empty((0, 2))
+    hints.restore(empty)
+    assert hints.values() == values
+
+
+def test_labels_with_fewer_slices_hint_the_slices_that_they_have(viewer):
+    image = viewer.add_image(np.zeros((5, *SHAPE), np.uint8))
+    layer = HintLayer(viewer, image)
+    data = np.zeros((2, *SHAPE), np.uint8)
+    data[:, 10, 20] = 1
+    layer.strokes = viewer.add_labels(data)
+    assert [len(layer.values((t,))) for t in range(5)] == [1, 1, 0, 0, 0]
+    layer.close()
+
+
+def test_the_scale_of_the_leading_axis_counts(viewer):
+    image = viewer.add_image(np.zeros((6, *SHAPE), np.uint8), scale=(2, 1, 1))
+    layer = HintLayer(viewer, image)
+    data = np.zeros((3, *SHAPE), np.uint8)
+    data[1, 10, 20] = 1
+    layer.strokes = viewer.add_labels(data, scale=(4, 1, 1))  # each of its slices is two images
+    found = [len(layer.values((t,))) for t in range(6)]
+    assert found[2] == 1
+    assert sum(found) <= 2
+    assert not any(found[:1] + found[4:])
+    layer.close()
+
+
+def test_3d_labels_over_a_2d_image_hint_what_is_shown(viewer):
+    image = viewer.add_image(np.zeros(SHAPE, np.uint8))
+    layer = HintLayer(viewer, image)
+    data = np.zeros((4, *SHAPE), np.uint8)
+    data[2, 10, 20] = 1
+    layer.strokes = viewer.add_labels(data)
+    for shown in range(4):
+        viewer.dims.set_point(0, shown)
+        assert len(layer.values()) == (shown == 2)
+    layer.close()
+
+
+@pytest.mark.parametrize("size", [112, 224, 448])
+def test_a_stroke_hints_every_cell_at_every_size(viewer, hints, size):
+    """At a larger working size the cells are smaller: one hint for each, or the line is dotted."""
+    data = np.zeros(SHAPE, np.uint8)
+    data[40, 20:120] = 1
+    hints.strokes = viewer.add_labels(data)
+    hints.size = size
+    cell = max(1, SHAPE[0] * 4 / size)
+    columns = {int((x + 0.5) / cell) for x, *_ in hints.values()}
+    assert columns == set(range(int(20.5 / cell), int(119.5 / cell) + 1))

@@ -444,10 +444,131 @@ def test_a_palette_is_taken_from_a_image_and_steers(panel, finish):
     assert (rgb.data[..., 0].astype(int) - without[..., 0]).mean() > 5
 
 
-def test_a_palette_that_is_none_is_told(panel, finish, notified):
-    panel.controls.palette.setText("#80302, red")
-    assert not run(panel, finish)
-    assert "expected a color as #rrggbb" in text(panel, "status")
+def test_what_changes_colors_is_seen_and_reset(panel, qtbot):
+    controls = panel.controls
+    assert controls.changed.isHidden() == (panel._preferences.size == 224)
+    panel.controls.palette.setText("#803020, #203080")
+    panel.controls.vividness.setValue(0.3)
+    qtbot.waitUntil(lambda: "Vividness 0.3" in text(panel, "changed"))
+    assert "Palette #803020" in text(panel, "changed")
+    assert not controls.changed.isHidden()
+    assert controls.more_hints.title.isChecked()  # not folded away
+    controls.reset.click()
+    qtbot.waitUntil(controls.changed.isHidden)
+    assert controls.palette.text() == ""
+    assert controls.vividness.value() == 0.8
+
+
+def test_a_wrong_palette_is_marked_while_it_is_typed(panel, qtbot):
+    palette = panel.controls.palette
+    palette.setText("#803020, red")
+    qtbot.waitUntil(lambda: "'red'" in text(panel, "summary"))
+    assert "border" in palette.styleSheet()
+    assert not button(panel, "run").isEnabled()
+    palette.setText("#803020")
+    qtbot.waitUntil(button(panel, "run").isEnabled)
+    assert palette.styleSheet() == ""
+
+
+def test_the_finished_image_follows_vividness_and_palette(panel, photo, finish, direct, qtbot):
+    rgb = run(panel, finish)["rgb"]
+    panel.controls.vividness.setValue(0.2)
+    expected = direct(photo, vividness=0.2).rgb
+    qtbot.waitUntil(lambda: np.array_equal(rgb.data, expected), timeout=60_000)
+    qtbot.waitUntil(lambda: not panel._live.busy)
+    assert rgb.metadata[KEY]["settings"]["vividness"] == 0.2
+    panel._history.note()
+    panel.controls.palette.setText("#803020")
+    qtbot.waitUntil(lambda: rgb.metadata[KEY]["palette_colors"] == ["#803020"], timeout=60_000)
+    assert not np.array_equal(rgb.data, expected)
+    panel.controls.undo.click()
+    qtbot.waitUntil(lambda: np.array_equal(rgb.data, expected), timeout=60_000)
+    panel.controls.undo.click()
+    assert panel.controls.vividness.value() == 0.8
+    panel.controls.redo.click()
+    assert panel.controls.vividness.value() == 0.2
+
+
+def test_hints_can_be_undone(panel, finish, qtbot):
+    rgb = run(panel, finish)["rgb"]
+    before = rgb.data.copy()
+    button(panel, "hints").click()
+    panel._history.note()
+    panel._hints.current.layer.add([40, 60])
+    qtbot.waitUntil(lambda: (rgb.data != before).any(), timeout=60_000)
+    panel._history.undo()
+    assert not panel._hints.current.values()
+    qtbot.waitUntil(lambda: np.array_equal(rgb.data, before), timeout=60_000)
+    panel._history.redo()
+    assert len(panel._hints.current.values()) == 1
+
+
+def test_alternatives_over_time_are_refused_before_the_run(open_panel, photo, qtbot):
+    widget = open_panel(np.stack([photo] * 3), axis_labels=("t", "y", "x"))
+    widget.controls.scope.setCurrentText("whole stack")
+    widget.controls.alternatives.setValue(2)
+    qtbot.waitUntil(lambda: "Alternatives cannot be kept steady" in text(widget, "summary"))
+    assert not button(widget, "run").isEnabled()
+    widget.controls.steady.setChecked(False)
+    qtbot.waitUntil(button(widget, "run").isEnabled)
+
+
+def test_each_image_has_its_own_hints(panel, photo, qtbot):
+    first = panel.viewer.layers[0]
+    button(panel, "hints").click()
+    panel._hints.current.layer.add([40, 60])
+    second = panel.viewer.add_image(photo[::-1], name="second")
+    assert panel._source.layer is second  # the choice follows the active layer
+    assert button(panel, "hints").isEnabled()
+    assert not button(panel, "save_hints").isEnabled()
+    button(panel, "hints").click()
+    assert panel._hints.current.values() == []
+    panel.viewer.layers.selection.active = first
+    assert len(panel._hints.current.values()) == 1
+    panel.viewer.layers.remove(panel._hints.current.layer)
+    assert panel._hints_for(panel._request()) == {}
+
+
+def test_a_run_again_leaves_the_hints_on_top_and_active(panel, finish):
+    run(panel, finish)
+    button(panel, "hints").click()
+    hints = panel._hints.current.layer
+    run(panel, finish)
+    assert panel.viewer.layers[-1] is hints
+    assert panel.viewer.layers.selection.active is hints
+    assert [layer.metadata[KEY]["run"] for layer in results(panel)] == [1, 2]
+
+
+def test_removing_the_image_while_it_comes_ends_the_run(open_panel, photo, finish, qtbot):
+    widget = open_panel(np.stack([photo] * 50))
+    widget.controls.scope.setCurrentText("whole stack")
+    button(widget, "run").click()
+    qtbot.waitUntil(lambda: bool(results(widget)), timeout=120_000)
+    widget.viewer.layers.remove(results(widget)[0])
+    finish(widget)
+    assert not results(widget)
+    assert text(widget, "status").startswith("Canceled")
+
+
+def test_when_all_results_are_gone_nothing_is_called_done(panel, finish):
+    rgb = run(panel, finish)["rgb"]
+    panel.viewer.layers.remove(rgb)
+    assert text(panel, "status") == "Ready."
+
+
+def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified):
+    button(panel, "hints").click()
+    panel._hints.current.layer.add([40, 60])
+    dialog = "napari_recolor.hint_panel.QFileDialog.getSaveFileName"
+    monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "mine"), ""))
+    button(panel, "save_hints").click()
+    assert (tmp_path / "mine.json").exists()  # a name that Load shows
+    assert text(panel, "status") == f"Saved 1 hint to {tmp_path / 'mine.json'}."
+    monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "none" / "mine.json"), ""))
+    button(panel, "save_hints").click()
+    assert len(notified) == 1
+    assert "could not be written" in notified[0]
+    assert "Traceback" not in notified[0]
 
 
 def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, finish):
