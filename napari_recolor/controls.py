@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -303,6 +303,17 @@ class Controls(QWidget):
         column.addStretch(1)
 
 
+class Menu(QComboBox):
+    """A menu that tells when it is opened."""
+
+    opened = Signal()
+
+    def showPopup(self) -> None:
+        """Tell, then open."""
+        self.opened.emit()
+        super().showPopup()
+
+
 class _IgnoreWheel(QObject):
     """Leaves the wheel to the panel, which scrolls, unless a control has the focus.
 
@@ -394,8 +405,8 @@ def _name(control: QWidget, name: str, tooltip: str) -> None:
     control.setToolTip(f"<qt>{tooltip}</qt>")  # rich text is wrapped
 
 
-def _menu(name: str, tooltip: str, items: dict[Any, str] | None = None) -> QComboBox:
-    menu = QComboBox()
+def _menu(name: str, tooltip: str, items: dict[Any, str] | None = None) -> Menu:
+    menu = Menu()
     _name(menu, name, tooltip)
     for data, text in (items or {}).items():
         menu.addItem(text, data)

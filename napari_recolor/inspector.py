@@ -68,6 +68,8 @@ class Inspector:
         self._shown = shown
         self.viewer.layers.events.removed.connect(self._on_removed)
 
+        # Off first and on last: with the grid on, every layer that moves builds it anew.
+        self.viewer.canvas.grid.enabled = False
         # napari fills the grid from the top left in the order of the list.
         others = [layer for layer in self.viewer.layers if layer not in shown]
         _sort(self.viewer, [*shown, *others])
@@ -95,9 +97,10 @@ class Inspector:
         viewer.layers.events.removed.disconnect(self._on_removed)
         new = [layer for layer in viewer.layers if layer not in before.visible]
         old = [layer for layer in before.order if layer in viewer.layers]
-        _sort(viewer, [*old, *new])
+        viewer.canvas.grid.enabled = False
         for layer in old:
             layer.visible = before.visible[layer]
+        _sort(viewer, [*old, *new])
         viewer.canvas.grid.update(before.grid)
         if viewer.dims.ndim == before.dims["ndim"]:
             viewer.dims.update(before.dims)
@@ -126,4 +129,6 @@ def _look(viewer: ViewerModel) -> _View:
 
 def _sort(viewer: ViewerModel, order: Sequence[Layer]) -> None:
     for target, layer in enumerate(order):
-        viewer.layers.move(viewer.layers.index(layer), target)
+        index = viewer.layers.index(layer)
+        if index != target:
+            viewer.layers.move(index, target)

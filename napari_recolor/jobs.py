@@ -26,7 +26,7 @@ class Job:
     on_end : callable
         Is called once in the main thread, after all events, even if the job never started.
     keeps : bool
-        Whether newer jobs wait until this one is done. Otherwise they end it.
+        Whether newer jobs wait until this one is done. Otherwise a newer job ends it.
     """
 
     work: Callable[[Engine], Iterator[Any]]
@@ -38,8 +38,7 @@ class Job:
 class JobQueue(QObject):
     """Owns the engine and runs jobs on it, one at a time. Lives in the main thread.
 
-    Of the jobs that wait only the newest is kept. A job that `keeps` is never dropped for one that
-    does not.
+    Jobs that keep are done in order, before any others. Of the others only the newest waits.
     """
 
     changed = Signal()
@@ -50,7 +49,8 @@ class JobQueue(QObject):
         self._engine = Engine()
         self._job: Job | None = None
         self._worker: GeneratorWorker | None = None
-        self._waiting: Job | None = None
+        self._kept: deque[Job] = deque()  # those that wait and keep, in order
+        self._newest: Job | None = None  # of the others that wait
         self._events: deque[Any] = deque()
         self._draining = False
 
@@ -61,13 +61,12 @@ class JobQueue(QObject):
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as the engine is free."""
-        waiting = self._waiting
-        if waiting is not None and waiting.keeps and not job.keeps:
-            job.on_end()
-            return
-        self._waiting = job
-        if waiting is not None:
-            waiting.on_end()
+        if job.keeps:
+            self._kept.append(job)
+        else:
+            replaced, self._newest = self._newest, job
+            if replaced is not None:
+                replaced.on_end()
         if self._job is None:
             self._start_next()
         elif not self._job.keeps:
@@ -75,15 +74,19 @@ class JobQueue(QObject):
 
     def cancel(self, job: Job) -> None:
         """End a job at its next event, or drop it if it waits."""
-        if job is self._waiting:
-            self._waiting = None
-            job.on_end()
-        elif job is self._job:
+        if job is self._job:
             self._quit()
+        elif job is self._newest:
+            self._newest = None
+            job.on_end()
+        elif job in self._kept:
+            self._kept.remove(job)
+            job.on_end()
 
     def close(self) -> None:
         """End the job that runs and drop the one that waits. Nothing is called afterwards."""
-        self._waiting = None
+        self._newest = None
+        self._kept.clear()
         if self._job is not None:
             self._job.on_event, self._job.on_end = _ignore, lambda: None
             self._quit()
@@ -93,7 +96,10 @@ class JobQueue(QObject):
             self._worker.quit()
 
     def _start_next(self) -> None:
-        self._job, self._waiting = self._waiting, None
+        if self._kept:
+            self._job = self._kept.popleft()
+        else:
+            self._job, self._newest = self._newest, None
         if self._job is not None:
             # Errors come as a Failure: after a RuntimeError the worker would never finish.
             self._worker = worker = create_worker(

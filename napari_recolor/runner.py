@@ -1,5 +1,6 @@
 """Runs in a viewer: from the button Colorize to the layers, with progress and cancel."""
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,9 @@ from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
 from napari_recolor.run import Run
 from napari_recolor.worker import Failure, HintValue, Options, Step, colorize
+
+PROGRESS_MS = 100
+"""Progress within a stage is shown this often, in milliseconds."""
 
 AIR_MS = 20
 """Pause between one new layer and the next, in milliseconds: the window can answer its user."""
@@ -52,6 +56,8 @@ class Runner(QObject):
         self._job: Job | None = None
         self._bars: ProgressBars | None = None
         self._closed = False
+        self._shown: tuple[int, str] | None = None  # the image and stage of the progress shown
+        self._next_progress = 0.0
         self._covers = True  # whether the panel shows the image of the run that is on
 
     @property
@@ -196,6 +202,10 @@ class Runner(QObject):
         self._show_progress(run, event)
 
     def _show_progress(self, run: Run, step: Step) -> None:
+        now, shown = time.monotonic(), (step.image, step.stage)
+        if shown == self._shown and now < self._next_progress and step.finished is None:
+            return  # to draw each strip's progress takes longer than to color it
+        self._shown, self._next_progress = shown, now + PROGRESS_MS / 1000
         self.progressed.emit((step.image + step.done / step.total) / step.images)
         if not run.canceled:
             count = f"Image {step.image + 1} of {step.images}: " if step.images > 1 else ""

@@ -84,6 +84,7 @@ class ColorizeWidget(QWidget):
         self._connections = Connections()
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
+        self._choices_known = False
         self._late_save: Job | None = None  # asked for while colors changed
         self._lay_out()
 
@@ -96,7 +97,6 @@ class ColorizeWidget(QWidget):
         self._wire_viewer()
         self._say("Ready.")
         self._on_source()
-        self._queue.submit(Job(choices, self._on_choices))
 
     def _lay_out(self) -> None:
         scroll = QScrollArea()
@@ -136,6 +136,8 @@ class ColorizeWidget(QWidget):
         controls.restore.clicked.connect(partial(restore_defaults, self._preferences))
         controls.reset.clicked.connect(partial(reset_coloring, self._preferences))
         controls.save_image.clicked.connect(self._save_image)
+        controls.device.opened.connect(self._find_choices)
+        controls.weights.opened.connect(self._find_choices)
         controls.undo.clicked.connect(self._history.undo)
         controls.redo.clicked.connect(self._history.redo)
 
@@ -184,6 +186,12 @@ class ColorizeWidget(QWidget):
         guard_canvas(self.viewer, self.window())
 
     # --- what will be done --------------------------------------------------------------------
+
+    def _find_choices(self) -> None:
+        """Look for devices and weights, once: it takes PyTorch, so not when the panel opens."""
+        if not self._choices_known:
+            self._choices_known = True
+            self._queue.submit(Job(choices, self._on_choices, keeps=True))
 
     def _on_choices(self, found: tuple[list[str], list[str]] | Failure) -> None:
         if isinstance(found, Failure):
@@ -330,6 +338,8 @@ class ColorizeWidget(QWidget):
 
     def _on_run_changed(self) -> None:
         self._read_out()
+        if self._runner.last is not None and not self.busy:
+            self._find_choices()  # PyTorch is there now
         if not self.busy and self._late_hints is not None:
             hint_layer, self._late_hints = self._late_hints, None
             self._on_hints(hint_layer)

@@ -78,17 +78,19 @@ def test_one_at_a_time_and_of_those_that_wait_the_newest(queue, recorder, qtbot)
     assert sorted(recorder.ended) == sorted(["first", *"abcdefghijkl"])  # each once
 
 
-def test_a_job_that_keeps_is_waited_for_and_never_dropped(queue, recorder, qtbot):
+def test_jobs_that_keep_are_all_done_in_order_before_the_others(queue, recorder, qtbot):
     queue.submit(recorder.job("small"))
     qtbot.waitUntil(lambda: recorder.started == ["small"])
+    queue.submit(recorder.job("save", keeps=True))
+    queue.submit(recorder.job("replaced"))
     queue.submit(recorder.job("run", keeps=True))
-    queue.submit(recorder.job("dropped"))  # while the run still waits
+    queue.submit(recorder.job("newest"))
     recorder.gate.set()
-    qtbot.waitUntil(lambda: "run" in recorder.started)
-    queue.submit(recorder.job("after"))
     qtbot.waitUntil(idle(queue))
-    assert recorder.started == ["small", "run", "after"]
-    assert [step for name, step in recorder.events if name == "run"] == [0, 1, 2]
+    assert recorder.started == ["small", "save", "run", "newest"]
+    for name in ("save", "run", "newest"):
+        assert [step for which, step in recorder.events if which == name] == [0, 1, 2]
+    assert sorted(recorder.ended) == sorted(["small", "save", "replaced", "run", "newest"])
 
 
 def test_a_canceled_job_ends_and_the_next_one_runs(queue, recorder, qtbot):

@@ -1,0 +1,117 @@
+"""How long the window does not answer, step by step: ``make bench ARGS="-k window -s"``.
+
+For each step the longest gap between two turns of the event loop, and the largest part of the GUI
+thread's own CPU time in such a gap: what other programs and threads take is not in the second.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import napari.settings
+import numpy as np
+import pytest
+from napari.layers import Points
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QAbstractButton, QLabel
+
+SIZES = {"2 megapixels": (1200, 1700), "24 megapixels": (4000, 6000)}
+
+
+class Watch:
+    """Notes the longest gap of the event loop, in milliseconds, and the GUI thread's CPU in one."""
+
+    def __init__(self) -> None:
+        self.gap = self.cpu = 0.0
+        self._last = (time.perf_counter(), time.thread_time())
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._turn)
+        self._timer.start(0)
+
+    def _turn(self) -> None:
+        now = (time.perf_counter(), time.thread_time())
+        self.gap = max(self.gap, 1000 * (now[0] - self._last[0]))
+        self.cpu = max(self.cpu, 1000 * (now[1] - self._last[1]))
+        self._last = now
+
+    def stop(self) -> None:
+        self._turn()
+        self._timer.stop()
+
+
+@pytest.fixture(autouse=True)
+def preferences_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    napari.settings._clear_plugin_settings_cache()
+    yield
+    napari.settings._clear_plugin_settings_cache()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_window(
+    size: str, make_napari_viewer: Any, qtbot: Any, benchmark: Any, capsys: Any
+) -> None:
+    """Open, run, hint, inspect, and tell what each of them costs."""
+    if not size.startswith(os.environ.get("RECOLOR_BENCH_SIZE", "")):
+        pytest.skip("another size is asked for by RECOLOR_BENCH_SIZE")
+    y, x = np.mgrid[: SIZES[size][0], : SIZES[size][1]]
+    image = (127 + 60 * np.sin(x / 90) + 50 * np.cos(y / 140)).astype(np.uint8)
+    del y, x
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    viewer.add_image(image, name="photo")
+    qtbot.wait(500)
+    found: dict[str, tuple[float, float, float]] = {}
+    panel: Any = None
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        watch, start = Watch(), time.perf_counter()
+        yield
+        qtbot.wait(300)
+        watch.stop()
+        found[name] = (time.perf_counter() - start - 0.3, watch.gap, watch.cpu)
+
+    def button(name: str) -> QAbstractButton:
+        return panel.findChild(QAbstractButton, f"recolor.{name}")
+
+    def wait(condition: Callable[[], bool]) -> None:
+        qtbot.waitUntil(condition, timeout=300_000)
+
+    def says(start: str) -> Callable[[], bool]:
+        return lambda: panel.findChild(QLabel, "recolor.status").text().startswith(start)
+
+    def measure() -> None:
+        nonlocal panel
+        with step("open"):
+            _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+            qtbot.wait(3000)
+        for name in ("first run", "second run"):
+            with step(name):
+                button("run").click()
+                wait(says("Done"))
+                wait(button("run").isEnabled)
+        with step("add hints"):
+            button("hints").click()
+        points = next(layer for layer in viewer.layers if isinstance(layer, Points))
+        for number, name in enumerate(("first hint", "second hint"), 1):
+            with step(name):
+                points.add([200 * number, 300])
+                wait(says(f"Colored with {number} hint"))
+        with step("inspect on"):
+            button("inspect").click()
+        with step("inspect off"):
+            button("inspect").click()
+        with step("inspect again"):
+            button("inspect").click()
+        button("inspect").click()
+
+    benchmark.pedantic(measure, rounds=1)
+    benchmark.extra_info.update(found)
+    with capsys.disabled():
+        print(f"\n{size:16}   seconds   longest gap   GUI thread's CPU in one gap")
+        for name, (seconds, gap, cpu) in found.items():
+            print(f"{name:16} {seconds:9.2f} {gap:10.0f} ms {cpu:10.0f} ms")
