@@ -96,6 +96,8 @@ class JobQueue(QObject):
             self._worker.quit()
 
     def _start_next(self) -> None:
+        if self._job is not None:  # the end of a job may have submitted the next one
+            return
         if self._kept:
             self._job = self._kept.popleft()
         else:

@@ -146,6 +146,18 @@ def test_an_error_of_a_listener_is_told_and_the_queue_goes_on(
     qtbot.waitUntil(lambda: "next" in recorder.ended)
 
 
+def test_a_job_may_be_submitted_at_the_end_of_another(queue, recorder, qtbot):
+    recorder.gate.set()
+    first = recorder.job("first", keeps=True)
+    first.on_end = lambda: queue.submit(recorder.job("second", keeps=True, steps=30))
+    queue.submit(first)
+    qtbot.waitUntil(lambda: "second" in recorder.started)
+    queue.submit(recorder.job("third", keeps=True))
+    qtbot.waitUntil(idle(queue))
+    assert recorder.started == ["first", "second", "third"]
+    assert recorder.most_at_once == 1
+
+
 def test_nothing_is_called_after_it_was_closed(queue, recorder, qtbot):
     queue.submit(recorder.job("a"))
     qtbot.waitUntil(lambda: recorder.started == ["a"])
