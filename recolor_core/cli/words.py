@@ -14,6 +14,7 @@ _WORDS = (
     (r'(pass )?levels=\(low, high\), or levels="auto"', "--levels LOW,HIGH, or --levels auto"),
     (r"with levels=\(low, high\)", "with --levels LOW,HIGH"),
     (r"(pass )?levels=\(low, high\)", "--levels LOW,HIGH"),
+    (r"levels=\((\d+), (\d+)\)", r"--levels \1,\2"),
     (r'levels="auto"', "--levels auto"),
     (r"extract its frames as images( first)?", "colorize it with: recolor film IN OUT"),
     (r"recolor_core\.list_weights(\(\))?", "recolor weights"),

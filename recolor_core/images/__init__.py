@@ -5,13 +5,12 @@ said in `Page.reading` or refused with a remedy.
 """
 
 from recolor_core.images.image import Metadata, Page, Resolution, TiffLayout
-from recolor_core.images.limits import MAX_PIXELS, MAX_PIXELS_PER_BYTE
+from recolor_core.images.limits import MAX_PIXELS
 from recolor_core.images.reading import READABLE, ImageFile, open_image
 from recolor_core.images.writing import WRITABLE, ImageWriter, encode_stage, write_stage
 
 __all__ = [
     "MAX_PIXELS",
-    "MAX_PIXELS_PER_BYTE",
     "READABLE",
     "WRITABLE",
     "ImageFile",

@@ -31,6 +31,6 @@ MAX_TAG_BYTES = 64 << 20  # all values of a TIFF page, offsets of strips and til
 MAX_TILE_BYTES = 256 << 20  # one decoded tile that reaches beyond its page
 
 
-def too_many_pixels(pixels: int, file_bytes: int, per_byte: int = MAX_PIXELS_PER_BYTE) -> bool:
+def too_many_pixels(pixels: int, file_bytes: int) -> bool:
     """Whether a file of this size cannot honestly hold this many pixels."""
-    return pixels > max(MAX_BLANK_PIXELS, per_byte * file_bytes)
+    return pixels > max(MAX_BLANK_PIXELS, MAX_PIXELS_PER_BYTE * file_bytes)

@@ -83,7 +83,6 @@ class ImageFile:
         format: str,
         stored: list[Stored] | TiffPages,
         max_pixels: int = MAX_PIXELS,
-        max_pixels_per_byte: int = MAX_PIXELS_PER_BYTE,
     ) -> None:
         self.name = source.name
         self.path = source.path
@@ -91,7 +90,6 @@ class ImageFile:
         self._source = source
         self._stored = stored
         self._max_pixels = max_pixels
-        self._max_pixels_per_byte = max_pixels_per_byte
 
     def __enter__(self) -> Self:
         return self
@@ -203,11 +201,11 @@ class ImageFile:
                 f"the image has {came}, at most {_count(self._max_pixels)} are allowed",
                 "raise max_pixels if you trust the file",
             )
-        if too_many_pixels(pixels, self._source.size, self._max_pixels_per_byte):
+        if self._max_pixels <= MAX_PIXELS and too_many_pixels(pixels, self._source.size):
             raise self._source.error(
                 f"the file claims {came} in {self._source.size:,} bytes, more than "
-                f"{self._max_pixels_per_byte:,} pixels per byte",
-                "raise max_pixels_per_byte if you trust the file",
+                f"{MAX_PIXELS_PER_BYTE:,} per byte",
+                f"raise max_pixels above {MAX_PIXELS:,} if you trust the file",
             )
 
     def _guarded(self, step: Callable[[], T]) -> T:
@@ -228,7 +226,6 @@ def open_image(
     source: str | os.PathLike[str] | BinaryIO,
     *,
     max_pixels: int = MAX_PIXELS,
-    max_pixels_per_byte: int = MAX_PIXELS_PER_BYTE,
 ) -> ImageFile:
     """Open an image file, by its content, whatever its name says.
 
@@ -237,10 +234,9 @@ def open_image(
     source
         A path, or a binary stream (``sys.stdin.buffer``), which is read to its end.
     max_pixels
-        Images with more pixels are refused, before anything is decoded.
-    max_pixels_per_byte
-        Images of more than 64 million pixels are refused if their file has fewer bytes than this
-        implies: a few bytes can claim any size.
+        Images with more pixels are refused, before anything is decoded. Up to the default, images
+        of more than 64 million pixels are also refused if their file has less than a byte per
+        10,000 pixels, since a few bytes can claim any size.
 
     Returns
     -------
@@ -262,7 +258,7 @@ def open_image(
     for signature, format, read in _FORMATS:
         if found.head.startswith(signature) and (format != "WebP" or found.head[8:12] == b"WEBP"):
             stored = _guarded(found, format, partial(read, found))
-            return ImageFile(found, format, stored, max_pixels, max_pixels_per_byte)
+            return ImageFile(found, format, stored, max_pixels)
     for signature, name, remedy in _OTHERS:
         if found.head.startswith(signature):
             raise found.error(f"this is {name}, expected {READABLE}", remedy)

@@ -139,7 +139,7 @@ def test_the_limit_of_pixels_is_a_choice_and_pillow_has_no_say() -> None:
     with pytest.raises(Image.DecompressionBombError):
         Image.open(large)
     large.seek(0)
-    with open_image(large, max_pixels_per_byte=10**9) as image:
+    with open_image(large, max_pixels=10**9) as image:
         assert image.output_nbytes == 600_000_000
     large.seek(0)
     with (

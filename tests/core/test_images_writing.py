@@ -425,7 +425,7 @@ def test_large_files_become_bigtiff(tmp_path: Path) -> None:
             metadata=None,
             photometric="minisblack",
         )
-    with open_image(BytesIO(stream.getvalue()), max_pixels_per_byte=10**9) as image:
+    with open_image(BytesIO(stream.getvalue()), max_pixels=10**9) as image:
         assert image.output_nbytes > 4_500_000_000 - 1
         with ImageWriter(tmp_path / "out.tif", like=image) as writer:
             writer.write(next(iter(image)), RGB_8)
