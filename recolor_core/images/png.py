@@ -172,8 +172,9 @@ def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes |
         file.write(_chunk(b"eXIf", metadata.exif))
     for kind, body in metadata.png_text:
         file.write(_chunk(kind, body))
-    for comment in metadata.comments:
-        file.write(_chunk(b"iTXt", b"Comment\0\0\0\0\0" + comment.encode()))
+    if metadata.comments:
+        text = "\n".join(metadata.comments).encode()
+        file.write(_chunk(b"iTXt", b"Comment\0\0\0\0\0" + text))
     if xmp:
         file.write(_chunk(b"iTXt", _XMP + b"\0" * 5 + xmp))
     file.write(memoryview(coded)[end_of_header:])
