@@ -15,7 +15,20 @@ REPORT = "recolor-report"
 IMAGE_ENDINGS = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"),
-        *(".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+        *(
+            ".gif",
+            ".jp2",
+            ".j2k",
+            ".jpf",
+            ".jpx",
+            ".j2c",
+            ".jpc",
+            ".jxl",
+            ".avif",
+            ".heic",
+            ".heif",
+        ),
+        *(".hif", ".psd", ".psb", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".exr", ".dcm", ".dng"),
     )
 )
 FILM_ENDINGS = frozenset(

@@ -71,17 +71,17 @@ def size_of(data: bytes) -> tuple[int, int] | None:
 def segments_of_jpeg(data: bytes) -> Iterator[tuple[slice, "Frame | tuple[int, bytes]"]]:
     """The place of every segment up to the first scan, and what it holds: marker and body.
 
+    Bytes between the segments are left out.
+
     Raises
     ------
-    ValueError
-        If the header is damaged.
+    struct.error
+        If a frame header ends early.
     """
     at = len(JPEG_SIGNATURE)
     while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError("expected a marker")
         marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
+        if data[at] != 0xFF or marker in (0xFF, 0):  # fill bytes, or damage: as libjpeg skips them
             at += 1
             continue
         if marker in _STANDALONE:

@@ -8,10 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.lab import SRGB, ColorSpace, ToneCurve
 
 ResolutionUnit = Literal["none", "inch", "cm"]
 Model = Literal["gray", "rgb", "cmyk"]
+
+LINEAR = ColorSpace("linear sRGB", ToneCurve(1, a=1, b=0, c=0, d=0))
+"""Codes that are linear light, with the primaries of sRGB."""
 
 ALPHA_SAMPLES = (1, 2)
 """The ExtraSamples of a TIFF that are alpha, premultiplied or not; 0 is something else."""

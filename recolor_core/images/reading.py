@@ -13,7 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core.errors import ImageWarning, RecolorError
-from recolor_core.images import bmp, claims, icc, jp2, jpeg, png, webp
+from recolor_core.images import (
+    bmp,
+    claims,
+    dicom,
+    exr,
+    heif,
+    icc,
+    jp2,
+    jpeg,
+    jxl,
+    png,
+    pnm,
+    psd,
+    webp,
+)
 from recolor_core.images.image import ALPHA_SAMPLES, Page, Stored, output_dtype
 from recolor_core.images.limits import MAX_PIXELS, MAX_PIXELS_PER_BYTE, too_many_pixels
 from recolor_core.images.source import Source, open_source
@@ -24,8 +38,10 @@ T = TypeVar("T")
 
 _LARGEST_DARK_CODE = 4095
 
+_Reader = Callable[[Source], "list[Stored] | TiffPages"]
+
 # The formats by their first bytes: a file's name may be wrong.
-_FORMATS: tuple[tuple[bytes, str, Callable[[Source], "list[Stored] | TiffPages"]], ...] = (
+_FORMATS: tuple[tuple[bytes, str, _Reader], ...] = (
     (b"\xff\xd8\xff", "JPEG", jpeg.read),
     (claims.PNG_SIGNATURE, "PNG", png.read),
     (b"II*\0", "TIFF", TiffPages),
@@ -37,15 +53,21 @@ _FORMATS: tuple[tuple[bytes, str, Callable[[Source], "list[Stored] | TiffPages"]
     (claims.JP2_SIGNATURE, "JPEG 2000", jp2.read),
     (claims.J2K_SIGNATURE, "JPEG 2000", jp2.read),
     (b"GIF8", "GIF", bmp.read_gif),
+    (claims.JXL_SIGNATURE, "JPEG XL", jxl.read),
+    (claims.JXL_BOX_SIGNATURE, "JPEG XL", jxl.read),
+    (psd.SIGNATURE, "PSD", psd.read),
+    (exr.SIGNATURE, "OpenEXR", exr.read),
+    *((b"P%d" % number, "PNM", pnm.read) for number in range(1, 8)),
 )
-READABLE = "JPEG, PNG, TIFF, WebP, BMP, JPEG 2000 and still GIF"
+_BY_BRAND = {"AVIF": heif.read_avif, "HEIF": heif.read_heif}
+READABLE = (
+    "JPEG, PNG, TIFF, WebP, BMP, JPEG 2000, JPEG XL, AVIF, HEIC, PSD, PNM, OpenEXR, DICOM and "
+    "still GIF"
+)
 
 # What people mistake for an image, and what to do with it.
 _OTHERS = (
     (b"%PDF", "a PDF", "extract its pages first, for example: pdftoppm -tiff FILE.pdf page"),
-    (b"8BPS", "a Photoshop document", "export it as TIFF"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL", "convert it to PNG or TIFF"),
-    (b"\xff\x0a", "JPEG XL", "convert it to PNG or TIFF"),
     (b"\x89HDF", "an HDF5 file", "export its images as TIFF"),
     (b"\x1aE\xdf\xa3", "a film", "extract its frames as images"),
 )
@@ -74,7 +96,8 @@ class ImageFile:
     path
         The file, or None for a stream.
     format
-        "JPEG", "PNG", "TIFF", "WebP", "BMP", "JPEG 2000" or "GIF", by content.
+        "JPEG", "PNG", "TIFF", "WebP", "BMP", "JPEG 2000", "GIF", "JPEG XL", "AVIF", "HEIF", "PSD",
+        "PNM", "OpenEXR" or "DICOM", by content.
     """
 
     def __init__(
@@ -178,6 +201,8 @@ class ImageFile:
         first = next(self.headers())
         if self.format != "TIFF" and (first.lossy or (self.format == "BMP" and first.alpha)):
             suffixes = (".png",)
+        if first.is_float or (first.alpha and first.metadata.premultiplied):  # TIFF holds them
+            suffixes = _SUFFIXES["TIFF"]
         suffix = path.suffix if path.suffix.lower() in suffixes else suffixes[0]
         return f"{path.stem}.recolor{suffix}"
 
@@ -255,15 +280,30 @@ def open_image(
         If all codes of a 16-bit image are so dark that it probably has fewer bits.
     """
     found = open_source(source)
+    format, read = _format_of(found)
+    return ImageFile(found, format, _guarded(found, format, partial(read, found)), max_pixels)
+
+
+def _format_of(found: Source) -> tuple[str, _Reader]:
+    head = found.head
+    if head[dicom.MARK_AT :].startswith(dicom.MARK):  # its first 128 bytes may be another header
+        return "DICOM", dicom.read
     for signature, format, read in _FORMATS:
-        if found.head.startswith(signature) and (format != "WebP" or found.head[8:12] == b"WEBP"):
-            stored = _guarded(found, format, partial(read, found))
-            return ImageFile(found, format, stored, max_pixels)
+        if not head.startswith(signature):
+            continue
+        if (format == "WebP" and head[8:12] != b"WEBP") or (
+            format == "PNM" and not head[2:3].isspace()
+        ):
+            continue
+        return format, read
+    brand = heif.kind_of(head)
+    if brand:
+        return brand, _BY_BRAND[brand]
     for signature, name, remedy in _OTHERS:
-        if found.head.startswith(signature):
+        if head.startswith(signature):
             raise found.error(f"this is {name}, expected {READABLE}", remedy)
-    if found.head[4:8] == b"ftyp":
-        raise found.error(f"this is HEIF, AVIF or a film, expected {READABLE}", "convert it to PNG")
+    if head[4:8] == b"ftyp":
+        raise found.error("this is a film", "colorize it with: recolor film IN OUT")
     raise found.error(f"this is no image; expected {READABLE}", "convert it to PNG or TIFF")
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from recolor_core.errors import ImageError
 from recolor_core.files import sha256_of
 
-HEAD = 64
+HEAD = 256
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tifffile import TiffFile, TiffPage
 
 from recolor_core.images import exif, tiff_carrying
 from recolor_core.images.describing import Description, describe
-from recolor_core.images.image import ALPHA_SAMPLES, Model, Stored, TiffLayout
+from recolor_core.images.image import ALPHA_SAMPLES, LINEAR, Model, Stored, TiffLayout
 from recolor_core.images.source import Source
 from recolor_core.images.tiff_decoding import (
     JPEG,
@@ -67,7 +67,6 @@ from recolor_core.images.tiff_tags import (
     WRITABLE,
     XMP,
 )
-from recolor_core.lab import ColorSpace, ToneCurve
 
 # What tifffile logs about odd tags reaches people who configure logging only.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -84,7 +83,6 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _CANON_RAW = b"CR"
 _DEEPEST = 64
 _CMYK_INKS = 1
-_LINEAR = ColorSpace("linear sRGB", ToneCurve(1, a=1, b=0, c=0, d=0))
 _COLOR_NAMES = {
     _MASK_COLOR: "a transparency mask",
     10: "ITU L*a*b*",
@@ -150,7 +148,7 @@ class TiffPages:
             try:
                 yield self._stored(image)
             except DirectoryError as error:
-                raise self._error(image.index, str(error)) from None
+                raise self._error(image.index, str(error), error.remedy) from None
 
     def close(self) -> None:
         """Close the file. Views of it stay valid."""
@@ -164,11 +162,11 @@ class TiffPages:
             try:
                 tiff_carrying.carry(self._file, set(self._others), target)
             except DirectoryError as error:
-                raise self._error(min(self._others), str(error)) from None
+                raise self._error(min(self._others), str(error), error.remedy) from None
 
-    def _error(self, index: int, came: str, remedy: str = "") -> Exception:
+    def _error(self, index: int, came: str, remedy: str) -> Exception:
         place = f"page {index + 1}: " if len(self._file.pages) > 1 else ""
-        return self._source.error(place + came, remedy or "copy the file again from its origin")
+        return self._source.error(place + came, remedy)
 
     def _sorted(self) -> tuple[list[_Image], dict[int, str]]:
         """The images to color, and why the other pages are not."""
@@ -215,10 +213,10 @@ class TiffPages:
             bits = 16
         elif photometric in _LOG:
             notes.append("LogLuv, its luminance read; pass levels for what is black and white")
-            bits, is_float, space = 32, True, _LINEAR
+            bits, is_float, space = 32, True, LINEAR
         elif photometric == _LINEAR_RAW:
             notes.append("linear raw, as the scanner or camera stored it")
-            space = _LINEAR
+            space = LINEAR
         elif bits == 16 and kind == _UNSIGNED and (most := _stated_bits(page)):
             bits = most
         extra = () if photometric in _LIGHTNESS | _LOG else _extra_samples(page)
@@ -246,7 +244,7 @@ class TiffPages:
         try:
             pixels = self._pixels(image)
         except DirectoryError as error:
-            raise self._error(image.index, str(error)) from None
+            raise self._error(image.index, str(error), error.remedy) from None
         if 8 < bits < 16 and max(image.pixels.bits) == 16:  # MaxSampleValue says so
             top = (1 << bits) - 1
             largest = int(pixels.max())
@@ -322,8 +320,8 @@ class TiffPages:
             stated = text.split(b"images=")[1].split()[0]
             if stated.isdigit() and int(stated) > 1:
                 raise DirectoryError(
-                    f"an ImageJ stack of {int(stated)} images in one page; "
-                    "save it as a TIFF with one page per image"
+                    f"an ImageJ stack of {int(stated)} images in one page",
+                    "save it as a TIFF with one page per image",
                 )
 
     def _tags(self, page: Directory) -> exif.Directory:

@@ -30,11 +30,12 @@ from recolor_core.lab import SRGB
 JPEG, OLD_JPEG, SGI_LOG, SGI_LOG_24 = 7, 6, 34676, 34677
 LOG_L, LOG_LUV = 32844, 32845
 _CODED_HEAD = 4096  # bytes of a tile or strip that usually hold its header
+_ANEW = "save it anew with LZW or deflate"
 _SLACK = 16  # pixels that a codec may add to a side: a block
 
 # Compressions whose streams state their own size: it has to be compared before decoding.
 STREAMS = {JPEG, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001, 50002, 52546}
-_PLAIN = {1, 2, 3, 4, 5, 8, 32771, 32773, 32809, 32909, 32946, 34925, 34926, 50000, 50013}
+_PLAIN = {1, 2, 3, 4, 5, 8, 32771, 32773, 32909, 32946, 34925, 34926, 50000, 50013}
 SUPPORTED = STREAMS | _PLAIN | {OLD_JPEG, SGI_LOG, SGI_LOG_24}
 
 _YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _REFERENCE_BLACK_WHITE = 529, 530, 532
@@ -106,7 +107,7 @@ def old_jpeg_stream(file: TiffDirectories, page: Directory) -> bytes:
     offset, length = page.integer(JPEG_OFFSET), page.integer(JPEG_LENGTH)
     stream = file.read(offset, min(length or file.size, file.size)) if offset else b""
     if not stream.startswith(claims.JPEG_SIGNATURE):
-        raise DirectoryError("old-style JPEG without a stream of its own is not supported")
+        raise DirectoryError("old-style JPEG without a stream of its own is not supported", _ANEW)
     parts = list(claims.segments_of_jpeg(stream))
     last = parts[-1][1] if parts else None
     has_scan = isinstance(last, tuple) and last[0] == claims.SCAN
@@ -123,11 +124,11 @@ def from_ycbcr(file: TiffDirectories, page: Directory, rationals: "Rationals") -
     """RGB of a YCbCr page that is not JPEG, ``(H, W, 3)`` (TIFF 6.0, section 21)."""
     across, down = (*page.integers(_YCBCR_SUBSAMPLING), 2, 2)[:2]
     if across not in (1, 2, 4) or down not in (1, 2, 4):
-        raise DirectoryError(f"chroma subsampling of {across} x {down} is not supported")
+        raise DirectoryError(f"chroma subsampling of {across} x {down} is not supported", _ANEW)
     result = np.empty((page.height, page.width, 3), np.float32)
     planar = page.integer(PLANAR, 1) != 1
     if planar and (across, down) != (1, 1):
-        raise DirectoryError("subsampled chroma in planes of its own is not supported")
+        raise DirectoryError("subsampled chroma in planes of its own is not supported", _ANEW)
     rows, columns = page.chunk
     per_plane = math.ceil(page.height / rows) * math.ceil(page.width / columns)
     block = across * down + 2
@@ -229,7 +230,7 @@ def luminance_of_log(file: TiffDirectories, page: Directory) -> NDArray[np.float
     """
     rows, columns = page.chunk
     if page.is_tiled:
-        raise DirectoryError("SGI log encoding in tiles is not supported")
+        raise DirectoryError("SGI log encoding in tiles is not supported", _ANEW)
     result = np.empty((page.height, page.width), np.float32)
     compression = page.integer(COMPRESSION, 1)
     planes = 2 if page.integer(PHOTOMETRIC) == LOG_L else 4
@@ -289,23 +290,26 @@ def from_24_bits(file: TiffDirectories, page: Directory) -> NDArray[Any]:
     Raises
     ------
     DirectoryError
-        If they have a predictor or planes of their own.
+        If they have a predictor.
     """
-    if page.integer(PREDICTOR, 1) != 1 or (page.integer(PLANAR, 1) != 1 and page.samples > 1):
-        raise DirectoryError("24-bit integers with a predictor or in planes are not supported")
+    if page.integer(PREDICTOR, 1) != 1:
+        raise DirectoryError("24-bit integers with a predictor are not supported", _ANEW)
+    planar = page.integer(PLANAR, 1) != 1
+    contiguous = 1 if planar else page.samples
     signed = page.integer(SAMPLE_FORMAT, 1) == 2
     result = np.empty((page.height, page.width, page.samples), np.int32 if signed else np.uint32)
     rows, columns = page.chunk
     across = -(-page.width // columns)
-    size = rows * columns * page.samples * 3
-    for index, data in enumerate(_chunks(file, page, size)):
-        top, left = index // across * rows, index % across * columns
+    per_plane = across * -(-page.height // rows)
+    for index, data in enumerate(_chunks(file, page, rows * columns * contiguous * 3)):
+        plane, place = divmod(index, per_plane)
+        top, left = place // across * rows, place % across * columns
         height = rows if page.is_tiled else min(rows, page.height - top)
-        shape = (height, columns, page.samples)
+        shape = (height, columns, contiguous)
         wide = np.zeros((math.prod(shape), 4), np.uint8)
         # In the three upper bytes, so that a shift brings the sign along.
         first = 1 if file.order == "<" else 0
         wide[:, first : first + 3] = np.frombuffer(data, np.uint8, 3 * len(wide)).reshape(-1, 3)
         values = wide.view(f"{file.order}{'i' if signed else 'u'}4").reshape(shape) >> 8
-        _put(result, values, top, left)
+        _put(result[..., plane : plane + contiguous] if planar else result, values, top, left)
     return result

@@ -34,7 +34,19 @@ _MAX_SUB_IFDS = 64
 
 
 class DirectoryError(ValueError):
-    """A directory is damaged or made to do harm. The message is for people."""
+    """A page is damaged, made to do harm or of a kind that is not supported.
+
+    Parameters
+    ----------
+    message
+        What came, for people.
+    remedy
+        What to do about it.
+    """
+
+    def __init__(self, message: str, remedy: str = "copy the file again from its origin") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)

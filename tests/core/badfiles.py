@@ -143,6 +143,7 @@ BAD_FILES: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("text.jpg", lambda: b"this is no image at all\n" * 10, "no image"),
     ("document.tif", lambda: PDF, "PDF"),
     ("phone.jpg", lambda: HEIF, "HEIF"),
+    ("film.png", lambda: b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "a film"),
     ("sound.webp", lambda: b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), "no image"),
     ("signature.png", lambda: b"\x89PNG\r\n\x1a\n", "damaged"),
     ("truncated.png", lambda: cut(encoded("PNG")), "damaged"),

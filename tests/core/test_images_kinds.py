@@ -119,12 +119,21 @@ def test_photoshop_states_the_resolution_too() -> None:
         [(0xED, b"Photoshop 3.0\x008BIM\4\4")],
         [(0xEE, b"Adobe")],
         [(0xFE, b"\xff\xfe\xfd")],
+        [(0xE1, b"Exif\0\0" + bytes(40)), (0xE5, b"")],
     ],
 )
 def test_no_metadata_costs_a_readable_jpeg(segments: list[tuple[int, bytes]]) -> None:
     plain = only(jpeg())
     page = only(jpeg(*segments))
     assert np.array_equal(page.codes, plain.codes)
+
+
+def test_bytes_between_the_segments_of_a_jpeg_are_skipped() -> None:
+    data = jpeg((0xFE, b"hello"))
+    at = data.index(b"hello") + 5
+    page = only(data[:at] + b"garbage \xff\0 and \xff\xff" + data[at:])
+    assert np.array_equal(page.codes, only(data).codes)
+    assert page.metadata.comments == ("hello",)
 
 
 def test_a_jpeg_that_lacks_its_end_marker_only_is_read_and_said() -> None:
