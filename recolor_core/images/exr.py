@@ -6,8 +6,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ class _Silence:
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):  # there may be none
                 stream.flush()
+        self._printed = redirect_stdout(StringIO())  # some of it goes through Python
+        self._printed.__enter__()
         nothing = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             with suppress(OSError):
@@ -93,6 +96,7 @@ class _Silence:
         os.close(nothing)
 
     def __exit__(self, *_: object) -> None:
+        self._printed.__exit__(None, None, None)
         with suppress(OSError, AttributeError, TypeError):  # what the library has in its buffers
             ctypes.CDLL(None).fflush(None)
         for number, saved in self._saved:
