@@ -7,8 +7,9 @@ Models that learn (`training.models`) are fitted on the images of ``--train``.
 It writes into the folder:
 
 ``evaluation.json``
-    ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``damaged``:
-    whether the lightness was; ``sources`` and ``train`` (the paths given);
+    ``format``; ``created``; ``weights`` (name, sha256); ``settings`` of the networks; ``wear``:
+    what was done to the gray codes first, of damaged, faded and mounted; ``sources`` and
+    ``train`` (the paths given);
     ``images`` (how many in all and in each category); ``models`` (name, title,
     fitted_on: a number of images or null, seconds_per_image);
     ``groups``: group -> model -> metric -> [mean, low, high], of ``all`` and of each category;
@@ -24,9 +25,12 @@ It writes into the folder:
     both also by channel (``psnr_r``), ``ciede2000``, ``colorfulness`` and ``true_colorfulness``,
     ``edge_error``, ``lightness_max`` and ``lightness_mean`` (|dL*| of the 8-bit image),
     ``gray_exact`` (share of its pixels whose gray is the source's), ``uncertainty_mean``,
-    ``mse_of_alternatives`` (mean over all of them, where the best is the row's), ``lpips`` where
-    its network is there, and ``seconds`` from gray codes to ab at full size: of processor time on a
-    CPU, which other work on the machine hardly changes, of wall time on a GPU.
+    ``blotches`` (fraction of the pixels), ``cast``, ``black_chroma``, ``white_chroma`` and
+    ``bleeding`` of `recolor_core.metrics.flaws`, ``sky_hue`` (degrees) and ``sky_chroma`` and so on
+    of `recolor_core.metrics.named`, ``mse_of_alternatives`` (mean over all of them, where the best
+    is the row's), ``lpips`` where its network is there, and ``seconds`` from gray codes to ab at
+    full size: of processor time on a CPU, which other work on the machine hardly changes, of wall
+    time on a GPU.
 ``risk_coverage.csv``
     model, coverage, risk, low, high, ideal: the mean error of the cells that are kept when the most
     uncertain ones are left out.
@@ -70,7 +74,7 @@ from training.evaluation_data import (
     read_evaluation,
 )
 from training.frechet import frechet
-from training.measures import MEASURES, VERSION, Truth
+from training.measures import MEASURES, VERSION, WEAR, Truth
 from training.models import FITTED, NAMES, Fitted, Model, ModelRequest, build, fingerprint, fit
 from training.perceptual import BackboneError, Lpips
 from training.photographs import DataError, list_photographs, square
@@ -222,21 +226,21 @@ class Job:
     ----------
     image, fingerprint
         Which.
-    damaged
-        Of `Truth`.
+    wear
+        As of `Truth`.
     ready
         The models; those of `names` are asked.
     """
 
     image: SourceImage
     fingerprint: str
-    damaged: bool
+    wear: str
     ready: ReadyModels
     names: tuple[str, ...]
 
 
 Row = dict[str, Any]
-"""``image`` and ``model`` (fingerprints), ``damaged``, ``measures`` and ``doubts``, for JSON."""
+"""``image`` and ``model`` (fingerprints), ``wear``, ``measures`` and ``doubts``, for JSON."""
 
 _models = lru_cache(maxsize=1)(ReadyModels.models)  # loaded once in each process
 
@@ -252,7 +256,7 @@ def _perceptual() -> tuple[Lpips | None, str]:
 
 def measure_image(job: Job) -> list[Row]:
     """Have every model color an image, and measure what comes."""
-    truth = Truth(square(job.image, SIZE), job.damaged)
+    truth = Truth(square(job.image, SIZE), job.wear)
     ready = dict(job.ready.known_as)
     rows = []
     for model in _models(job.ready):
@@ -269,7 +273,7 @@ def measure_image(job: Job) -> list[Row]:
             {
                 "image": job.fingerprint,
                 "model": ready[model.name],
-                "damaged": job.damaged,
+                "wear": job.wear,
                 "version": VERSION,
                 "measures": measures,
                 "doubts": truth.doubts(prediction) if calibrated else [],
@@ -289,7 +293,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: dict[tuple[str, str, bool], Row] = {}
+        self.rows: dict[tuple[str, str, str], Row] = {}
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         for line in text.splitlines():
             try:
@@ -309,7 +313,7 @@ class Store:
 
     def _keep(self, row: Row) -> None:
         row["doubts"] = np.array(row["doubts"], np.float32)
-        self.rows[row["image"], row["model"], row.get("damaged", False)] = row
+        self.rows[row["image"], row["model"], row["wear"]] = row
 
     def _append(self, text: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -321,7 +325,7 @@ def measure_all(
     ready: ReadyModels,
     store: Store,
     workers: int,
-    damaged: bool = False,
+    wear: str = "",
 ) -> list[list[Row]]:
     """Measure what the store lacks.
 
@@ -335,8 +339,8 @@ def measure_all(
         Where the rows go.
     workers
         Number of processes.
-    damaged
-        Of `Truth`.
+    wear
+        As of `Truth`.
 
     Returns
     -------
@@ -345,16 +349,14 @@ def measure_all(
     """
     jobs = []
     for known_as, image in images.items():
-        missing = tuple(
-            name for name, m in ready.known_as if (known_as, m, damaged) not in store.rows
-        )
+        missing = tuple(name for name, m in ready.known_as if (known_as, m, wear) not in store.rows)
         if missing:
-            jobs.append(Job(image, known_as, damaged, ready, missing))
+            jobs.append(Job(image, known_as, wear, ready, missing))
     for rows in track(
         unordered(measure_image, jobs, workers), "Measuring", len(jobs), console=ERRORS
     ):
         store.add(rows)
-    return [[store.rows[known_as, m, damaged] for _, m in ready.known_as] for known_as in images]
+    return [[store.rows[known_as, m, wear] for _, m in ready.known_as] for known_as in images]
 
 
 def categories(images: Sequence[SourceImage], manifest: Path | None) -> list[str]:
@@ -394,7 +396,9 @@ def tabulate(
 
 def main(
     sources: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
-    out: Annotated[Path, typer.Option(help="Folder of the evaluation; gone on with if there.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the evaluation; an existing evaluation is resumed.")
+    ],
     train: Annotated[
         list[Path] | None, typer.Option(help="Photographs to fit models on; repeat.")
     ] = None,
@@ -413,8 +417,20 @@ def main(
     ] = 4,
     every: Annotated[int, typer.Option(min=1, help="Measure every n-th image only.")] = 1,
     damaged: Annotated[
-        bool, typer.Option("--damaged", help="Damage the lightness first, as prints suffer.")
+        bool, typer.Option("--damaged", help="Damage the lightness first, as old prints are.")
     ] = False,
+    faded: Annotated[
+        bool, typer.Option("--faded", help="Take contrast from each image first.")
+    ] = False,
+    mounted: Annotated[
+        bool, typer.Option("--mounted", help="Put each image into a mount or other borders first.")
+    ] = False,
+    find_photograph: Annotated[
+        bool, typer.Option(help="Let the networks look for the photograph within borders.")
+    ] = Settings.find_photograph,
+    correct_tones: Annotated[
+        bool, typer.Option(help="Show the networks faded prints with full contrast.")
+    ] = Settings.correct_tones,
     manifest: Annotated[
         Path | None, typer.Option(help="CSV with key and category, to measure categories apart.")
     ] = None,
@@ -424,7 +440,16 @@ def main(
     """Measure models on photographs, with intervals, as tables and a figure."""
     names, unavailable = _chosen(models, train, original)
     counts = _counts(hints)
-    settings = Settings(vividness=vividness, saturation=saturation, size=SIZE, views=views)
+    settings = Settings(
+        vividness=vividness,
+        saturation=saturation,
+        size=SIZE,
+        views=views,
+        find_photograph=find_photograph,
+        correct_tones=correct_tones,
+    )
+    chosen = zip(WEAR, (damaged, faded, mounted), strict=True)
+    wear = "+".join(name for name, done in chosen if done)
     record = load_weights(weights).record
     images = by_content(sources, every)
     groups = categories(list(images.values()), manifest)
@@ -434,13 +459,13 @@ def main(
     )
     out.mkdir(parents=True, exist_ok=True)
     ready = ReadyModels.fitted(request, training, out / "fits")
-    rows = measure_all(images, ready, Store(out / "rows.jsonl"), workers, damaged)
+    rows = measure_all(images, ready, Store(out / "rows.jsonl"), workers, wear)
     if reason := _perceptual()[1]:
         unavailable["lpips"] = reason
     fid: dict[str, Any] = {}
     try:
         by_key = {key: m for m, (_, key) in zip(_models(ready), ready.known_as, strict=True)}
-        fid = frechet(images, by_key, SIZE, out / "fid.json", damaged)
+        fid = frechet(images, by_key, SIZE, out / "fid.json", wear)
     except BackboneError as error:
         unavailable["fid"] = str(error)
     table = tabulate(images, groups, ready, rows)
@@ -449,7 +474,7 @@ def main(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "weights": {"name": record.name, "sha256": record.sha256},
         "settings": {**asdict(settings), "hints": counts, "alternatives": alternatives},
-        "damaged": damaged,
+        "wear": wear,
         "sources": [str(path) for path in sources],
         "train": [str(path) for path in train or []],
         "device": device,

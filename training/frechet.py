@@ -23,7 +23,7 @@ def frechet(
     models: Mapping[str, Model],
     size: int,
     kept: Path,
-    damaged: bool = False,
+    wear: str = "",
 ) -> dict[str, dict[str, Any]]:
     """The Fréchet inception distance of each model's images from the true ones.
 
@@ -39,8 +39,8 @@ def frechet(
         Side of the squares.
     kept
         JSON file with what was computed before.
-    damaged
-        Of `Truth`.
+    wear
+        As of `Truth`.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def frechet(
     """
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     of_set = hashlib.sha256("".join(images).encode()).hexdigest()[:16]
-    of_set += "-damaged" if damaged else ""
+    of_set += f"-{wear}" if wear else ""
     fair = {key: m for key, m in models.items() if not m.hints and "-best-of-" not in m.name}
     missing = {key: (m, Fid()) for key, m in fair.items() if f"{of_set} {key}" not in known}
     shown = track(images.values(), "FID", console=Console(stderr=True)) if missing else ()
     for image in shown:
-        truth = Truth(square(image, size), damaged)
+        truth = Truth(square(image, size), wear)
         for model, fid in missing.values():
             ab = torch.from_numpy(model.predict(truth.gray).ab)[None]
             fid.add(truth.rgb, real=True)

@@ -12,7 +12,12 @@ from torch.nn import functional as F
 from recolor_core.hints import Hint
 from recolor_core.lab import lab_to_rgb, lightness, rgb_to_lab
 from recolor_core.metrics import (
+    THINGS,
     ab_rmse,
+    black_chroma,
+    bleeding,
+    blotches,
+    cast,
     channel_psnr,
     channel_ssim,
     coarse_error,
@@ -20,21 +25,31 @@ from recolor_core.metrics import (
     edge_error,
     lightness_fidelity,
     mean_ciede2000,
+    named_errors,
     psnr,
+    white_chroma,
 )
 from recolor_core.models.config import SCALE
 from recolor_core.trainer.augment import degrade
 from training.models import Prediction, gray_of
+from training.scans import Scan, faded, mounted
 
-VERSION = 3
+VERSION = 4
 """Of what is measured: raise it where a value of the same name becomes another."""
 
 MEASURES = (
     *("mse", "rmse", "psnr", "psnr_r", "psnr_g", "psnr_b", "ssim", "ssim_r", "ssim_g", "ssim_b"),
     *("ciede2000", "colorfulness", "true_colorfulness", "edge_error"),
     *("lightness_max", "lightness_mean", "gray_exact", "uncertainty_mean", "mse_of_alternatives"),
+    *("blotches", "cast", "black_chroma", "white_chroma", "bleeding"),
+    *(f"{thing}_{error}" for thing in THINGS for error in ("hue", "chroma")),
 )
 """Names of what `Truth.measure` may give; `training.evaluate` says what they mean."""
+
+WEAR = ("damaged", "faded", "mounted")
+"""What may have happened to a print: damage as in training
+(`recolor_core.trainer.augment.degrade`), lost contrast, and a mount or other borders
+(`training.scans`)."""
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 """A distance that a network sees between (B, 3, H, W) codes in [0, 1] and the true ones: (B,)."""
@@ -47,19 +62,29 @@ class Truth:
     ----------
     rgb
         (S, S, 3) sRGB codes, S a multiple of 4.
-    damaged
-        Whether the gray codes, all that a model sees, are those of a print that has suffered, as in
-        training (`recolor_core.trainer.augment.degrade`). The truth stays that of the photograph.
+    wear : str
+        What happened to the print whose gray codes a model sees, of `WEAR`, joined by "+"; "" for
+        an intact photograph. The truth stays that of the photograph.
     """
 
-    def __init__(self, rgb: NDArray[np.uint8], damaged: bool = False) -> None:
+    def __init__(self, rgb: NDArray[np.uint8], wear: str = "") -> None:
         self.codes = torch.from_numpy(rgb).permute(2, 0, 1)
         self.rgb = self.codes[None].float() / 255
         self.lab = rgb_to_lab(self.codes[None])
         self.ab = self.lab[:, 1:]
         self.coarse = F.avg_pool2d(self.ab, SCALE)
-        self.gray = self._damaged() if damaged else gray_of(rgb)
+        scan = self._worn(gray_of(rgb), set(wear.split("+")))
+        self.gray, self.top, self.left = scan.gray, scan.top, scan.left
         self.colorfulness = float(colorfulness(self.rgb))
+
+    def _worn(self, gray: NDArray[np.uint8], wear: set[str]) -> Scan:
+        if "damaged" in wear:
+            gray = self._damaged()
+        if "faded" in wear:
+            gray = faded(gray, np.random.default_rng(self.seed))
+        if "mounted" in wear:
+            return mounted(gray, np.random.default_rng(self.seed))
+        return Scan(gray, 0, 0)
 
     def _damaged(self) -> NDArray[np.uint8]:
         rng = torch.Generator().manual_seed(self.seed)
@@ -75,10 +100,10 @@ class Truth:
     def hints(self, count: int) -> list[Hint]:
         """Points anywhere in the image, each with the true color of its one pixel."""
         rng = np.random.default_rng([self.seed, count])
-        rows, columns = (rng.integers(0, n, count) for n in self.gray.shape)
+        rows, columns = (rng.integers(0, n, count) for n in self.codes.shape[1:])
         colors = self.codes[:, rows, columns].T.numpy()
         return [
-            Hint(float(x), float(y), f"#{bytes(color).hex()}")
+            Hint(float(x + self.left), float(y + self.top), f"#{bytes(color).hex()}")
             for y, x, color in zip(rows, columns, colors, strict=True)
         ]
 
@@ -91,34 +116,42 @@ class Truth:
         colorfulness are of the RGB made of the true L* and the predicted ab, clipped to the gamut;
         the lightness is that of the image as it is written, in 8 bit.
         """
-        ab = torch.from_numpy(prediction.ab)[None]
+        whole = torch.from_numpy(prediction.ab)[None]
         coarse = self._coarse(prediction)
         measures = {"mse": float(coarse_error(coarse, self.coarse))}
         if prediction.alternatives:
             others = torch.from_numpy(np.stack(prediction.alternatives))
-            errors = coarse_error(F.avg_pool2d(others, SCALE), self.coarse)
+            errors = coarse_error(F.avg_pool2d(self._inside(others), SCALE), self.coarse)
             measures["mse_of_alternatives"] = float(
                 (measures["mse"] + errors.sum()) / (1 + len(errors))
             )
             if float(errors.min()) < measures["mse"]:
                 best = int(errors.argmin())
-                ab, measures["mse"] = others[best : best + 1], float(errors[best])
+                whole, measures["mse"] = others[best : best + 1], float(errors[best])
+        ab = self._inside(whole)
         rgb = self.colored(ab)
+        lab = rgb_to_lab(rgb)
         similarity = channel_ssim(rgb, self.rgb)[0]
-        written = self._written(prediction, ab)
+        written = self._written(prediction, whole)
         fidelity = lightness_fidelity(written, torch.from_numpy(self.gray))
         measures |= {
             "rmse": float(ab_rmse(ab, self.ab)),
             "psnr": float(psnr(rgb, self.rgb)),
             "ssim": float(similarity.mean()),
-            "ciede2000": float(mean_ciede2000(rgb_to_lab(rgb), self.lab)),
+            "ciede2000": float(mean_ciede2000(lab, self.lab)),
             "colorfulness": float(colorfulness(rgb)),
             "true_colorfulness": self.colorfulness,
             "edge_error": float(edge_error(ab, self.ab)),
             "lightness_max": fidelity.max_error,
             "lightness_mean": fidelity.mean_error,
             "gray_exact": fidelity.exact_share,
+            "blotches": float(blotches(ab, self.ab)),
+            "cast": float(cast(ab, self.ab)),
+            "black_chroma": float(black_chroma(lab, self.lab)),
+            "white_chroma": float(white_chroma(lab, self.lab)),
+            "bleeding": float(bleeding(ab, self.ab)),
         }
+        measures |= {name: float(error) for name, error in named_errors(ab, self.lab).items()}
         for letter, ratio, one in zip(
             "rgb", channel_psnr(rgb, self.rgb)[0], similarity, strict=True
         ):
@@ -135,8 +168,8 @@ class Truth:
 
     def doubts(self, prediction: Prediction, every: int = 8) -> list[tuple[float, float]]:
         """Stated uncertainty and error of every n-th cell, across and down, in Lab units."""
-        if prediction.uncertainty is None:
-            return []
+        if prediction.uncertainty is None or prediction.uncertainty.shape != self.coarse.shape[2:]:
+            return []  # a mount around the photograph has cells, too
         error = (self._coarse(prediction) - self.coarse).norm(dim=1)[0].numpy()
         cells = np.stack((prediction.uncertainty, error), axis=-1)[::every, ::every]
         return [(round(float(u), 2), round(float(e), 2)) for u, e in cells.reshape(-1, 2)]
@@ -145,7 +178,12 @@ class Truth:
         """The predicted chroma on the grid on which ``mse`` is taken, its own where it has one."""
         if prediction.coarse is not None and prediction.coarse.shape == self.coarse.shape[1:]:
             return torch.from_numpy(prediction.coarse)[None]
-        return F.avg_pool2d(torch.from_numpy(prediction.ab)[None], SCALE)
+        return F.avg_pool2d(self._inside(torch.from_numpy(prediction.ab)[None]), SCALE)
+
+    def _inside(self, ab: Tensor) -> Tensor:
+        """The part of (B, 2, H, W) that is the photograph, (B, 2, S, S)."""
+        height, width = self.codes.shape[1:]
+        return ab[..., self.top : self.top + height, self.left : self.left + width]
 
     def _written(self, prediction: Prediction, ab: Tensor) -> Tensor:
         """(3, S, S) codes of the image as it would be written, of its gray codes' own L*."""

@@ -99,8 +99,8 @@ class Report:
         self.study = read_scaling(given.scaling) if given.scaling else None
         self.steadiness = read_steadiness(given.film_metrics) if given.film_metrics else None
         self.answers = read_turing(given.turing) if given.turing else None
-        self.damaged = bool(self.about.get("damaged"))
-        self._colored_by = [self.about["weights"]["sha256"], settings, self.damaged]
+        self.wear = str(self.about.get("wear", ""))
+        self._colored_by = [self.about["weights"]["sha256"], settings, self.wear]
         # An image may be among the random and the worst ones, and be the one looked into.
         self._example = lru_cache(4 * ROWS)(self._paint)
 
@@ -114,7 +114,7 @@ class Report:
             weights["sha256"],
             self.settings,
             self.given.device,
-            self.damaged,
+            self.wear,
         )
 
     def show(self, name: str, inputs: Any, draw: Callable[[], Chart]) -> Shown:
@@ -495,7 +495,11 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
             "photographs",
             ", ".join(Path(path).name for path in about["sources"])
             + f", {about['images']['all']:,} images"
-            + (", their lightness damaged as prints suffer" if made.damaged else ""),
+            + (
+                f", as scans of prints that are {made.wear.replace('+', ' and ')}"
+                if made.wear
+                else ""
+            ),
         ),
         ("models fitted on", ", ".join(Path(path).name for path in about["train"]) or "nothing"),
         (

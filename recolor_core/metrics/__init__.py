@@ -15,6 +15,7 @@ from recolor_core.metrics.color import (
     psnr,
 )
 from recolor_core.metrics.fidelity import LightnessFidelity, lightness_fidelity
+from recolor_core.metrics.flaws import black_chroma, bleeding, blotches, cast, white_chroma
 from recolor_core.metrics.intervals import (
     bootstrap_interval,
     difference_of_means,
@@ -22,6 +23,7 @@ from recolor_core.metrics.intervals import (
     ratio_of_means,
     wilson_interval,
 )
+from recolor_core.metrics.named import THINGS, named_errors, where_is
 from recolor_core.metrics.structure import (
     EDGE_BAND,
     EDGE_GRADIENT,
@@ -53,6 +55,7 @@ __all__ = [
     "EDGE_BAND",
     "EDGE_GRADIENT",
     "SSIM_WINDOW",
+    "THINGS",
     "FlickerSpectrum",
     "LightnessFidelity",
     "Reliability",
@@ -60,7 +63,11 @@ __all__ = [
     "ab_mse",
     "ab_rmse",
     "best_of_n",
+    "black_chroma",
+    "bleeding",
+    "blotches",
     "bootstrap_interval",
+    "cast",
     "cdc",
     "channel_psnr",
     "channel_ssim",
@@ -75,6 +82,7 @@ __all__ = [
     "lightness_fidelity",
     "mean_ciede2000",
     "mean_of_differences",
+    "named_errors",
     "psnr",
     "ratio_of_means",
     "reliability",
@@ -82,5 +90,7 @@ __all__ = [
     "sigma_ratio",
     "ssim",
     "warped_error",
+    "where_is",
+    "white_chroma",
     "wilson_interval",
 ]

@@ -238,7 +238,7 @@ def test_damaged_and_intact_lightness_stay_apart_in_one_folder(photographs, weig
     few = ["--models", "coarse,gray"]
     intact = evaluated(photographs, tmp_path, weights, *few)
     damaged = evaluated(photographs, tmp_path, weights, *few, "--damaged")
-    assert [evaluation.about["damaged"] for evaluation in (intact, damaged)] == [False, True]
+    assert [evaluation.about["wear"] for evaluation in (intact, damaged)] == ["", "damaged"]
     psnr, other = (table.groups["all"]["coarse"]["psnr"][0] for table in (intact, damaged))
     assert psnr != other
     gray, same = (table.groups["all"]["gray"]["psnr"][0] for table in (intact, damaged))
@@ -341,16 +341,37 @@ def test_the_truth_measures_best():
 
 def test_damage_changes_what_is_seen_and_not_what_is_true():
     rgb = np.ascontiguousarray(cuts()["astronaut"])
-    intact, damaged = Truth(rgb), Truth(rgb, damaged=True)
+    intact, damaged = Truth(rgb), Truth(rgb, "damaged")
     assert damaged.gray.dtype == np.uint8
     assert damaged.gray.shape == intact.gray.shape
     assert (damaged.gray != intact.gray).mean() > 0.5
     assert np.corrcoef(damaged.gray.ravel(), intact.gray.ravel())[0, 1] > 0.5  # the same image
-    np.testing.assert_array_equal(damaged.gray, Truth(rgb, damaged=True).gray)
+    np.testing.assert_array_equal(damaged.gray, Truth(rgb, "damaged").gray)
     colors = Prediction(0.5 * intact.ab[0].numpy())
     ours, theirs = intact.measure(colors), damaged.measure(colors)
     for name in ("mse", "psnr", "ssim", "ciede2000", "edge_error"):
         assert ours[name] == theirs[name]
+
+
+@pytest.mark.parametrize("wear", ["mounted", "faded", "faded+mounted"])
+def test_the_colors_of_a_worn_print_are_compared_with_the_photograph_in_it(wear):
+    rgb = np.ascontiguousarray(cuts()["coffee"])
+    intact, worn = Truth(rgb), Truth(rgb, wear)
+    assert (worn.gray.shape > intact.gray.shape) == ("mounted" in wear)
+    place = (slice(worn.top, worn.top + len(rgb)), slice(worn.left, worn.left + len(rgb)))
+    assert np.array_equal(worn.gray[place], intact.gray) == ("faded" not in wear)
+    assert (np.ptp(worn.gray[place]) < 0.9 * np.ptp(intact.gray)) == ("faded" in wear)
+    # The right colors in the right place, and garish ones on the mount, which do not count.
+    ab = np.full((2, *worn.gray.shape), 50, np.float32)
+    ab[:, *place] = 0.8 * intact.ab[0].numpy()
+    ours, theirs = worn.measure(Prediction(ab)), intact.measure(Prediction(ab[:, *place]))
+    for name in ("mse", "psnr", "ssim", "edge_error", "blotches", "cast"):
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-4)
+    other = worn.measure(Prediction(0 * ab, alternatives=(ab,)))
+    assert other["mse"] == pytest.approx(theirs["mse"], rel=1e-4)
+    for hint in worn.hints(5):
+        y, x = int(hint.y) - worn.top, int(hint.x) - worn.left
+        assert hint.color == f"#{bytes(rgb[y, x]).hex()}"
 
 
 def test_hints_are_true_colors_and_the_same_each_time():

@@ -91,7 +91,7 @@ class Painter:
         That the weights must have.
     settings
         How they were colored.
-    damaged
+    wear
         Of `training.measures.Truth`.
 
     Raises
@@ -107,10 +107,10 @@ class Painter:
         sha256: str,
         settings: Settings,
         device: str = "auto",
-        damaged: bool = False,
+        wear: str = "",
     ) -> None:
         self.settings = settings
-        self.damaged = damaged
+        self.wear = wear
         self.images = {
             f"{Path(image.source).name}::{image.name}": image
             for image in list_photographs(list(sources))
@@ -137,7 +137,7 @@ class Painter:
 
     def color(self, rgb: NDArray[np.uint8]) -> Colorization:
         """The coloring of a photograph's gray."""
-        gray = Truth(rgb, self.damaged).gray
+        gray = Truth(rgb, self.wear).gray
         return self.colorizer.refine(
             self.colorizer.generate(read_gray(gray), self.settings), self.settings
         )
@@ -146,7 +146,7 @@ class Painter:
         """A measured image with its coloring."""
         truth = square(self.image(name), self.settings.size)
         result = self.color(truth)
-        gray = Truth(truth, self.damaged).gray
+        gray = Truth(truth, self.wear).gray
         ab = enlarge(result.ab_coarse, gray.shape)
         return Example(
             name,
