@@ -16,7 +16,7 @@ from recolor_core.batch.manifest import Found, Making, Manifest
 from recolor_core.batch.observer import BatchObserver
 from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.schedulers import Scheduler, Serial, make_scheduler
-from recolor_core.batch.tasks import Task, Work, perform
+from recolor_core.batch.tasks import Task, Work, make_colorizer, perform
 from recolor_core.batch.tree import OWN, find_files, is_image_name
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, RecolorError
@@ -126,7 +126,7 @@ def run_batch(batch: Batch, observer: BatchObserver) -> Summary:
     with explained(str(batch.output)):
         batch.output.mkdir(parents=True, exist_ok=True)
     serial = batch.scheduler == "serial"
-    colorizer = Colorizer(batch.work.weights, batch.work.device) if serial else None
+    colorizer = make_colorizer(batch.work) if serial else None
     making = _making(batch, colorizer)
     with only_one(batch.output), Manifest(batch.output, write=True) as manifest:
         run = manifest.begin_run(making, batch.source.absolute(), now())
@@ -278,7 +278,7 @@ def estimate_batch(batch: Batch) -> Estimate:
         Which files, how, and where.
     """
     _check(batch)
-    colorizer = Colorizer(batch.work.weights, batch.work.device)
+    colorizer = make_colorizer(batch.work)
     making = _making(batch, colorizer)
     left_out: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="recolor-") as scratch:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from recolor_core.batch.observer import Observer
 from recolor_core.batch.outcome import Outcome
-from recolor_core.batch.tasks import Task, Work, perform, perform_anywhere
+from recolor_core.batch.tasks import Task, Work, make_colorizer, perform, perform_anywhere
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import RecolorError
 
@@ -183,7 +183,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
             torch.set_num_threads(work.threads)
         try:
-            colorizer = Colorizer(work.weights, work.device)
+            colorizer = make_colorizer(work)
         except RecolorError as error:
             connection.send(error)
             return

@@ -47,7 +47,7 @@ class Work:
     ----------
     request : Request
         How to colorize and what to write.
-    weights, device : str
+    weights, device, runtime : str
         As in `recolor_core.Colorizer`.
     threads : int or None
         Threads of a worker process; None leaves it to PyTorch.
@@ -56,7 +56,13 @@ class Work:
     request: Request = field(default_factory=Request)
     weights: str = "default"
     device: str = "auto"
+    runtime: str = "auto"
     threads: int | None = None
+
+
+def make_colorizer(work: Work) -> Colorizer:
+    """The colorizer of a batch."""
+    return Colorizer(work.weights, work.device, work.runtime)
 
 
 def perform(
@@ -96,7 +102,7 @@ def perform(
 def perform_anywhere(task: Task, work: Work) -> Outcome:
     """Do a task in a process that may have done others before, as Dask calls it."""
     with _LOADING:
-        colorizer = _colorizer(work.weights, work.device)
+        colorizer = _kept_colorizer(work.weights, work.device, work.runtime)
     return perform(colorizer, task, work.request)
 
 
@@ -104,5 +110,5 @@ _LOADING = Lock()
 
 
 @cache
-def _colorizer(weights: str, device: str) -> Colorizer:
-    return Colorizer(weights, device)
+def _kept_colorizer(weights: str, device: str, runtime: str) -> Colorizer:
+    return Colorizer(weights, device, runtime)

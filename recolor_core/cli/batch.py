@@ -13,6 +13,7 @@ from recolor_core.cli.interrupts import BAD_INPUT, BUG, INTERRUPTED, terminable
 from recolor_core.cli.report import Report
 from recolor_core.cli.words import in_words_of_batch
 from recolor_core.errors import RecolorError
+from recolor_core.settings import Settings
 
 if TYPE_CHECKING:
     from recolor_core.batch.run import Estimate, Summary
@@ -22,7 +23,9 @@ _ON_CHANGED = ("fail", "redo", "skip")
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The output folder of a batch.")]
 
 
+@options.with_settings()
 def run(
+    *,
     source: Annotated[
         Path, typer.Argument(metavar="IN_DIR", help="Folder of images, with its folders.")
     ],
@@ -71,14 +74,8 @@ def run(
     ] = False,
     weights: options.Weights = "default",
     device: options.Device = "auto",
-    vividness: options.Vividness = 0.8,
-    saturation: options.Saturation = 1.0,
-    size: options.Size = 224,
-    alternatives: options.Alternatives = 0,
-    tile: options.Tile = 1024,
-    views: options.Views = 1,
-    find_photograph: options.FindPhotograph = True,
-    correct_tones: options.CorrectTones = True,
+    runtime: options.Runtime = "auto",
+    settings: Settings,
     stages: options.Stages = False,
     palette: options.Palette = None,
     levels: options.Levels = None,
@@ -125,19 +122,9 @@ def run(
             from recolor_core.batch.request import Request, read_palette
             from recolor_core.batch.run import Batch, estimate_batch, run_batch
             from recolor_core.batch.tasks import Work
-            from recolor_core.settings import Settings
 
             request = Request(
-                settings=Settings(
-                    vividness,
-                    saturation,
-                    size,
-                    alternatives,
-                    tile,
-                    views,
-                    find_photograph=find_photograph,
-                    correct_tones=correct_tones,
-                ),
+                settings=settings,
                 palette=read_palette(palette) if palette else None,
                 levels=span,
                 stages=stages,
@@ -150,7 +137,7 @@ def run(
             batch = Batch(
                 source,
                 output,
-                Work(request, weights, device, options.threads_of(place)),
+                Work(request, weights, device, runtime, options.threads_of(place)),
                 tuple(include or ()),
                 tuple(exclude or ()),
                 limit,

@@ -12,6 +12,7 @@ from recolor_core.cli.inputs import Destination, Input, Inputs, find_destination
 from recolor_core.cli.interrupts import BAD_INPUT, BUG, INTERRUPTED, terminable
 from recolor_core.cli.report import Report
 from recolor_core.errors import OutputBusyError, RecolorError
+from recolor_core.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from recolor_core.colorizer import Colorizer
 
 
+@options.with_settings()
 def colorize(
+    *,
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="IN", help="Images, folders, patterns, or - for standard input."),
@@ -38,14 +41,7 @@ def colorize(
     weights: options.Weights = "default",
     device: options.Device = "auto",
     runtime: options.Runtime = "auto",
-    vividness: options.Vividness = 0.8,
-    saturation: options.Saturation = 1.0,
-    size: options.Size = 224,
-    alternatives: options.Alternatives = 0,
-    tile: options.Tile = 1024,
-    views: options.Views = 1,
-    find_photograph: options.FindPhotograph = True,
-    correct_tones: options.CorrectTones = True,
+    settings: Settings,
     stages: options.Stages = False,
     hints: options.Hints = None,
     palette: options.Palette = None,
@@ -81,7 +77,7 @@ def colorize(
         raise RecolorError(
             "expected one image with --hints, got several; hints belong to one image"
         )
-    if destination.stream and (stages or alternatives or sidecar or json_lines):
+    if destination.stream and (stages or settings.alternatives or sidecar or json_lines):
         raise RecolorError(
             "expected a file for --stages, --alternatives, --sidecar or --json, got standard "
             "output; name the result with -o FILE"
@@ -102,19 +98,9 @@ def colorize(
             # These import torch.
             from recolor_core.batch.request import Request, read_page_hints, read_palette
             from recolor_core.colorizer import Colorizer
-            from recolor_core.settings import Settings
 
             request = Request(
-                settings=Settings(
-                    vividness,
-                    saturation,
-                    size,
-                    alternatives,
-                    tile,
-                    views,
-                    find_photograph=find_photograph,
-                    correct_tones=correct_tones,
-                ),
+                settings=settings,
                 hints=read_page_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
                 levels=span,

@@ -27,12 +27,15 @@ from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
 from recolor_core.errors import RecolorError
+from recolor_core.settings import Settings
 
 if TYPE_CHECKING:
     from recolor_core.film import FilmResult
 
 
+@options.with_settings("alternatives", "tile")
 def colorize_film(
+    *,
     source: Annotated[
         str,
         typer.Argument(
@@ -50,10 +53,7 @@ def colorize_film(
     weights: options.Weights = "default",
     device: options.Device = "auto",
     runtime: options.Runtime = "auto",
-    vividness: options.Vividness = 0.8,
-    saturation: options.Saturation = 1.0,
-    size: options.Size = 224,
-    views: options.Views = 1,
+    settings: Settings,
     passes: Annotated[
         int, typer.Option(help="1 looks at the frames before; 2 ahead too: steadier.")
     ] = 1,
@@ -141,7 +141,6 @@ def colorize_film(
             read_key_hints,
         )
         from recolor_core.film import colorize_film as events
-        from recolor_core.settings import Settings
 
         if target is None and key_frames is None and shots is None:
             raise RecolorError(
@@ -152,7 +151,7 @@ def colorize_film(
         if key_frames is not None and target is not None:
             keys += read_key_frames(key_frames)
         order = Order(
-            settings=Settings(vividness, saturation, size, views=views),
+            settings=settings,
             palette=read_palette(palette) if palette else None,
             passes=passes,
             hints=read_key_hints(hints) if hints else (),

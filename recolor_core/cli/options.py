@@ -1,11 +1,15 @@
-"""Options that several commands share."""
+"""Options that several commands share. Those of the settings are made from their declarations."""
 
+import inspect
 import os
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
 from recolor_core.errors import RecolorError
+from recolor_core.settings import Setting, Settings, list_settings
 
 
 def _show_version(wanted: bool) -> None:
@@ -24,38 +28,6 @@ Runtime = Annotated[
     str,
     typer.Option(
         metavar="NAME", help="What runs the networks: auto, torch, or onnxruntime (CPU, fast)."
-    ),
-]
-Vividness = Annotated[
-    float, typer.Option(help="From 0, conservative, to 1, vivid; 0.3 to 0.5 err least.")
-]
-Saturation = Annotated[
-    float, typer.Option(help="Factor on the colors, 0 to 4; 1 leaves them as predicted.")
-]
-Size = Annotated[int, typer.Option(help="Short side that the networks see, 32 to 4096 pixels.")]
-Alternatives = Annotated[
-    int, typer.Option(metavar="N", help="Also write N other plausible colorings, up to 16.")
-]
-Tile = Annotated[
-    int,
-    typer.Option(help="Side of the refiner's tiles at large sizes; smaller needs less memory."),
-]
-Views = Annotated[
-    int,
-    typer.Option(help="Views of the image to average over, 1 or 2: errs less, takes longer."),
-]
-FindPhotograph = Annotated[
-    bool,
-    typer.Option(
-        "--find-photograph/--no-find-photograph",
-        help="Leave mounts, rims and scanner edges out of what the networks see.",
-    ),
-]
-CorrectTones = Annotated[
-    bool,
-    typer.Option(
-        "--correct-tones/--no-correct-tones",
-        help="Show the networks a faded print with full contrast; its gray is kept.",
     ),
 ]
 Stages = Annotated[
@@ -98,6 +70,44 @@ Version = Annotated[
     bool,
     typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
 ]
+
+
+def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each setting, in place of its parameter ``settings``.
+
+    Parameters
+    ----------
+    *without : str
+        Settings that get no option.
+    """
+    chosen = [setting for setting in list_settings(Settings) if setting.name not in without]
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**values: Any) -> None:
+            settings = Settings(**{setting.name: values.pop(setting.name) for setting in chosen})
+            function(settings=settings, **values)
+
+        signature = inspect.signature(function, eval_str=True)
+        parameters = []
+        for parameter in signature.parameters.values():
+            options = [_parameter(setting) for setting in chosen]
+            parameters += options if parameter.name == "settings" else [parameter]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return decorate
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    words = f"{setting.help} Range: {setting.range}." if setting.range else setting.help
+    return inspect.Parameter(
+        setting.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=setting.default,
+        annotation=Annotated[setting.type, typer.Option(help=words)],
+    )
 
 
 def parse_levels(text: str | None) -> tuple[float, float] | str | None:
