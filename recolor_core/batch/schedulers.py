@@ -21,6 +21,9 @@ _LOOK_SECONDS = 1.0
 _END_SECONDS = 10.0
 """How long a worker may take to remove what is half done."""
 
+_CONNECT_SECONDS = 10.0
+"""How long to look for a cluster at first."""
+
 _RECONNECT_SECONDS = 300.0
 """How long to look for a cluster whose scheduler is being restarted."""
 
@@ -226,7 +229,7 @@ class Cluster:
         self._dask: Any = distributed
         self._address = address
         self._work = work
-        self._client: Any = self._connect(10.0)
+        self._client: Any = self._connect(_CONNECT_SECONDS)
 
     def _connect(self, seconds: float) -> Any:
         where = (
@@ -237,7 +240,7 @@ class Cluster:
         end = time.monotonic() + seconds
         while True:
             try:
-                return self._dask.Client(**where, timeout=5, set_as_default=False)
+                return self._dask.Client(**where, timeout=min(5, seconds), set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
                 if time.monotonic() > end or isinstance(error, ValueError):
                     raise RecolorError(
