@@ -71,6 +71,10 @@ class TiffLayout:
         BigTIFF (64-bit offsets).
     subfile_type
         NewSubfileType bits (1 reduced resolution, 2 page of several).
+    pyramid
+        By how much each smaller copy of the page is reduced; made anew from the result.
+    pyramid_in_pages
+        Whether the smaller copies are pages that follow, and not SubIFDs.
     """
 
     compression: int = 1
@@ -80,6 +84,8 @@ class TiffLayout:
     byte_order: Literal["<", ">"] = "<"
     big: bool = False
     subfile_type: int = 0
+    pyramid: tuple[int, ...] = ()
+    pyramid_in_pages: bool = False
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _CANON_RAW = b"CR"
 _DEEPEST = 64
 _CMYK_INKS = 1
+_PYRAMID = "a pyramid, made anew from the result if that is a TIFF"
 _COLOR_NAMES = {
     _MASK_COLOR: "a transparency mask",
     10: "ITU L*a*b*",
@@ -102,6 +103,8 @@ class _Image:
     pixels: Directory
     tags: Directory
     notes: tuple[str, ...] = ()
+    pyramid: tuple[int, ...] = ()
+    pyramid_in_pages: bool = False
 
 
 class _RefusedError(Exception):
@@ -181,7 +184,10 @@ class TiffPages:
         for image in images:
             area = image.pixels.height * image.pixels.width
             if _small(image) and area < largest:
-                others[image.index] = "a small copy"
+                if colored and _continues_pyramid(colored[-1], image):
+                    colored[-1] = _with_level(colored[-1], image)
+                else:
+                    others[image.index] = "a small copy"
                 continue
             try:
                 _check_kind(image.pixels)
@@ -354,7 +360,11 @@ class TiffPages:
             xmp_packet=values.get(XMP),
             resources=values.get(PHOTOSHOP),
             iptc_block=iptc,
-            layout=_layout(image.pixels, self._file),
+            layout=replace(
+                _layout(image.pixels, self._file),
+                pyramid=image.pyramid,
+                pyramid_in_pages=image.pyramid_in_pages,
+            ),
             premultiplied=1 in image.pixels.integers(EXTRA_SAMPLES),
         )
 
@@ -385,11 +395,41 @@ def _main_image(index: int, page: Directory) -> _Image:
         main = max(larger, key=lambda child: child.height * child.width)
         words = f"the main image, not the preview of {page.width} x {page.height}"
         return _Image(index, main, page, (words,))
-    if children:
-        count = len(children)
-        words = f"{count} smaller {'copies' if count > 1 else 'copy'} (SubIFD) left out"
-        return _Image(index, page, page, (words,))
-    return _Image(index, page, page)
+    if not children:
+        return _Image(index, page, page)
+    factors = [_reduction(page, child) for child in children]
+    if all(factors):
+        return _Image(index, page, page, (_PYRAMID,), tuple(factors))
+    count = len(children)
+    words = f"{count} {'images' if count > 1 else 'image'} of SubIFDs left out"
+    return _Image(index, page, page, (words,))
+
+
+def _reduction(page: Directory, level: Directory) -> int:
+    """By how much a level of a pyramid is reduced, or 0 if it is none."""
+    same = (page.samples, page.bits) == (level.samples, level.bits)
+    if not same or not level.subfile & _REDUCED or not level.width or not level.height:
+        return 0
+    factor = max(round(page.width / level.width), round(page.height / level.height))
+    fits = all(
+        reduced in (length // factor, -(-length // factor))
+        for length, reduced in ((page.height, level.height), (page.width, level.width))
+    )
+    return factor if factor > 1 and fits else 0
+
+
+def _continues_pyramid(image: _Image, level: _Image) -> bool:
+    """Whether a small page is the next level of the image in front of it."""
+    levels = len(image.pyramid) if image.pyramid_in_pages else 0
+    follows = level.index == image.index + levels + 1
+    alone = image.pyramid_in_pages or not image.pyramid
+    return follows and alone and _reduction(image.pixels, level.pixels) > 0
+
+
+def _with_level(image: _Image, level: _Image) -> _Image:
+    factors = (*image.pyramid, _reduction(image.pixels, level.pixels))
+    notes = image.notes if _PYRAMID in image.notes else (*image.notes, _PYRAMID)
+    return replace(image, notes=notes, pyramid=factors, pyramid_in_pages=True)
 
 
 def _check_kind(page: Directory) -> None:

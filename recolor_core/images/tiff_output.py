@@ -14,6 +14,7 @@ from tifffile import TIFF, TiffWriter
 
 from recolor_core.images import exif
 from recolor_core.images.image import ALPHA_SAMPLES, Page, TiffLayout
+from recolor_core.images.tiff_levels import Level
 from recolor_core.images.tiff_tags import (
     DEFLATE,
     DIFFERENCE,
@@ -100,6 +101,12 @@ class TiffOutput:
         if page.further_channels:
             options["extrasamples"] = _extra_samples(page)
         chunks: Iterable[NDArray[Any]] = with_further_channels(strips, page)
+        factors = layout.pyramid if dtype.kind != "b" else ()
+        levels = [Level(factor, (height, width, channels), dtype) for factor in factors]
+        if levels:
+            chunks = _also_reduced(chunks, levels)
+            if not layout.pyramid_in_pages:
+                options["subifds"] = len(levels)
         if layout.tile:
             chunks = _tiles(chunks, layout.tile)
         elif rows < height or layout.compression != NONE:  # one plain strip takes any pieces
@@ -120,6 +127,40 @@ class TiffOutput:
             metadata=None,
             extratags=extra,
             **options,
+        )
+        options.pop("subifds", None)
+        for level in levels:
+            self._write_level(level.finished(), layout, photometric, metadata.icc, options)
+
+    def _write_level(
+        self,
+        pixels: NDArray[Any],
+        layout: TiffLayout,
+        photometric: Photometric,
+        icc: bytes | None,
+        options: dict[str, Any],
+    ) -> None:
+        """Write a smaller copy, laid out as its page is; its resolution is not that of the page."""
+        height, width, channels = pixels.shape
+        chunks: Iterable[NDArray[Any]] = (pixels,)
+        rows = _rows(layout, height, width * channels * pixels.itemsize)
+        chunks = _tiles(chunks, layout.tile) if layout.tile else _regrouped(chunks, rows)
+        extra_samples = options.get("extrasamples")
+        self._writer.write(
+            _encoded(chunks, layout, pixels.dtype.newbyteorder(self._order)),
+            shape=pixels.shape if channels > 1 else pixels.shape[:2],
+            dtype=pixels.dtype,
+            photometric=photometric,
+            planarconfig="contig" if channels > 1 else None,
+            tile=layout.tile,
+            rowsperstrip=None if layout.tile else rows,
+            compression=layout.compression if layout.compression != NONE else None,
+            predictor=layout.predictor if layout.predictor != 1 else None,
+            iccprofile=icc,
+            subfiletype=1,
+            software=False,
+            metadata=None,
+            **({"extrasamples": extra_samples} if extra_samples else {}),
         )
 
     def close(self) -> None:
@@ -175,6 +216,14 @@ def with_further_channels(strips: Iterable[NDArray[Any]], page: Page) -> Iterato
             channels.insert(alpha_at or 0, page.alpha[rows])
         yield np.dstack((strip, *channels))
         top += len(strip)
+
+
+def _also_reduced(strips: Iterable[NDArray[Any]], levels: list[Level]) -> Iterator[NDArray[Any]]:
+    """The strips, each also given to the smaller copies of the page."""
+    for strip in strips:
+        for level in levels:
+            level.take(strip)
+        yield strip
 
 
 def _rational(value: Fraction) -> tuple[int, int]:

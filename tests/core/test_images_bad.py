@@ -52,14 +52,10 @@ def test_a_bad_file_is_one_line_that_names_it_and_the_remedy(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("name", "make", "message"), BAD_FILES, ids=[name for name, _, _ in BAD_FILES]
-)
-def test_the_same_comes_through_a_stream(
-    name: str, make: Callable[[], bytes], message: str
-) -> None:
-    with pytest.raises(ImageError, match=message):
-        pages(BytesIO(make()))
+def test_the_same_comes_through_a_stream() -> None:
+    for _, make, message in BAD_FILES[::5]:  # from there on, both take the same path
+        with pytest.raises(ImageError, match=message):
+            pages(BytesIO(make()))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from recolor_core.errors import ImageError, ImageWarning
 from recolor_core.gray import read_gray
-from recolor_core.images import ImageWriter, Page, icc, open_image
+from recolor_core.images import ImageWriter, Page, icc, open_image, tiff_levels
 from recolor_core.lab import lab_to_rgb
 
 from .badfiles import GRAY, GRAY_8, RGB_8, encoded, jpeg_2000, tiff, tiff_with
@@ -561,11 +561,62 @@ def test_a_linear_raw_is_read_as_linear_light() -> None:
     assert page.metadata.icc == icc.profile_of(page.space)
 
 
-def test_a_pyramid_is_left_out_and_said() -> None:
-    data = with_children(GRAY, [(GRAY[::2, ::2].copy(), 1), (GRAY[::4, ::4].copy(), 1)])
-    page = only(data)
-    assert np.array_equal(page.codes, GRAY)
-    assert "2 smaller copies (SubIFD) left out" in page.reading
+def block_means(array: np.ndarray, factor: int) -> np.ndarray:
+    """The mean of every block; those at the edges are smaller."""
+    rows, columns = (range(0, length, factor) for length in array.shape[:2])
+    blocks = [
+        [array[y : y + factor, x : x + factor].astype(float).mean((0, 1)) for x in columns]
+        for y in rows
+    ]
+    means = np.array(blocks)
+    return means if array.dtype.kind == "f" else np.rint(means)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("in_pages", [False, True])
+def test_a_pyramid_is_made_anew_from_the_result(in_pages: bool, dtype: type) -> None:
+    gray = GRAY[:45, :61].astype(dtype) if dtype != np.float32 else np.float32(GRAY / 65535)
+    levels = [gray[::factor, ::factor].copy() for factor in (2, 4)]
+    mask = (GRAY_8[:9, :9].copy(), {"subfiletype": 1})
+    options = {"tile": (16, 16), "compression": "zlib"}
+    if in_pages:
+        pages = [(gray, options), *((level, {"subfiletype": 1, **options}) for level in levels)]
+        data = several([*pages, mask])
+    else:
+        data = with_children(gray, [(level, 1) for level in levels], **options)
+    with open_image(BytesIO(data)) as image:
+        assert len(image) == 1
+        (page,) = image
+        assert np.array_equal(page.codes, gray)
+        assert "pyramid, made anew" in page.reading
+        assert bool(image.other_pages) == in_pages
+        color = RANDOM.permuted(np.dstack([gray] * 3), axis=2)
+        target = BytesIO()
+        with ImageWriter(target, like=image) as writer:
+            writer.write(page, iter(np.array_split(color, 7)))
+    with tifffile.TiffFile(BytesIO(target.getvalue())) as file:
+        found = file.pages[1:3] if in_pages else file.pages[0].pages
+        assert np.array_equal(file.pages[0].asarray(), color)
+        assert len(file.pages) == (4 if in_pages else 1)
+        for factor, level in zip((2, 4), found, strict=True):
+            assert level.subfiletype == 1
+            assert level.compression == 8
+            assert level.dtype == dtype
+            np.testing.assert_allclose(level.asarray(), block_means(color, factor), rtol=1e-5)
+
+
+def test_images_of_subifds_that_are_no_pyramid_are_left_out_and_said() -> None:
+    data = with_children(GRAY, [(GRAY[:7, :30].copy(), 1)])
+    assert "1 image of SubIFDs left out" in only(data).reading
+
+
+def test_a_large_level_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_levels, "_LARGEST_IN_MEMORY", 0)
+    level = tiff_levels.Level(3, (10, 11, 1), np.dtype(np.uint16))
+    for strip in np.array_split(GRAY[:10, :11], 4):
+        level.take(strip)
+    assert isinstance(level.finished(), np.memmap)
+    assert np.array_equal(level.finished()[..., 0], block_means(GRAY[:10, :11], 3))
 
 
 # -- other formats --------------------------------------------------------------------------------
