@@ -33,7 +33,7 @@ from recolor_core.film.encoding import (
     warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.hints import HintsInTime, KeyHint
+from recolor_core.film.hints import HintsInTime, KeyHint, trace_back
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
 from recolor_core.film.muxing import check_target, join
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
@@ -219,7 +219,7 @@ def colorize_film(
             write_file(order.shots, shots.as_json(film.facts.rate))
         resumed = len(parts.frames)
         yield FilmProgress(resumed, max(total, resumed))
-        hints = HintsInTime(order.hints)
+        hints = HintsInTime([*order.hints, *_traced_back(span, shots, order.hints)])
         colors = ColorSources(film.facts, shots, order.keys, order.color_from)
         for done in _color(colorizer, span, path, coding, order, parts, hints, shots, colors):
             yield FilmProgress(done, max(total, done))
@@ -410,6 +410,14 @@ def extract_key_frames(
     with explained(folder):
         for done, _ in enumerate(write_key_frames(film, shots, Path(folder)), 1):
             yield FilmProgress(done, total, stage="key frames")
+
+
+def _traced_back(span: _Span, shots: Shots, hints: Sequence[KeyHint]) -> list[KeyHint]:
+    """Hints that are not for the first frame of their shot, in the frames before."""
+    if all(key.moment is None for key in hints):
+        return []
+    frames = ((frame.number, frame.image, time, until) for frame, time, until in span.frames())
+    return trace_back(frames, shots, hints)
 
 
 def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:

@@ -172,6 +172,9 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         options |= {"b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "4"}
         return Coding("libvpx-vp9", pixels, options, Luma(8, limited))
     if not deep:
+        # With more threads x264 does not always give the same bytes, and a call that was stopped
+        # must. The networks take far longer than one thread of it.
+        options["threads"] = "1"
         if facts.interlaced:
             options["flags"] = "+ildct+ilme"
         return Coding("libx264", pixels, options, Luma(8, limited))

@@ -1,21 +1,36 @@
-"""Hints of key frames: the file, and which frame each hint is for."""
+"""Hints of key frames: their file, which frame each is for, and where it was before."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from recolor_core.errors import HintsError
 from recolor_core.film.errors import FilmError
+from recolor_core.film.shots import Shots, small_image
 from recolor_core.film.timestamps import Moment, parse_moment
 from recolor_core.hints import Hint
+from recolor_core.motion import estimate_motion, follow_points
 
 
 @dataclass(frozen=True)
 class KeyHint:
-    """A hint and the moment that it is given for; None is the first frame that is colorized."""
+    """A hint, and the moment that it is for.
+
+    Parameters
+    ----------
+    hint : Hint
+        The hint.
+    moment : Moment or None
+        None for the first frame that is colorized.
+    """
 
     hint: Hint
     moment: Moment | None = None
@@ -30,12 +45,17 @@ class KeyHint:
 
 
 def read_key_hints(path: str | Path) -> list[KeyHint]:
-    """Hints of a file: that of `recolor_core.hints`, with ``frame`` or ``time`` in some of them.
+    """Read hints from a file like that of `recolor_core.hints`, with ``frame`` or ``time`` in some.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
 
     Raises
     ------
     HintsError
-        Where the file cannot be read or is no file of hints.
+        If the file cannot be read or does not hold hints.
     """
     path = Path(path)
     try:
@@ -43,7 +63,7 @@ def read_key_hints(path: str | Path) -> list[KeyHint]:
         return [_key_hint(dict(entry)) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HintsError(
-            f"{path} is no file of color hints ({error}); expected JSON such as "
+            f"{path} is not a file of color hints ({error}); expected JSON such as "
             '{"hints": [{"frame": 120, "x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
         ) from error
 
@@ -51,7 +71,7 @@ def read_key_hints(path: str | Path) -> list[KeyHint]:
 def _key_hint(entry: dict[str, Any]) -> KeyHint:
     frame, time = entry.pop("frame", None), entry.pop("time", None)
     hint = Hint(**entry)
-    _ = hint.ab  # refuses what is no color
+    _ = hint.ab  # refuses what is not a color
     if frame is not None and time is not None:
         raise FilmError("expected frame or time of a hint, got both")
     if time is not None:
@@ -68,15 +88,15 @@ class HintsInTime:
 
     Parameters
     ----------
-    hints
-        Of the film.
+    hints : Sequence of KeyHint
+        The hints of the film.
 
     Attributes
     ----------
-    given
-        Those of the frames so far, by the index of the frame among those that are colorized.
-    waiting
-        Those whose moment no frame has had.
+    given : dict
+        The hints of the frames so far, by the index of the frame among those that are colorized.
+    waiting : list of KeyHint
+        Those whose moment has not come.
     """
 
     def __init__(self, hints: Sequence[KeyHint]) -> None:
@@ -88,11 +108,11 @@ class HintsInTime:
 
         Parameters
         ----------
-        index
-            Of the frame among those that are colorized.
-        number
-            Of the frame in the film.
-        time, until
+        index : int
+            The index of the frame among those that are colorized.
+        number : int
+            The number of the frame in the film.
+        time, until : Fraction
             When it is shown, in seconds after the first frame of the film.
         """
         waiting, self.waiting = self.waiting, []
@@ -107,3 +127,67 @@ class HintsInTime:
                 self.given.setdefault(index, []).append(key.hint)
             else:
                 self.waiting.append(key)
+
+
+def trace_back(
+    frames: Iterable[tuple[int, NDArray[Any], Fraction, Fraction]],
+    shots: Shots,
+    hints: Sequence[KeyHint],
+) -> list[KeyHint]:
+    """Follow hints backward through their shot, so that they color what was before, too.
+
+    Of each shot the hints of the first frame that has any are followed, along the motion of the
+    lightness, to the beginning of the shot, or to where what they lie on comes into the image.
+
+    Parameters
+    ----------
+    frames : Iterable of tuple
+        The number of each frame, its image, and from when until when it is shown.
+    shots : Shots
+        The shots of the film.
+    hints : Sequence of KeyHint
+        The hints of the film.
+
+    Returns
+    -------
+    list of KeyHint
+        The same hints where they are first seen; those of hints that are there already are not
+        among them.
+    """
+    resolved = HintsInTime(hints)
+    traced: list[KeyHint] = []
+    before: list[Tensor] = []  # the small images of the shot, up to this frame
+    done = False  # with this shot
+    for index, (number, image, time, until) in enumerate(frames):
+        shot = shots.of(number)
+        if shot is None or number == shot.first or index == 0:
+            before, done = [], shot is None
+        resolved.frame(index, number, time, until)
+        if done:
+            continue
+        before.append(small_image(image).half())
+        if given := resolved.given.get(index):
+            done = True
+            traced += [
+                KeyHint(moved, Moment(frame=number - steps))
+                for hint in given
+                for moved, steps in _traced(hint, before, image.shape)
+            ]
+        if not resolved.waiting:
+            break
+    return traced
+
+
+def _traced(hint: Hint, before: Sequence[Tensor], shape: tuple[int, ...]) -> list[tuple[Hint, int]]:
+    """The hint in the earliest frame that it can be followed to, and how many frames that is."""
+    height, width = shape[:2]
+    scale = torch.tensor([before[0].shape[-1] / width, before[0].shape[-2] / height])
+    place = (torch.tensor([[hint.x, hint.y]]) + 0.5) * scale - 0.5
+    found: list[tuple[Hint, int]] = []
+    for steps, (now, then) in enumerate(pairwise(reversed(before)), 1):
+        place = follow_points(place, estimate_motion(now.float(), then.float()))
+        x, y = ((place + 0.5) / scale - 0.5)[0].tolist()
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            break
+        found = [(replace(hint, x=x, y=y), steps)]
+    return found

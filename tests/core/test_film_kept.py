@@ -251,6 +251,26 @@ def test_chroma_of_fields_is_halved_field_by_field():
     np.testing.assert_array_equal(cr, np.tile(np.uint8([[240], [118]]), (2, 4)))
 
 
+def test_x264_gives_the_same_bytes_each_time(tmp_path):
+    make_film(tmp_path / "a.mkv", 1)
+    facts = open_film(str(tmp_path / "a.mkv")).facts
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (48, 64), np.uint8) for _ in range(70)]
+    made = []
+    for _ in range(4):
+        file = BytesIO()
+        with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as film:
+            coding = choose_coding(tmp_path / "b.mkv", facts, lossless=False, crf=16)
+            video = coding.add_to(film, facts)
+            for number, image in enumerate(images):
+                frame = av.VideoFrame.from_ndarray(image, "gray").reformat(format=coding.pixels)
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                film.mux(video.encode(frame))
+            film.mux(video.encode(None))
+        made.append(file.getvalue())
+    assert len(set(made)) == 1
+
+
 def _gray_film(path: Path, pixels: str, **context: int) -> None:
     """A film of 2 frames of 80 x 64 pixels, of any pixel format."""
     with av.open(str(path), "w") as film:

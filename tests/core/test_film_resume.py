@@ -131,7 +131,7 @@ def test_hints_of_key_frames(tmp_path):
 def test_files_that_are_no_hints(tmp_path, entry):
     path = tmp_path / "hints.json"
     path.write_text(json.dumps({"hints": [entry]}))
-    with pytest.raises(HintsError, match="no file of color hints"):
+    with pytest.raises(HintsError, match="not a file of color hints"):
         read_key_hints(path)
 
 

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
-from recolor_core.film import FilmError, Shot, Shots, find_shots, read_shots
+from recolor_core.film import FilmError, KeyHint, Moment, Shot, Shots, find_shots, read_shots
+from recolor_core.film.hints import trace_back
 from recolor_core.frames import FrameGuide, colorize_frames
+from recolor_core.hints import Hint
 from recolor_core.settings import Settings
 
 from .cli_runner import recolor
@@ -216,6 +219,23 @@ def test_shots_are_written_corrected_and_read_back(tmp_path):
     call = recolor("film", tmp_path / "a.mkv", tmp_path / "d.mkv", "--shots", path)
     assert call.code == 2
     assert "is not a file of shots" in call.err
+
+
+def test_hints_are_traced_back_to_where_they_come_into_the_image():
+    images = codes([shown(2 * i, 1) for i in range(6)], grain=0)  # to the left by 1 pixel a frame
+    frames = [(n, image, Fraction(n), Fraction(n + 1)) for n, image in enumerate(images)]
+    near = KeyHint(Hint(40, 36, "#c04020", 3), Moment(frame=4))
+    (found,) = trace_back(frames, Shots([Shot(0, 5)]), [near])
+    assert found.moment == Moment(frame=0)
+    assert found.hint.x == pytest.approx(44, abs=1)
+    assert found.hint.y == pytest.approx(36, abs=1)
+    edge = KeyHint(Hint(WIDTH - 3, 36, "#c04020", 3), Moment(frame=4))
+    (found,) = trace_back(frames, Shots([Shot(0, 5)]), [edge])
+    assert found.moment.frame in (1, 2, 3)
+    (found,) = trace_back(frames, Shots([Shot(0, 2), Shot(3, 5)]), [near])
+    assert found.moment == Moment(frame=3)
+    at_once = replace(near, moment=Moment(frame=0))
+    assert trace_back(frames, Shots([Shot(0, 5)]), [at_once]) == []
 
 
 def test_saturation_of_a_guided_frame_is_in_its_settings():
