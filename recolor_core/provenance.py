@@ -1,6 +1,6 @@
 """How a colorized image says what it is: an XMP packet inside, a JSON sidecar beside it.
 
-XMP after ISO 16684-1; the digital source type after the IPTC Photo Metadata Standard 2024.1, which
+XMP after ISO 16684-1; the digital source type after the IPTC Photo Metadata Standard 2025.1, which
 asks for machine-readable marks of what a trained algorithm made up.
 """
 
@@ -34,6 +34,12 @@ _STALE = (
     *((_PHOTOSHOP, name) for name in ("ColorMode", "ICCProfile")),
     (_XMP, "Thumbnails"),
 )
+# Properties that say which AI made an image, and under which key the history keeps older values.
+_PREVIOUS = {
+    "DigitalSourceType": "previous_source_type",
+    "AISystemUsed": "previous_ai_system",
+    "AISystemVersionUsed": "previous_ai_system_version",
+}
 _SOFTWARE = "recolor "  # how the software agent of its events begins
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>'
@@ -41,6 +47,14 @@ _EMPTY = (
     f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
     '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>'
 )
+
+
+def _ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
+    """The AI system that was used and its version, as the IPTC standard 2025.1 asks for them."""
+    weights = provenance.get("weights")
+    name = weights.get("name") if isinstance(weights, Mapping) else None
+    system = str(provenance.get("software", "recolor"))
+    return f"{system}, weights {name}" if name else system, str(provenance.get("version", ""))
 
 
 def now() -> str:
@@ -77,8 +91,9 @@ def xmp_packet(
     tool = f"{facts.pop('software', 'recolor')} {facts.pop('version', '')}".strip()
     if previous := _take(rdf, _XMP, "CreatorTool"):
         facts["previous_tool"] = previous
-    if previous := _take(rdf, _IPTC, "DigitalSourceType"):
-        facts["previous_source_type"] = previous
+    for name, key in _PREVIOUS.items():
+        if previous := _take(rdf, _IPTC, name):
+            facts[key] = previous
     for namespace, name in _STALE:
         _take(rdf, namespace, name)
     moment = created or now()
@@ -89,6 +104,10 @@ def xmp_packet(
     description.setAttributeNS(_RDF, "rdf:about", _about(rdf))
     rdf.appendChild(description)
     _set(document, description, _IPTC, "Iptc4xmpExt:DigitalSourceType", SOURCE_TYPE)
+    system, version = _ai_system(provenance)
+    _set(document, description, _IPTC, "Iptc4xmpExt:AISystemUsed", system)
+    if version:
+        _set(document, description, _IPTC, "Iptc4xmpExt:AISystemVersionUsed", version)
     _set(document, description, _XMP, "xmp:CreatorTool", tool)
     _set(document, description, _XMP, "xmp:ModifyDate", moment)
     _set(document, description, _XMP, "xmp:MetadataDate", moment)
@@ -157,7 +176,8 @@ def without_mark(packet: bytes | None) -> bytes | None:
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
     for name in ("CreatorTool", "ModifyDate", "MetadataDate"):
         _take(rdf, _XMP, name)
-    _take(rdf, _IPTC, "DigitalSourceType")
+    for name in _PREVIOUS:
+        _take(rdf, _IPTC, name)
     for event in reversed(list(rdf.getElementsByTagNameNS(_RDF, "li"))):
         agents = event.getElementsByTagNameNS(_EVENT, "softwareAgent")
         text = "".join(
@@ -171,7 +191,7 @@ def without_mark(packet: bytes | None) -> bytes | None:
             break
     previous = {
         (_XMP, "xmp:CreatorTool"): made.get("previous_tool"),
-        (_IPTC, "Iptc4xmpExt:DigitalSourceType"): made.get("previous_source_type"),
+        **{(_IPTC, f"Iptc4xmpExt:{name}"): made.get(key) for name, key in _PREVIOUS.items()},
     }
     if any(previous.values()):
         description = _element(document, "rdf:Description", *_PREFIXES)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from recolor_core.errors import HintsError
 from recolor_core.film.errors import FilmError
 from recolor_core.film.shots import Shots, small_image
 from recolor_core.film.timestamps import Moment, parse_moment
-from recolor_core.hints import Hint
+from recolor_core.hints import Hint, mark_entry
 from recolor_core.motion import estimate_motion, follow_points
 
 
@@ -41,7 +41,7 @@ class KeyHint:
         if self.moment:
             time = self.moment.time
             moment = {"frame": self.moment.frame} if time is None else {"time": float(time)}
-        return {**asdict(self.hint), **moment}
+        return {**mark_entry(self.hint), **moment}
 
 
 def read_key_hints(path: str | Path) -> list[KeyHint]:

@@ -55,6 +55,9 @@ def test_a_packet_says_what_the_image_is_and_how_it_came_to_be(existing: bytes |
     assert text(root, "iptc:DigitalSourceType") == [
         "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
     ]
+    name = FACTS["weights"]["name"]
+    assert text(root, "iptc:AISystemUsed") == [f"recolor, weights {name}"]
+    assert text(root, "iptc:AISystemVersionUsed") == ["0.1.0"]
     assert text(root, "xmp:CreatorTool") == ["recolor 0.1.0"]
     assert text(root, "stEvt:softwareAgent") == ["recolor 0.1.0"]
     assert text(root, "stEvt:when") == ["2026-01-02T03:04:05Z"]
@@ -89,6 +92,7 @@ def test_colorizing_twice_makes_two_events() -> None:
     root = parsed(provenance.xmp_packet({**FACTS, "version": "0.2.0"}, once))
     assert text(root, "stEvt:softwareAgent") == ["recolor 0.1.0", "recolor 0.2.0"]
     assert text(root, "xmp:CreatorTool") == ["recolor 0.2.0"]
+    assert text(root, "iptc:AISystemVersionUsed") == ["0.2.0"]
     assert len(text(root, "iptc:DigitalSourceType")) == 1
 
 
