@@ -34,7 +34,14 @@ from recolor_core.weights import load_weights
 class Colorizer:
     """Colorizes gray images.
 
-    Calls do not depend on each other: the object holds nothing but the networks.
+    Calls do not depend on each other: the object holds nothing but the networks. Threads may share
+    it. The same call gives the same bytes every time on one machine. With the quantized networks
+    this holds for any number of threads; with PyTorch another number of threads rounds differently,
+    by up to 2e-4 Lab units, which changes a few pixels in a million by one code.
+
+    Do not fork a process after it has colorized: PyTorch's threads do not survive a fork, and the
+    child may hang. Start processes with ``multiprocessing.get_context("spawn")`` and make a
+    `Colorizer` in each of them.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class ColorBins(nn.Module):
         Tensor
             (B, 2, h, w): a* and b*, in Lab units.
         """
-        return _expectation(F.softmax(logits / temperature, dim=1), self.bins)
+        return _expectation(logits / temperature, self.bins)
 
     def uncertainty(self, logits: Tensor) -> Tensor:
         """The standard deviation of the color.
@@ -69,9 +69,9 @@ class ColorBins(nn.Module):
         Tensor
             (B, 1, h, w), Lab units.
         """
-        probability = F.softmax(logits, dim=1)
-        mean = _expectation(probability, self.bins)
-        square = _expectation(probability, (self.bins**2).sum(1, keepdim=True))
+        squares = (self.bins**2).sum(1, keepdim=True)
+        moments = _expectation(logits, torch.cat((self.bins, squares), dim=1))
+        mean, square = moments[:, :2], moments[:, 2:]
         return (square - (mean**2).sum(1, keepdim=True)).clamp(min=0).sqrt()
 
     def tilted(self, logits: Tensor, angle: float) -> Tensor:
@@ -94,9 +94,8 @@ class ColorBins(nn.Module):
         Tensor
             (B, Q, h, w): logits of the tilted distribution.
         """
-        probability = F.softmax(logits, dim=1)
         along = self.bins @ self.bins.new_tensor([math.cos(angle), math.sin(angle)])
-        moments = _expectation(probability, torch.stack((along, along**2), dim=1))
+        moments = _expectation(logits, torch.stack((along, along**2), dim=1))
         mean, square = moments[:, :1], moments[:, 1:]
         spread = (square - mean**2).clamp(min=1).sqrt()
         return logits + ((along[:, None, None] - mean) / spread).clamp(-2, 2)
@@ -120,19 +119,29 @@ class ColorBins(nn.Module):
             (B, Q, h, w): logits of the steered distribution.
         """
         # The floor keeps colors possible that the reference lacks: it may show other things.
-        distance = torch.cdist(self.bins, colors).square() / (2 * self.grid**2)
+        exact = "donot_use_mm_for_euclid_dist"  # the same whatever the number of threads
+        distance = torch.cdist(self.bins, colors, compute_mode=exact).square() / (2 * self.grid**2)
         wanted = F.softmax(torch.logsumexp(-distance, dim=1), dim=0) + 1e-3 / len(self.bins)
         shift = torch.zeros_like(logits[:, :, :1, :1])
         for _ in range(5):
-            present = F.softmax(logits + shift, dim=1).mean((2, 3), keepdim=True)
+            present = _probability(logits + shift).mean((1, 2))[:, :, None, None]
             shift = shift + (wanted[:, None, None] / present.clamp(min=1e-6)).log() / 2
         return logits + shift
 
 
-def _expectation(probability: Tensor, values: Tensor) -> Tensor:
-    """Mean of (Q, C) values under (B, Q, h, w) probabilities, (B, C, h, w)."""
-    mean: Tensor = torch.einsum("bqhw,qc->bchw", probability, values)
-    return mean
+def _probability(logits: Tensor) -> Tensor:
+    """The probability of each bin, (B, h, w, Q), of (B, Q, h, w) logits.
+
+    With the bins last, a pixel is computed by one thread in one way: the result does not depend on
+    the number of threads.
+    """
+    return F.softmax(logits.permute(0, 2, 3, 1).contiguous(), dim=-1)
+
+
+def _expectation(logits: Tensor, values: Tensor) -> Tensor:
+    """Mean of (Q, C) values under the distribution of (B, Q, h, w) logits, (B, C, h, w)."""
+    mean: Tensor = _probability(logits) @ values
+    return mean.permute(0, 3, 1, 2).contiguous()
 
 
 @lru_cache

@@ -31,6 +31,7 @@ from recolor_core import (
 from recolor_core.full_resolution.kernel import CompiledColors
 from recolor_core.gray import read_gray, working_size
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab, to_rgb
+from recolor_core.palette import palette_of_colors
 
 SAMPLES = Path(inference.__file__).parent / "data" / "samples"
 GOLDEN = Path(__file__).with_name("golden.npz")
@@ -307,6 +308,49 @@ def test_another_process_gives_the_same_to_the_byte(recolor, photograph, tmp_pat
     paths = [str(tmp_path / "gray.npy"), str(tmp_path / "rgb.npy")]
     subprocess.run([sys.executable, "-c", code, *paths], check=True)
     np.testing.assert_array_equal(np.load(paths[1]), recolor(photograph, size=64).rgb)
+
+
+def test_the_number_of_threads_changes_no_byte_of_the_quantized_networks(photograph):
+    pytest.importorskip("onnxruntime")
+    options = {
+        "size": 96,
+        "views": 2,
+        "alternatives": 1,
+        "palette": palette_of_colors(["#5b3a1e", "#6ca0dc"]),
+        "hints": [Hint(300, 60, "#d08040", 20.0)],
+    }
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(Colorizer(device="cpu", runtime="onnxruntime")(photograph, **options))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(same(result, results[0]) for result in results)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (33, 47)])
+def test_the_number_of_threads_changes_no_byte_of_the_mathematics_of_colors(recolor, size):
+    logits = 4 * torch.randn(2, len(recolor.bins.bins), *size)
+    colors = torch.from_numpy(palette_of_colors(["#5b3a1e", "#6ca0dc"]))
+
+    def everything():
+        tilted = recolor.bins.tilted(logits, 1.0)
+        steered = recolor.bins.steered(logits, colors)
+        uncertainty = recolor.bins.uncertainty(logits)
+        return [recolor.bins.mean_color(logits, 0.4), uncertainty, tilted, steered]
+
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 5, 8):
+            torch.set_num_threads(count)
+            results.append(everything())
+    finally:
+        torch.set_num_threads(threads)
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
 
 
 def test_calls_do_not_depend_on_each_other(recolor, photograph):
