@@ -160,6 +160,25 @@ class Colorization:
         guide = torch.from_numpy(self.working_lightness)
         yield from color_strips(self.gray.codes, self.gray.space, chroma, guide)
 
+    def colored(self, gray: NDArray[Any]) -> NDArray[Any]:
+        """The colors of the image on gray of another size, such as that of halved chroma.
+
+        Parameters
+        ----------
+        gray : ndarray
+            (h, w): the gray of the whole image, in codes of the dtype of `gray.codes`.
+
+        Returns
+        -------
+        ndarray
+            (h, w, 3), like `rgb`. Its gray is exactly `gray`.
+        """
+        if gray.shape == self.shape:
+            return self.rgb
+        chroma, guide = map(torch.from_numpy, (self.ab_refined, self.working_lightness))
+        strips = color_strips(torch.from_numpy(gray), self.gray.space, chroma, guide)
+        return np.concatenate(list(strips))
+
     @property
     def strip_count(self) -> int:
         """Number of strips that `strips` yields."""

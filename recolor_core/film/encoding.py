@@ -27,7 +27,7 @@ from recolor_core.film.decoding import (
     FilmFrame,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.luma import Luma, chroma
+from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.sequences import DPX_HEADER
 from recolor_core.images import ImageWriter, Page
 from recolor_core.result import Colorization
@@ -339,9 +339,9 @@ def is_image_of(pattern: str, name: str) -> bool:
 
 
 def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFacts) -> VideoFrame:
-    rgb = result.rgb
     luma = coding.luma
     if luma is None:
+        rgb = result.rgb
         deep = rgb.dtype != np.uint8
         pixels = VideoFrame.from_ndarray(rgb, "gbrp16le" if deep else "rgb24")
         if not deep:
@@ -355,16 +355,10 @@ def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFa
         y = facts.luma.converted(frame.luma, luma.bits)
     else:
         y = luma.codes(result.gray.codes.numpy())
-    planes = (
-        y,
-        *chroma(
-            rgb,
-            luma,
-            halved="420" in coding.pixels,
-            interlaced=facts.interlaced,
-            wide=facts.is_hdr,
-        ),
-    )
+    gray = result.gray.codes.numpy()
+    if "420" in coding.pixels:  # colors at the size at which they are coded: a quarter of the work
+        gray = halve(gray, interlaced=facts.interlaced)
+    planes = (y, *chroma(result.colored(gray), luma, wide=facts.is_hdr))
     coded = _like(frame, y.shape, coding.pixels)
     for plane, codes in zip(coded.planes, planes, strict=True):
         rows = np.zeros((plane.height, plane.line_size // codes.itemsize), codes.dtype)

@@ -101,13 +101,38 @@ def _gray_table(luma: Luma) -> NDArray[Any]:
     return table
 
 
+def halve(codes: NDArray[Any], *, interlaced: bool = False) -> NDArray[Any]:
+    """A plane at the size of 4:2:0 chroma, and in its place.
+
+    A sample lies on an even column and between two rows, as in MPEG-4 part 10 (ITU-T H.264,
+    figure 6-1).
+
+    Parameters
+    ----------
+    codes : ndarray
+        (H, W), uint8 or uint16; height and width are even.
+    interlaced : bool
+        Whether every other row is of another field. Then rows of one field are halved together,
+        and the height must be a multiple of 4.
+
+    Returns
+    -------
+    ndarray
+        (H / 2, W / 2), the dtype of `codes`.
+    """
+    if interlaced:
+        fields = [halve(codes[row::2]) for row in (0, 1)]
+        return np.stack(fields, axis=1).reshape(-1, fields[0].shape[1])
+    wide: NDArray[Any] = codes.astype(np.uint32 if codes.dtype == np.uint16 else np.uint16)
+    rows = wide[0::2] + wide[1::2]
+    middle, right = rows[:, 0::2], rows[:, 1::2]
+    left = np.concatenate((middle[:, :1], right[:, :-1]), axis=1)
+    halved: NDArray[Any] = ((left + 2 * middle + right + 4) // 8).astype(codes.dtype)
+    return halved
+
+
 def chroma(
-    rgb: NDArray[Any],
-    luma: Luma,
-    *,
-    halved: bool,
-    interlaced: bool = False,
-    wide: bool = False,
+    rgb: NDArray[Any], luma: Luma, *, wide: bool = False
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Cb and Cr of an image by ITU-R BT.709-6 (3.3 and 3.4), as codes.
 
@@ -117,33 +142,15 @@ def chroma(
         (H, W, 3), uint8 or uint16 of full range, BT.709 primaries.
     luma : Luma
         Depth and range of the codes.
-    halved : bool
-        Whether to halve height and width (4:2:0), which must be even: a sample lies on an even
-        column and between two rows, as in MPEG-4 part 10 (ITU-T H.264, figure 6-1).
-    interlaced : bool
-        Whether every other row is of another field. Then rows of one field are halved together,
-        and the height must be a multiple of 4.
     wide : bool
         Whether the codes are of ITU-R BT.2020 (primaries and matrix) instead.
 
     Returns
     -------
     tuple of ndarray
-        Cb and Cr, each (H, W) or (H / 2, W / 2), `luma.dtype`.
+        Cb and Cr, each (H, W), `luma.dtype`.
     """
-    if halved and interlaced:
-        fields = [chroma(rgb[row::2], luma, halved=True, wide=wide) for row in (0, 1)]
-        height, width = fields[0][0].shape
-        cb, cr = (np.empty((2 * height, width), luma.dtype) for _ in range(2))
-        for row, field in enumerate(fields):
-            cb[row::2], cr[row::2] = field
-        return cb, cr
     unit = rgb.astype(np.float32)
-    if halved:
-        rows = unit[0::2] + unit[1::2]
-        left, middle, right = rows[:, 1:-1:2], rows[:, 0::2], rows[:, 1::2]
-        left = np.concatenate((middle[:, :1], left), axis=1)
-        unit = (left + 2 * middle + right) / 8
     unit /= np.iinfo(rgb.dtype).max
     if wide:
         linear = SRGB.curve.decode(torch.from_numpy(unit)) @ _TO_BT2020.T

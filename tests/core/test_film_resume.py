@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recolor_core.errors import HintsError
 from recolor_core.film import FilmError, parse_moment, read_key_hints
 from recolor_core.film.hints import HintsInTime
-from recolor_core.film.luma import Luma, chroma
+from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.resume import FrameRecord, Parts, pack_state, unpack_state
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
@@ -60,29 +60,27 @@ def test_another_depth_keeps_black_white_and_what_is_beyond(luma):
     # ITU-R BT.709-6 for the primaries, limited range, 8 bits: the bars of 100 %.
     [((255, 0, 0), 102, 240), ((0, 255, 0), 42, 26), ((0, 0, 255), 240, 118)],
 )
-@pytest.mark.parametrize("halved", [True, False])
-def test_chroma_of_color_bars(color, cb, cr, halved):
+def test_chroma_of_color_bars(color, cb, cr):
     bars = np.tile(np.array(color, np.uint8), (4, 6, 1))
-    got = chroma(bars, Luma(8, True), halved=halved)
-    shape = (2, 3) if halved else (4, 6)
-    for plane, expected in zip(got, (cb, cr), strict=True):
-        np.testing.assert_array_equal(plane, np.full(shape, expected, np.uint8))
+    for plane, expected in zip(chroma(bars, Luma(8, True)), (cb, cr), strict=True):
+        np.testing.assert_array_equal(plane, np.full((4, 6), expected, np.uint8))
 
 
 @pytest.mark.parametrize("luma", [Luma(8, True), Luma(8, False), Luma(10, True), Luma(10, False)])
 def test_gray_has_no_chroma(luma):
     gray = np.random.default_rng(0).integers(0, 65536, (8, 10, 1), np.uint16).repeat(3, 2)
-    for plane in chroma(gray, luma, halved=True):
+    for plane in chroma(gray, luma):
         assert (plane == 1 << (luma.bits - 1)).all()
 
 
-def test_halved_chroma_lies_on_even_columns_between_rows():
-    image = np.zeros((4, 8, 3), np.uint8)
-    image[0:2, 4, 0] = 255  # red, on one even column
-    _, cr = chroma(image, Luma(8, False), halved=True)
-    strength = cr[0].astype(int) - 128
-    assert strength[2] > 0  # half of it, a quarter on each side would be the next odd columns
-    assert strength[[0, 1, 3]].tolist() == [0, 0, 0]
+def test_halved_planes_lie_on_even_columns_between_rows():
+    plane = np.zeros((4, 8), np.uint8)
+    plane[0:2, 4] = 200  # one even column
+    np.testing.assert_array_equal(halve(plane)[0], [0, 0, 100, 0])
+    plane[0:2, 4], plane[0:2, 3] = 0, 200  # the column to its left: half of it to each side
+    np.testing.assert_array_equal(halve(plane)[0], [0, 50, 50, 0])
+    white = np.full((4, 8), 65535, np.uint16)
+    np.testing.assert_array_equal(halve(white), np.full((2, 4), 65535))
 
 
 @pytest.mark.parametrize(
