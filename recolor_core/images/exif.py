@@ -119,7 +119,7 @@ def read_directory(
     read
         Gives bytes of the file.
     offset
-        Where the directory begins.
+        If the directory begins.
     order, big
         Byte order, and whether offsets have 64 bits (BigTIFF).
     budget
@@ -267,7 +267,7 @@ def take(block: bytes | None) -> tuple[bytes | None, int]:
 def upright(exif: bytes) -> bytes:
     """The block with orientation 1, the pixel dimensions turned along, and no thumbnail.
 
-    Everything else stays where it is, byte for byte: maker notes hold offsets that only they know.
+    Everything else keeps its place, byte for byte, since maker notes hold absolute offsets.
     """
     order, directory = parse(exif)
     block = bytearray(exif)

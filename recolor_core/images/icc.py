@@ -42,7 +42,7 @@ class Profile:
     model
         The color space of the codes, as ICC spells it: "GRAY", "RGB", "CMYK", "Lab", ...
     space
-        Curve and primaries, or None where the profile needs a color management system (lookup
+        Curve and primaries, or None if the profile needs a color management system (lookup
         tables, curves that differ between the channels).
     """
 
@@ -52,7 +52,7 @@ class Profile:
 
 
 def read_profile(icc: bytes) -> Profile | None:
-    """What a profile says, or None where it is damaged."""
+    """What a profile says, or None if it is damaged."""
     try:
         if icc[36:40] != b"acsp":
             return None
@@ -143,7 +143,7 @@ def _to_white(colorants: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _curve(tag: memoryview) -> ToneCurve | None:
-    """The curve of a `curv` or `para` tag; None where it does not rise."""
+    """The curve of a `curv` or `para` tag; None if it does not rise."""
     if bytes(tag[:4]) == b"curv":
         (count,) = struct.unpack(">I", tag[8:12])
         if count == 0:
@@ -192,7 +192,7 @@ def _parametric(tag: memoryview) -> ToneCurve | None:
 
 
 def _turns_round(curve: ToneCurve) -> bool:
-    """Whether every 16-bit code comes back: not where the two parts of a formula do not meet."""
+    """Whether every 16-bit code comes back; it does not if the parts of a formula do not meet."""
     codes = torch.arange(65536, dtype=torch.float64)
     if curve.decode(codes[:1]) != 0:
         return False
@@ -210,8 +210,8 @@ def _from_lightness(curve: ToneCurve) -> ToneCurve | None:
 def profile_in_color(gray: bytes) -> bytes:
     """The profile of a colorized image whose gray codes a gray profile describes.
 
-    Its curve is that of the gray profile, byte for byte where it can be, its primaries are sRGB's:
-    gray codes go on meaning what they meant.
+    Its curve is that of the gray profile, byte for byte if that is possible, and its primaries are
+    those of sRGB, so that gray codes keep their meaning.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def profile_in_color(gray: bytes) -> bytes:
 def profile_of(space: ColorSpace) -> bytes:
     """A matrix/TRC profile of a color space: RGB codes through one curve, white D65.
 
-    Version 2, which every program reads, where the curve is a power or sampled; version 4 for a
+    Version 2, which every program reads, if the curve is a power or sampled; version 4 for a
     curve with a linear foot, which only its `para` tag says exactly.
 
     Returns
@@ -335,7 +335,7 @@ def to_srgb(codes: NDArray[Any], icc: bytes) -> NDArray[Any]:
     Raises
     ------
     RuntimeError
-        Where the profile does not fit the codes.
+        If the profile does not fit the codes.
     """
     model = "gray" if codes.ndim == 2 else {3: "rgb", 4: "cmyk"}[codes.shape[-1]]
     return imagecodecs.cms_transform(

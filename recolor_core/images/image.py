@@ -58,22 +58,22 @@ class TiffLayout:
 
     Parameters
     ----------
-    compression, predictor
+    compression, predictor : int
         TIFF tag values of a lossless scheme that can be written: 1 none, 5 LZW, 8 deflate,
         32773 PackBits, 34925 LZMA, 50000 Zstandard; predictor 1 none, 2 horizontal, 3 float.
-    tile
+    tile : tuple of int or None
         Tile height and width, or None for strips.
-    rows_per_strip
-        Rows of one strip; 0 where it is left to the writer.
-    byte_order
+    rows_per_strip : int
+        Rows of one strip; 0 if the writer chooses.
+    byte_order : str
         "<" little-endian, ">" big-endian.
-    big
+    big : bool
         BigTIFF (64-bit offsets).
-    subfile_type
+    subfile_type : int
         NewSubfileType bits (1 reduced resolution, 2 page of several).
-    pyramid
+    pyramid : tuple of int
         By how much each smaller copy of the page is reduced; made anew from the result.
-    pyramid_in_pages
+    pyramid_in_pages : bool
         Whether the smaller copies are pages that follow, and not SubIFDs.
     """
 
@@ -94,28 +94,28 @@ class Metadata:
 
     Parameters
     ----------
-    resolution
+    resolution : Resolution or None
         Pixels per unit, already turned with the pixels.
-    icc
-        The ICC profile of the colorized RGB image, or None where the source has none.
-    exif
+    icc : bytes or None
+        The ICC profile of the colorized RGB image, or None if the source has none.
+    exif : bytes or None
         EXIF as a TIFF structure (no ``Exif\0\0`` in front), orientation 1, without thumbnail. The
         describing tags of a TIFF page (ImageDescription, Artist, DateTime, PageName, ...) are here.
-    xmp
+    xmp : bytes or None
         The XMP packet of the source.
-    photoshop
+    photoshop : bytes or None
         Photoshop's image resources, without those that are no longer true of the result.
-    iptc
+    iptc : bytes or None
         Captions as IPTC records (IIM 4).
-    comments
+    comments : tuple of str
         Free text of a JPEG, JPEG 2000 or GIF.
-    png_text
+    png_text : tuple of (bytes, bytes)
         Text chunks of a PNG, (type, body), byte for byte.
     layout
         The layout of a TIFF page.
-    premultiplied
+    premultiplied : bool
         Whether the color codes have been multiplied by alpha.
-    extra_samples
+    extra_samples : tuple of int
         ExtraSamples of a TIFF page, in the order of its channels: 0 something else, 1 premultiplied
         alpha, 2 alpha. The first 1 or 2 is `Page.alpha`, the others are in `Page.extra`.
     """
@@ -139,20 +139,20 @@ class Page:
 
     Parameters
     ----------
-    codes
+    codes : ndarray
         ``(H, W)`` gray or ``(H, W, 3)`` RGB, native-endian uint8, uint16, float32 or float64 (full
         range: 0 is black, the highest code or 1.0 is white). Other integers have no agreed white,
         and are given as they are: they need `levels`. EXIF orientation is applied. May be a
         read-only view of the file on disk.
-    space
+    space : ColorSpace
         What the codes mean: from the ICC profile, or sRGB if there is none.
-    alpha
+    alpha : ndarray or None
         ``(H, W)``, the dtype of `codes`; carried to the output untouched.
-    reading
+    reading : str
         How the image was read, in words.
-    metadata
+    metadata : Metadata
         What goes back into the file beside the pixels.
-    extra
+    extra : ndarray or None
         ``(H, W, n)``, the dtype of `codes`: channels that are neither color nor alpha, such as a
         scanner's infrared; carried to the output untouched.
     """

@@ -29,6 +29,7 @@ _OWN_COMMENT = b"Created by OpenJPEG"  # of the codec, which writes it into the 
 _REVERSIBLE_WAVELET = 1
 _CMYK_SPACE, _PLAIN = 12, {12, 16, 17}  # enumerated color spaces CMYK, sRGB and gray
 _MAX_DEPTH = 16
+_YCBCR = ("Y", "Cb", "Cr")
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,16 @@ def read(source: Source) -> list[Stored]:
     plain = not stream.subsampled and len(set(stream.bits)) == 1 and b"pclr" not in header
     plain &= enumerated in _PLAIN | {None} and channels <= 4 + is_cmyk
     if not plain and max(stream.bits) > 8:
-        remedy = "convert it to gray or RGB with equal channels"
-        raise source.error("this JPEG 2000 mixes channel sizes or color models", remedy)
+        raise source.error(
+            "this JPEG 2000 has more than 8 bits in channels of different sizes, or in a color "
+            "model that is not supported at this depth",
+            "convert it to gray or RGB with equal channels",
+        )
+    if stream.subsampled and channels != len(_YCBCR):
+        raise source.error(
+            "this JPEG 2000 has subsampled channels that are not those of YCbCr",
+            "convert it to gray or RGB with equal channels",
+        )
     described = describe(
         resolution=_resolution(_boxes(header.get(b"res ", b""), 0)),
         icc=icc,

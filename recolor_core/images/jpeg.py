@@ -1,5 +1,6 @@
 """JPEG: segments after ITU T.81, pixels by libjpeg-turbo."""
 
+import warnings
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from recolor_core.errors import ImageWarning
 from recolor_core.images import photoshop
 from recolor_core.images.claims import Frame, segments_of_jpeg
 from recolor_core.images.describing import describe
@@ -176,7 +178,10 @@ def _decoded(source: Source, frame: Frame, data: bytes, notes: list[str]) -> NDA
         raise source.error(
             "the file is truncated: its pixels end early", "copy it again from its origin"
         )
-    notes.append("the end marker is missing, all pixels are there")
+    words = "the end marker is missing, all pixels are there"
+    if words not in notes:
+        notes.append(words)
+    warnings.warn(words, ImageWarning, stacklevel=2)
     return first
 
 

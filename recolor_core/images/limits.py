@@ -7,10 +7,11 @@ what the page says, and metadata is measured before it is parsed.
 MAX_PIXELS = 500_000_000
 """Images with more pixels are refused before anything is decoded."""
 
-MAX_PIXELS_PER_BYTE = 10_000
+MAX_PIXELS_PER_BYTE = 5_000
 """Pixels that one byte of a file may stand for, if the image has more than `MAX_BLANK_PIXELS`.
 
-Deflate makes at most 8,256 one-bit pixels of a byte, GIF fewer; a photograph is far below.
+Only a blank page has more: deflate makes up to 8,256 one-bit pixels of a byte. A photograph has
+about ten, a sparse drawing a thousand.
 """
 
 MAX_BLANK_PIXELS = 64_000_000

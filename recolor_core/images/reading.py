@@ -91,11 +91,11 @@ class ImageFile:
 
     Attributes
     ----------
-    name
+    name : str
         For messages: the path, or "<stdin>".
-    path
+    path : Path or None
         The file, or None for a stream.
-    format
+    format : str
         "JPEG", "PNG", "TIFF", "WebP", "BMP", "JPEG 2000", "GIF", "JPEG XL", "AVIF", "HEIF", "PSD",
         "PNM", "OpenEXR" or "DICOM", by content.
     """
@@ -136,7 +136,7 @@ class ImageFile:
     def __iter__(self) -> Iterator[Page]:
         for stored in self.headers():
             page = self._guarded(partial(_page, stored))
-            _warn_of_dark_codes(self.name, page)
+            _warn_of_dark_codes(page)
             yield page
 
     @property
@@ -191,7 +191,7 @@ class ImageFile:
     def output_name(self) -> str:
         """The name that the colorized copy has unless another is asked for.
 
-        ``scan.tif`` gives ``scan.recolor.tif``: the same format where that keeps every code;
+        ``scan.tif`` gives ``scan.recolor.tif``: the same format if that keeps every code;
         ``photo.jpg`` gives ``photo.recolor.png``, since a lossy copy cannot keep the gray exactly
         (nor can BMP keep alpha).
         """
@@ -256,12 +256,12 @@ def open_image(
 
     Parameters
     ----------
-    source
-        A path, or a binary stream (``sys.stdin.buffer``), which is read to its end.
-    max_pixels
+    source : str, PathLike or binary stream
+        A stream (``sys.stdin.buffer``) is read to its end.
+    max_pixels : int
         Images with more pixels are refused, before anything is decoded. Up to the default, images
         of more than 64 million pixels are also refused if their file has less than a byte per
-        10,000 pixels, since a few bytes can claim any size.
+        5,000 pixels, since a few bytes can claim any size.
 
     Returns
     -------
@@ -329,7 +329,7 @@ def _count(pixels: int) -> str:
     return f"{pixels / 1e6:,.0f} million" if pixels >= 1e6 else f"{pixels:,}"
 
 
-def _warn_of_dark_codes(name: str, page: Page) -> None:
+def _warn_of_dark_codes(page: Page) -> None:
     """Warn if a 16-bit image uses the lowest 12 bits only, as some cameras write it."""
     if page.codes.dtype != np.uint16:
         return
@@ -337,7 +337,7 @@ def _warn_of_dark_codes(name: str, page: Page) -> None:
     if 0 < largest <= _LARGEST_DARK_CODE:
         white = (1 << largest.bit_length()) - 1
         warnings.warn(
-            f"{name}: the largest code is {largest} of 65535, so the image is nearly black; if "
+            f"the largest code is {largest} of 65535, so the image is nearly black; if "
             f"{white} is white, pass levels=(0, {white})",
             ImageWarning,
             stacklevel=3,

@@ -433,7 +433,7 @@ def _with_level(image: _Image, level: _Image) -> _Image:
 
 
 def _check_kind(page: Directory) -> None:
-    """Refuse what cannot be colored, by its tags alone."""
+    """Refuse what cannot be colored, judging by its tags only."""
     photometric = page.integer(PHOTOMETRIC, _BLACK_IS_ZERO)
     compression = page.integer(COMPRESSION, 1)
     bits, kinds = page.bits, page.integers(SAMPLE_FORMAT) or (_UNSIGNED,)

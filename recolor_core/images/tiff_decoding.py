@@ -202,7 +202,7 @@ def _ycbcr_to_rgb(ycbcr: NDArray[np.float32], rationals: Rationals) -> NDArray[n
 
 
 def gray_of_lightness(samples: NDArray[Any]) -> NDArray[np.uint16]:
-    """16-bit sRGB gray codes of CIELAB samples, by their L* alone.
+    """16-bit sRGB gray codes of CIELAB samples, by their L* only.
 
     Parameters
     ----------

@@ -63,9 +63,9 @@ class Directory:
     Attributes
     ----------
     offset
-        Where it begins.
+        If it begins.
     next_at
-        Where the offset of the next one is stored.
+        If the offset of the next one is stored.
     following
         The offset of the next one; 0 if it is the last.
     """

@@ -50,8 +50,8 @@ def write(file: BinaryIO, pixels: NDArray[Any], metadata: Metadata, xmp: bytes |
         coded,
         "WEBP",
         lossless=True,
-        exact=True,  # also where it is transparent
-        method=0,  # These two are effort alone. With Pillow's defaults a file would be a fifth
+        exact=True,  # also the colors of transparent pixels
+        method=0,  # These two set the effort only. With Pillow's defaults a file would be a fifth
         quality=20,  # smaller, and take ten times as long.
         icc_profile=metadata.icc or b"",
         exif=metadata.exif or b"",

@@ -58,28 +58,28 @@ class ImageWriter:
 
     Parameters
     ----------
-    target
+    target : str, PathLike or binary stream
         A path, whose ending names the format, or a binary stream (``sys.stdout.buffer``).
-    like
+    like : ImageFile or None
         The source, open: pages, byte order and, for a stream, the format are taken from it.
-    format
-        "TIFF", "PNG", "WebP", "BMP", "JPEG 2000" or "JPEG", where the name does not tell it.
-    overwrite
+    format : str or None
+        "TIFF", "PNG", "WebP", "BMP", "JPEG 2000" or "JPEG", if the name does not tell it.
+    overwrite : bool
         Whether a file that is there may be replaced.
-    sidecar
-        Whether to write ``<target>.json`` too. It is always written where the format has no place
-        for XMP (BMP), and where an old one would be left beside the new image.
-    overwrite_sidecar
+    sidecar : bool
+        Whether to write ``<target>.json`` too. It is always written if the format has no place
+        for XMP (BMP), and if an old one would be left beside the new image.
+    overwrite_sidecar : bool or None
         Whether a sidecar that is there may be replaced; as `overwrite`, if None.
-    times
+    times : tuple of int or None
         Times of access and modification that the files get, in nanoseconds; now, if None.
 
     Raises
     ------
     OutputExistsError
-        Where the target is there and may not be replaced.
+        If the target is there and may not be replaced.
     ImageError
-        Where the format cannot hold the image, or nothing can be written there.
+        If the format cannot hold the image, or nothing can be written there.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ImageWriter:
 
     @property
     def exact_gray(self) -> bool:
-        """Whether the format keeps every code, and with it the gray; JPEG alone does not."""
+        """Whether the format keeps every code, and with it the gray; only JPEG does not."""
         return self.format != "JPEG"
 
     def __enter__(self) -> Self:
@@ -150,7 +150,7 @@ class ImageWriter:
         try:
             if kind is None:
                 self.finish()
-                # Where the image is, all is there that belongs to it.
+                # The image comes last: if it is there, everything that belongs to it is.
                 if self._sidecar:
                     self._sidecar.commit()
                 self._output.commit()
@@ -193,21 +193,21 @@ class ImageWriter:
 
         Parameters
         ----------
-        page
+        page : Page
             The page of the source: size, dtype, alpha and metadata come from it.
-        strips
-            Its colors: RGB codes ``(h, W, 3)`` in the dtype of the page's codes, from top to
+        strips : iterable of ndarray, or ndarray
+            Its colors: RGB codes ``(h, W, 3)`` in `Page.output_dtype`, from top to
             bottom, of any height; or ``(H, W, 3)`` at once. TIFF never holds more than a few.
-        provenance
+        provenance : mapping or None
             How the colors came to be (`Colorization.provenance`), for XMP and sidecar. None leaves
             the page unmarked.
 
         Raises
         ------
         ImageError
-            Where the format cannot hold the page, or the disk is full.
+            If the format cannot hold the page, or the disk is full.
         ValueError
-            Where the strips do not fit the page.
+            If the strips do not fit the page.
         """
         assert self._output is not None, "use ImageWriter in a with block"
         self._check(page)

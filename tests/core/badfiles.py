@@ -61,6 +61,13 @@ def signed_jpeg_2000() -> bytes:
     return jpeg_2000(GRAY.astype(np.int16))
 
 
+def subsampled_jpeg_2000() -> bytes:
+    data = bytearray(jpeg_2000(GRAY_8))
+    at = data.index(b"\xff\x4f\xff\x51") + 43  # the steps of the only channel
+    data[at : at + 2] = b"\2\2"
+    return bytes(data)
+
+
 def bmp_bomb() -> bytes:
     data = bytearray(encoded("BMP"))
     data[18:26] = struct.pack("<ii", 100_000, 100_000)
@@ -163,6 +170,7 @@ BAD_FILES: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("truncated.jp2", lambda: cut(jpeg_2000(GRAY)), "damaged"),
     ("header-only.jp2", lambda: jpeg_2000(GRAY)[:60], "damaged"),
     ("signed.jp2", signed_jpeg_2000, "signed"),
+    ("subsampled.jp2", subsampled_jpeg_2000, "subsampled channels"),
     ("bomb.jp2", jpeg_2000_bomb, "10,000 million"),
     ("truncated.gif", lambda: cut(encoded("GIF", GRAY_8)), "truncated"),
     ("animated.gif", lambda: animated("GIF"), "animated"),

@@ -331,6 +331,13 @@ SEEDS = {
     "gif": encoded("GIF", GRAY_8),
     "bmp": encoded("BMP", RGB_8),
     "jp2": jpeg_2000(GRAY_8),
+    "pnm": b"P6\n64 48\n255\n" + RGB_8.tobytes(),
+    "pam": b"P7\nWIDTH 64\nHEIGHT 48\nDEPTH 1\nMAXVAL 255\nENDHDR\n" + GRAY_8.tobytes(),
+    "psd": b"8BPS" + struct.pack(">H6xHIIHH12xH", 1, 1, 48, 64, 8, 1, 0) + GRAY_8.tobytes(),
+    "jxl": bytes(imagecodecs.jpegxl_encode(RGB_8, usecontainer=True)),
+    "avif": encoded("AVIF", RGB_8),
+    "webp": encoded("WEBP", RGB_8, lossless=True),
+    "lzw": tiff(GRAY_8, compression="lzw", predictor=True, tile=(16, 16)),
     "subifd": tiff_with("NewSubfileType", 0, subfiletype=1),
 }
 
