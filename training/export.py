@@ -7,7 +7,7 @@ An option given again stands for the mean of the networks.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,6 +142,13 @@ def main(
         Path | None, typer.Option(help="Folder that `training.evaluate` wrote.")
     ] = None,
     card: Annotated[Path | None, typer.Option(help="Write a draft of the model card.")] = None,
+    quantize: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Photographs (folders, tars or zips; repeat) to calibrate int8 networks on, which "
+            "are written beside the weights."
+        ),
+    ] = None,
 ) -> None:
     """Write the networks into one weights file; print its record."""
     networks: dict[str, Any] = {}
@@ -162,6 +169,11 @@ def main(
         recipe=recipe,
         metrics=metrics,
     )
+    if quantize:
+        from training.quantize import quantize_file
+
+        file = quantize_file(str(out), quantize)
+        record = replace(record, quantized_sha256=file.sha256)
     print(record_source(record))
     if card is not None:
         card.write_text(model_card(record, recipes, measured), encoding="utf-8")

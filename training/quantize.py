@@ -24,7 +24,12 @@ from recolor_core.gray import read_gray, working_size
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import Refiner
 from recolor_core.runtime.compiled import Program, import_onnxruntime
-from recolor_core.runtime.quantized import quantized_path, write_quantized
+from recolor_core.runtime.quantized import (
+    QuantizedFile,
+    quantized_path,
+    read_quantized,
+    write_quantized,
+)
 from recolor_core.settings import Settings
 from recolor_core.weights import load_weights, path_of
 from training.command import run_command
@@ -208,15 +213,20 @@ def _halve(model: onnx.ModelProto) -> None:
         model.graph.node.insert(0, cast)
 
 
-def main(
-    sources: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
-    weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
-    count: Annotated[int, typer.Option(min=1, help="Photographs to calibrate on.")] = 150,
-    out: Annotated[
-        Path | None, typer.Option(help="The file to write; by default beside the weights.")
-    ] = None,
-) -> None:
-    """Quantize weights for ONNX Runtime; print the file that was written."""
+def quantize_file(
+    weights: str, sources: Sequence[Path], count: int = 150, out: Path | None = None
+) -> QuantizedFile:
+    """Quantize the networks of a weights file and write them to a file.
+
+    Parameters
+    ----------
+    weights : str
+        Name or path of a weights file.
+    sources, count
+        As of `calibration_lightness`.
+    out : Path, optional
+        The file to write; by default the one beside the weights, where it is looked for.
+    """
     networks = load_weights(weights)
     lightness = calibration_lightness(sources, count)
     out = out or quantized_path(path_of(networks.record))
@@ -228,7 +238,19 @@ def main(
     with torch.inference_mode():
         models = quantize(networks.generator, networks.refiner, lightness)
     write_quantized(out, models, networks.record.sha256, about)
-    print(out)
+    return read_quantized(out)
+
+
+def main(
+    sources: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
+    weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
+    count: Annotated[int, typer.Option(min=1, help="Photographs to calibrate on.")] = 150,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; by default beside the weights.")
+    ] = None,
+) -> None:
+    """Quantize weights for ONNX Runtime; print the SHA-256 of the file."""
+    print(quantize_file(weights, sources, count, out).sha256)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

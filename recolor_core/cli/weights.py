@@ -34,7 +34,7 @@ def show_weights(
         for key, value in asdict(records[0]).items():
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v:g}" for k, v in value.items())
-            print(f"{key.replace('_', ' '):14} {value or '-'}")
+            print(f"{key.replace('_', ' '):16} {value or '-'}")
     else:
         width = max(len(record.name) for record in records)
         for record in records:
