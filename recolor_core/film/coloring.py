@@ -43,6 +43,7 @@ from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.palette import Palette, palette_record
+from recolor_core.pipeline import ahead
 from recolor_core.settings import Settings
 
 PART = 2 * BLOCK
@@ -324,7 +325,7 @@ def _color(
     guides: dict[int, FrameGuide] = {}
 
     def images() -> Iterator[NDArray[Any]]:
-        for index, (frame, time, until) in enumerate(span.frames()):
+        for index, (frame, time, until) in enumerate(ahead(span.frames())):
             hints.frame(index, frame.number, time, until)
             if index >= resumed:
                 sources = colors.at(frame.number, time)
@@ -343,7 +344,7 @@ def _color(
         state=parts.state(),
         guides=guides,
     )
-    for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
+    for _, part in groupby(enumerate(ahead(colored), resumed), lambda item: item[0] // PART):
         records: list[FrameRecord] = []
         writer: CodedPart | ImagesPart = (
             CodedPart(parts.path(parts.count), span.film.facts, coding)
