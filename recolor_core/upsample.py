@@ -9,7 +9,8 @@ EPSILON = 25.0
 megapixels: 0.2 to 1.2 dB above bicubic from 224 rows; 4 to 100 differ by less than 0.5 dB."""
 
 FINENESS = 4
-"""The coefficients are laid out on a grid so many times as fine as the chroma."""
+"""The coefficients are laid out on a grid so many times as fine as the chroma, but no finer than the
+image needs."""
 
 
 class GuidedUpsampler:
@@ -45,9 +46,12 @@ class GuidedUpsampler:
         mean = _box(lightness)
         variance = _box(lightness * lightness) - mean * mean
         covariance = _box(lightness * ab) - mean * _box(ab)
-        slope = _finer(_box(covariance / (variance.clamp(min=0) + EPSILON)), "bilinear")
-        offset = _finer(ab, "bicubic") - slope * _finer(lightness, "bicubic")
-        self.model = torch.cat((slope, offset), dim=1)[0]
+        fineness = min(FINENESS, -(-size[0] // ab.shape[-2]))
+        slope = _box(covariance / (variance.clamp(min=0) + EPSILON))
+        slope = F.interpolate(slope, scale_factor=fineness, mode="bilinear")
+        offset = F.interpolate(ab, scale_factor=fineness, mode="bicubic")
+        light = F.interpolate(lightness, scale_factor=fineness, mode="bicubic")
+        self.model = torch.cat((slope, offset.sub_(slope * light)), dim=1)[0]
 
     def rows(self, top: int, lightness: Tensor) -> Tensor:
         """The ab of a strip of rows; the same bits however the image is cut into strips.
@@ -109,7 +113,3 @@ def _around(index: Tensor, grid: int, size: int) -> tuple[Tensor, Tensor, Tensor
 def _box(x: Tensor) -> Tensor:
     """Mean of 3 x 3 neighbors, the borders repeated."""
     return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-
-
-def _finer(x: Tensor, mode: str) -> Tensor:
-    return F.interpolate(x, scale_factor=FINENESS, mode=mode)

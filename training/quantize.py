@@ -36,11 +36,15 @@ from training.command import run_command
 from training.photographs import list_photographs
 from training.prepare.images import decode, pixels
 
-FLOAT = {"generator": ("/semantic/",), "refiner": ("/encode_color/", "/out/")}
-"""Parts that stay in float, by what the names of their nodes contain. The channels of the semantic
-encoder (EfficientNet-lite2) differ much in range: quantizing it moved colors three times as much as
-quantizing all the rest. In the refiner, what takes in colors and hints and what gives the residual
-stay in float."""
+FLOAT = {
+    "generator": ("/semantic/", "/head/", "/low_level/conv1"),
+    "refiner": ("/encode_color/", "/low_level/conv1", "/out/"),
+}
+"""Parts that stay in float, by what the names of their nodes contain. In the generator, quantizing
+the semantic encoder (EfficientNet-lite2, whose channels differ much in range) moved colors three
+times as much as quantizing all the rest, and quantizing what takes the lightness in and gives the
+logits moved them more than all that is left. In the refiner it is likewise the inputs and the output.
+"""
 
 _EXAMPLE = (64, 96)  # height and width that the networks are traced with
 _SMALL = 1024  # elements; smaller constants stay in float32
