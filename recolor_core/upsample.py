@@ -9,8 +9,8 @@ EPSILON = 25.0
 megapixels: 0.2 to 1.2 dB above bicubic from 224 rows; 4 to 100 differ by less than 0.5 dB."""
 
 FINENESS = 4
-"""The coefficients are laid out on a grid so many times as fine as the chroma, but no finer than the
-image needs."""
+"""The grid of the coefficients is so many times as fine as the chroma, or as fine as the image if
+that is less."""
 
 
 class GuidedUpsampler:

@@ -43,7 +43,7 @@ FLOAT = {
 """Parts that stay in float, by what the names of their nodes contain. In the generator, quantizing
 the semantic encoder (EfficientNet-lite2, whose channels differ much in range) moved colors three
 times as much as quantizing all the rest, and quantizing what takes the lightness in and gives the
-logits moved them more than all that is left. In the refiner it is likewise the inputs and the output.
+logits moved them more than all that is left. In the refiner it is the inputs and the output, too.
 """
 
 _EXAMPLE = (64, 96)  # height and width that the networks are traced with
