@@ -160,6 +160,9 @@ class Controls(QWidget):
             "Press again to get your view back.",
         )
         self.inspect.setCheckable(True)
+        self.before = _button(
+            "before", "Before", "Hold to see the source in place of the result (B)."
+        )
         self.copy_command = _button(
             "copy_command",
             "Copy as command",
@@ -296,7 +299,7 @@ class Controls(QWidget):
         column.addWidget(_row(self.undo, self.redo, self.save_image))
         column.addWidget(self.progress)
         column.addWidget(self.status)
-        column.addWidget(self.inspect)
+        column.addWidget(_row(self.inspect, self.before))
         column.addWidget(_row(self.copy_command, self.copy_python))
         column.addWidget(self.readout)
         column.addWidget(self.more_hints)

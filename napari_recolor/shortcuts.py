@@ -1,6 +1,6 @@
 """Keys of the panel, in the canvas and in the panel itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from napari.viewer import Viewer
@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QWidget
 
 RUN, SAVE, UNDO, REDO = "Ctrl+Return", "Ctrl+Alt+S", "Ctrl+Z", "Ctrl+Shift+Z"
 """As Qt writes them."""
+
+COMPARE = "B"
+"""As napari writes it; held to see the source."""
 
 _OF_NAPARI = {UNDO: "Control-Z", REDO: "Control-Shift-Z"}
 
@@ -28,12 +31,25 @@ class Shortcuts:
         Gets the keys for undo and redo.
     slots : dict
         What each key does.
+    compare : callable
+        Is called with True while the key to compare is held, and then with False.
     """
 
     def __init__(
-        self, panel: QWidget, viewer: Viewer, slots: dict[str, Callable[[], None]]
+        self,
+        panel: QWidget,
+        viewer: Viewer,
+        slots: dict[str, Callable[[], None]],
+        compare: Callable[[bool], None],
     ) -> None:
         self._viewer = viewer
+
+        def hold(_: Any) -> Iterator[None]:
+            compare(True)
+            yield
+            compare(False)
+
+        viewer.bind_key(COMPARE, hold, overwrite=True)
         for keys, slot in slots.items():
             shortcut = QShortcut(QKeySequence(keys), panel)
             shortcut.activated.connect(slot)
@@ -43,7 +59,7 @@ class Shortcuts:
 
     def close(self) -> None:
         """Give the keys of the canvas back."""
-        for keys in _OF_NAPARI.values():
+        for keys in (COMPARE, *_OF_NAPARI.values()):
             self._viewer.bind_key(keys, None, overwrite=True)
 
 

@@ -85,6 +85,7 @@ class ColorizeWidget(QWidget):
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
         self._choices_known = False
+        self._compared: Image | None = None  # hidden as long as the user compares
         self._late_save: Job | None = None  # asked for while colors changed
         self._lay_out()
 
@@ -138,6 +139,8 @@ class ColorizeWidget(QWidget):
         controls.save_image.clicked.connect(self._save_image)
         controls.device.opened.connect(self._find_choices)
         controls.weights.opened.connect(self._find_choices)
+        controls.before.pressed.connect(partial(self._compare, True))
+        controls.before.released.connect(partial(self._compare, False))
         controls.undo.clicked.connect(self._history.undo)
         controls.redo.clicked.connect(self._history.redo)
 
@@ -159,6 +162,7 @@ class ColorizeWidget(QWidget):
                 UNDO: self._history.undo,
                 REDO: self._history.redo,
             },
+            self._compare,
         )
         parts = (
             *(self._connections, self._source, self._binding, self._runner, self._queue),
@@ -286,7 +290,8 @@ class ColorizeWidget(QWidget):
         shown = not busy and self._runner.about(self.viewer.layers.selection.active) is not None
         for button in (controls.copy_command, controls.copy_python):
             button.setEnabled(shown)
-        controls.save_image.setEnabled(not busy and self._image_to_save() is not None)
+        for button in (controls.save_image, controls.before):
+            button.setEnabled(not busy and self._image_to_save() is not None)
         controls.undo.setEnabled(self._history.can_undo)
         controls.redo.setEnabled(self._history.can_redo)
         controls.inspect.setEnabled(not busy and self._runner.last is not None)
@@ -423,6 +428,15 @@ class ColorizeWidget(QWidget):
         else:
             self._inspector.stop()
         self.controls.inspect.setChecked(self._inspector.active)
+
+    def _compare(self, on: bool) -> None:
+        """Show what lies below the result as long as the user holds a button or key."""
+        if on and self._compared is None:
+            layer = self._image_to_save()
+            if layer is not None and layer.visible:
+                self._compared, layer.visible = layer, False
+        elif not on and self._compared is not None:
+            self._compared.visible, self._compared = True, None
 
     def _on_inspected(self, on: bool) -> None:
         for layer in filter(is_result, self.viewer.layers):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# With the defaults, whatever the preferences of whoever makes the images. napari reads this when
-# it is imported.
+# Use the defaults, not the preferences of whoever makes the images. napari reads this when it is
+# imported.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 
 import numpy as np
@@ -40,7 +40,7 @@ HINTS = [((300, 150), "#a03c2c"), ((75, 430), "#d09a50")]
 def main(folder: Path = FOLDER) -> None:
     """Make them all."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Of no use in an image: napari shows warnings of libraries in its window.
+    # napari would show warnings of libraries in the window.
     warnings.simplefilter("ignore")
     viewer = Viewer(show=True)
     viewer.window.resize(*WINDOW)
@@ -80,6 +80,9 @@ def main(folder: Path = FOLDER) -> None:
     colorize(viewer, panel, migrant_mother)
     viewer.window.resize(*LOW_WINDOW)
     settle()
+    for _ in range(2):  # the stages become layers when they are inspected
+        button(panel, "inspect").click()
+        settle()
     rgb, uncertainty = layer(viewer, "RGB"), layer(viewer, "uncertainty")
     rgb.name_overlay.visible = True
     inspector = Inspector(viewer)

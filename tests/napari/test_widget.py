@@ -489,6 +489,21 @@ def test_the_finished_image_follows_vividness_and_palette(panel, photo, finish, 
     assert panel.controls.vividness.value() == 0.2
 
 
+def test_the_source_is_seen_as_long_as_before_is_held(panel, finish):
+    assert not button(panel, "before").isEnabled()
+    rgb = run(panel, finish)["rgb"]
+    button(panel, "before").pressed.emit()
+    assert not rgb.visible
+    button(panel, "before").released.emit()
+    assert rgb.visible
+    held = panel.viewer.keymap[next(key for key in panel.viewer.keymap if str(key) == "B")]
+    pressed = held(panel.viewer)
+    next(pressed)
+    assert not rgb.visible
+    next(pressed, None)
+    assert rgb.visible
+
+
 def test_hints_can_be_undone(panel, finish, qtbot):
     rgb = run(panel, finish)["rgb"]
     before = rgb.data.copy()
