@@ -51,7 +51,11 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
     words = ["recolor", str(path), "-o", str(path.with_name(f"{path.stem}.recolor.tif"))]
     words += ["--weights", about["weights"]["asked"], "--device", _device(about)]
     for name, value in about["settings"].items():
-        words += [f"--{name}", f"{value!r}"]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", f"{value!r}"]
     if about["palette_colors"]:
         words += ["--palette", ",".join(about["palette_colors"])]
     (span,) = levels

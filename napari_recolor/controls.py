@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from magicgui.widgets import create_widget
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSlider,
@@ -20,12 +21,13 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
+
+from recolor_core.settings import Setting, Settings, list_settings
 
 
 @dataclass(frozen=True)
@@ -65,54 +67,17 @@ class Controls(QWidget):
         self.weights = _menu(
             "weights", "The trained networks. A .safetensors file of your own training will do too."
         )
-        self.vividness = _slider(
-            "vividness",
-            "Conservative: pale, near the mean of all plausible colors. Vivid: as colorful as "
-            "photographs are. Below the middle, colors err least.",
-            1,
-        )
-        self.saturation = _slider(
-            "saturation", "Factor on the colors. 1 leaves them as they are predicted.", 4
-        )
+        self._labels = {setting.name: setting.label for setting in list_settings(Settings)}
+        made = {setting.name: _setting(setting) for setting in list_settings(Settings)}
+        self.vividness, self.saturation = made["vividness"], made["saturation"]
+        self.size, self.tile, self.views = made["size"], made["tile"], made["views"]
+        self.alternatives = made["alternatives"]
+        self.find_photograph = made["find_photograph"]
+        self.correct_tones = made["correct_tones"]
         self.device = _menu(
             "device",
             "Where the networks run. auto takes the fastest: CUDA, MPS, then the CPU. Where the "
             "memory of a GPU is full, the CPU goes on.",
-        )
-        self.size = QSpinBox()
-        self.size.setRange(32, 4096)
-        self.size.setSingleStep(32)
-        self.size.setSuffix(" px")
-        _name(
-            self.size,
-            "size",
-            "Short side of the image that the networks see. They were trained at 224; larger "
-            "finds smaller things and loses sight of the whole.",
-        )
-        self.tile = QSpinBox()
-        self.tile.setRange(32, 4096)
-        self.tile.setSingleStep(32)
-        self.tile.setSuffix(" px")
-        _name(
-            self.tile,
-            "tile",
-            "Side of the tiles in which the refiner works where the working size is larger. "
-            "Smaller ones need less memory; the colors are the same.",
-        )
-        self.views = QSpinBox()
-        self.views.setRange(1, 2)
-        _name(
-            self.views,
-            "views",
-            "How many views of the image the first network averages over: 1, as it is, or 2, "
-            "enlarged and mirrored too, which errs a little less and takes three times as long.",
-        )
-        self.alternatives = QSpinBox()
-        self.alternatives.setRange(0, 16)
-        _name(
-            self.alternatives,
-            "alternatives",
-            "How many further plausible colorings are made, each a layer of its own.",
         )
         self.passes = _menu(
             "passes",
@@ -243,8 +208,9 @@ class Controls(QWidget):
         ):
             control = getattr(self, name)
             found[name] = Choice(control.value, control.setValue, control.valueChanged)
-        box = self.steady
-        found["steady"] = Choice(box.isChecked, box.setChecked, box.toggled)
+        for name in ("steady", "find_photograph", "correct_tones"):
+            box = getattr(self, name)
+            found[name] = Choice(box.isChecked, box.setChecked, box.toggled)
         text = self.palette
         found["palette"] = Choice(text.text, text.setText, text.textChanged)
         return found
@@ -261,15 +227,17 @@ class Controls(QWidget):
         main.addRow(self.steady, self.time)
         main.addRow("Weights", self.weights)
         main.addRow("Device", self.device)
-        main.addRow("Vividness", _with_ends(self.vividness, "conservative", "vivid"))
-        main.addRow("Saturation", self.saturation)
+        main.addRow(self._labels["vividness"], _with_ends(self.vividness, "conservative", "vivid"))
+        main.addRow(self._labels["saturation"], self.saturation)
 
         advanced = _form()
-        advanced.addRow("Working size", self.size)
-        advanced.addRow("Tile", self.tile)
-        advanced.addRow("Views", self.views)
-        advanced.addRow("Alternatives", self.alternatives)
+        advanced.addRow(self._labels["size"], self.size)
+        advanced.addRow(self._labels["tile"], self.tile)
+        advanced.addRow(self._labels["views"], self.views)
+        advanced.addRow(self._labels["alternatives"], self.alternatives)
         advanced.addRow("Passes", self.passes)
+        advanced.addRow("", self.find_photograph)
+        advanced.addRow("", self.correct_tones)
         advanced.addRow("Levels", self.levels)
         advanced.addRow("Black below", self.low)
         advanced.addRow("White above", self.high)
@@ -420,13 +388,26 @@ def _menu(name: str, tooltip: str, items: dict[Any, str] | None = None) -> Menu:
     return menu
 
 
-def _slider(name: str, tooltip: str, top: float) -> QLabeledDoubleSlider:
-    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-    slider.setRange(0, top)
-    slider.setSingleStep(0.05)
-    slider.setDecimals(2)
-    _name(slider, name, tooltip)
-    return slider
+def _setting(setting: Setting) -> QWidget:
+    """A control for a setting, made from its declaration.
+
+    Whole numbers and switches get the widgets of magicgui. Its sliders hide what they consist of,
+    so fractions get the slider of superqt that magicgui uses.
+    """
+    if setting.type is float:
+        control = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        control.setRange(setting.low, setting.high)
+        control.setSingleStep(setting.step)
+        control.setDecimals(2)
+    else:
+        numbers = {"min": setting.low, "max": setting.high, "step": setting.step}
+        options = numbers if setting.low is not None else {"text": setting.label}
+        made = create_widget(setting.default, setting.type, setting.name, options=options)
+        control = made.native
+        control.made = made  # kept as long as the control
+    words = f"{setting.help} Range: {setting.range}." if setting.range else setting.help
+    _name(control, setting.name, words)
+    return control
 
 
 def _percentile(name: str, tooltip: str, low: float, high: float) -> QDoubleSpinBox:

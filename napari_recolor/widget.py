@@ -52,7 +52,11 @@ atexit.register(GeneratorWorker.await_workers)
 LIVE = ("vividness", "saturation", "palette")
 """Settings that the finished image follows at once: the generator is not asked again."""
 
-UNDOABLE = (*LIVE, "size", "views", "alternatives", "scope", "levels", "low", "high", "per")
+UNDOABLE = (
+    *LIVE,
+    *("size", "views", "alternatives", "find_photograph", "correct_tones"),
+    *("scope", "levels", "low", "high", "per"),
+)
 """Settings whose changes can be undone."""
 
 INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
@@ -470,5 +474,7 @@ class ColorizeWidget(QWidget):
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 24 else f"{text[:23]}…"

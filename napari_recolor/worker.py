@@ -63,6 +63,8 @@ class Options:
     alternatives: int = 0
     tile: int = 1024
     views: int = 1
+    find_photograph: bool = True
+    correct_tones: bool = True
     palette: str = ""
     passes: int = 1
 

@@ -8,6 +8,7 @@ import tifffile
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from napari.utils.progress import progress
+from npe2 import PluginManager
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidget
 from superqt.utils import WorkerBase
@@ -622,18 +623,28 @@ def test_the_preferences_dialog_and_the_panel_agree(panel):
     dialog.close()
 
 
-def test_defaults_are_those_of_the_library(panel):
-    from recolor_core import Settings
+def test_preferences_are_those_that_the_library_declares(panel):
+    from recolor_core.settings import Settings, list_settings
 
-    defaults = {
-        name: field.default for name, field in type(panel._preferences).model_fields.items()
-    }
-    library = Settings()
-    for name in vars(library):
-        assert defaults[name] == getattr(library, name)
+    contribution = PluginManager.instance().get_manifest("napari-recolor").contributions
+    page = contribution.configurations["colorize"]
+    kinds = {float: "number", int: "integer", bool: "boolean"}
+    for setting in list_settings(Settings):
+        about = page.properties[setting.name]
+        assert about.title == setting.label
+        assert about.description == setting.help
+        assert about.type == kinds[setting.type]
+        assert (about.minimum, about.maximum) == (setting.low, setting.high)
+        assert about.default == setting.default
+        control = getattr(panel.controls, setting.name)
+        assert setting.help in control.toolTip()
+        if setting.low is not None:
+            assert (control.minimum(), control.maximum()) == (setting.low, setting.high)
+    fields = type(panel._preferences).model_fields
     assert worker.Options() == worker.Options(
-        **{name: defaults[name] for name in worker.Options.__dataclass_fields__}
+        **{name: fields[name].default for name in worker.Options.__dataclass_fields__}
     )
+    assert {s.name for s in list_settings(Settings)} <= set(worker.Options().settings)
 
 
 @pytest.mark.parametrize(
