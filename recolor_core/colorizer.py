@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recolor_core.blotches import calm_blotches
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
@@ -260,7 +261,8 @@ class Colorizer:
         settings = settings or Settings()
         logits = self._steered(coarse, palette)
         directions = self._directions(coarse, logits, settings, hints)
-        ab = _directed(coarse, directions, self.bins.mean_color(logits, settings.temperature))
+        ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
+        ab = _directed(coarse, directions, ab)
         return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
@@ -302,7 +304,7 @@ class Colorizer:
             given = coarse.ab if angle is None else None  # has the hints in it
             if given is None:
                 tilted = logits if angle is None else self.bins.tilted(logits, angle)
-                ab = self.bins.mean_color(tilted, settings.temperature)
+                ab = self._mean_color(tilted, uncertainty, settings)
                 ab = _directed(coarse, directions, ab)
             else:
                 ab = given
@@ -337,6 +339,10 @@ class Colorizer:
             )
             for i, gray in enumerate(coarse.grays)
         ]
+
+    def _mean_color(self, logits: Tensor, uncertainty: Tensor, settings: Settings) -> Tensor:
+        """The color of a distribution, without its blotches."""
+        return calm_blotches(self.bins.mean_color(logits, settings.temperature), uncertainty)
 
     def _steered(self, coarse: Coarse, palette: Palette | None) -> Tensor:
         """The distribution with the colors of a palette; the borders of a print have none."""

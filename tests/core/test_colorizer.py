@@ -28,6 +28,7 @@ from recolor_core import (
     inference,
     list_weights,
 )
+from recolor_core.blotches import calm_blotches
 from recolor_core.full_resolution.kernel import CompiledColors
 from recolor_core.gray import read_gray, working_size
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab, to_rgb
@@ -488,8 +489,11 @@ def test_saturation_zero_is_the_image_itself(recolor):
 def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor, photograph):
     bins = recolor.bins
     coarse = recolor.generate(read_gray(photograph), SMALL)
-    mean = bins.mean_color(coarse.logits)[0].numpy()
-    likeliest = bins.mean_color(coarse.logits, 1e-3)[0].numpy()
+    uncertainty = bins.uncertainty(coarse.logits)
+    mean, likeliest = (
+        calm_blotches(bins.mean_color(coarse.logits, temperature), uncertainty)[0].numpy()
+        for temperature in (1.0, 1e-3)
+    )
     results = [
         recolor.refine(coarse, settings).ab_coarse / settings.chroma
         for settings in map(Settings, (0, 0.25, 0.5, 0.75, 1))
