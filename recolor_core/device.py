@@ -1,4 +1,4 @@
-"""Where the networks run."""
+"""Devices: which ones there are, and what they can do."""
 
 import torch
 
@@ -6,7 +6,7 @@ from recolor_core.errors import DeviceError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of a name.
+    """Choose a device by its name.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises
     ------
     DeviceError
-        Where this machine has no such device.
+        If this machine does not have the device.
     """
     if name == "auto":
         return torch.device(available_devices()[0])
@@ -28,8 +28,8 @@ def choose_device(name: str = "auto") -> torch.device:
         ) from error
     if str(device) not in available_devices() and device.type not in available_devices():
         raise DeviceError(
-            f"this machine has no device {name!r}, only {', '.join(available_devices())}; "
-            "use one of these, or 'auto'"
+            f"this machine does not have the device {name!r}, only "
+            f"{', '.join(available_devices())}; use one of these, or 'auto'"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"expected a GPU below {torch.cuda.device_count()}, got {name!r}")
@@ -37,7 +37,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def available_devices() -> list[str]:
-    """The devices of this machine, the fastest first; the last one is always ``"cpu"``."""
+    """List the devices of this machine, the fastest first; the last one is always ``"cpu"``."""
     devices = []
     if torch.cuda.is_available():
         devices += ["cuda", *(f"cuda:{i}" for i in range(1, torch.cuda.device_count()))]
@@ -47,7 +47,7 @@ def available_devices() -> list[str]:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where it helps: on GPUs that have it. The CPU stays in float32, to the bit."""
+    """Compute in bfloat16 on GPUs that have it, and in float32 on the CPU."""
     helps = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, torch.bfloat16, enabled=helps)
 

@@ -1,16 +1,16 @@
-"""What can go wrong: exceptions that say what was expected, what came and the remedy."""
+"""Exceptions. Their messages say what was expected, what came, and what to do."""
 
 
 class RecolorError(Exception):
-    """Base of every error that Recolor raises on purpose; its message is one line for people."""
+    """Base class of the errors that Recolor raises on purpose. The message is one line."""
 
 
 class ImageError(RecolorError, ValueError):
-    """An image, or an array given as one, cannot be used."""
+    """An image, or an array that stands for one, is not supported."""
 
 
 class WeightsError(RecolorError, ValueError):
-    """A weights file is unknown, damaged, foreign or does not fit the networks."""
+    """A weights file is unknown, damaged, or does not fit the networks."""
 
 
 class HintsError(RecolorError, ValueError):
@@ -18,7 +18,7 @@ class HintsError(RecolorError, ValueError):
 
 
 class DeviceError(RecolorError, RuntimeError):
-    """The device asked for is not there or cannot do the work."""
+    """The device does not exist on this machine, or cannot do the work."""
 
 
 class RuntimeUnavailableError(DeviceError):
@@ -26,7 +26,7 @@ class RuntimeUnavailableError(DeviceError):
 
 
 class OutputExistsError(RecolorError, FileExistsError):
-    """The output is there already and may not be overwritten."""
+    """The output exists already and must not be overwritten."""
 
 
 class StaleOutputError(OutputExistsError):
@@ -38,7 +38,7 @@ class OutputBusyError(OutputExistsError):
 
 
 class DeviceWarning(UserWarning):
-    """Work went on elsewhere than asked for, such as on the CPU when a GPU's memory was full."""
+    """Work continued on another device, such as the CPU when the memory of a GPU was full."""
 
 
 class ImageWarning(UserWarning):

@@ -15,7 +15,7 @@ from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import SRGB, ColorSpace
-from recolor_core.models.memory import TemporalState, motion_lightness
+from recolor_core.models.memory import MemoryState, motion_lightness
 from recolor_core.motion import Motion, follow_frame, follow_points
 from recolor_core.palette import Palette
 from recolor_core.result import Coarse, Colorization
@@ -74,7 +74,7 @@ class FrameState:
     """
 
     number: int = 0
-    temporal: TemporalState | None = None
+    temporal: MemoryState | None = None
     hints: tuple[Hint, ...] = ()
     shape: tuple[int, int] | None = None
     visible: float = 1.0
@@ -187,11 +187,11 @@ def colorize_frames(
     Raises
     ------
     WeightsError
-        Where the weights have no color memory.
+        If the weights have no color memory.
     ImageError
-        Where a frame or a setting cannot be used, or the frames differ in size.
+        If a frame or a setting cannot be used, or the frames differ in size.
     HintsError
-        Where a hint lies outside its frame.
+        If a hint lies outside its frame.
     """
     settings = replace(settings or Settings(), **changes)
     check_frames(settings, passes)
@@ -306,7 +306,7 @@ def _remember(
     before: FrameState,
     motion: Motion | None,
     guide: FrameGuide,
-) -> tuple[TemporalState, float]:
+) -> tuple[MemoryState, float]:
     """The steady color of a frame, and how much was visible in the frames that it is from.
 
     Color from frames in which less was visible has less weight, by the fourth power of the ratio:
@@ -385,7 +385,7 @@ def color_frame(
 
 
 @torch.inference_mode()
-def _motion(before: TemporalState | None, coarse: Coarse, guide: FrameGuide) -> Motion | None:
+def _motion(before: MemoryState | None, coarse: Coarse, guide: FrameGuide) -> Motion | None:
     """Motion from the previous frame to this one, for its hints and for the color memory."""
     if before is None:
         return None

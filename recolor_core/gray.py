@@ -138,7 +138,7 @@ def auto_levels(images: Iterable[NDArray[Any]]) -> Levels:
     Raises
     ------
     ImageError
-        Where there is no finite value.
+        If there is no finite value.
     """
     low, high = np.inf, -np.inf
     for image in images:

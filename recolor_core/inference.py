@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recolor_core.device import autocast, out_of_memory
 from recolor_core.errors import DeviceWarning
 from recolor_core.models.config import SCALE, RefinerConfig
-from recolor_core.models.memory import TemporalState
+from recolor_core.models.memory import MemoryState
 from recolor_core.motion import Motion
 from recolor_core.weights import Networks
 
@@ -112,9 +112,9 @@ class NetworkRunner:
         self,
         lightness: Tensor,
         ab: Tensor,
-        before: TemporalState | None,
+        before: MemoryState | None,
         motion: Motion | None = None,
-    ) -> TemporalState:
+    ) -> MemoryState:
         """Run the color memory on one frame.
 
         Parameters
@@ -123,20 +123,20 @@ class NetworkRunner:
             (B, 1, h, w): L* in [0, 100].
         ab : Tensor
             (B, 2, ceil(h / 4), ceil(w / 4)): coarse a* and b* of the frame, in Lab units.
-        before : TemporalState or None
+        before : MemoryState or None
             State after the previous frame; None to start anew.
         motion : Motion or None
             Motion from the previous frame to this one, if it is known already.
 
         Returns
         -------
-        TemporalState
+        MemoryState
             Its `ab` is the steady coarse color.
         """
         memory, device = self._networks.memory, self.device
         assert memory is not None
         memory.to(device)
-        state: TemporalState = memory(
+        state: MemoryState = memory(
             lightness.to(device),
             ab.to(device),
             before and before.to(device),

@@ -149,7 +149,7 @@ def rgb_to_lab(
     Raises
     ------
     ImageError
-        Where there are not three channels, or the dtype has no range.
+        If there are not three channels, or the dtype has no range.
     """
     if isinstance(rgb, np.ndarray):
         return _channels_last(rgb_to_lab, rgb, space)
@@ -185,7 +185,7 @@ def lab_to_rgb(
     Raises
     ------
     ImageError
-        Where there are not three channels, or the dtype has no range.
+        If there are not three channels, or the dtype has no range.
     """
     if isinstance(lab, np.ndarray):
         return _channels_last(lab_to_rgb, lab, space)

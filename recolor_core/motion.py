@@ -1,4 +1,4 @@
-"""Where things were in the frame before: dense motion of lightness, and what a cut looks like."""
+"""Dense motion between frames, estimated from lightness, and the detection of cuts."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LEVELS = 4
-"""Levels of the pyramid, each half as fine: motion of up to about 8 cells is found."""
+"""Levels of the pyramid, each half as fine; motion of up to about 8 cells is found."""
 
 ITERATIONS = 2
 """Lucas-Kanade steps on each level."""
 
 WINDOW = 7
-"""Side of the window over which motion is taken as one, in pixels of a level."""
+"""Side of the window over which motion is assumed to be constant, in pixels of a level."""
 
 FLATNESS = 4.0
-"""Squared gradient of L*, per pixel, below which a place says little of its motion."""
+"""Squared gradient of L* per pixel below which a place says little about its motion."""
 
 CUT_MATCH = 0.45
-"""Correlation of two frames, the later one compensated for motion, below which they are of
-different shots."""
+"""Correlation of two motion-compensated frames below which they belong to different shots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +63,21 @@ def follow_frame(before: Tensor, now: Tensor) -> Motion:
 
 
 def estimate_motion(before: Tensor, now: Tensor) -> Tensor:
-    """Backward motion between two frames by lightness.
+    """Estimate backward motion between two frames from their lightness.
 
-    Pyramidal Lucas-Kanade (Bouguet 2001) for every pixel, on lightness less its local mean, so that
-    flicker and drifting exposure are no motion.
+    Pyramidal Lucas-Kanade (Bouguet 2001) for every pixel, on lightness minus its local mean, so
+    that flicker and drifting exposure are not taken for motion.
 
     Parameters
     ----------
-    before, now
-        (B, 1, h, w), L* in [0, 100], of consecutive frames.
+    before, now : Tensor
+        (B, 1, h, w): L* in [0, 100] of consecutive frames.
 
     Returns
     -------
     Tensor
-        (B, 2, h, w): for each pixel of `now` how far to the right and down it was in `before`, in
-        pixels. 0 where nothing can be told.
+        (B, 2, h, w): how far to the right and down each pixel of `now` was in `before`, in pixels;
+        0 where the images do not show it.
     """
     pyramid = [(before, now)]
     while len(pyramid) < LEVELS and min(pyramid[-1][0].shape[-2:]) >= 2 * WINDOW:
@@ -92,14 +91,14 @@ def estimate_motion(before: Tensor, now: Tensor) -> Tensor:
 
 
 def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
-    """Lucas-Kanade steps on one level, from a first guess."""
+    """Improve an estimate by Lucas-Kanade steps on one level."""
     padded = F.pad(here, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     xx, xy, yy = (_mean(product) for product in (across * across, across * down, down * down))
     xx, yy = xx + FLATNESS, yy + FLATNESS
     determinant = xx * yy - xy * xy
-    # What a place knows of its motion: the smaller eigenvalue of its structure tensor.
+    # How well a place shows its motion: the smaller eigenvalue of its structure tensor.
     half = (xx + yy) / 2
     known = half - (half * half - determinant).clamp(min=0).sqrt()
     around = _mean(known)
@@ -113,19 +112,19 @@ def _steps(then: Tensor, here: Tensor, flow: Tensor) -> Tensor:
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:
-    """A frame moved to where its things are now.
+    """Move the previous frame to where its content is now.
 
     Parameters
     ----------
-    x
-        (B, C, h, w), of the frame before.
-    flow
-        (B, 2, h, w), backward motion in pixels.
+    x : Tensor
+        (B, C, h, w): the previous frame.
+    flow : Tensor
+        (B, 2, h, w): backward motion in pixels.
 
     Returns
     -------
     Tensor
-        (B, C, h, w); the border is repeated for what was outside.
+        (B, C, h, w). The border is repeated for what was outside the frame.
     """
     height, width = x.shape[-2:]
     column = torch.arange(width, device=x.device, dtype=x.dtype) + flow[:, 0]
@@ -135,7 +134,7 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
 
 
 def inside(flow: Tensor) -> Tensor:
-    """Which pixels were within the frame before, (B, 1, h, w) of 0 and 1."""
+    """Which pixels were inside the previous frame: (B, 1, h, w) of 0 and 1."""
     height, width = flow.shape[-2:]
     column = torch.arange(width, device=flow.device) + flow[:, :1]
     row = torch.arange(height, device=flow.device)[:, None] + flow[:, 1:]
@@ -144,24 +143,24 @@ def inside(flow: Tensor) -> Tensor:
 
 
 def follow_points(points: Tensor, flow: Tensor) -> Tensor:
-    """Where points of the frame before are now.
+    """Find where points of the previous frame are now.
 
     Parameters
     ----------
-    points
-        (N, 2): x and y in pixels, the centers of pixels at whole numbers.
-    flow
-        (1, 2, h, w), backward motion in pixels.
+    points : Tensor
+        (N, 2): x and y in pixels; the centers of pixels are at whole numbers.
+    flow : Tensor
+        (1, 2, h, w): backward motion in pixels.
 
     Returns
     -------
     Tensor
-        (N, 2); whether that is within the frame is for the caller to see.
+        (N, 2): x and y in pixels. They may lie outside the frame.
     """
     height, width = flow.shape[-2:]
     size = points.new_tensor([width, height])
     now = points
-    for _ in range(4):  # backward motion at the place that is sought
+    for _ in range(4):  # the motion is that at the new place, which is not known yet
         grid = ((2 * now + 1) / size - 1)[None, None]
         there = F.grid_sample(flow, grid, padding_mode="border", align_corners=False)
         now = points - there[0, :, 0].T
@@ -169,20 +168,20 @@ def follow_points(points: Tensor, flow: Tensor) -> Tensor:
 
 
 def mismatch(before: Tensor, now: Tensor) -> Tensor:
-    """How little two aligned frames agree in their details, (B, 1, h, w), L* units."""
+    """Difference of two aligned frames in their details, (B, 1, h, w), in L* units."""
     return _mean((_details(now) - _details(before)).abs(), 3)
 
 
 def match(before: Tensor, now: Tensor) -> Tensor:
-    """Correlation in [-1, 1] of two aligned frames, (B,): 1 for frames of one shot.
+    """Correlation of the details of two aligned frames, (B,) in [-1, 1].
 
-    Of the details (what a change of light leaves as it is); of two flat frames that differ in
-    nothing but brightness it is 1.
+    A change of light changes the details little. Two flat frames have correlation 1, even if they
+    differ in brightness.
     """
     before, now = _details(before), _details(now)
     both = (before * now).mean(dim=(1, 2, 3))
     spread = (before.square().mean(dim=(1, 2, 3)) * now.square().mean(dim=(1, 2, 3))).sqrt()
-    noise = 0.25  # of L*, squared: what grain leaves of a flat frame
+    noise = 0.25  # squared L* units: the grain of a flat frame
     return (both + noise) / (spread + noise)
 
 
@@ -191,8 +190,8 @@ def _details(x: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor, side: int = WINDOW) -> Tensor:
-    """Mean over a window, by fewer pixels at the border."""
-    # Down, then across: the same mean, a third of the work.
+    """Mean over a window; at the border, over the part of it that is inside."""
+    # Down, then across: the same mean for a third of the work.
     for kernel, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
         x = F.avg_pool2d(x, kernel, stride=1, padding=padding, count_include_pad=False)
     return x

@@ -24,7 +24,7 @@ def hex_ab(color: str) -> tuple[float, float]:
     Raises
     ------
     HintsError
-        Where the text is no such color.
+        If the text is no such color.
     """
     try:
         rgb = bytes.fromhex(color[1:]) if color.startswith("#") else b""
@@ -42,7 +42,7 @@ def palette_of_colors(colors: Sequence[str]) -> Palette:
     Raises
     ------
     HintsError
-        Where there is none, or a text is no color.
+        If there is none, or a text is no color.
     """
     if not colors:
         raise HintsError("expected a palette of at least one color #rrggbb, got none")
@@ -62,7 +62,7 @@ def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
     Raises
     ------
     HintsError
-        Where the image is gray or empty.
+        If the image is gray or empty.
     """
     array, _ = as_array(image)
     if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:

@@ -130,12 +130,12 @@ def colorize_stack(
     Raises
     ------
     ImageError
-        Where the stack or a setting cannot be used. Values of a dask array are looked at when they
+        If the stack or a setting cannot be used. Values of a dask array are looked at when they
         are computed.
     HintsError
-        Where a hint lies outside the stack or its image.
+        If a hint lies outside the stack or its image.
     WeightsError
-        Where the weights are unknown or damaged or, with an axis of time, have no color memory.
+        If the weights are unknown or damaged or, with an axis of time, have no color memory.
     """
     settings = replace(settings or Settings(), **changes)
     check_frames(settings, passes)
@@ -372,7 +372,7 @@ def _is_color(stack: Any) -> bool:
     Raises
     ------
     ImageError
-        Where it is no stack.
+        If it is no stack.
     """
     last = stack.shape[-1] if stack.ndim else 0
     if stack.ndim < 3 or (stack.ndim == 3 and last in (3, 4)):

@@ -38,7 +38,7 @@ FORMAT = 1
 """Version of the layout of a weights file."""
 
 BUNDLED = Path(__file__).parent / "data"
-"""Where the weights lie that come with the package."""
+"""The folder of the weights that come with the package."""
 
 Network = Generator | Refiner | ColorMemory
 
@@ -63,22 +63,22 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """What is known of one weights file.
+    """What is known about one weights file.
 
     Parameters
     ----------
-    name
-        By which it is asked for.
-    file
-        Its file name, or its whole path where it was given by path.
-    sha256
-        Of the file, hexadecimal.
-    license, training_data, recipe
-        One sentence each.
-    metrics
+    name : str
+        The name that `load_weights` takes.
+    file : str
+        File name, or the whole path if the weights were given by path.
+    sha256 : str
+        SHA-256 of the file, hexadecimal.
+    license, training_data, recipe : str
+        One sentence or more each.
+    metrics : mapping of str to float
         Measured on the validation split that `training_data` names.
     url
-        Where the file can be fetched, if it does not come with the package.
+        Address of the file; None if it comes with the package.
     quantized_sha256
         SHA-256 of the quantized form (see `recolor_core.runtime.quantized`), if it comes with the
         package.
@@ -138,7 +138,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a weights file, ready for inference; `memory` where it has one."""
+    """The networks of a weights file, ready for inference; `memory` is None if it has none."""
 
     record: WeightsRecord
     generator: Generator
@@ -147,12 +147,12 @@ class Networks:
 
 
 def list_weights() -> list[WeightsRecord]:
-    """The weights that can be asked for by name."""
+    """List the weights that can be loaded by name."""
     return list(RECORDS)
 
 
 def load_weights(weights: str | Path = "default") -> Networks:
-    """The networks of a weights file, on the CPU, in float32 and in inference mode.
+    """Load the networks of a weights file: on the CPU, in float32 and in inference mode.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ def load_weights(weights: str | Path = "default") -> Networks:
     Raises
     ------
     WeightsError
-        Where the name is unknown, its file not fetched yet, damaged or not what the record says,
-        or where the file does not hold the networks that its configuration describes.
+        If the name is unknown, its file is not fetched yet, is damaged or differs from its record,
+        or if the file does not hold the networks that its configuration describes.
     """
     record, path = _locate(weights)
     if record is not None and (found := sha256_of(path)) != record.sha256:
@@ -264,13 +264,13 @@ def save_weights(
     Parameters
     ----------
     path
-        Ends in ``.safetensors``. Written under another name first, then renamed.
+        Ends in ``.safetensors``. It is written atomically.
     generator, refiner
-        Trained networks, batch normalization not folded.
+        Trained networks whose batch normalization is not folded.
     memory
         For stacks and films, if there is one.
     license, training_data, recipe, metrics
-        As in `WeightsRecord`; stored in the file.
+        As in `WeightsRecord`; they are stored in the file.
 
     Returns
     -------
@@ -279,7 +279,7 @@ def save_weights(
     Raises
     ------
     WeightsError
-        Where a weight is NaN, infinite or too large for half precision.
+        If a weight is NaN, infinite or too large for half precision.
     """
     path = Path(path)
     networks: dict[str, Network] = {
@@ -297,8 +297,8 @@ def save_weights(
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(
-                f"{name} has values that are no numbers in half precision; the training has "
-                "diverged: export an earlier checkpoint"
+                f"{name} has values that half precision cannot hold; the training has diverged: "
+                "export an earlier checkpoint"
             )
     about = {
         "format": FORMAT,
@@ -314,9 +314,9 @@ def save_weights(
 
 
 def fetch_weights(name: str, progress: bool = False) -> Path:
-    """Download weights by name into the user's cache, checked by their SHA-256.
+    """Download weights by name into the user's cache and check their SHA-256.
 
-    Nothing is ever downloaded without a call of this function.
+    Nothing is downloaded unless this function is called.
 
     Parameters
     ----------
@@ -328,12 +328,12 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
     Returns
     -------
     Path
-        The file; at once where it is there already.
+        The file. It is returned at once if it is in the cache already.
 
     Raises
     ------
     WeightsError
-        Where the name is unknown or the download fails or differs from its record.
+        If the name is unknown or the download fails or differs from its record.
     """
     record = _record(name)
     if record.url is None:
@@ -363,7 +363,7 @@ def path_of(record: WeightsRecord) -> Path:
 
 
 def _locate(weights: str | Path) -> tuple[WeightsRecord | None, Path]:
-    """The record, where the weights are known by name, and the file."""
+    """Find the file, and the record if the weights are known by name."""
     path = Path(weights)
     if isinstance(weights, Path) or path.suffix == ".safetensors" or len(path.parts) > 1:
         if not path.is_file():
@@ -471,7 +471,7 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> str:
 
 
 class _Bar:
-    """A rich progress bar with the face that pooch wants."""
+    """A rich progress bar with the interface that pooch expects."""
 
     def __init__(self) -> None:
         columns = (*rich.progress.Progress.get_default_columns(), rich.progress.DownloadColumn())

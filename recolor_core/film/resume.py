@@ -20,7 +20,7 @@ from recolor_core.film.errors import FilmError
 from recolor_core.film.shots import Shots, read_shots
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
-from recolor_core.models.memory import TemporalState
+from recolor_core.models.memory import MemoryState
 
 FOLDER_ENDING = ".recolor-part"
 """What the name of the folder of an output's parts ends with."""
@@ -217,7 +217,7 @@ def unpack_state(content: bytes) -> FrameState:
     facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
     temporal = None
     if "ab" in tensors:
-        temporal = TemporalState(
+        temporal = MemoryState(
             tensors["lightness"],
             tensors["ab"],
             (tensors["hidden.0"], tensors["hidden.1"]),

@@ -16,12 +16,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def network_lightness(lightness: Tensor) -> Tensor:
-    """L* in [0, 100] as the encoders take it: [-1, 1]."""
+    """Scale L* from [0, 100] to [-1, 1], as the encoders take it."""
     return lightness / 50 - 1
 
 
 def conv_norm_relu(inputs: int, outputs: int, kernel: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size, batch normalization, ReLU."""
+    """A convolution that keeps the size, then batch normalization, then ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -30,7 +30,7 @@ def conv_norm_relu(inputs: int, outputs: int, kernel: int = 1) -> nn.Sequential:
 
 
 class Bottleneck(nn.Module):
-    """ResNet's bottleneck block, batch normalization before each ReLU."""
+    """The bottleneck block of ResNet, with batch normalization before each ReLU."""
 
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -56,8 +56,13 @@ class Bottleneck(nn.Module):
 class LowLevelEncoder(nn.Module):
     """ResNet-101 from conv1 up to `layer1` (depth 1) or `layer2` (depth 2), for one channel.
 
-    Takes L (B, 1, H, W) in [-1, 1]; gives the encodings of 1/2 (64 channels), 1/4 (256) and, at
-    depth 2, 1/8 (512) of the size.
+    It takes L (B, 1, H, W) in [-1, 1] and returns the encodings at 1/2 (64 channels), 1/4 (256)
+    and, at depth 2, 1/8 (512) of the size.
+
+    Parameters
+    ----------
+    depth : int
+        1 or 2.
     """
 
     def __init__(self, depth: int) -> None:
@@ -79,7 +84,7 @@ class LowLevelEncoder(nn.Module):
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow does: with stride 2 the odd pixel goes to the far side."""
+    """A convolution padded like TensorFlow's: at stride 2 the odd pixel is at the far side."""
 
     def forward(self, x: Tensor) -> Tensor:
         pads = []
@@ -98,7 +103,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class DepthwiseSeparable(nn.Module):
-    """The first block of EfficientNet-lite: depthwise, then pointwise convolution."""
+    """The first block of EfficientNet-lite: a depthwise, then a pointwise convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -113,7 +118,7 @@ class DepthwiseSeparable(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """EfficientNet-lite's block: expand by 6, depthwise, project; no squeeze-and-excitation."""
+    """The block of EfficientNet-lite: expand by 6, convolve depthwise, project."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -134,9 +139,10 @@ class InvertedResidual(nn.Module):
 
 
 class SemanticEncoder(nn.Module):
-    """EfficientNet-lite2 without its classifier; the gray image stands in all three channels.
+    """EfficientNet-lite2 without its classifier; all three input channels are the gray image.
 
-    Takes L (B, 1, H, W) in [-1, 1]; gives the features of 1/16 (120 channels) and 1/32 (352).
+    It takes L (B, 1, H, W) in [-1, 1] and returns the features at 1/16 (120 channels) and 1/32
+    (352) of the size.
     """
 
     # (kernel, stride, channels, repeats) of each stage after the first
@@ -169,16 +175,17 @@ class SemanticEncoder(nn.Module):
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column of (B, C, H, W) until both sizes are multiples."""
+    """Repeat the last row and column of (B, C, H, W) until both sides are multiples."""
     bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 
 
 @torch.no_grad()
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Multiply every batch normalization into the convolution defined just before it, in place.
+    """Merge every batch normalization into the convolution defined just before it, in place.
 
-    For inference only: a tenth less work, the same function up to rounding.
+    The network computes the same function up to rounding, with a tenth less work. It can no longer
+    be trained.
     """
     for parent in network.modules():
         before: tuple[str, nn.Module] | None = None

@@ -1,4 +1,4 @@
-"""The Generator: lightness -> a coarse distribution of colors -> ab and its uncertainty."""
+"""The generator: lightness -> a coarse distribution over color bins."""
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,8 @@ from recolor_core.models.encoder import (
 class Generator(ColorBins):
     """Predicts a distribution over colors at a quarter of the size.
 
-    Two paths, joined in a U-shaped decoder with batch normalization before each ReLU: the
-    low-level ResNet-101 encodings (where edges are) and a semantic path (what things are).
+    It has two paths, the low-level encodings of ResNet-101 (where the edges are) and a semantic
+    path (what the image shows). A U-shaped decoder joins them.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class Generator(ColorBins):
         self.head = nn.Conv2d(narrow, len(self.bins), 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Logits of the color bins.
+        """Predict the logits of the color bins.
 
         Parameters
         ----------
-        lightness
-            L* in [0, 100], (B, 1, H, W), float32, any size.
+        lightness : Tensor
+            (B, 1, H, W) float32: L* in [0, 100], any size.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Generator(ColorBins):
 
 
 class ResidualBlock(nn.Module):
-    """ReLU(x + f(x)), f two convolutions of 3 x 3 with batch normalization."""
+    """ReLU(x + f(x)); f is two convolutions of 3 x 3 with batch normalization."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """A pre-norm transformer block over (B, N, C) positions: every part sees the whole image."""
+    """A pre-norm transformer block: each of the (B, N, C) positions sees the whole image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -11,24 +11,24 @@ from recolor_core.models.config import SCALE, MemoryConfig
 from recolor_core.models.encoder import network_lightness
 from recolor_core.motion import Motion, follow_frame, inside, mismatch, warp
 
-MOST_CARRIED = 0.95
-"""Largest share of the color of the frame before; so that an error cannot stay for ever."""
+MAX_CARRIED = 0.95
+"""Largest part of the color that may come from the previous frame, so that errors fade."""
 
 
 @dataclass(frozen=True)
-class TemporalState:
-    """What is known of the frames so far; the same size however many there were.
+class MemoryState:
+    """What the color memory keeps of the frames so far. Its size does not grow.
 
     Parameters
     ----------
-    lightness
+    lightness : Tensor
         (B, 1, 2 h, 2 w): L* of the last frame.
-    ab
+    ab : Tensor
         (B, 2, h, w): its steady coarse ab, in Lab units.
-    hidden
-        (B, width, h, w) of each of the two recurrent layers.
-    first
-        (B,), bool: whether the last frame is the first one of its shot.
+    hidden : tuple of Tensor
+        (B, width, h, w) each: the state of the two recurrent layers.
+    first : Tensor
+        (B,) bool: whether the last frame is the first one of its shot.
     """
 
     lightness: Tensor
@@ -36,10 +36,10 @@ class TemporalState:
     hidden: tuple[Tensor, Tensor]
     first: Tensor
 
-    def to(self, device: torch.device | str) -> "TemporalState":
-        """The same on another device."""
+    def to(self, device: torch.device | str) -> "MemoryState":
+        """Move it to another device."""
         one, two = (hidden.to(device) for hidden in self.hidden)
-        return TemporalState(
+        return MemoryState(
             self.lightness.to(device), self.ab.to(device), (one, two), self.first.to(device)
         )
 
@@ -47,17 +47,16 @@ class TemporalState:
 class ColorMemory(nn.Module):
     """Keeps coarse ab steady over time.
 
-    At each time step the encodings of both inputs, lightness and coarse ab, are combined and run
-    through two convolutional GRU layers (Cho et al. 2014; Ballas et al. 2016) with residual
-    connections, on the coarse grid. What the frame before left, its steady ab and the state of
-    both layers, is first moved along by the motion of the lightness. The layers decide at each
-    place how much of the color before to keep, and what to add. The last convolution starts at
-    zero, so that without training every frame stays as it is, to the bit; so does the first frame
-    of each shot, trained or not.
+    For each frame, the encodings of lightness and coarse ab pass through two convolutional GRU
+    layers (Cho et al. 2014; Ballas et al. 2016) with residual connections, on the coarse grid. The
+    steady ab and the state of the previous frame are first moved along by the motion of the
+    lightness. The layers decide at each place how much of the previous color to keep and what to
+    add. The last convolution starts at zero, so that an untrained memory changes no bit of any
+    frame. No memory changes the first frame of a shot.
 
     Parameters
     ----------
-    config
+    config : MemoryConfig, optional
         Its shape.
     """
 
@@ -81,10 +80,10 @@ class ColorMemory(nn.Module):
         self,
         lightness: Tensor,
         ab: Tensor,
-        state: TemporalState | None = None,
+        state: MemoryState | None = None,
         motion: Motion | None = None,
-    ) -> TemporalState:
-        """The state after a frame, whose `ab` is the steady coarse ab.
+    ) -> MemoryState:
+        """Take in a frame; the `ab` of the new state is its steady coarse ab.
 
         Parameters
         ----------
@@ -92,7 +91,7 @@ class ColorMemory(nn.Module):
             (B, 1, H, W): L* in [0, 100].
         ab : Tensor
             (B, 2, h, w): coarse a* and b* of this frame, in Lab units.
-        state : TemporalState or None
+        state : MemoryState or None
             State after the previous frame. It is forgotten for each image of the batch that begins
             a new shot.
         motion : Motion or None
@@ -101,7 +100,7 @@ class ColorMemory(nn.Module):
 
         Returns
         -------
-        TemporalState
+        MemoryState
         """
         grid = (ab.shape[-2], ab.shape[-1])
         light = motion_lightness(lightness, grid)
@@ -128,9 +127,9 @@ class ColorMemory(nn.Module):
             x = x + memory
             hidden.append(memory)
         kept, added = self.out(x).split((1, 2), dim=1)
-        kept = kept.clamp(0, MOST_CARRIED)
+        kept = kept.clamp(0, MAX_CARRIED)
         steady = ab + kept * (moved - ab) + added * known
-        return TemporalState(light, steady, (hidden[0], hidden[1]), first)
+        return MemoryState(light, steady, (hidden[0], hidden[1]), first)
 
     def _encoded(self, lightness: Tensor, grid: tuple[int, int]) -> Tensor:
         bottom = SCALE * grid[0] - lightness.shape[-2]
@@ -159,7 +158,7 @@ def motion_lightness(lightness: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 class ConvGRU(nn.Module):
-    """A gated recurrent unit whose products are convolutions of 3 x 3 (Ballas et al. 2016)."""
+    """A gated recurrent unit with convolutions of 3 x 3 (Ballas et al. 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The Refiner: lightness as the high-resolution hint and coarse ab -> ab at full resolution."""
+"""The refiner: lightness and coarse ab -> ab at the working size, with sharp edges."""
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,15 @@ from recolor_core.models.encoder import (
 
 
 class Refiner(nn.Module):
-    """Each input through its own encoder, an EDSR body (Lim et al. 2017), a residual over bicubic.
+    """Adds detail to bicubic upsampling of coarse ab.
 
-    The last convolution starts at zero, so that an untrained refiner is bicubic upsampling.
+    Lightness and color have an encoder each; a body as in EDSR (Lim et al. 2017) joins them. The
+    last convolution starts at zero, so that an untrained refiner is bicubic upsampling.
+
+    Parameters
+    ----------
+    config : RefinerConfig, optional
+        Its shape.
     """
 
     def __init__(self, config: RefinerConfig | None = None) -> None:
@@ -43,22 +49,22 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, lightness: Tensor, ab: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Refined ab.
+        """Refine coarse ab.
 
         Parameters
         ----------
-        lightness
-            L* in [0, 100], (B, 1, H, W), float32, any size.
-        ab
-            Coarse a* and b* in Lab units, (B, 2, ceil(H / 4), ceil(W / 4)).
-        hints
-            None, or (B, 3, ceil(H / 4), ceil(W / 4)): the mean a* and b* of what is hinted in a
-            cell, in Lab units, times the third channel, the hinted share of the cell in [0, 1].
+        lightness : Tensor
+            (B, 1, H, W) float32: L* in [0, 100], any size.
+        ab : Tensor
+            (B, 2, ceil(H / 4), ceil(W / 4)): coarse a* and b*, in Lab units.
+        hints : Tensor or None
+            (B, 3, ceil(H / 4), ceil(W / 4)): the mean a* and b* of the hints in a cell, in Lab
+            units, times the third channel, which is the hinted part of the cell in [0, 1].
 
         Returns
         -------
         Tensor
-            a* and b* in Lab units, (B, 2, H, W).
+            (B, 2, H, W): a* and b*, in Lab units.
         """
         return self.refined(self.residual(*self.inputs(lightness, ab, hints)), lightness, ab)
 
@@ -92,7 +98,7 @@ class Refiner(nn.Module):
 
 
 class EDSRBlock(nn.Module):
-    """Convolution, ReLU, convolution, added to the input; no normalization (Lim et al. 2017)."""
+    """A residual block without normalization (Lim et al. 2017)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -105,24 +111,24 @@ class EDSRBlock(nn.Module):
 
 
 def upsample(ab: Tensor, scale: int) -> Tensor:
-    """Bicubic upsampling of (B, 2, h, w) by a whole factor: the baseline that the refiner beats."""
+    """Upsample (B, 2, h, w) by a whole factor, bicubic: the baseline of the refiner."""
     return F.interpolate(ab, scale_factor=scale, mode="bicubic")
 
 
 def finer(ab: Tensor, block: int) -> Tensor:
-    """What of ab the means of blocks cannot show.
+    """Subtract what the means over blocks show, and keep the finer detail.
 
     Parameters
     ----------
-    ab
+    ab : Tensor
         (B, 2, H, W), any unit.
-    block
-        Side of the blocks, in pixels; 0 for one that is larger than any image.
+    block : int
+        Side of the blocks, in pixels; 0 subtracts nothing.
 
     Returns
     -------
     Tensor
-        (B, 2, H, W); all of `ab` where `block` is 0.
+        (B, 2, H, W)
     """
     if not block:
         return ab

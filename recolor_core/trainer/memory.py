@@ -13,7 +13,7 @@ from recolor_core.losses import charbonnier
 from recolor_core.metrics import psnr
 from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
-from recolor_core.models.memory import ColorMemory, TemporalState
+from recolor_core.models.memory import ColorMemory, MemoryState
 from recolor_core.models.refiner import upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.clips import make_clips, old_film
@@ -154,7 +154,7 @@ def steady_colors(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Ten
     coarse
         (B, T, 2, h, w), Lab units.
     """
-    state: TemporalState | None = None
+    state: MemoryState | None = None
     steady = []
     for light, ab in zip(lightness.unbind(1), coarse.unbind(1), strict=True):
         state = memory(light, ab, state)

@@ -37,7 +37,7 @@ def test_the_fastest_comes_first(two_gpus, monkeypatch):
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "meta", "xpu"])
 def test_an_absent_device_is_refused_with_those_that_are_there(no_gpu, name):
-    with pytest.raises(DeviceError, match=rf"no device '{name}', only cpu.*auto"):
+    with pytest.raises(DeviceError, match=rf"not have the device '{name}', only cpu.*auto"):
         choose_device(name)
 
 

@@ -16,7 +16,7 @@ from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.resume import FrameRecord, Parts, pack_state, unpack_state
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
-from recolor_core.models.memory import TemporalState
+from recolor_core.models.memory import MemoryState
 
 LUMAS = [Luma(bits, limited) for bits in (8, 9, 10, 12, 14, 16) for limited in (True, False)]
 
@@ -138,7 +138,7 @@ def _state() -> FrameState:
     light, ab, one, two = (
         torch.randn(1, channels, 4, 5, generator=noise) for channels in (1, 2, 32, 32)
     )
-    temporal = TemporalState(light, ab, (one, two), torch.tensor([True]))
+    temporal = MemoryState(light, ab, (one, two), torch.tensor([True]))
     return FrameState(7, temporal, (Hint(1.1, 2.7, "#123456", 0.1),))
 
 

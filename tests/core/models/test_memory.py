@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recolor_core.models.config import MemoryConfig
-from recolor_core.models.memory import MOST_CARRIED, ColorMemory, ConvGRU
+from recolor_core.models.memory import MAX_CARRIED, ColorMemory, ConvGRU
 from tests.core.steady import memory
 
 SMALL = MemoryConfig(width=8)
@@ -106,7 +106,7 @@ def test_no_color_is_kept_for_ever():
     for _ in range(200):
         state = run(network, [(light, torch.zeros_like(ab))], state)[0]
     assert state.ab.abs().max() < 1e-2 * ab.abs().max()
-    assert MOST_CARRIED < 1
+    assert MAX_CARRIED < 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 9), (33, 50)])
