@@ -133,7 +133,7 @@ def colorize_film(
         from recolor_core.batch.request import read_palette
         from recolor_core.colorizer import Colorizer
         from recolor_core.film import (
-            Order,
+            FilmJob,
             extract_key_frames,
             parse_key_frame,
             parse_moment,
@@ -150,7 +150,7 @@ def colorize_film(
         keys = [parse_key_frame(text) for text in reference_frame or ()]
         if key_frames is not None and target is not None:
             keys += read_key_frames(key_frames)
-        order = Order(
+        job = FilmJob(
             settings=settings,
             palette=read_palette(palette) if palette else None,
             passes=passes,
@@ -181,9 +181,9 @@ def colorize_film(
             task = bar.add_task("reading", total=None)
             try:
                 steps = (
-                    extract_key_frames(source, key_frames, order)
+                    extract_key_frames(source, key_frames, job)
                     if target is None
-                    else events(Colorizer(weights, device, runtime), source, target, order)
+                    else events(Colorizer(weights, device, runtime), source, target, job)
                 )
                 for event in steps:
                     if event.stage != stage:

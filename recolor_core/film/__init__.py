@@ -15,9 +15,9 @@ except ImportError as error:
     ) from error
 
 from recolor_core.film.coloring import (
+    FilmJob,
     FilmProgress,
     FilmResult,
-    Order,
     colorize_film,
     extract_key_frames,
 )
@@ -34,13 +34,13 @@ from recolor_core.film.timestamps import Moment, parse_moment
 
 __all__ = [
     "FilmError",
+    "FilmJob",
     "FilmProgress",
     "FilmResult",
     "FilmWarning",
     "KeyFrame",
     "KeyHint",
     "Moment",
-    "Order",
     "Shot",
     "Shots",
     "colorize_film",

@@ -1,4 +1,4 @@
-"""Colorizing a film, the whole way in order: `colorize_film`."""
+"""Colorize a film: `colorize_film` holds the order of all steps."""
 
 import os
 import warnings
@@ -47,42 +47,44 @@ from recolor_core.pipeline import ahead
 from recolor_core.settings import Settings
 
 PART = 2 * BLOCK
-"""Frames of a part: whole blocks, so that both passes go on from one as if nothing had been."""
+"""Frames of a part: whole blocks, so that two passes continue from it as if never stopped."""
 
 IMAGES = "frame_%06d.tif"
-"""How images are called in an output that is a folder."""
+"""The names of images in an output that is a folder."""
 
 
 @dataclass(frozen=True)
-class Order:
+class FilmJob:
     """How a film is to be colorized.
 
     Parameters
     ----------
-    settings, palette
-        As in a call of `Colorizer`.
-    passes
-        As in `colorize_frames`.
-    hints
-        Of key frames.
-    keys
+    settings : Settings
+        The settings of a call of `Colorizer`.
+    palette : ndarray or None
+        The palette of a call of `Colorizer`.
+    passes : int
+        1 or 2, as in `colorize_frames`.
+    hints : Sequence of KeyHint
+        Points of known color.
+    keys : Sequence of KeyFrame
         Key frames in color.
-    color_from
+    color_from : str or None
         An image, film, folder or pattern whose color is put on the film.
-    shots
-        A file of shots: if it is there, it is read; else what is found is written to it.
-    start, end
-        The first frame, and the one after the last; all frames where None.
-    rate
-        Frames per second of images.
-    lossless
+    shots : Path or None
+        A file of shots. If it exists, it is read; else the shots that are found are written to it.
+    start, end : Moment or None
+        The first frame, and the one after the last; None for the beginning and the end.
+    rate : Fraction or None
+        Frames per second, if the film consists of images.
+    lossless : bool
         Whether to write FFV1, in RGB.
-    crf
+    crf : int
         Constant rate factor of the lossy codecs, 0 (best) to 51.
-    left_out
+    left_out : Sequence of int
         Numbers of streams that are not copied.
-    overwrite
-        Whether an output that is there, or parts of another call, may be replaced.
+    overwrite : bool
+        Whether to replace an existing output, and parts of another call.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -103,21 +105,21 @@ class Order:
 
 @dataclass(frozen=True)
 class FilmResult:
-    """What became of a film.
+    """The result of colorizing a film.
 
     Parameters
     ----------
-    output, sidecar
+    output, sidecar : str
         File names.
-    frames
-        Their number.
-    resumed
+    frames : int
+        The number of frames.
+    resumed : int
         How many of them an earlier call had done.
-    cuts
-        Numbers of the frames that begin a shot, but the first one.
-    exact_gray
+    cuts : tuple of int
+        Numbers of the frames that begin a shot, except the first one.
+    exact_gray : bool
         Whether the gray of the result is that of the film at every pixel.
-    reading
+    reading : str
         How frames were read, in words.
     """
 
@@ -132,16 +134,17 @@ class FilmResult:
 
 @dataclass(frozen=True)
 class FilmProgress:
-    """A step of the work.
+    """An event of the work.
 
     Parameters
     ----------
-    done, total
-        Frames; the total is what the index of the film says.
-    result
+    done, total : int
+        Finished frames, and all frames that the index of the film lists.
+    result : FilmResult or None
         The result; only the last event has one.
-    stage
-        ``"shots"`` while shots are looked for, then ``"frames"``.
+    stage : str
+        ``"shots"`` while shots are looked for, then ``"frames"``; ``"key frames"`` while those are
+        written.
     """
 
     done: int
@@ -151,25 +154,25 @@ class FilmProgress:
 
 
 def colorize_film(
-    colorizer: Colorizer, source: str, target: str, order: Order | None = None
+    colorizer: Colorizer, source: str, target: str, job: FilmJob | None = None
 ) -> Iterator[FilmProgress]:
     """Colorize a film step by step; stop iterating to interrupt.
 
-    What is done stays in a folder beside the output, ``<target>.recolor-part``, and the same call
-    goes on from there, with the same result. The folder goes when the output is there.
+    Finished frames stay in a folder beside the output, ``<target>.recolor-part``. The same call
+    continues from there, with the same result. The folder is removed when the output is complete.
 
     Parameters
     ----------
-    colorizer
+    colorizer : Colorizer
         Its weights must have a color memory.
-    source
+    source : str
         A film, a folder of images, or a pattern.
-    target
+    target : str
         A film (its ending names the container), images with a place for their number
         (``frame_%06d.tif``; it is the number of the frame in the source), or a folder for them.
         Beside it ``<target>.json`` says how it was made.
-    order
-        How.
+    job : FilmJob or None
+        How to colorize it; the defaults if None.
 
     Yields
     ------
@@ -179,36 +182,36 @@ def colorize_film(
     Raises
     ------
     FilmError
-        Where the film cannot be read, colorized as asked, or written.
+        If the film cannot be read, colorized as requested, or written.
     OutputExistsError
-        Where the output is there and may not be replaced.
+        If the output exists and may not be replaced.
     """
-    order = order or Order()
-    film = open_film(source, order.rate)
+    job = job or FilmJob()
+    film = open_film(source, job.rate)
     path = Path(target)
     if path.is_dir() or target.endswith((os.sep, "/")):
         path /= IMAGES
-    coding = choose_coding(path, film.facts, lossless=order.lossless, crf=order.crf)
-    span = _Span(film, order.start, order.end)
-    given = read_shots(order.shots) if order.shots and order.shots.exists() else None
-    for key in order.hints:  # refuses those outside of the image, before hours of work
+    coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf)
+    span = _Span(film, job.start, job.end)
+    given = read_shots(job.shots) if job.shots and job.shots.exists() else None
+    for key in job.hints:  # refuses hints outside the image before hours of work
         hint_map([key.hint], film.facts.size[::-1], (1, 1))
-    # Outputs of a call that was killed while it put them into their places are its own.
-    overwrite = order.overwrite or is_joining(path)
+    # A call that was killed while it moved its outputs into place may replace them.
+    overwrite = job.overwrite or is_joining(path)
     if coding is None:
         _make_folder(path.parent)
     elif not path.parent.is_dir():
-        raise FilmError(f"{path}: the folder {path.parent} is not there; create it first")
+        raise FilmError(f"{path}: the folder {path.parent} does not exist; create it first")
     elif isinstance(film, Movie):
-        check_target(path, film, film.facts, coding, order.left_out)
+        check_target(path, film, film.facts, coding, job.left_out)
     else:
         check_target(path, None, film.facts, coding)
     _check_absent(path, film, coding, overwrite)
     warn_of_losses(path, coding, film.facts)
     sha256 = film.sha256()
-    foreign = [hash_source(order.color_from)] if order.color_from else []
+    foreign = [hash_source(job.color_from)] if job.color_from else []
     parts = Parts(
-        path, _job(colorizer, sha256, path, coding, order, foreign), overwrite=order.overwrite
+        path, _job(colorizer, sha256, path, coding, job, foreign), overwrite=job.overwrite
     )
     try:
         total = span.total
@@ -216,25 +219,25 @@ def colorize_film(
         if shots is None:
             shots = yield from _find_shots(span)
         parts.keep_shots(shots)
-        if order.shots and given is None:
-            write_file(order.shots, shots.as_json(film.facts.rate))
+        if job.shots and given is None:
+            write_file(job.shots, shots.as_json(film.facts.rate))
         resumed = len(parts.frames)
         yield FilmProgress(resumed, max(total, resumed))
-        hints = HintsInTime([*order.hints, *_traced_back(span, shots, order.hints)])
-        colors = ColorSources(film.facts, shots, order.keys, order.color_from)
-        for done in _color(colorizer, span, path, coding, order, parts, hints, shots, colors):
+        hints = HintsInTime([*job.hints, *_traced_back(span, shots, job.hints)])
+        colors = ColorSources(film.facts, shots, job.keys, job.color_from)
+        for done in _color(colorizer, span, path, coding, job, parts, hints, shots, colors):
             yield FilmProgress(done, max(total, done))
         if not parts.frames:
-            raise FilmError(f"{source}: no frame of it could be decoded where it was asked for")
+            raise FilmError(f"{source}: no frame could be decoded in the requested part")
         if hints.waiting:
             warnings.warn(
                 f"{len(hints.waiting)} hints are for moments that were not colorized",
                 FilmWarning,
                 stacklevel=2,
             )
-        facts = _facts(colorizer, film, coding, order, parts) | shots.record(film.facts.rate)
+        facts = _facts(colorizer, film, coding, job, parts) | shots.record(film.facts.rate)
         parts.begin_joining()
-        _put_into_place(path, film, coding, order, parts, facts, sha256, overwrite)
+        _put_into_place(path, film, coding, job, parts, facts, sha256, overwrite)
     finally:
         if parts.count == 0:  # nothing to go on from
             parts.remove()
@@ -256,15 +259,15 @@ class _Span:
 
     Parameters
     ----------
-    film
+    film : Movie or Images
         The film.
-    start, end
-        The first one, and the one after the last; None for all.
+    start, end : Moment or None
+        The first frame, and the one after the last; None for the beginning and the end.
 
     Raises
     ------
     FilmError
-        Where the film has none there, or ends before it should.
+        If the film has no frames there, or is cut short.
     """
 
     def __init__(self, film: Movie | Images, start: Moment | None, end: Moment | None) -> None:
@@ -293,7 +296,7 @@ class _Span:
             yield frame.number, frame.image
 
     def frames(self) -> Iterator[tuple[FilmFrame, Fraction, Fraction]]:
-        """The frames, and from when until when each is shown, in seconds of the film."""
+        """Read the frames, and when each is shown, from and until, in seconds of the film."""
         base, origin = self.film.facts.time_base, None
         for frame in self.film.frames():
             origin = frame.pts if origin is None else origin
@@ -313,15 +316,15 @@ def _color(
     span: _Span,
     target: Path,
     coding: Coding | None,
-    order: Order,
+    job: FilmJob,
     parts: Parts,
     hints: HintsInTime,
     shots: Shots,
     colors: ColorSources,
 ) -> Iterator[int]:
-    """Colorize what is not done yet, part by part; gives the number of frames that are done."""
+    """Colorize what is not done yet, part by part; yields the number of finished frames."""
     resumed = len(parts.frames)
-    waiting: deque[FilmFrame] = deque()  # read, and not colorized: two passes look ahead
+    waiting: deque[FilmFrame] = deque()  # read but not colored yet: two passes look ahead
     guides: dict[int, FrameGuide] = {}
 
     def images() -> Iterator[NDArray[Any]]:
@@ -336,11 +339,11 @@ def _color(
     colored = colorize_frames(
         colorizer,
         images(),
-        order.settings,
+        job.settings,
         hints=hints.given,
-        palette=order.palette,
+        palette=job.palette,
         space=span.film.facts.space,
-        passes=order.passes,
+        passes=job.passes,
         state=parts.state(),
         guides=guides,
     )
@@ -373,7 +376,7 @@ def _color(
 
 
 def extract_key_frames(
-    source: str, folder: str | None = None, order: Order | None = None
+    source: str, folder: str | None = None, job: FilmJob | None = None
 ) -> Iterator[FilmProgress]:
     """Write one representative frame of each shot of a film, for a person to color.
 
@@ -383,7 +386,7 @@ def extract_key_frames(
         A film, a folder of images, or a pattern.
     folder : str or None
         Where the images go; those that are there stay. None to look for the shots only.
-    order : Order or None
+    job : FilmJob or None
         Only `start`, `end`, `rate` and `shots` matter.
 
     Yields
@@ -396,15 +399,15 @@ def extract_key_frames(
     FilmError
         If the film cannot be read.
     """
-    order = order or Order()
-    film = open_film(source, order.rate)
-    span = _Span(film, order.start, order.end)
-    if order.shots and order.shots.exists():
-        shots = read_shots(order.shots)
+    job = job or FilmJob()
+    film = open_film(source, job.rate)
+    span = _Span(film, job.start, job.end)
+    if job.shots and job.shots.exists():
+        shots = read_shots(job.shots)
     else:
         shots = yield from _find_shots(span)
-        if order.shots:
-            write_file(order.shots, shots.as_json(film.facts.rate))
+        if job.shots:
+            write_file(job.shots, shots.as_json(film.facts.rate))
     if folder is None:
         return
     total = sum(shot.kind == "image" for shot in shots.shots)
@@ -433,13 +436,13 @@ def _put_into_place(
     path: Path,
     film: Movie | Images,
     coding: Coding | None,
-    order: Order,
+    job: FilmJob,
     parts: Parts,
     facts: dict[str, Any],
     sha256: str,
     overwrite: bool,
 ) -> None:
-    """The sidecar, then the film itself: where it is, all is there."""
+    """Write the sidecar, then the film: if the film exists, all is complete."""
     sidecar = provenance.sidecar(
         [facts],
         source=Path(film.facts.name).name,
@@ -462,8 +465,8 @@ def _put_into_place(
             parts.frames,
             film.facts,
             film=film if isinstance(film, Movie) else None,
-            left_out=order.left_out,
-            trimmed=order.start is not None or order.end is not None,
+            left_out=job.left_out,
+            trimmed=job.start is not None or job.end is not None,
             comment=_comment(facts),
         )
 
@@ -474,14 +477,14 @@ def _is_exact(coding: Coding | None) -> bool:
 
 @contextmanager
 def _written(path: Path, overwrite: bool) -> Iterator[BinaryIO]:
-    """A file that appears when it is complete."""
+    """Open a file that appears when it is complete."""
     with AtomicFile(path, overwrite=overwrite) as output, explained(output.name):
         yield output.file
 
 
 @contextmanager
 def _joined(path: Path, parts: Parts) -> Iterator[None]:
-    """Tell of what a container refuses, but for what is the fault of the disk."""
+    """Explain what a container refuses; errors of the disk pass through."""
     try:
         yield
     except (av.FFmpegError, ValueError) as error:
@@ -500,7 +503,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_absent(path: Path, film: Movie | Images, coding: Coding | None, overwrite: bool) -> None:
-    """Refuse outputs that are there, and sources as outputs."""
+    """Refuse outputs that exist, and sources as outputs."""
     if coding is None:
         taken = [p for p in path.parent.iterdir() if is_image_of(path.name, p.name)]
     else:
@@ -510,7 +513,7 @@ def _check_absent(path: Path, film: Movie | Images, coding: Coding | None, overw
         if found.resolve() in sources:
             raise FilmError(f"{found}: this is a source itself; name another output")
         if not overwrite:
-            raise OutputExistsError(f"{found} is there already; --overwrite replaces it")
+            raise OutputExistsError(f"{found} exists already; --overwrite replaces it")
 
 
 def _job(
@@ -518,10 +521,10 @@ def _job(
     sha256: str,
     target: Path,
     coding: Coding | None,
-    order: Order,
+    job: FilmJob,
     foreign: Sequence[str],
 ) -> dict[str, Any]:
-    """All that a result depends on."""
+    """Everything that the result depends on."""
     return {
         "version": version("napari-recolor"),
         "pyav": av.__version__,
@@ -530,13 +533,13 @@ def _job(
         "weights": colorizer.record.sha256,
         "device": str(colorizer.device),
         "runtime": colorizer.runtime.as_record(),
-        "settings": asdict(order.settings),
-        "palette": None if order.palette is None else palette_record(order.palette),
-        "passes": order.passes,
-        "hints": [key.record() for key in order.hints],
-        "span": [str(order.start), str(order.end)],
-        "rate": str(order.rate),
-        "keys": [key.record() for key in order.keys],
+        "settings": asdict(job.settings),
+        "palette": None if job.palette is None else palette_record(job.palette),
+        "passes": job.passes,
+        "hints": [key.record() for key in job.hints],
+        "span": [str(job.start), str(job.end)],
+        "rate": str(job.rate),
+        "keys": [key.record() for key in job.keys],
         "color_from": list(foreign),
     }
 
@@ -545,20 +548,20 @@ def _facts(
     colorizer: Colorizer,
     film: Movie | Images,
     coding: Coding | None,
-    order: Order,
+    job: FilmJob,
     parts: Parts,
 ) -> dict[str, Any]:
-    """What the sidecar says of the frames."""
+    """What the sidecar says about the frames."""
     frames, base = parts.frames, film.facts.time_base
     doubt = [frame.uncertainty for frame in frames]
     facts: dict[str, Any] = {
         "software": "recolor",
         "version": version("napari-recolor"),
         "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
-        "settings": asdict(order.settings),
-        "passes": order.passes,
-        "hints": [key.record() for key in order.hints],
-        "palette": None if order.palette is None else palette_record(order.palette),
+        "settings": asdict(job.settings),
+        "passes": job.passes,
+        "hints": [key.record() for key in job.hints],
+        "palette": None if job.palette is None else palette_record(job.palette),
         "device": str(colorizer.device),
         "runtime": colorizer.runtime.as_record(),
         "reading": film.facts.reading,
@@ -568,18 +571,18 @@ def _facts(
         "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
-    if order.keys:
-        facts["key_frames"] = [key.record() for key in order.keys]
-    if order.color_from:
-        name = Path(order.color_from).name
-        facts["color_from"] = {"name": name, "sha256": hash_source(order.color_from)}
+    if job.keys:
+        facts["key_frames"] = [key.record() for key in job.keys]
+    if job.color_from:
+        name = Path(job.color_from).name
+        facts["color_from"] = {"name": name, "sha256": hash_source(job.color_from)}
     if coding is None and film.facts.rate:
         facts["seconds"] = [round(float(frame.pts * base), 6) for frame in frames]
     return facts
 
 
 def _comment(facts: dict[str, Any]) -> str:
-    """What the metadata of a film say; the sidecar says more."""
+    """The comment in the metadata of the film; the sidecar says more."""
     weights = facts["weights"]
     return (
         f"Colors made up by recolor {facts['version']}, weights {weights['name']} "

@@ -40,21 +40,21 @@ class FilmFrame:
 
     Parameters
     ----------
-    number
-        In the film, from 0.
-    pts
+    number : int
+        Its number in the film, from 0; of images, the number in the file's name.
+    pts : int
         When it is shown, in the time base of the film.
-    duration
-        Until the next one, in the time base of the film.
-    image
+    duration : int
+        How long it is shown, in the time base of the film.
+    image : ndarray
         What to colorize: gray codes (H, W) or RGB (H, W, 3), uint8 or uint16 of full range.
-    luma
-        (H, W): the codes of its luma; None of films in RGB and of images.
-    page
+    luma : ndarray or None
+        (H, W): the codes of its luma; None for films in RGB and for images.
+    page : Page or None
         The page of the image's file; None if the frame is of a film in one file.
-    header
+    header : bytes
         The header of the image's DPX file; empty if there is none.
-    decoded
+    decoded : VideoFrame or None
         The frame as FFmpeg decoded it. Its captions, fields and pixel shape go into the result.
         None if the frame is an image or was turned.
     """
@@ -75,40 +75,39 @@ class FilmFacts:
 
     Parameters
     ----------
-    name
-        Of its file, folder or pattern.
-    size
+    name : str
+        The name of its file or folder, or its pattern.
+    size : tuple of int
         Width and height, upright.
-    dtype
-        Of the gray: uint8 or uint16.
-    luma
-        What luma codes mean; None of films in RGB and of images.
-    reading
+    dtype : dtype
+        The dtype of the gray: uint8 or uint16.
+    luma : Luma or None
+        What luma codes mean; None for films in RGB and for images.
+    reading : str
         How frames are read, in words.
-    time_base
-        Seconds of a tick.
-    rate
-        Frames per second, on the average; None of images of which nobody said it.
-    aspect
-        Width of a pixel by its height.
-    transfer
-        The tone curve of the codes, as ITU-T H.273, table 3, numbers them.
-    times
-        When frames are shown, in ticks, ascending; what the index of the film says, before the
-        frames themselves do.
-    space
+    time_base : Fraction
+        The length of a tick, in seconds.
+    rate : Fraction or None
+        Average frames per second; None for images without a given rate.
+    aspect : Fraction
+        The width of a pixel divided by its height.
+    transfer : int
+        The tone curve of the codes, as ITU-T H.273, table 3, numbers it.
+    times : Sequence of int
+        When frames are shown, in ticks, ascending, by the packets of the film.
+    space : ColorSpace
         What the codes mean to the networks.
-    numbers
+    numbers : Sequence of int
         The number of each frame: from 0 in films, the number in the file's name for images.
-    start
+    start : Fraction
         The time of the container's clock, in seconds, that becomes 0 in the result.
-    interlaced
+    interlaced : bool
         Whether each frame holds two fields, on alternating rows.
-    field_order
+    field_order : int
         The order of the fields, as FFmpeg's AVFieldOrder numbers it; 0 if it is unknown.
-    captions
+    captions : bool
         Whether there are captions (CEA-608/708) inside the video.
-    light
+    light : str
         Mastering display and content light level, as options of x265; empty if there are none.
     """
 
@@ -137,17 +136,17 @@ class FilmFacts:
 
 
 class Movie:
-    """A film in one file, by FFmpeg.
+    """A film in one file, read by FFmpeg.
 
     Parameters
     ----------
-    path
-        Of it.
+    path : Path
+        The file.
 
     Raises
     ------
     FilmError
-        Where it is no film, or nothing of it can be decoded.
+        If it is not a film, or nothing in it can be decoded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -174,25 +173,25 @@ class Movie:
 
     @contextmanager
     def opened(self) -> Iterator[InputContainer]:
-        """The file, open; read from its beginning."""
+        """Open the file at its beginning."""
         try:
-            # Playlists may name anything: only files of this machine are read.
+            # Playlists may name anything; read only files of this machine.
             container = av.open(str(self.path), options={"protocol_whitelist": "file,crypto"})
         except (av.FFmpegError, OSError) as error:
             raise FilmError(
-                f"{self.path}: this cannot be opened as a film ({_reason(error)}); it is none, of "
-                "an unknown kind, or truncated"
+                f"{self.path}: this cannot be opened as a film ({_reason(error)}); it is not "
+                "one, of an unknown kind, or truncated"
             ) from error
         with container:
             yield container
 
     def frames(self) -> Iterator[FilmFrame]:
-        """All frames, in the order in which they are shown.
+        """Read all frames, in the order in which they are shown.
 
         Raises
         ------
         FilmError
-            Where the film changes its size or kind on its way.
+            If the film changes its size or kind on the way.
         """
         with self.opened() as container:
             stream = main_stream(container, self.path)
@@ -206,7 +205,7 @@ class Movie:
     def _timed(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[tuple[VideoFrame, int, int]]:
-        """Frames, when each begins and when the next one does, in ticks."""
+        """Frames, and when each one and the next one begin, in ticks."""
         rate, base = self.facts.rate or Fraction(25), self.facts.time_base
         usual = max(1, round(1 / (rate * base)))
 
@@ -215,7 +214,7 @@ class Movie:
             last: int | None = None
             for frame in _decoded(container, stream, self.path):
                 pts = frame.pts if frame.pts is not None else end or 0
-                if last is not None and pts <= last:  # no muxer takes two at one time
+                if last is not None and pts <= last:  # muxers refuse two frames at one time
                     pts = last + 1
                 yield frame, pts
                 last, end = pts, pts + (frame.duration or usual)
@@ -282,7 +281,7 @@ class Movie:
             raise FilmError(
                 f"{self.path}: the film changes at frame {number}, from {_words(self.facts.size)} "
                 f"({self._kind}) to {_words(size)} ({_kind(frame, luma)}); colorize the parts "
-                f"apart, with --end {number}f and --start {number}f"
+                f"separately, with --end {number}f and --start {number}f"
             )
         if luma is None:
             image, codes = self._turn.upright(_rgb(frame)), None
@@ -294,12 +293,12 @@ class Movie:
 
 
 def main_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The video that is colorized: the first one that is no cover image.
+    """The video that is colorized: the first one that is not a cover image.
 
     Raises
     ------
     FilmError
-        Where there is none that can be decoded.
+        If no video can be decoded.
     """
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
@@ -353,7 +352,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
 
 
 def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Frames that can be decoded; a warning tells of damage."""
+    """Frames that can be decoded; warns about damage."""
     left_out: list[int | None] = []
     damaged: list[int | None] = []
     try:
@@ -389,7 +388,7 @@ class _Turn:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> "_Turn":
-        """By the display matrix (ISO/IEC 14496-12, 6.2.2); turns by other than 90 degrees stay."""
+        """By the display matrix (ISO/IEC 14496-12, 6.2.2), for multiples of 90 degrees."""
         side: Any = frame.side_data.get("DISPLAYMATRIX")
         if side is None:
             return cls()
@@ -408,13 +407,13 @@ class _Turn:
 
 
 def _luma_of(frame: VideoFrame) -> Luma | None:
-    """What its luma codes mean; None of RGB."""
+    """What the luma codes of a frame mean; None if it is RGB."""
     format = frame.format
     first = format.components[0]
     if format.is_rgb or format.has_palette or not first.is_luma:
         return None
     bits = 16 if first.bits > 16 else max(8, first.bits)
-    # Untagged, luma is limited, but in formats that are full by their name, or gray alone.
+    # Without a tag, luma is limited, except in formats that are full by name, and in gray formats.
     full = frame.color_range == FULL_RANGE or (
         frame.color_range != LIMITED_RANGE
         and format.name.startswith(("yuvj", "gray", "ya", "mono"))
@@ -437,7 +436,7 @@ def _plane(frame: VideoFrame, luma: Luma) -> NDArray[Any]:
 
 
 def _rgb(frame: VideoFrame) -> NDArray[Any]:
-    """RGB codes (H, W, 3) of full range: uint8, or uint16 where there are more bits."""
+    """RGB codes (H, W, 3) of full range: uint8, or uint16 if there are more bits."""
     if max(component.bits for component in frame.format.components) <= 8:
         return frame.to_ndarray(format="rgb24")
     match = _PLANAR_RGB.fullmatch(frame.format.name)

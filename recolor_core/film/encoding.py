@@ -1,4 +1,4 @@
-"""Writing the frames of a part of a film: coded into a small film of its own, or as images."""
+"""Write the frames of a part of a film: coded into a small film of its own, or as images."""
 
 import re
 import warnings
@@ -60,14 +60,14 @@ class Coding:
 
     Parameters
     ----------
-    codec
+    codec : str
         FFmpeg's name of the encoder.
-    pixels
+    pixels : str
         FFmpeg's name of the pixel format.
-    options
-        Of the encoder.
-    luma
-        What the codes of the luma plane mean; None of RGB.
+    options : dict
+        The options of the encoder.
+    luma : Luma or None
+        What the codes of the luma plane mean; None for RGB.
     """
 
     codec: str
@@ -81,12 +81,12 @@ class Coding:
         return self.luma is None
 
     def add_to(self, container: OutputContainer, facts: FilmFacts) -> VideoStream:
-        """A stream of this kind in a container.
+        """Add a stream of this kind to a container.
 
         Raises
         ------
         FilmError
-            Where the container or this build of PyAV cannot.
+            If this build of PyAV does not have the encoder.
         """
         try:
             stream = container.add_stream(self.codec, rate=facts.rate or 25, options=self.options)
@@ -115,19 +115,19 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
 
     Parameters
     ----------
-    target
-        The output. A number such as ``%06d`` in its name, or an ending of images, means images.
-    facts
-        Of the film.
-    lossless
-        Whether every code is to be kept.
-    crf
+    target : Path
+        The output. A number such as ``%06d`` in its name means images.
+    facts : FilmFacts
+        The facts of the film.
+    lossless : bool
+        Whether to keep every code.
+    crf : int
         Constant rate factor of a lossy codec, 0 to 51.
 
     Raises
     ------
     FilmError
-        Where there is none.
+        If the output cannot be written.
     """
     if not 0 <= crf <= 51:
         raise FilmError(f"expected --crf from 0 (largest, best) to 51, got {crf}")
@@ -151,14 +151,14 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         )
     if facts.rate is None:
         raise FilmError(
-            f"{facts.name}: images have no time; say how many are shown per second, for example "
+            f"{facts.name}: images have no times; set how many are shown per second, for example "
             "--fps 24"
         )
     deep = facts.dtype == np.uint16
     if lossless:
         if ending != ".mkv":
             raise FilmError(f"{target}: --lossless writes FFV1 in Matroska; name the output .mkv")
-        # Every frame stands for itself, with checksums: as archives ask for (RFC 9043, 4.9).
+        # Every frame by itself, with checksums, as archives ask for (RFC 9043, 4.9).
         options = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
         return Coding("ffv1", "gbrp16le" if deep else "bgr0", options, None)
     limited = facts.luma is not None and facts.luma.limited
@@ -166,7 +166,7 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
     # Interlaced 4:2:0 halves the rows of each field.
     halved = width % 2 == 0 and height % (4 if facts.interlaced else 2) == 0
     pixels = "yuv420p" if halved else "yuv444p"
-    # No frames out of order: then the times of a film are those of its packets.
+    # Without reordering, the times of frames are those of packets.
     options = {"crf": str(crf), "bf": "0"}
     if ending == ".webm":
         options |= {"b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "4"}
@@ -226,12 +226,12 @@ class CodedPart:
 
     Parameters
     ----------
-    path
-        Of the file.
-    facts
-        Of the film.
-    coding
-        Of its frames.
+    path : Path
+        The file.
+    facts : FilmFacts
+        The facts of the film.
+    coding : Coding
+        How its frames are coded.
     """
 
     def __init__(self, path: Path, facts: FilmFacts, coding: Coding) -> None:
@@ -275,7 +275,7 @@ class CodedPart:
             self._container.mux(self._stream.encode(coded))
 
     def _shaped(self, frame: VideoFrame) -> VideoFrame:
-        """The frame, told the shape of its pixels: FFV1 writes it into every frame."""
+        """The frame with the shape of its pixels, which FFV1 writes into every frame."""
         if self._graph is None:
             self._graph = Graph()
             source = self._graph.add_buffer(
@@ -300,9 +300,9 @@ class ImagesPart:
 
     Parameters
     ----------
-    folder
+    folder : Path
         Where they are written.
-    pattern
+    pattern : str
         Their name, with a place for the number of the frame.
     """
 
@@ -333,7 +333,7 @@ def numbered(pattern: str, number: int) -> str:
 
 
 def is_image_of(pattern: str, name: str) -> bool:
-    """Whether a name is that of some frame's image."""
+    """Whether a name is that of an image that the pattern stands for."""
     before, after = _NUMBER.split(pattern, maxsplit=1)
     return re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", name) is not None
 

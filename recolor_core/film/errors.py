@@ -1,11 +1,11 @@
-"""What can go wrong with films."""
+"""Errors and warnings about films."""
 
 from recolor_core.errors import RecolorError
 
 
 class FilmError(RecolorError, ValueError):
-    """A film cannot be read, colorized as asked, or written."""
+    """A film cannot be read, colorized as requested, or written."""
 
 
 class FilmWarning(UserWarning):
-    """Something about a film that its owner should know; the work goes on."""
+    """Something about a film that its owner should know; the work continues."""

@@ -22,9 +22,9 @@ class Luma:
 
     Parameters
     ----------
-    bits
-        Of a code, 8 to 16.
-    limited
+    bits : int
+        Bits of a code, 8 to 16.
+    limited : bool
         Whether black is 16 and white 235, times 2 ** (bits - 8) (ITU-R BT.709-6, 4.6; BT.2100-2,
         table 9), with room below and above; else 0 is black and the highest code white.
     """
@@ -44,17 +44,18 @@ class Luma:
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
-        """Of the codes, and of the gray: uint8 for 8 bits, else uint16."""
+        """The dtype of the codes and of the gray: uint8 for 8 bits, else uint16."""
         return np.uint8 if self.bits == 8 else np.uint16
 
     def gray(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The gray that the codes stand for: 0 is black, 255 (8 bits) or 65535 (more) white.
 
-        Nearest codes; from black to white all are distinct. What is beyond is cut, as on a screen.
+        The codes are the nearest, and distinct from black to white. Codes beyond are clipped, as on
+        a screen.
 
         Parameters
         ----------
-        codes
+        codes : ndarray
             (H, W), `dtype`.
         """
         gray: NDArray[Any] = _gray_table(self)[codes]
@@ -65,7 +66,7 @@ class Luma:
 
         Parameters
         ----------
-        gray
+        gray : ndarray
             (H, W), uint8 or uint16 of full range.
         """
         top = np.iinfo(gray.dtype).max
@@ -78,10 +79,10 @@ class Luma:
 
         Parameters
         ----------
-        codes
+        codes : ndarray
             (H, W), `dtype`.
-        bits
-            Of the new codes.
+        bits : int
+            Bits of the new codes.
         """
         if bits == self.bits:
             return codes

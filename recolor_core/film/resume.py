@@ -1,7 +1,7 @@
-"""The parts of a film that is being made: what is done, and how to go on after an interruption.
+"""The finished parts of a film, and how to continue after an interruption.
 
-A folder beside the output holds them. A part is done when its record is there; the state to go on
-from is written before it. Nothing is ever half written.
+A folder beside the output holds them. A part is done when its record exists; the state to continue
+from is written before the record. Nothing is ever half written.
 """
 
 import json
@@ -23,26 +23,26 @@ from recolor_core.hints import Hint
 from recolor_core.models.memory import MemoryState
 
 FOLDER_ENDING = ".recolor-part"
-"""What the name of the folder of an output's parts ends with."""
+"""The ending of the name of the folder with the parts of an output."""
 
 _JOB, _JOINING, _SHOTS = "job.json", "joining", "shots.json"
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """What is noted of a frame.
+    """The record of a finished frame.
 
     Parameters
     ----------
-    number
-        In the film.
-    pts, duration
+    number : int
+        Its number in the film.
+    pts, duration : int
         In the time base of the film.
-    first
+    first : bool
         Whether nothing was carried over from the frame before.
-    hinted
+    hinted : bool
         Whether a hint is given for it.
-    uncertainty
+    uncertainty : float
         Mean standard deviation of its predicted color, in Lab units.
     """
 
@@ -59,17 +59,17 @@ class Parts:
 
     Parameters
     ----------
-    target
-        The output; the folder lies beside it.
-    job
-        All that the result depends on, in JSON types.
-    overwrite
-        Whether the parts of another job may be thrown away.
+    target : Path
+        The output; the folder is beside it.
+    job : Mapping
+        Everything that the result depends on, in JSON types.
+    overwrite : bool
+        Whether to remove the parts of another job.
 
     Raises
     ------
     FilmError
-        Where there are parts of another job.
+        If there are parts of another job.
     """
 
     def __init__(self, target: Path, job: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -80,7 +80,7 @@ class Parts:
             if self._read(f"{0:06d}.json") and not overwrite:
                 raise FilmError(
                     f"{self.folder}: this holds the parts of another call for this output; repeat "
-                    "that call, remove the folder, or begin anew with --overwrite"
+                    "that call, remove the folder, or start again with --overwrite"
                 )
             self.remove()
         with explained(str(self.folder)):
@@ -97,16 +97,16 @@ class Parts:
         return self.folder / f"{number:06d}.mkv"
 
     def files(self) -> Iterator[Path]:
-        """Those of all parts that are done."""
+        """The files of all finished parts."""
         return map(self.path, range(self.count))
 
     def state(self) -> FrameState:
-        """To go on from.
+        """The state to continue from.
 
         Raises
         ------
         FilmError
-            Where it is damaged.
+            If it is damaged.
         """
         if self.count == 0:
             return FrameState()
@@ -115,7 +115,7 @@ class Parts:
             return unpack_state(path.read_bytes())
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise FilmError(
-                f"{path} is damaged ({error}); remove the folder {self.folder} and begin anew"
+                f"{path} is damaged ({error}); remove the folder {self.folder} and start again"
             ) from error
 
     def shots(self, given: Shots | None) -> Shots | None:
@@ -143,7 +143,7 @@ class Parts:
         if self.count:
             raise FilmError(
                 f"{self.folder}: the parts in it were colored by other shots; restore the file of "
-                "shots, or remove the folder to begin anew"
+                "shots, or remove the folder to start again"
             )
         return given
 
@@ -152,7 +152,7 @@ class Parts:
         self._write(_SHOTS, shots.as_json().encode())
 
     def finish_part(self, frames: Sequence[FrameRecord], state: FrameState) -> None:
-        """Note that the files of a part are complete."""
+        """Record that the files of a part are complete."""
         self._write(self._state(self.count + 1).name, pack_state(state))
         records = json.dumps([list(asdict(frame).values()) for frame in frames])
         self._write(f"{self.count:06d}.json", records.encode())
@@ -161,7 +161,7 @@ class Parts:
         self.count += 1
 
     def begin_joining(self) -> None:
-        """Note that results are about to be moved to where they belong."""
+        """Record that results are about to be moved into place."""
         self._write(_JOINING, b"")
 
     def remove(self) -> None:
@@ -180,17 +180,17 @@ class Parts:
 
 
 def folder_of(target: Path) -> Path:
-    """Where the parts of an output are."""
+    """The folder with the parts of an output."""
     return target.with_name(target.name + FOLDER_ENDING)
 
 
 def is_joining(target: Path) -> bool:
-    """Whether a call was interrupted while it put results into their places."""
+    """Whether a call was interrupted while it moved results into place."""
     return (folder_of(target) / _JOINING).exists()
 
 
 def pack_state(state: FrameState) -> bytes:
-    """A state as a safetensors file."""
+    """Write a state as a safetensors file."""
     facts = {
         "number": state.number,
         "hints": [asdict(hint) for hint in state.hints],
@@ -211,7 +211,7 @@ def pack_state(state: FrameState) -> bytes:
 
 
 def unpack_state(content: bytes) -> FrameState:
-    """The state of a file that `pack_state` made."""
+    """Read the state from a file that `pack_state` made."""
     tensors = load(content)
     length = int.from_bytes(content[:8], "little")  # safetensors: a JSON header of this length
     facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])

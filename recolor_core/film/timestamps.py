@@ -12,13 +12,14 @@ _FRAME = re.compile(r"(\d+)f")
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment: either a frame or a time.
+    """A moment of a film: either a frame or a time.
 
     Parameters
     ----------
-    frame
-        Its number; the first frame of the film is 0.
-    time
+    frame : int or None
+        The number of the frame. The first frame of a film is 0; images have the numbers of their
+        names.
+    time : Fraction or None
         Seconds after the first frame of the film.
     """
 
@@ -26,7 +27,7 @@ class Moment:
     time: Fraction | None = None
 
     def reached(self, number: int, time: Fraction) -> bool:
-        """Whether a frame, of this number and begun at this time, lies at or after the moment."""
+        """Whether a frame with this number, shown from this time, is at or after the moment."""
         if self.time is not None:
             return time >= self.time
         return number >= (self.frame or 0)
@@ -36,12 +37,12 @@ class Moment:
 
 
 def parse_moment(text: str) -> Moment:
-    """The moment that a text means.
+    """Read a moment from text.
 
     Raises
     ------
     FilmError
-        Where it means none.
+        If the text is not a moment.
     """
     if match := _FRAME.fullmatch(text.strip()):
         return Moment(frame=int(match[1]))

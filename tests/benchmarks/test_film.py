@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from recolor_core import Colorizer
-from recolor_core.film import Order, colorize_film
+from recolor_core.film import FilmJob, colorize_film
 from recolor_core.settings import Settings
 from tests.core.films import make_film, scene
 
@@ -27,9 +27,9 @@ _RUN = """
 import sys
 from recolor_core import Colorizer
 from recolor_core.settings import Settings
-from recolor_core.film import Order, colorize_film
+from recolor_core.film import FilmJob, colorize_film
 *_, last = colorize_film(
-    Colorizer(device="cpu"), sys.argv[1], sys.argv[2], Order(Settings(size=32), overwrite=True)
+    Colorizer(device="cpu"), sys.argv[1], sys.argv[2], FilmJob(Settings(size=32), overwrite=True)
 )
 # Not what getrusage says: that begins with the memory of the process that started this one.
 with open("/proc/self/status") as status:
@@ -52,7 +52,7 @@ def test_film_against_frame_by_frame(benchmark, tmp_path, passes):
     floor = time.perf_counter() - begun
 
     def film():
-        order = Order(Settings(), passes=passes, overwrite=True)
+        order = FilmJob(Settings(), passes=passes, overwrite=True)
         *_, last = colorize_film(colorizer, str(tmp_path / "a.mkv"), str(tmp_path / "b.mp4"), order)
         return last.result
 

@@ -12,7 +12,7 @@ import numpy as np
 from av.audio.fifo import AudioFifo
 
 from recolor_core.colorizer import Colorizer
-from recolor_core.film import FilmResult, Order, colorize_film
+from recolor_core.film import FilmJob, FilmResult, colorize_film
 from recolor_core.settings import Settings
 
 from .cli_runner import _load_once, gray_of
@@ -30,7 +30,7 @@ def colorizer() -> Colorizer:
 
 def colorize(source: Path | str, target: Path | str, **order: Any) -> FilmResult:
     order.setdefault("settings", FAST)
-    *_, last = colorize_film(colorizer(), str(source), str(target), Order(**order))
+    *_, last = colorize_film(colorizer(), str(source), str(target), FilmJob(**order))
     return last.result
 
 

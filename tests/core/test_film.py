@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from recolor_core.film import (
+    FilmJob,
     KeyHint,
     Moment,
-    Order,
     coloring,
     colorize_film,
     parse_moment,
@@ -270,7 +270,7 @@ def test_the_sidecar_and_the_film_say_how_it_was_made(tmp_path):
 
 
 def _interrupted(source: Path, target: Path, stop: int, **order: object) -> None:
-    events = colorize_film(colorizer(), str(source), str(target), Order(settings=FAST, **order))
+    events = colorize_film(colorizer(), str(source), str(target), FilmJob(settings=FAST, **order))
     for event in events:
         if event.stage == "frames" and event.done >= stop:
             break

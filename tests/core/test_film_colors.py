@@ -12,9 +12,9 @@ from PIL import Image
 from recolor_core.errors import ImageError
 from recolor_core.film import (
     FilmError,
+    FilmJob,
     KeyFrame,
     Moment,
-    Order,
     extract_key_frames,
     key_frame,
     parse_key_frame,
@@ -208,5 +208,5 @@ def test_key_frames_that_cannot_be_used(tmp_path):
     assert not (tmp_path / "b.mkv").exists()
     with pytest.raises(FilmError, match="expected colored key frames"):
         read_key_frames(tmp_path / "nowhere")
-    assert Order().keys == ()
+    assert FilmJob().keys == ()
     assert open_film(str(tmp_path / "a.mkv")).facts.numbers == range(2)
