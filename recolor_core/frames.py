@@ -1,4 +1,4 @@
-"""The frames of a stack or film, colorized one after the other without flicker."""
+"""Frames of a stack or film, colorized one after the other without flicker."""
 
 import math
 from collections import deque
@@ -22,10 +22,10 @@ from recolor_core.result import Coarse, Colorization
 from recolor_core.settings import Settings
 
 BLOCK = 32
-"""Frames that a backward pass finishes at a time."""
+"""Number of frames that a backward pass finishes at a time."""
 
 AHEAD = 16
-"""Frames that a backward pass begins after the end of its block."""
+"""How many frames after the end of its block a backward pass begins."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class FrameGuide:
 
 @dataclass(frozen=True)
 class FrameState:
-    """What the frames so far leave behind; the same size however many there were.
+    """What has to be kept of the frames so far. Its size does not grow.
 
     Parameters
     ----------
-    number
-        Frames so far.
-    temporal
-        Of the color memory; None before the first frame.
-    hints
-        The hints of the shot, at the places of the last frame.
-    shape
-        Height and width of the frames; None before the first one.
-    visible
+    number : int
+        Number of frames so far.
+    temporal : MemoryState or None
+        State of the color memory; None before the first frame.
+    hints : tuple of Hint
+        The hints of the shot, at their places in the last frame.
+    shape : tuple of int or None
+        Height and width of the frames; None before the first frame.
+    visible : float
         How much of the image of its shot could be seen in the frames that its color is from.
     """
 
@@ -86,15 +86,15 @@ class Frame:
 
     Parameters
     ----------
-    result
-        As of a single image; its provenance tells of ``"frames"``, too: the `passes`, the
-        ``"number"`` of this one from 0, `first`, and how many of its hints, the last ones, were
+    result : Colorization
+        As of a single image. Its provenance also has ``"frames"``: the number of `passes`, the
+        ``"number"`` of the frame from 0, `first`, and how many of its hints, the last ones, were
         ``"given"`` for it.
-    first
-        Whether a shot begins with it, or one of its hints is given for it: then nothing is
-        carried over from the frame before.
-    state
-        To go on from with the frame after it.
+    first : bool
+        Whether a shot begins with the frame, or a hint is given for it. In both cases no color is
+        carried over from the previous frame.
+    state : FrameState
+        What the next frame needs.
     """
 
     result: Colorization
@@ -104,22 +104,22 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A frame before it is refined: what `see_frames` makes of it.
+    """A frame after the generator and the color memory, and before the refiner.
 
     Parameters
     ----------
-    coarse
+    coarse : Coarse
         As of a single image.
-    ab
-        (1, 2, h, w): its coarse ab, hints spread.
-    steady
-        (1, 2, h, w): what is steady of it over the frames.
+    ab : Tensor
+        (1, 2, h, w): its own coarse ab, with hints spread, in Lab units.
+    steady : Tensor
+        (1, 2, h, w): its coarse ab as the color memory keeps it steady, in Lab units.
     first, state
-        As of `Frame`.
-    given
+        As in `Frame`.
+    given : int
         How many of the hints of the state, the last ones, are given for this frame.
-    passes
-        In how many directions frames were looked at.
+    passes : int
+        In how many directions the frames were followed.
     guide
         What is known of it.
     taken
@@ -159,24 +159,25 @@ def colorize_frames(
 
     Parameters
     ----------
-    colorizer
+    colorizer : Colorizer
         Its weights must have a color memory.
-    frames
-        Images of one size, as of a call of `Colorizer`; anything that `numpy.asarray` takes.
+    frames : iterable of array_like
+        Images of one size, each as in a call of `Colorizer`.
     settings, palette, space, **changes
-        As in a call of `Colorizer`. Alternatives there are none.
-    hints
-        By the number of the frame that they are given for. They move with what they lie on until
-        they leave the frame, the shot ends, or one given later covers them.
-    levels
+        As in a call of `Colorizer`. Alternatives are not supported.
+    hints : mapping of int to sequence of Hint, optional
+        Hints by the number of their frame. They move with the object they lie on until they leave
+        the frame, the shot ends, or a later hint covers them.
+    levels : tuple of float, optional
         The values that become black and white in all frames.
-    passes
-        1 looks at the frames before alone. 2 looks ahead, too, `AHEAD` frames and more, and takes
-        the mean of both ways: steadier, for what is not live.
-    state
-        Of the last frame that is done, to go on from there; hints count from the first frame of
-        all. The frames given are those after it. What comes is what would have come in one go; with
-        2 passes where the number of frames done is a multiple of `BLOCK`.
+    passes : int
+        1 uses only the frames before. 2 also looks at least `AHEAD` frames ahead and takes the mean
+        of both directions, which is steadier; it is not suited for live images.
+    state : FrameState, optional
+        The state of the last finished frame, to continue from there. `frames` are then those after
+        it, and the numbers of the hints still count from the first frame of all. The result is the
+        same as in one run; with 2 passes, only if the number of finished frames is a multiple of
+        `BLOCK`.
     guides
         What is known of frames, by their number.
 
@@ -189,7 +190,7 @@ def colorize_frames(
     WeightsError
         If the weights have no color memory.
     ImageError
-        If a frame or a setting cannot be used, or the frames differ in size.
+        If a frame or a setting is not supported, or the frames differ in size.
     HintsError
         If a hint lies outside its frame.
     """
@@ -211,12 +212,12 @@ def colorize_frames(
 
 
 def check_frames(settings: Settings, passes: int) -> None:
-    """Raise an `ImageError` where frames cannot be colorized so."""
+    """Raise an `ImageError` if frames cannot be colorized with these settings."""
     if passes not in (1, 2):
         raise ImageError(f"expected 1 or 2 passes, got {passes!r}")
     if settings.alternatives:
         raise ImageError(
-            f"expected no alternatives of a stack or film, got {settings.alternatives}; ask for "
+            f"expected no alternatives for a stack or film, got {settings.alternatives}; ask for "
             "them image by image"
         )
 
@@ -233,7 +234,7 @@ def see_frames(
     state: FrameState | None = None,
     guides: Mapping[int, FrameGuide] | None = None,
 ) -> Iterator[Seen]:
-    """The first part of `colorize_frames`, which has the same parameters: frames, looked at."""
+    """Run the first part of `colorize_frames`, up to the color memory; same parameters."""
     if isinstance(levels, str):
         raise ImageError(
             f"expected levels=(low, high) that all frames share, got {levels!r}, which would "
@@ -321,20 +322,19 @@ def _remember(
 
 
 def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[Seen | None]:
-    """The mean of the steady ab of both directions, block by block.
+    """Take the mean of the steady ab of both directions, block by block.
 
     Parameters
     ----------
-    colorizer
-        As of `see_frames`.
-    frames
-        What that gives; they are read `BLOCK` + `AHEAD` at a time.
+    colorizer : Colorizer
+        As in `see_frames`.
+    frames : iterable of Seen
+        From `see_frames`; `BLOCK` + `AHEAD` of them are read at a time.
 
     Yields
     ------
     Seen or None
-        The frames in order; and None for each one read, for whom it takes too long until the next
-        one is ready.
+        The frames in order, and None for each frame that is read, as a sign of progress.
     """
     waiting: deque[Seen] = deque()
 
@@ -364,7 +364,7 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
 def color_frame(
     colorizer: Colorizer, seen: Seen, settings: Settings, palette: Palette | None = None
 ) -> Frame:
-    """The last part of `colorize_frames`: refine a frame that was looked at."""
+    """Run the last part of `colorize_frames`: the refiner."""
     coarse = replace(seen.coarse, ab=seen.steady)
     if seen.guide.light < 1:
         settings = replace(settings, saturation=settings.saturation * seen.guide.light)
@@ -416,7 +416,7 @@ def _carried(
 
 
 def uncovered(carried: Sequence[Hint], given: Sequence[Hint], coarse: Coarse) -> tuple[Hint, ...]:
-    """Those of the hints carried to a frame that none given for it covers."""
+    """The hints carried to a frame, except those that a hint given for it covers."""
     cell = coarse.gray.shape[0] / coarse.logits.shape[-2]
     return tuple(
         hint

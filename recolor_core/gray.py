@@ -1,4 +1,4 @@
-"""Any array -> the gray codes whose value the colorized image keeps."""
+"""Any image -> the gray codes that the colorized image keeps."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ Levels = tuple[float, float]
 
 @dataclass(frozen=True)
 class GrayImage:
-    """The gray of an image and how it was read.
+    """The gray of an image, and how it was read.
 
     Parameters
     ----------
-    codes
-        (H, W), uint8, uint16, float32 or float64 in [0, 1].
-    space
+    codes : Tensor
+        (H, W): uint8, uint16, or float32 or float64 in [0, 1].
+    space : ColorSpace
         What the codes mean.
-    reading
-        How the array was read, in words.
+    reading : str
+        How the image was read, in words.
     """
 
     codes: Tensor
@@ -41,9 +41,9 @@ class GrayImage:
         return self.codes.shape[0], self.codes.shape[1]
 
     def lightness(self, size: tuple[int, int]) -> Tensor:
-        """L* in [0, 100] at a working size (h, w), float32."""
+        """L* in [0, 100], float32, averaged or interpolated to a working size (h, w)."""
         (height, width), codes = self.shape, self.codes
-        # Averaging whole blocks first reads a large scan once, without a float copy of it.
+        # Averaging whole blocks first reads a large scan once and makes no float copy of it.
         block = max(1, min(height // (2 * size[0]), width // (2 * size[1])))
         if block > 1:
             codes = _block_means(codes, block)
@@ -57,20 +57,20 @@ class GrayImage:
 def read_gray(
     image: Any, space: ColorSpace = SRGB, levels: Levels | str | None = None
 ) -> GrayImage:
-    """The gray codes of an array.
+    """Read the gray codes of an image.
 
     Parameters
     ----------
-    image
-        Anything that `numpy.asarray` understands: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), where
-        the fourth channel (alpha) is left out. uint8 and uint16 of full range, bool, or floating
-        point in [0, 1]; any other real numbers with `levels`. Of RGB, the luminance counts.
-    space
+    image : array_like
+        (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): an array, or a Pillow image. The fourth channel
+        (alpha) is ignored; the gray of RGB is its luminance. Supported are uint8 and uint16 of full
+        range, bool, and floating point in [0, 1]; with `levels`, any real numbers.
+    space : ColorSpace
         What the codes mean.
-    levels
-        The values that become black and white, or ``"auto"`` for the smallest and the largest
-        finite value. Values beyond are cut, NaN becomes black, integers become uint16 (uint8 stays
-        uint8). The gray that is kept is then that of the leveled image.
+    levels : tuple of float, "auto" or None
+        The values that become black and white; ``"auto"`` takes the smallest and the largest finite
+        value. Values outside are clipped and NaN becomes black. Integers become uint16, but uint8
+        stays uint8. The gray that is kept is that of the leveled image.
 
     Returns
     -------
@@ -79,7 +79,8 @@ def read_gray(
     Raises
     ------
     ImageError
-        For any other shape, dtype or range, and for NaN or infinity without `levels`.
+        If the shape, dtype, range or Pillow mode is not supported, or if there is NaN or infinity
+        without `levels`.
     """
     array, converted = as_array(image)
     if array.ndim == 3 and array.shape[-1] == 1:
@@ -133,7 +134,7 @@ def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
 
 
 def auto_levels(images: Iterable[NDArray[Any]]) -> Levels:
-    """The levels that ``"auto"`` stands for: one pair for all of some images.
+    """Find the levels that ``"auto"`` stands for: one pair for all images.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def auto_levels(images: Iterable[NDArray[Any]]) -> Levels:
 
 
 def _full_range(array: NDArray[Any]) -> NDArray[Any]:
-    """Codes of a dtype that has a white: uint8, uint16, float32, float64, native byte order."""
+    """Codes of a dtype whose white is known: uint8, uint16, float32 or float64."""
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype in (np.uint8, np.uint16):
@@ -205,9 +206,9 @@ def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str
 
 
 def _block_means(codes: Tensor, block: int) -> Tensor:
-    """Means of whole blocks of (H, W) codes, in [0, 1], float32; a rest at the borders counts in.
+    """Means of square blocks of (H, W) codes, in [0, 1], float32; those at the borders are smaller.
 
-    Works in bands of rows, so that no float copy of the image is made.
+    It works in bands of rows and makes no float copy of the image.
     """
     rows = max(1, 2**20 // (codes.shape[1] * block)) * block
     bands = [

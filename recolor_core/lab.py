@@ -1,4 +1,4 @@
-"""CIELAB: RGB <-> Lab, the gray of any image, and color whose gray is the input, exactly.
+"""CIELAB: RGB <-> Lab, the gray of any image, and color whose gray is exactly the input.
 
 L* is in [0, 100]; a* and b* are in Lab units (an 8-bit color photograph stays within about +-110).
 White is D65, the observer is the 2-degree one. RGB -> XYZ uses the four-digit matrix of
@@ -22,7 +22,7 @@ from torch import Tensor
 from recolor_core.errors import ImageError
 
 AB_LIMIT = 110.0
-"""Bound of a* and b* that the networks speak: the sRGB gamut lies within [-107.9, 98.3]."""
+"""Bound of a* and b* in the networks; those of sRGB colors lie within [-107.9, 98.3]."""
 
 # CIE 15:2004, with the exact rational constants (216/24389, 24389/27).
 _EPSILON = 216 / 24389

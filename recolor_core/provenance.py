@@ -26,7 +26,7 @@ _EXIF = "http://ns.adobe.com/exif/1.0/"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _PREFIXES = {"rdf": _RDF, "xmp": _XMP, "xmpMM": _XMPMM, "stEvt": _EVENT, "Iptc4xmpExt": _IPTC}
 
-# What the source's packet says of its gray pixels, and would be wrong of the colorized ones.
+# What the packet of the source says about gray pixels would be wrong for colorized ones.
 _STALE = (
     *((_TIFF, name) for name in ("Orientation", "ImageWidth", "ImageLength", "BitsPerSample")),
     *((_TIFF, name) for name in ("SamplesPerPixel", "PhotometricInterpretation", "Compression")),
@@ -58,7 +58,7 @@ def _ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def now() -> str:
-    """The time, UTC, as ISO 8601; that of SOURCE_DATE_EPOCH where this is set."""
+    """The time in UTC as ISO 8601, or that of SOURCE_DATE_EPOCH if it is set."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -67,23 +67,23 @@ def now() -> str:
 def xmp_packet(
     provenance: Mapping[str, Any], existing: bytes | None = None, created: str | None = None
 ) -> bytes:
-    """The XMP packet of a colorized image.
+    """Make the XMP packet of a colorized image.
 
     Parameters
     ----------
-    provenance
-        How it came to be, as `recolor_core.Colorization.provenance` has it: "software", "version",
-        and anything else that JSON can hold. All of it goes into the history.
-    existing
+    provenance : mapping
+        `recolor_core.Colorization.provenance`: "software", "version", and anything else that JSON
+        can hold. All of it goes into the history.
+    existing : bytes, optional
         The packet of the source. It is kept and extended, except for what is no longer true of the
-        pixels; a damaged one is left out.
-    created
-        When, as `now` gives it, which is also the default.
+        pixels. A damaged packet is left out.
+    created : str, optional
+        Time of creation, as `now` returns it; the current time by default.
 
     Returns
     -------
     bytes
-        UTF-8, with its ``xpacket`` wrapper. The same for the same arguments.
+        UTF-8, with its ``xpacket`` wrapper. The same arguments give the same bytes.
     """
     document = _parsed(existing) or minidom.parseString(_EMPTY)
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
@@ -262,20 +262,25 @@ def sidecar(
     exact_gray: bool,
     created: str | None = None,
 ) -> bytes:
-    """The JSON file that lies beside a colorized image, with the facts of its XMP and more.
+    """Make the JSON file that goes beside a colorized image: the facts of its XMP, and more.
 
     Parameters
     ----------
-    pages
-        How every image of the file came to be.
-    source, output
+    pages : sequence of mapping
+        The provenance of each image of the file.
+    source, output : str
         File names.
-    source_sha256
-        Of the source file, hexadecimal.
-    exact_gray
-        Whether the gray of the file is the source's gray at every pixel.
-    created
-        When, as `now` gives it, which is also the default.
+    source_sha256 : str
+        SHA-256 of the source file, hexadecimal.
+    exact_gray : bool
+        Whether the gray of the file is the gray of the source at every pixel.
+    created : str, optional
+        Time of creation, as `now` returns it; the current time by default.
+
+    Returns
+    -------
+    bytes
+        UTF-8.
     """
     facts = {
         "digital_source_type": SOURCE_TYPE,
@@ -299,7 +304,7 @@ def _parsed(packet: bytes | None) -> minidom.Document | None:
 
 
 def _about(rdf: minidom.Element) -> str:
-    # All descriptions of a packet speak of the same resource.
+    # All descriptions in a packet are about the same resource.
     for description in rdf.getElementsByTagNameNS(_RDF, "Description"):
         if description.parentNode is rdf:
             return description.getAttributeNS(_RDF, "about")
@@ -307,7 +312,7 @@ def _about(rdf: minidom.Element) -> str:
 
 
 def _take(rdf: minidom.Element, namespace: str, name: str) -> str:
-    """Remove a property, in either of its spellings, and give its text."""
+    """Remove a property in either of its two spellings, and return its text."""
     value = ""
     for description in rdf.getElementsByTagNameNS(_RDF, "Description"):
         if description.parentNode is not rdf:
@@ -325,7 +330,7 @@ def _take(rdf: minidom.Element, namespace: str, name: str) -> str:
 
 
 def _element(document: minidom.Document, name: str, *prefixes: str) -> minidom.Element:
-    """An element that declares its prefixes: the source may have bound them otherwise."""
+    """An element that declares its prefixes, because the source may use them for others."""
     element = document.createElementNS(_RDF, name)
     for prefix in prefixes:
         element.setAttribute(f"xmlns:{prefix}", _PREFIXES[prefix])
@@ -343,7 +348,7 @@ def _set(
 def _history(
     document: minidom.Document, rdf: minidom.Element, description: minidom.Element
 ) -> minidom.Element:
-    """The list of events: the source's, or a new one in `description`."""
+    """The list of events of the source, or a new one in `description`."""
     for found in rdf.getElementsByTagNameNS(_XMPMM, "History"):
         for kind in ("Seq", "Bag"):
             for events in found.getElementsByTagNameNS(_RDF, kind):

@@ -1,4 +1,4 @@
-"""Stacks: arrays of images, in memory or lazy, colorized steadily over time."""
+"""Stacks: arrays of images, in memory or lazy, with colors that are steady over time."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,16 +41,16 @@ Hints = Mapping[Index, Sequence[Hint]]
 
 @dataclass(frozen=True, eq=False)
 class ColorizedStack:
-    """A colorized stack and the stages on its way; arrays of the kind of the stack.
+    """A colorized stack and its intermediate stages: NumPy or dask arrays, like the stack.
 
     Parameters
     ----------
-    rgb
+    rgb : array
         (..., Y, X, 3).
-    ab_coarse, ab_refined
-        (..., 2, h, w) and (..., 2, h', w') float32, Lab units: as of `Colorization`; coarse ab is
-        what is steady.
-    uncertainty
+    ab_coarse, ab_refined : array
+        (..., 2, h, w) and (..., 2, h', w') float32, Lab units, as in `Colorization`. The coarse ab
+        is the steady one.
+    uncertainty : array
         (..., h, w) float32, Lab units.
     """
 
@@ -84,53 +84,53 @@ def colorize_stack(
     colorizer: Colorizer | None = None,
     **changes: Any,
 ) -> Any:
-    """Colorize a stack of images; of a dask array lazily.
+    """Colorize a stack of images; a dask array is colorized lazily.
 
-    Along the axis of time colors are carried from frame to frame; along all others, depth or
-    channel say, every image has its own. So in (T, Z, Y, X) each Z is a film. For frames that
-    come one by one see `recolor_core.colorize_frames`.
+    Along the time axis, color is carried from frame to frame. Along other axes, such as depth or
+    channel, each image has its own colors: in (T, Z, Y, X) every Z is a film of its own. For frames
+    that arrive one by one, see `recolor_core.colorize_frames`.
 
     Parameters
     ----------
-    stack
-        (..., Y, X) or, from 4 axes on and with a last one of 3 or 4, (..., Y, X, 3 or 4), with one
-        axis or more in front. Whatever can be indexed like a NumPy array is read image by
-        image. Of the dtypes that a call of `Colorizer` takes.
+    stack : array_like
+        (..., Y, X), or (..., Y, X, 3 or 4) if there are four axes or more, with at least one axis
+        in front. Anything that can be indexed like a NumPy array is read image by image. The dtypes
+        are those of a call of `Colorizer`.
 
-        Of a dask array nothing is computed but what is asked for: for a frame, what the generator
-        sees in the frames before it, and their full resolution in its own chunk alone. The time
-        chunks, of at most `recolor_core.frames.BLOCK` frames, hand on what is remembered. To
-        compute all, into a file say, takes each frame once and the memory of a few chunks.
+        Of a dask array, only what is asked for is computed: for one frame, the coarse color of the
+        frames before it and the full resolution of its own chunk. Chunks of at most
+        `recolor_core.frames.BLOCK` frames pass on what the color memory holds. Computing the whole
+        stack, for example into a file, takes each frame once and the memory of a few chunks.
     settings, palette, space, **changes
-        As in a call of `Colorizer`. Alternatives there are none.
-    time_axis
-        Which of the axes is time, from 0; its color memory makes colors steady. None: every
-        image is colorized by itself, which weights without a color memory can do, too.
-    passes
-        1 or 2, as of `recolor_core.colorize_frames`; with None as axis of time it has no effect.
-    hints
-        By the position of the image that they are given for: ``(t, z)`` in (T, Z, Y, X), a
-        number where one axis is in front. Over time they move with what they lie on.
-    levels
-        Values of black and white, for arrays without an agreed range. ``"auto"``: the smallest and
-        the largest finite value of the whole stack, so that nothing flickers; a dask array is read
-        for that, once and at once.
-    stages
-        Return the stages, too.
+        As in a call of `Colorizer`. Alternatives are not supported.
+    time_axis : int or None
+        Which axis is time, counted from 0. None colorizes each image by itself; this also works
+        with weights that have no color memory.
+    passes : int
+        1 or 2, as in `recolor_core.colorize_frames`; no effect if `time_axis` is None.
+    hints : mapping, optional
+        Hints by the position of their image: ``(t, z)`` in (T, Z, Y, X), or a number if there is
+        one axis in front. Over time they move with the object they lie on.
+    levels : tuple of float, "auto" or None
+        Values of black and white, for arrays without an agreed range. ``"auto"`` takes the smallest
+        and the largest finite value of the whole stack, so that nothing flickers; a dask array is
+        read once for this, immediately.
+    stages : bool
+        Also return the intermediate stages.
     weights, device
-        As of `Colorizer`.
-    colorizer
-        One that is there already, in place of `weights` and `device`.
+        As in `Colorizer`.
+    colorizer : Colorizer, optional
+        An existing one to use in place of `weights` and `device`.
 
     Returns
     -------
     array or ColorizedStack
-        (..., Y, X, 3), of the dtype that single images would have: NumPy, or dask as the stack.
+        (..., Y, X, 3), of the dtype that single images would have; NumPy or dask, like the stack.
 
     Raises
     ------
     ImageError
-        If the stack or a setting cannot be used. Values of a dask array are looked at when they
+        If the stack or a setting is not supported. The values of a dask array are checked when they
         are computed.
     HintsError
         If a hint lies outside the stack or its image.
@@ -149,7 +149,7 @@ def colorize_stack(
             f"the shape {tuple(stack.shape)}, or None, got {time_axis!r}"
         )
     known = _by_index(hints or {}, leading)
-    # Also refuses what cannot be colorized, before anything is.
+    # This also refuses an unsupported dtype before anything is colorized.
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
     dtype = read_gray(pixel, space, levels).codes.numpy().dtype
     colorizer = colorizer or Colorizer(weights, device)
@@ -180,7 +180,7 @@ def colorize_stack(
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """How the films of a stack are colorized. A film: images that differ in time alone."""
+    """How to colorize the films of a stack. A film is the images that differ only in time."""
 
     colorizer: Colorizer
     settings: Settings
@@ -243,12 +243,12 @@ class _Way:
         return self._chunk([self.alone(next(self._frames(chunk.read())), hints)], lead)
 
     def _frames(self, chunk: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """The images of a chunk, all of whose leading axes but time have length 1."""
+        """The images of a chunk. Its leading axes other than time have length 1."""
         color = _is_color(chunk)
         yield from chunk.reshape(-1, *chunk.shape[chunk.ndim - 2 - color :])
 
     def _chunk(self, results: Iterable[Colorization], lead: int) -> dict[str, NDArray[Any]]:
-        """The arrays of consecutive images, with so many leading axes."""
+        """The arrays of consecutive images, with `lead` leading axes."""
         parts = [{role: getattr(result, role) for role in self.roles} for result in results]
         leading = [1] * lead
         leading[self.time_axis or 0] = len(parts)
@@ -260,11 +260,11 @@ class _Way:
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """A chunk of a dask array that is computed when its turn comes.
+    """A chunk of a dask array that is computed when it is needed.
 
-    Were it part of the same graph, all chunks would be read at once, by threads that have nothing
-    else to do while one frame waits for the other. As tasks that depend on nothing, these have dask
-    finish one chunk before it begins with the next.
+    If it were part of the same graph, idle threads would read all chunks at once while one frame
+    waits for another. As a task without dependencies, it lets dask finish one chunk before it
+    begins the next.
     """
 
     delayed: Any
@@ -349,7 +349,7 @@ def _lazily(
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
-    """The positions of the images of each film, in order of time; of each image without it."""
+    """The positions of the images of each film in order of time; without time, of each image."""
     if time_axis is None:
         yield from ([index] for index in np.ndindex(leading))
         return
@@ -367,12 +367,12 @@ def _last_state(seen: Sequence[Seen]) -> FrameState:
 
 
 def _is_color(stack: Any) -> bool:
-    """Whether the last axis holds colors.
+    """Whether the last axis is color.
 
     Raises
     ------
     ImageError
-        If it is no stack.
+        If the array is not a stack.
     """
     last = stack.shape[-1] if stack.ndim else 0
     if stack.ndim < 3 or (stack.ndim == 3 and last in (3, 4)):
@@ -419,7 +419,7 @@ def _colors(stack: Any, color: bool, leading: Index) -> Iterator[NDArray[Any]]:
 
 
 def _is_dask(stack: Any) -> bool:
-    module = sys.modules.get("dask.array")  # where it is not loaded, nothing can be of it
+    module = sys.modules.get("dask.array")  # if it is not loaded, nothing can be a dask array
     return module is not None and isinstance(stack, module.Array)
 
 
