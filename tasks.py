@@ -226,6 +226,12 @@ def bench(args: list[str]) -> None:
     run(tool("python"), "-m", "pytest", "tests/benchmarks", "-s", *args)
 
 
+def soak(args: list[str]) -> None:
+    """Colorize generated scans while the batch is killed again and again; nothing may be lost."""
+    install("dev")
+    run(tool("python"), "tools/soak.py", *args)
+
+
 def screenshots(args: list[str]) -> None:
     """Make the images of the documentation anew."""
     install("dev")
@@ -282,7 +288,7 @@ def clean(args: list[str]) -> None:
 TASKS: dict[str, Callable[[list[str]], None]] = {
     task.__name__.replace("_", "-"): task
     for task in (
-        *(demo, test, quick, lint, format, docs, bench),
+        *(demo, test, quick, lint, format, docs, bench, soak),
         *(screenshots, train_smoke, audit, wheel, clean),
     )
 }

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -255,6 +256,10 @@ class Cluster:
         again: list[Task] = []
         try:
             while True:
+                if self._client.status != "running":
+                    again += waiting.values()
+                    waiting.clear()
+                    self._reconnect()
                 room = max(2, 2 * self._slots()) - len(waiting)
                 while room > 0 and (task := again.pop() if again else next(tasks, None)):
                     future = self._client.submit(
@@ -264,12 +269,10 @@ class Cluster:
                     room -= 1
                 if not waiting:
                     return
-                if self._client.status != "running":
-                    again += waiting.values()
-                    waiting.clear()
-                    self._reconnect()
-                    continue
-                with contextlib.suppress(TimeoutError, self._dask.TimeoutError):
+                with (
+                    self._client.as_current(),
+                    contextlib.suppress(TimeoutError, self._dask.TimeoutError, CancelledError),
+                ):
                     self._dask.wait(
                         list(waiting), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
                     )
