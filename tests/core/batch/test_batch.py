@@ -441,11 +441,13 @@ def test_export(archive: Path, tmp_path: Path) -> None:
     assert recolor("batch", "export", out, tmp_path / "table.xlsx").code == 2
 
 
-def test_parquet_names_its_extra(archive: Path, tmp_path: Path) -> None:
+def test_parquet_names_its_extra(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     recolor("batch", archive, out, "--include", "a.png", *FAST)
-    with patch.dict(sys.modules, {"pyarrow": None}):
-        call = recolor("batch", "export", out, tmp_path / "table.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    call = recolor("batch", "export", out, tmp_path / "table.parquet")
     assert (call.code, len(call.errors)) == (2, 1)
     assert "napari-recolor[parquet]" in call.err
     assert not (tmp_path / "table.parquet").exists()

@@ -146,12 +146,16 @@ def test_no_scheduler(archive: Path, tmp_path: Path) -> None:
         )
     assert (call.code, len(call.errors)) == (2, 1)
     assert "expected a Dask scheduler at tcp://127.0.0.1:9" in call.err
-    facts = json.loads(recolor("batch", "status", tmp_path / "out", "--json").out)
+    call = recolor("batch", "status", tmp_path / "out", "--json")
+    assert call.code == 0, call.err
+    facts = json.loads(call.out)
     assert facts["files"]["pending"] == COUNT
 
 
-def test_dask_is_named_if_it_is_missing(archive: Path, tmp_path: Path) -> None:
-    with patch.dict(sys.modules, {"distributed": None}):
-        call = recolor("batch", archive, tmp_path / "out", "--scheduler", "tcp://x:1", *FAST)
+def test_dask_is_named_if_it_is_missing(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    call = recolor("batch", archive, tmp_path / "out", "--scheduler", "tcp://x:1", *FAST)
     assert (call.code, len(call.errors)) == (2, 1)
     assert "napari-recolor[cluster]" in call.err
