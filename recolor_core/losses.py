@@ -67,7 +67,7 @@ def color_cross_entropy(logits: Tensor, index: Tensor, share: Tensor) -> Tensor:
     logits
         (N, Q).
     index, share
-        Of `soft_encode`.
+        As in `soft_encode`.
 
     Returns
     -------

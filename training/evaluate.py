@@ -112,7 +112,7 @@ def content(image: SourceImage) -> str:
     Raises
     ------
     DataError
-        Where they cannot be read.
+        If they cannot be read.
     """
     try:
         return hashlib.sha256(image.read()).hexdigest()[:16]
@@ -227,7 +227,7 @@ class Job:
     image, fingerprint
         Which.
     wear
-        As of `Truth`.
+        As in `Truth`.
     ready
         The models; those of `names` are asked.
     """
@@ -247,7 +247,7 @@ _models = lru_cache(maxsize=1)(ReadyModels.models)  # loaded once in each proces
 
 @lru_cache(maxsize=1)
 def _perceptual() -> tuple[Lpips | None, str]:
-    """LPIPS, or why not."""
+    """LPIPS if it is available, or the reason why it is not."""
     try:
         return Lpips(), ""
     except BackboneError as error:
@@ -340,7 +340,7 @@ def measure_all(
     workers
         Number of processes.
     wear
-        As of `Truth`.
+        As in `Truth`.
 
     Returns
     -------
@@ -400,22 +400,30 @@ def main(
         Path, typer.Option(help="Folder of the evaluation; an existing evaluation is resumed.")
     ],
     train: Annotated[
-        list[Path] | None, typer.Option(help="Photographs to fit models on; repeat.")
+        list[Path] | None, typer.Option(help="Photographs to fit models on; repeatable.")
     ] = None,
-    train_count: Annotated[int, typer.Option(help="How many of them; 0 is all.")] = 2000,
-    models: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}; all by default.")] = "",
+    train_count: Annotated[
+        int, typer.Option(help="Number of photographs to fit on; 0 uses all.")
+    ] = 2000,
+    models: Annotated[
+        str, typer.Option(help=f"Models to measure, of {', '.join(NAMES)}; all by default.")
+    ] = "",
     weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
     original: Annotated[
         Path | None, typer.Option(help="Checkpoint of `training.train original`.")
     ] = None,
-    vividness: Annotated[float, typer.Option(help="From 0 to 1.")] = Settings.vividness,
-    views: Annotated[int, typer.Option(help="Of the generator, 1 or 2.")] = Settings.views,
+    vividness: Annotated[float, typer.Option(help="Vividness, 0 to 1.")] = Settings.vividness,
+    views: Annotated[
+        int, typer.Option(help="Views that the generator averages over, 1 or 2.")
+    ] = Settings.views,
     saturation: Annotated[float, typer.Option(help="Factor on the chroma.")] = Settings.saturation,
-    hints: Annotated[str, typer.Option(help="Numbers of random hints, or none.")] = "1,10,50",
+    hints: Annotated[
+        str, typer.Option(help="Numbers of random hints to measure with, or empty.")
+    ] = "1,10,50",
     alternatives: Annotated[
-        int, typer.Option(help="Measure the best of so many alternatives too; 0 does not.")
+        int, typer.Option(help="Also measure the best of this many alternatives; 0 skips it.")
     ] = 4,
-    every: Annotated[int, typer.Option(min=1, help="Measure every n-th image only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Measure only every n-th image.")] = 1,
     damaged: Annotated[
         bool, typer.Option("--damaged", help="Damage the lightness first, as old prints are.")
     ] = False,
@@ -432,10 +440,13 @@ def main(
         bool, typer.Option(help="Show the networks faded prints with full contrast.")
     ] = Settings.correct_tones,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with key and category, to measure categories apart.")
+        Path | None,
+        typer.Option(
+            help="CSV with the columns key and category; measures each category separately."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
-    device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Measure models on photographs, with intervals, as tables and a figure."""
     names, unavailable = _chosen(models, train, original)

@@ -93,7 +93,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     Raises
     ------
     EvaluationError
-        Where it is not there, not whole, or of another format.
+        If it is not there, not whole, or of another format.
     """
     try:
         about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))

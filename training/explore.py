@@ -284,7 +284,7 @@ def explore(
     stack
         Frames in color, see `training.analysis.temporal.read_stack`.
     every
-        Look at every n-th image only.
+        Look at only every n-th image.
     thresholds
         Of cleaning.
     workers
@@ -300,7 +300,7 @@ def explore(
     Raises
     ------
     RecolorError
-        Where there are too few photographs, or something cannot be read or written.
+        If there are too few photographs, or something cannot be read or written.
     """
     if every < 1:
         raise DataError(f"expected --every of 1 or more, got {every}")
@@ -352,12 +352,14 @@ def main(
         Path | None,
         typer.Option(help="Frames in color: a folder, an image of many pages, or a film."),
     ] = None,
-    every: Annotated[int, typer.Option(help="Look at every n-th image only.")] = 1,
+    every: Annotated[int, typer.Option(help="Look at only every n-th image.")] = 1,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A threshold of cleaning: --set min_short_side=150."),
     ] = None,
-    workers: Annotated[int, typer.Option("-n", min=1, help="Processes that read.")] = 1,
+    workers: Annotated[
+        int, typer.Option("-n", min=1, help="Number of processes that read images.")
+    ] = 1,
     notebooks: Annotated[bool, typer.Option(help="Write and execute the notebooks.")] = True,
 ) -> None:
     """Explore photographs: preparation, place, lightness, groups of color, and time."""

@@ -76,7 +76,7 @@ def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
     Raises
     ------
     TrainingError
-        Where one cannot be read or has another shape.
+        If one cannot be read or has another shape.
     """
     networks, recipes = zip(*(read_network(kind, path) for path in paths), strict=True)
     if len(paths) == 1:
@@ -129,15 +129,25 @@ def main(
     out: Annotated[Path, typer.Argument(help="The weights file, .safetensors.")],
     generator: Annotated[
         list[str] | None,
-        typer.Option(help="Checkpoint, weights file or name [default]; repeated, their mean."),
+        typer.Option(
+            help="Checkpoint, weights file or name [default]; repeat it for the mean of several."
+        ),
     ] = None,
-    refiner: Annotated[list[str] | None, typer.Option(help="Likewise.")] = None,
+    refiner: Annotated[
+        list[str] | None, typer.Option(help="The refiner, like --generator.")
+    ] = None,
     memory: Annotated[
-        list[str] | None, typer.Option(help="Likewise; left out where it is not given.")
+        list[str] | None, typer.Option(help="The color memory, like --generator; none by default.")
     ] = None,
-    license_: Annotated[str, typer.Option("--license", help="One sentence.")] = "unstated",
-    training_data: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
-    recipe: Annotated[str, typer.Option(help="One sentence.")] = "unstated",
+    license_: Annotated[
+        str, typer.Option("--license", help="License of the weights, in one sentence.")
+    ] = "unstated",
+    training_data: Annotated[
+        str, typer.Option(help="Training data, in one sentence.")
+    ] = "unstated",
+    recipe: Annotated[
+        str, typer.Option(help="How the weights were trained, in one sentence.")
+    ] = "unstated",
     report: Annotated[
         Path | None, typer.Option(help="Folder that `training.evaluate` wrote.")
     ] = None,

@@ -40,7 +40,7 @@ def frechet(
     kept
         JSON file with what was computed before.
     wear
-        As of `Truth`.
+        As in `Truth`.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def frechet(
     Raises
     ------
     BackboneError
-        Where Inception is not to be had without a download.
+        If Inception is not to be had without a download.
     """
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     of_set = hashlib.sha256("".join(images).encode()).hexdigest()[:16]

@@ -84,7 +84,7 @@ class OriginalTask(Task):
     Parameters
     ----------
     recipe
-        How.
+        How to train.
     """
 
     recipe: OriginalRecipe
@@ -122,7 +122,7 @@ def load_original(path: Path) -> Original:
     Raises
     ------
     TrainingError
-        Where the file is no checkpoint of a training of the original recipe.
+        If the file is no checkpoint of a training of the original recipe.
     """
     network = Original()
     network.load_state_dict(read_checkpoint(path, OriginalRecipe.kind)["average"])

@@ -57,7 +57,7 @@ class Backbone:
         Raises
         ------
         BackboneError
-            Where the package cannot be imported or the file is missing or another one.
+            If the package cannot be imported or the file is missing or another one.
         """
         try:
             importlib.import_module(self.module)
@@ -111,7 +111,7 @@ class Lpips:
     Raises
     ------
     BackboneError
-        Where the backbone is not to be had without a download.
+        If the backbone is not to be had without a download.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
@@ -179,7 +179,7 @@ class Fid:
     Raises
     ------
     BackboneError
-        Where the backbone is not to be had without a download.
+        If the backbone is not to be had without a download.
     """
 
     def __init__(self, weights: Path | None = None, features: nn.Module | None = None) -> None:
@@ -202,7 +202,7 @@ class Fid:
         Raises
         ------
         RecolorError
-            Where a set has fewer than two images.
+            If a set has fewer than two images.
         """
         metric = self._metric
         counts = int(metric.real_features_num_samples), int(metric.fake_features_num_samples)

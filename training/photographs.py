@@ -25,7 +25,7 @@ def list_photographs(sources: list[Path]) -> list[SourceImage]:
     Raises
     ------
     DataError
-        Where a source does not exist or holds no image.
+        If a source does not exist or holds no image.
     """
     try:
         return find_images(sources)
@@ -39,7 +39,7 @@ def square(image: SourceImage, size: int) -> NDArray[np.uint8]:
     Raises
     ------
     DataError
-        Where the image cannot be read.
+        If the image cannot be read.
     """
     try:
         rgb = decode(image.read()).rgb
@@ -57,7 +57,7 @@ class Squares(Dataset[Tensor]):
     Parameters
     ----------
     images
-        Of `list_photographs`.
+        As in `list_photographs`.
     size
         Side of the squares in pixels.
     """

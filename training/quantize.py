@@ -96,9 +96,9 @@ def quantize(
     Parameters
     ----------
     generator, refiner
-        Of `load_weights`.
+        As in `load_weights`.
     lightness : sequence of Tensor
-        Of `calibration_lightness`.
+        As in `calibration_lightness`.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def quantize_file(
     weights : str
         Name or path of a weights file.
     sources, count
-        As of `calibration_lightness`.
+        As in `calibration_lightness`.
     out : Path, optional
         The file to write; by default the one beside the weights, where it is looked for.
     """

@@ -60,9 +60,9 @@ class Given:
     weights
         Where the weights lie that were measured; their name by default.
     device
-        Of `recolor_core.Colorizer`.
+        As in `recolor_core.Colorizer`.
     seed
-        Of the random images.
+        Random seed for the choice of images.
     """
 
     runs: tuple[Path, ...] = ()
@@ -466,7 +466,7 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
     Parameters
     ----------
     source
-        Of `read_evaluation`.
+        As in `read_evaluation`.
     out
         Folder to write to.
     given
@@ -480,7 +480,7 @@ def report(source: Evaluation, out: Path, given: Given | None = None) -> Figures
     Raises
     ------
     RecolorError
-        Where something that was given cannot be read, or the folder cannot be written.
+        If something that was given cannot be read, or the folder cannot be written.
     """
     given = given or Given()
     figures = Figures(out)
@@ -530,7 +530,7 @@ def main(
     ),
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--run", help="Folder of a training; repeat."),
+        typer.Option("--run", help="Folder of a training; repeatable."),
     ] = None,
     scaling: Annotated[Path | None, typer.Option(help="Folder of `training.scaling`.")] = None,
     film_metrics: Annotated[
@@ -550,9 +550,11 @@ def main(
     manifest: Annotated[Path | None, typer.Option(help="Of the evaluation: scene types.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of the evaluation.")] = 1,
     weights: Annotated[str, typer.Option(help="Name or path of the weights file.")] = "",
-    workers: Annotated[int, typer.Option("-n", min=1, help="Processes that evaluate.")] = 1,
-    device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the random images.")] = 0,
+    workers: Annotated[
+        int, typer.Option("-n", min=1, help="Number of processes that evaluate.")
+    ] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for the choice of images.")] = 0,
 ) -> None:
     """Report how good models are, as a page of figures with intervals and examples."""
     if len(source) == 1 and (source[0] / "evaluation.json").is_file():

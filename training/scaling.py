@@ -165,17 +165,22 @@ def study(
 
 def main(
     sources: Annotated[list[Path], typer.Argument(help="Photographs to measure on.")],
-    train: Annotated[list[Path], typer.Option(help="Photographs to fit models on; repeat.")],
-    out: Annotated[Path, typer.Option(help="Folder of the study; gone on with if there.")],
-    train_count: Annotated[int, typer.Option(min=0, help="How many of them; 0 is all.")] = 2000,
+    train: Annotated[list[Path], typer.Option(help="Photographs to fit models on; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; resumed if there is one.")],
+    train_count: Annotated[
+        int, typer.Option(min=0, help="Number of photographs to fit on; 0 uses all.")
+    ] = 2000,
     models: Annotated[
-        str, typer.Option(help=f"Among {', '.join((*FITTED, *NETWORKS))}.")
+        str, typer.Option(help=f"Models to study, of {', '.join((*FITTED, *NETWORKS))}.")
     ] = "average,forest,xgboost",
-    fractions: Annotated[str, typer.Option(help="Parts of the images.")] = "1/8,1/4,1/2,1",
+    fractions: Annotated[
+        str, typer.Option(help="Fractions of the photographs to fit on.")
+    ] = "1/8,1/4,1/2,1",
     config: Annotated[
-        Path | None, typer.Option(help="Recipe of the network, a TOML file; for one network.")
+        Path | None,
+        typer.Option(help="Recipe of the network, a TOML file; only if one network is studied."),
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Measure every n-th image only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Measure only every n-th image.")] = 1,
     workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
 ) -> None:
     """Measure how much better models become with more images to learn from."""

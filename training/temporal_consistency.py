@@ -127,7 +127,7 @@ def read_film(path: Path, most: int) -> Film:
     Raises
     ------
     DataError
-        Where the film cannot be read or has too few frames.
+        If the film cannot be read or has too few frames.
     """
     import av
 
@@ -250,13 +250,15 @@ def summarize_ways(rows: pd.DataFrame) -> dict[str, Any]:
 def main(
     photos: Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")],
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
-    film: Annotated[list[Path] | None, typer.Option(help="A color film; repeat.")] = None,
-    clips: Annotated[int, typer.Option(help="Clips to make.")] = 24,
-    frames: Annotated[int, typer.Option(help="Frames of a clip, and at most of a film.")] = 24,
-    cuts: Annotated[int, typer.Option(help="Cuts of the film of many cuts.")] = 50,
+    film: Annotated[list[Path] | None, typer.Option(help="A color film; repeatable.")] = None,
+    clips: Annotated[int, typer.Option(help="Number of clips to make.")] = 24,
+    frames: Annotated[
+        int, typer.Option(help="Number of frames of a clip, and the maximum of a film.")
+    ] = 24,
+    cuts: Annotated[int, typer.Option(help="Number of cuts in the film that tests them.")] = 50,
     weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
-    device: Annotated[str, typer.Option(help="As of Colorizer.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the clips.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
+    seed: Annotated[int, typer.Option(help="Random seed of the clips.")] = 0,
 ) -> None:
     """Measure how steady the colors of a weights file are over time."""
     images = list_photographs(photos)

@@ -44,7 +44,7 @@ MARGIN = 8 / 7
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What the command was asked for, as the builders of the tasks see it."""
+    """The arguments of the command, as the builders of the tasks use them."""
 
     config: Path | None
     overrides: Mapping[str, str]
@@ -56,12 +56,12 @@ class TrainingRequest:
 
     @cached_property
     def images(self) -> list[SourceImage]:
-        """To train on."""
+        """The images to train on."""
         return checked(list_photographs(self.data))
 
     @cached_property
     def held_out(self) -> list[SourceImage]:
-        """To validate on, evenly chosen; none where none are given."""
+        """The images to validate on, evenly chosen; empty if none are given."""
         listed = list_photographs(self.validation) if self.validation else []
         count = self.validation_count or len(listed)
         return listed[:: max(1, -(-len(listed) // count))] if listed else []
@@ -143,37 +143,47 @@ def _centers(request: TrainingRequest, size: int) -> Photographs | None:
 
 
 def main(
-    network: Annotated[str, typer.Argument(help=f"One of: {', '.join(BUILDERS)}.")],
-    data: Annotated[list[Path], typer.Option(help="Folder, tar or zip of photographs; repeat.")],
-    out: Annotated[Path, typer.Option(help="Folder of this training; resumed where it has one.")],
-    config: Annotated[Path | None, typer.Option(help="Recipe, a TOML file.")] = None,
+    network: Annotated[str, typer.Argument(help=f"What to train: {', '.join(BUILDERS)}.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder, tar or zip of photographs; repeatable.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder of this training; an existing training is resumed.")
+    ],
+    config: Annotated[Path | None, typer.Option(help="The recipe, a TOML file.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Replace a value of it: --set steps=500.")
+        list[str] | None,
+        typer.Option("--set", help="Replace a value of the recipe: --set steps=500; repeatable."),
     ] = None,
     validation: Annotated[
-        list[Path] | None, typer.Option(help="Photographs to validate on, never trained on.")
+        list[Path] | None, typer.Option(help="Photographs to validate on; do not train on them.")
     ] = None,
     validation_count: Annotated[
-        int, typer.Option(min=0, help="How many of them at most, evenly chosen; 0 is all.")
+        int, typer.Option(min=0, help="Maximum number of photographs to validate on; 0 uses all.")
     ] = 64,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Refiner: keep what the generator predicts, 1.6 MB each, in a folder."),
+        typer.Option(help="Refiner only: folder for the generator's predictions, 1.6 MB each."),
     ] = None,
     cache_count: Annotated[
-        int, typer.Option(min=0, help="Photographs in the cache; 0 is all.")
+        int, typer.Option(min=0, help="Number of photographs in the cache; 0 uses all.")
     ] = 0,
-    accelerator: Annotated[str, typer.Option(help="Of Lightning: auto, cpu, cuda, mps.")] = "auto",
+    accelerator: Annotated[
+        str, typer.Option(help="Lightning's accelerator: auto, cpu, cuda or mps.")
+    ] = "auto",
     devices: Annotated[str, typer.Option(help="Number of devices, or auto.")] = "auto",
-    strategy: Annotated[str, typer.Option(help="Of Lightning: auto, ddp, …")] = "auto",
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy: auto, ddp, ...")] = "auto",
     nodes: Annotated[int, typer.Option(min=1, help="Number of machines.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Loading processes for each device.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Number of processes that load images, per device.")
+    ] = 2,
     synthetic: Annotated[
-        bool, typer.Option(help="One batch again and again: the speed without loading.")
+        bool,
+        typer.Option(help="Repeat one batch from memory, to measure the speed without loading."),
     ] = False,
-    progress: Annotated[bool, typer.Option(help="Show a bar.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
-    """Train a network by a recipe, or go on with a training that was stopped."""
+    """Train a network by a recipe, or resume a training that was stopped."""
     if network not in BUILDERS:
         raise TrainingError(f"expected one of {', '.join(BUILDERS)} to train, got {network!r}")
     request = TrainingRequest(

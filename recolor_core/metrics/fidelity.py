@@ -40,7 +40,7 @@ def lightness_fidelity(
     Raises
     ------
     ImageError
-        Where the two do not fit together or are no integer codes.
+        If the two do not fit together or are no integer codes.
     """
     if source.ndim == 2:
         source = source.expand(3, -1, -1)

@@ -94,7 +94,7 @@ def ratio_of_means(pairs: Array) -> Array:
     Parameters
     ----------
     pairs
-        As of `difference_of_means`.
+        As in `difference_of_means`.
     """
     means = pairs.mean(axis=-2)
     return np.asarray(means[..., 0] / means[..., 1])

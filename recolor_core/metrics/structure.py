@@ -43,7 +43,7 @@ def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
     Raises
     ------
     ImageError
-        Where the window does not fit.
+        If the window does not fit.
     """
     if min(rgb.shape[-2:]) < SSIM_WINDOW:
         raise ImageError(

@@ -43,7 +43,7 @@ def warped_error(ab: Tensor, flow: Tensor, visible: Tensor) -> Tensor:
     Raises
     ------
     ImageError
-        Where the shapes do not fit together.
+        If the shapes do not fit together.
     """
     frames, _, height, width = ab.shape
     expected = (frames - 1, height, width)
@@ -83,7 +83,7 @@ def cdc(rgb: Tensor) -> float:
     Raises
     ------
     ImageError
-        Where there are too few frames.
+        If there are too few frames.
     """
     if len(rgb) <= max(CDC_STEPS):
         raise ImageError(
@@ -118,7 +118,7 @@ def color_over_time(ab: Tensor, points: Sequence[tuple[int, int]] | None = None)
     Raises
     ------
     ImageError
-        Where a point lies outside the frame.
+        If a point lies outside the frame.
     """
     if points is None:
         return ab.mean(dim=(2, 3))[:, None]
@@ -158,7 +158,7 @@ def flicker_spectrum(colors: Tensor, rate: float = 1.0) -> FlickerSpectrum:
     Raises
     ------
     ImageError
-        Where there is but one frame.
+        If there is but one frame.
     """
     if len(colors) < 2:
         raise ImageError(f"expected at least two frames for a spectrum, got {len(colors)}")

@@ -63,7 +63,7 @@ def risk_coverage(error: Array, uncertainty: Array, points: int = 100) -> RiskCo
     Raises
     ------
     ValueError
-        Where the shapes differ, or nothing is left.
+        If the shapes differ, or nothing is left.
     """
     error, uncertainty = _pairs(error, uncertainty)
     _, group, size = np.unique(uncertainty, return_inverse=True, return_counts=True)
@@ -98,7 +98,7 @@ def sigma_ratio(error: Array, sigma: Array) -> float:
     Raises
     ------
     ValueError
-        Where the shapes differ, or nothing is left.
+        If the shapes differ, or nothing is left.
     """
     error, sigma = _pairs(error, sigma)
     return float(np.sqrt((error**2).mean() / (sigma**2).mean()))
@@ -137,14 +137,14 @@ def reliability(error: Array, sigma: Array, bins: int = 10) -> Reliability:
     Parameters
     ----------
     error, sigma
-        As of `sigma_ratio`.
+        As in `sigma_ratio`.
     bins
         Bins of equal count, or fewer and unequal ones where sigmas are equal: these share one.
 
     Raises
     ------
     ValueError
-        Where the shapes differ, or nothing is left.
+        If the shapes differ, or nothing is left.
     """
     error, sigma = _pairs(error, sigma)
     # Each group of equal sigmas goes where its middle lies among all.

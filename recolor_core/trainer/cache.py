@@ -53,7 +53,7 @@ class PredictionCache:
         Raises
         ------
         CacheError
-            Where there is no cache, or another generator predicted it.
+            If there is no cache, or another generator predicted it.
         """
         folder = Path(folder)
         try:
@@ -113,7 +113,7 @@ def write_predictions(
     Raises
     ------
     CacheError
-        Where the folder holds predictions of something else.
+        If the folder holds predictions of something else.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

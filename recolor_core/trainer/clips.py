@@ -87,7 +87,7 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     Parameters
     ----------
     clip
-        Of `make_clips`.
+        As in `make_clips`.
     rng, count, rows
         As there.
 
@@ -146,7 +146,7 @@ def camera_path(
     spread
         How far from the center of the photograph a path may begin.
     rng, count, rows
-        As of `make_clips`.
+        As in `make_clips`.
     """
     time = torch.arange(frames) - (frames - 1) / 2
 

@@ -37,7 +37,7 @@ class GeneratorTask(Task):
     Parameters
     ----------
     recipe
-        How.
+        How to train.
     """
 
     recipe: GeneratorRecipe

@@ -53,7 +53,7 @@ class Machine:
     Parameters
     ----------
     accelerator, devices, nodes, strategy
-        Of `lightning.fabric.Fabric`.
+        As in `lightning.fabric.Fabric`.
     workers
         Processes that load images for each device.
     """
@@ -118,7 +118,7 @@ def fit(
     Raises
     ------
     TrainingError
-        Where there is too little data, the loss is not finite, the disk is full, or the checkpoint
+        If there is too little data, the loss is not finite, the disk is full, or the checkpoint
         is another training's. What was saved before is kept.
     """
     recipe, machine = task.recipe, machine or Machine()

@@ -53,7 +53,7 @@ class MemoryTask(Task):
     Parameters
     ----------
     recipe
-        How.
+        How to train.
     generator
         Frozen, in inference mode.
     """

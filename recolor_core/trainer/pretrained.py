@@ -175,7 +175,7 @@ def read_teacher(path: str) -> SemanticEncoder:
     Raises
     ------
     TrainingError
-        Where the file cannot be read, or lacks a part of it.
+        If the file cannot be read, or lacks a part of it.
     """
     holder = nn.ModuleDict({"semantic": SemanticEncoder()})
     if missing := load_pretrained(holder, path, "generator.").fresh:

@@ -23,11 +23,11 @@ class Recipe:
     steps
         Number of optimizer steps.
     batch
-        Photographs a step, over all devices together.
+        Number of photographs per step, over all devices together.
     size
         Side of the squares that are trained on, in pixels, a multiple of 32.
     seed
-        Of everything random.
+        Random seed of the training.
     learning_rate
         Peak learning rate of AdamW.
     path_rates
@@ -36,21 +36,22 @@ class Recipe:
     warm_up
         Steps of linear increase of the learning rate, before its cosine decrease to 0.
     weight_decay
-        Of AdamW; not on biases and normalization.
+        Weight decay of AdamW; biases and normalization have none.
     max_grad_norm
-        Largest norm of the gradient.
+        Maximum norm of the gradient; longer gradients are scaled down to it.
     ema_decay
-        Final decay of the exponential moving average of the weights, which is what is validated
-        and exported; ramped up, so that a short run does not average in its beginning.
+        Final decay of the exponential moving average of the weights, which is validated and
+        exported. It is ramped up, so that the first steps do not weigh on a short run.
     precision
-        Of Lightning: ``"bf16-mixed"``, ``"32-true"``, ...
+        Lightning's precision: ``"bf16-mixed"``, ``"32-true"``, ...
     pretrained
         Weights to begin with, as `load_pretrained` takes them, such as ``"torchvision"``; ``""``
         trains from scratch.
     log_every, validate_every, checkpoint_every
-        In steps.
+        Interval in steps.
     patience
-        Validations without a better one after which to stop; 0 never stops early.
+        Number of validations without improvement after which training stops; 0 never stops
+        early.
     """
 
     kind: ClassVar[str]
@@ -101,7 +102,7 @@ class Recipe:
         Raises
         ------
         TrainingError
-            Where the file cannot be read, or a name or a type is wrong.
+            If the file cannot be read, or a name or a type is wrong.
         """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
@@ -143,24 +144,24 @@ class GeneratorRecipe(Recipe):
     grid, width, decoder, attention
         As in `GeneratorConfig`.
     neighbors, sigma
-        Of the soft encoding of colors.
+        Number of bins and standard deviation, in Lab units, of the soft encoding of colors.
     pixels
-        Coarse pixels of each image that the loss looks at, drawn anew at each step; 0 is all.
+        Number of coarse pixels per image in the loss, drawn anew at each step; 0 uses all.
     chroma
         Additional weight per Lab unit of chroma.
     regression
         Weight of the Huber loss on the decoded color, at the temperature that is validated.
     rebalance
-        Uniform share of the class rebalancing, in [0, 1]; 1 is none.
+        Fraction of the uniform distribution in the class rebalancing, in [0, 1]; 1 turns it off.
     rebalance_from
-        Share of the steps after which rebalancing begins.
+        Fraction of the steps after which rebalancing begins.
     zoom
-        Smallest side of a crop as a share of the image's.
+        Smallest side of a crop as a fraction of the image's.
     degrade_probability
-        Share of images whose lightness is made to look old.
+        Probability with which the lightness of an image is made to look old.
     teacher
-        Weights of a semantic path that sees color, in one of the forms that `start` takes: the
-        semantic path of the generator learns to see the same in gray. "" is none.
+        Weights of a semantic path that sees color, in a form that `pretrained` takes: the
+        semantic path of the generator learns to see the same in gray. ``""`` turns it off.
     distill
         With a teacher, weight of the share of what it sees that is not seen in gray.
     """
@@ -204,11 +205,11 @@ class RefinerRecipe(Recipe):
     temperature
         Range of the temperatures of the coarse ab.
     hint_probability
-        Share of images with hints.
+        Probability with which an image has hints.
     max_hints
-        Largest number of hints in an image; small numbers are as frequent as large ones.
+        Maximum number of hints in an image; small numbers are as frequent as large ones.
     soften_probability
-        Share of images whose coarse ab is the true one in other colors, blurred.
+        Probability with which the coarse ab of an image is the true one in other colors, blurred.
     knee
         Of the Charbonnier loss, Lab units.
     edges
@@ -255,7 +256,7 @@ class MemoryRecipe(Recipe):
     crop
         Side of the frames that are trained on, in pixels, a multiple of 32.
     frames
-        Of a clip.
+        Number of frames of a clip.
     knee
         Of the Charbonnier loss on the true color, Lab units.
     consistency

@@ -26,7 +26,7 @@ class RefinerTask(Task):
     Parameters
     ----------
     recipe
-        How.
+        How to train.
     generator
         Frozen, in inference mode. Not asked where a batch brings ``"logits"`` along.
     """

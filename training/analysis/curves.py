@@ -46,7 +46,7 @@ def read_log(folder: Path) -> TrainingLog:
     Raises
     ------
     DataError
-        Where there is no log in it.
+        If there is no log in it.
     """
     paths = sorted(folder.glob("log/from_*/metrics.csv"))
     if not paths:
@@ -71,7 +71,7 @@ def read_json(path: Path, format: int, remedy: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Where it cannot be read or has another layout.
+        If it cannot be read or has another layout.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def read_scaling(folder: Path) -> tuple[pd.DataFrame, int]:
     Raises
     ------
     DataError
-        Where the folder holds none.
+        If the folder holds none.
     """
     about = read_json(folder / "scaling.json", 1, "give a folder of `python -m training.scaling`")
     return pd.DataFrame(about["rows"]), int(about["measured"])
@@ -117,7 +117,7 @@ def read_steadiness(folder: Path) -> Steadiness:
     Raises
     ------
     DataError
-        Where it is not there.
+        If it is not there.
     """
     remedy = "give a folder of `python -m training.temporal_consistency`"
     about = read_json(folder / "temporal_consistency.json", 1, remedy)
@@ -155,7 +155,7 @@ def read_turing(folder: Path) -> Turing:
     Raises
     ------
     DataError
-        Where there is neither, or it cannot be read.
+        If there is neither, or it cannot be read.
     """
     answers = read_answers(folder / ANSWERS)
     machine = None

@@ -25,7 +25,7 @@ def read_grid(image: SourceImage) -> tuple[SourceImage, NDArray[np.uint8]]:
     Raises
     ------
     DataError
-        Where the image cannot be read.
+        If the image cannot be read.
     """
     try:
         rgb = decode(image.read()).rgb
@@ -44,7 +44,7 @@ def read_grids(
     Raises
     ------
     DataError
-        Where an image cannot be read.
+        If an image cannot be read.
     """
     place = {image: number for number, image in enumerate(images)}
     grids = np.empty((len(images), GRID, GRID, 3), np.uint8)

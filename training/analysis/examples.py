@@ -86,18 +86,18 @@ class Painter:
     sources
         Where they lie.
     weights, device
-        Of `Colorizer`.
+        As in `Colorizer`.
     sha256
         That the weights must have.
     settings
         How they were colored.
     wear
-        Of `training.measures.Truth`.
+        As in `training.measures.Truth`.
 
     Raises
     ------
     RecolorError
-        Where the weights or the images are no longer there.
+        If the weights or the images are no longer there.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Painter:
         Raises
         ------
         DataError
-            Where it is no longer there.
+            If it is no longer there.
         """
         if name not in self.images:
             raise DataError(f"{name} is no longer among the images; evaluate again")

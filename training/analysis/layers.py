@@ -37,7 +37,7 @@ class Layer:
     Attributes
     ----------
     name : str
-        Of `PARTS`.
+        As in `PARTS`.
     channels : int
     components : ndarray (h, w, 3)
         The three principal components over the places, each in [0, 1].

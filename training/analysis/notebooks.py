@@ -105,7 +105,7 @@ def write_notebook(path: Path, cells: Cells, inputs: str) -> bool:
     Raises
     ------
     DataError
-        Where a cell fails; nothing is written then.
+        If a cell fails; nothing is written then.
     """
     key = digest(digest_code(), cells, inputs)
     if _key(path) == key:

@@ -112,16 +112,16 @@ def prepare(
     Parameters
     ----------
     images
-        Of `list_photographs`.
+        As in `list_photographs`.
     store
         SQLite file of the measures, see `training.prepare.store`.
     thresholds, workers, progress
-        As of `training.prepare.clean.clean`.
+        As in `training.prepare.clean.clean`.
 
     Raises
     ------
     DataError
-        Where no image can be read.
+        If no image can be read.
     """
     thresholds = thresholds or Thresholds()
     with MeasureStore(store) as measures:

@@ -70,7 +70,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     Raises
     ------
     DataError
-        Where it cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
+        If it cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
     """
     rate: float | None = None
     try:
@@ -100,7 +100,7 @@ def digest_stack(path: Path) -> str:
     Raises
     ------
     DataError
-        Where they cannot be read.
+        If they cannot be read.
     """
     digest = hashlib.sha256()
     try:

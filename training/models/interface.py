@@ -67,7 +67,7 @@ class Model(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides its predictions, beside the images it was fitted on; JSON types alone."""
+        """What decides its predictions, beside the images it was fitted on; JSON types only."""
         return {}
 
     @abstractmethod

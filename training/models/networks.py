@@ -28,7 +28,7 @@ class Chain:
     Parameters
     ----------
     weights, device
-        Of `Colorizer`.
+        As in `Colorizer`.
     settings
         How to colorize.
     """

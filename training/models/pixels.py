@@ -62,7 +62,7 @@ class PixelRegression(Fitted):
     Parameters
     ----------
     name, title
-        As of `Model`.
+        As in `Model`.
     pixels
         How many pixels of each training image are learned from.
     parameters

@@ -24,9 +24,9 @@ class ModelRequest:
     Parameters
     ----------
     names
-        Of `NAMES`.
+        As in `NAMES`.
     weights, device
-        Of `recolor_core.Colorizer`.
+        As in `recolor_core.Colorizer`.
     settings
         How the networks colorize.
     original
@@ -93,7 +93,7 @@ def build(request: ModelRequest) -> list[Model]:
     Raises
     ------
     ModelError
-        Where a name is unknown, or a model lacks what it is made of.
+        If a name is unknown, or a model lacks what it is made of.
     """
     if unknown := sorted(set(request.names) - set(NAMES)):
         raise ModelError(f"expected models among {', '.join(NAMES)}, got {', '.join(unknown)}")

@@ -140,8 +140,8 @@ def clean_command(
         list[Path] | None, typer.Argument(help="Folders of images or archives, tars, zips.")
     ] = None,
     into: Annotated[Path, typer.Option(help="Folder for manifest and report.")] = Path("report"),
-    val: Annotated[float, typer.Option(help="Share of images for validation.")] = 0.05,
-    test: Annotated[float, typer.Option(help="Share of images for a test.")] = 0.0,
+    val: Annotated[float, typer.Option(help="Fraction of the images for validation.")] = 0.05,
+    test: Annotated[float, typer.Option(help="Fraction of the images for a test.")] = 0.0,
     hold_out: Annotated[
         list[Path] | None,
         typer.Option(help="Like the inputs, but all for validation, with what nearly equals it."),
@@ -183,10 +183,13 @@ def clean_command(
 def pack_command(
     manifest: Annotated[Path, typer.Argument(help="The manifest of `clean`, or its folder.")],
     into: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
-    short_side: Annotated[int, typer.Option(help="Pixels; never enlarged.")] = Packing.short_side,
+    short_side: Annotated[
+        int,
+        typer.Option(help="Short side of the packed images in pixels; images are never enlarged."),
+    ] = Packing.short_side,
     codec: Annotated[Codec, typer.Option(help="How to encode.")] = Packing.codec,
     quality: Annotated[
-        int, typer.Option(help="Of lossy WebP and JPEG, 0 to 100.")
+        int, typer.Option(help="Quality of lossy WebP and JPEG, 0 to 100.")
     ] = Packing.quality,
     per_shard: Annotated[int, typer.Option(help="Images in a shard.")] = Packing.per_shard,
     workers: Processes = 1,

@@ -28,11 +28,11 @@ Sources = Annotated[list[Path], typer.Argument(help="Folders, tars or zips of ph
 Folder = Annotated[Path, typer.Argument(help="Folder that was prepared.")]
 Out = Annotated[Path, typer.Option(help="Folder for the images and the results.")]
 Weights = Annotated[
-    list[str] | None, typer.Option(help="Name or path of a weights file, repeat; or the default.")
+    list[str] | None, typer.Option(help="Name or path of a weights file; repeatable.")
 ]
 Size = Annotated[int, typer.Option(min=64, help="Side of the squares in pixels.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
-Device = Annotated[str, typer.Option(help="As of Colorizer.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")]
 
 
 class FrontEnd(StrEnum):
@@ -68,7 +68,9 @@ def prepare(
 def show(
     where: FrontEnd,
     folder: Folder,
-    observer: Annotated[str, typer.Option(help="Your name: for the results, and to go on.")],
+    observer: Annotated[
+        str, typer.Option(help="Your name; it identifies your answers and lets you resume.")
+    ],
     viewer: Annotated[
         str | None,
         typer.Option(help="Terminal: program to show images, instead of the system's."),
@@ -111,7 +113,7 @@ def machine(
     out: Out,
     weights: Weights = None,
     pairs: Annotated[int, typer.Option(min=1, help="Number of photographs.")] = 200,
-    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of the cross-validation.")] = 5,
     size: Size = 256,
     seed: Seed = 0,
     device: Device = "auto",

@@ -88,7 +88,7 @@ def append_answer(path: Path, answer: Answer) -> None:
     Raises
     ------
     OSError
-        Where it cannot be written; the file is as it was then.
+        If it cannot be written; the file is as it was then.
     """
     path.touch()
     written = path.read_bytes()
@@ -111,7 +111,7 @@ def read_answers(path: Path) -> list[Answer]:
     Raises
     ------
     DataError
-        Where a line is no answer.
+        If a line is no answer.
     """
     # What follows the last end of line is the beginning of an answer that a crash cut off.
     lines: Sequence[bytes] = path.read_bytes().split(b"\n")[:-1] if path.exists() else ()

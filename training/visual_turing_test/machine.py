@@ -187,7 +187,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
     Parameters
     ----------
     pairs
-        Of `training.visual_turing_test.pairs.make_pairs`.
+        As in `training.visual_turing_test.pairs.make_pairs`.
     folder
         For ``machine.json``, ``machine.csv`` and ``machine-images.csv``.
     folds
@@ -198,7 +198,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
     Raises
     ------
     DataError
-        Where there are fewer than four pairs for each fold.
+        If there are fewer than four pairs for each fold.
     """
     if len(pairs.pairs) < 4 * folds:  # the real control has half as many
         raise DataError(

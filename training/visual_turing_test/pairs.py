@@ -99,12 +99,12 @@ def make_pairs(
     seed
         Of the drawing.
     device
-        As of `Colorizer`.
+        As in `Colorizer`.
 
     Raises
     ------
     DataError
-        Where there are too few photographs with color, or two weights of one name.
+        If there are too few photographs with color, or two weights of one name.
     """
     make_folder(folder)
     console = Console(stderr=True)
@@ -139,7 +139,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     DataError
-        Where the file is missing or damaged.
+        If the file is missing or damaged.
     """
     try:
         with Image.open(path) as image:

@@ -57,7 +57,7 @@ class Questionnaire:
     weights
         SHA-256 of the weights files by their names.
     how
-        As of `Pairs`.
+        As in `Pairs`.
     images
         The pairs.
     """
@@ -75,7 +75,7 @@ class Questionnaire:
         Raises
         ------
         DataError
-            Where there is none, or it is damaged.
+            If there is none, or it is damaged.
         """
         path = folder / PLAN
         try:
@@ -106,7 +106,7 @@ class Questionnaire:
         Raises
         ------
         DataError
-            Where another questionnaire of this folder has answers already.
+            If another questionnaire of this folder has answers already.
         """
         path = folder / PLAN
         if path.exists() and read_answers(folder / FILE) and Questionnaire.read(folder) != self:
@@ -169,7 +169,7 @@ class Session:
     Raises
     ------
     DataError
-        Where the folder holds no test, or no name is given.
+        If the folder holds no test, or no name is given.
     """
 
     def __init__(self, folder: Path, observer: str) -> None:
@@ -215,9 +215,9 @@ class Session:
         Raises
         ------
         DataError
-            Where every trial is answered already.
+            If every trial is answered already.
         OSError
-            Where the answer cannot be written; the trial is still due.
+            If the answer cannot be written; the trial is still due.
         """
         if not self._due:
             raise DataError(f"expected at most {self.total} answers of {self.observer}, got more")

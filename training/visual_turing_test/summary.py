@@ -65,7 +65,7 @@ class Given:
     Parameters
     ----------
     image, weights, photograph, twin
-        As of `Answer`.
+        As in `Answer`.
     trials, told
         How many observers saw it, and how many of them told it from the photograph.
     reasons
@@ -128,7 +128,7 @@ def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
     Raises
     ------
     DataError
-        Where a line of the answers is none.
+        If a line of the answers is none.
     """
     answers = read_answers(folder / FILE)
     rows, images = count_answers(answers), given_away(answers)

@@ -49,7 +49,7 @@ class ImageViewer:
         Raises
         ------
         DataError
-            Where the program cannot be started.
+            If the program cannot be started.
         """
         if self._command is None:
             if typer.launch(str(path)):

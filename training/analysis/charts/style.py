@@ -165,7 +165,7 @@ def panels(
     height
         In inches.
     **options
-        Of `subplots`.
+        As in `subplots`.
     """
     figure = Figure(figsize=(WIDTH, height))
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
