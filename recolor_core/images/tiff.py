@@ -49,6 +49,7 @@ from recolor_core.images.tiff_directory import (
     ROWS_PER_STRIP,
     SAMPLE_FORMAT,
     SUB_IFDS,
+    WHITE_LEVEL,
     Directory,
     DirectoryError,
     TiffDirectories,
@@ -75,6 +76,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK_COLOR, _CMYK, _YCBCR = 0, 
 _CIE_LAB, _ICC_LAB, _CFA, _LINEAR_RAW = 8, 9, 32803, 34892
 _LIGHTNESS = {_CIE_LAB, _ICC_LAB}
 _LOG = {LOG_L, LOG_LUV}
+_INDIRECT = {_PALETTE} | _LIGHTNESS | _LOG  # whose samples are not the codes
 _BILEVEL = {2, 3, 4, 32771}  # CCITT: lossless, but for one bit only
 _LOSSLESS = set(WRITABLE) | _BILEVEL
 _NO_PREDICTOR = {NONE, PACKBITS}
@@ -223,7 +225,12 @@ class TiffPages:
         elif photometric == _LINEAR_RAW:
             notes.append("linear raw, as the scanner or camera stored it")
             space = LINEAR
-        elif bits == 16 and kind == _UNSIGNED and (most := _stated_bits(page)):
+        if (
+            photometric not in _INDIRECT
+            and bits == 16
+            and kind == _UNSIGNED
+            and (most := _stated_bits(page))
+        ):
             bits = most
         extra = () if photometric in _LIGHTNESS | _LOG else _extra_samples(page)
         if page.integer(PLANAR, 1) != 1 and page.samples > 1:
@@ -257,8 +264,8 @@ class TiffPages:
             if largest > top:
                 raise self._error(
                     image.index,
-                    f"MaxSampleValue is {top}, but there are codes up to {largest}",
-                    f"pass the file without this tag, or with {largest} or more in it",
+                    f"by its tags {top} is the largest code, but there are codes up to {largest}",
+                    f"remove MaxSampleValue (or WhiteLevel), or make it {largest} or more",
                 )
         return pixels
 
@@ -532,8 +539,8 @@ def _extra_samples(page: Directory) -> tuple[int, ...]:
 
 
 def _stated_bits(page: Directory) -> int:
-    """How many bits of 16 are used, by MaxSampleValue; 0 if it does not say fewer."""
-    stated = max(page.integers(MAX_SAMPLE), default=0)
+    """How many bits of 16 are used, by MaxSampleValue or DNG's WhiteLevel; 0 if all are."""
+    stated = max(page.integers(MAX_SAMPLE) or page.integers(WHITE_LEVEL), default=0)
     bits = stated.bit_length()
     return bits if 8 < bits < 16 and stated == (1 << bits) - 1 else 0
 

@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
@@ -361,6 +361,7 @@ def test_resolution_is_kept_exactly(tmp_path: Path, unit: str) -> None:
 
 
 @given(st.fractions(1, 1_000_000), st.fractions(1, 1_000_000), st.sampled_from(["inch", "cm"]))
+@settings(max_examples=30)
 def test_every_format_keeps_resolution_as_exactly_as_it_can(x: Any, y: Any, unit: Any) -> None:
     resolution = Resolution(x, y, unit)
     page = Page(np.zeros((2, 2, 3), np.uint8), metadata=Metadata(resolution=resolution))

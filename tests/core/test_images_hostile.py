@@ -25,7 +25,7 @@ from recolor_core.images.limits import MAX_XMP_DEPTH, MAX_XMP_NODES
 from .badfiles import GRAY_8, RGB_8, encoded, jpeg_2000, jpeg_bomb, png_header, tiff, tiff_with
 
 SMALL = np.zeros((64, 64), np.uint8)
-LIMIT = 100 << 20  # of memory that Python and NumPy may take
+LIMIT = 40 << 20  # of memory that Python and NumPy may take
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def test_streams_that_fit_are_read(codec: str) -> None:
         assert np.abs(page.codes.astype(int) - RGB_8).mean() < 20
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 9), (48, 64), (1000, 3), (264, 2000)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 9), (48, 64), (1000, 3), (264, 300)])
 def test_the_size_that_a_stream_claims_is_its_size(height: int, width: int) -> None:
     rgb = np.zeros((height, width, 3), np.uint8)
     for stream in (
@@ -132,7 +132,7 @@ def test_a_tile_is_not_far_larger_than_its_page() -> None:
 
 
 def test_a_deflate_bomb_in_a_strip_is_cut() -> None:
-    bomb = zlib.compress(bytes(120 << 20), 9)
+    bomb = zlib.compress(bytes(48 << 20), 9)
     with pytest.raises(ImageError, match="damaged"):
         pages(one_strip(bomb, 8))
 
@@ -162,7 +162,7 @@ def test_who_raises_max_pixels_trusts_the_file() -> None:
 
 
 def test_a_blank_page_may_be_small() -> None:
-    blank = np.zeros((7000, 5000), bool)
+    blank = np.zeros((2500, 2000), bool)
     with open_image(BytesIO(encoded("TIFF", blank, compression="group4"))) as image:
         assert next(iter(image)).codes.shape == blank.shape
 
@@ -212,7 +212,7 @@ def sharing(entries: int, size: int) -> tuple[bytes, int]:
 
 
 def test_entries_of_exif_that_share_a_value_are_left_out() -> None:
-    block, _ = sharing(4000, 300_000)
+    block, _ = sharing(4000, 60_000)
     with little_memory():
         assert exif.take(block) == (None, 1)
     (page,) = pages(encoded("PNG", GRAY_8, exif=block))
@@ -221,7 +221,7 @@ def test_entries_of_exif_that_share_a_value_are_left_out() -> None:
 
 
 def test_tags_of_a_tiff_that_share_a_value_are_refused() -> None:
-    block, _ = sharing(4000, 300_000)
+    block, _ = sharing(4000, 60_000)
     with pytest.raises(ImageError, match="tags take more bytes"):
         pages(block)
 
@@ -239,7 +239,7 @@ def gray_profile(curve: bytes, copies: int = 1) -> bytes:
 
 
 def test_a_curve_of_too_many_entries_is_not_used() -> None:
-    for count in (65_537, 4_000_000):
+    for count in (65_537, 1_000_000):
         curve = (
             b"curv"
             + struct.pack(">II", 0, count)
@@ -264,7 +264,7 @@ def test_a_profile_whose_tags_share_their_bytes() -> None:
 
 
 def test_a_huge_profile_is_left_out() -> None:
-    profile = gray_profile(bytes(40 << 20))
+    profile = gray_profile(bytes(17 << 20))
     (page,) = pages(encoded("PNG", GRAY_8, icc_profile=profile))
     assert "ICC profile left out (too large)" in page.reading
     assert np.array_equal(page.codes, GRAY_8)
@@ -312,7 +312,7 @@ def test_a_packet_is_measured_before_it_is_parsed(packet: bytes, problem: str) -
 
 
 def test_a_compressed_packet_is_not_inflated_beyond_the_limit() -> None:
-    body = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(120 << 20), 9)
+    body = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(48 << 20), 9)
     data = encoded("PNG", GRAY_8)
     chunk = struct.pack(">I", len(body)) + b"iTXt" + body
     chunk += struct.pack(">I", zlib.crc32(b"iTXt" + body))

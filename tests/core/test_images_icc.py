@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from recolor_core.images import icc, open_image
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lab_to_rgb, rgb_to_lab, to_rgb
 
-from .badfiles import encoded, tiff
+from .badfiles import encoded, jpeg_2000, tiff
 
 ADOBE_PRIMARIES = [0.64, 0.33, 0.21, 0.71, 0.15, 0.06]
 D65 = [0.3127, 0.3290, 1.0]
@@ -327,6 +327,25 @@ def test_cmyk_goes_through_its_profile(format: str) -> None:
     assert "converted" in page.reading
     assert lightness == pytest.approx(expected, abs=2.5)
     assert page.metadata.icc == icc.profile_of(SRGB)
+
+
+def test_cmyk_in_jpeg_2000_goes_through_its_profile() -> None:
+    profile = table_profile(b"CMYK", 4)
+    inks = np.asarray(cmyk_image())
+    data = jpeg_2000(inks)
+    at = data.index(b"colr") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    head = data.index(b"jp2h") - 4
+    length = int.from_bytes(data[head : head + 4], "big") + len(box) - size
+    changed = (
+        data[:head] + struct.pack(">I", length) + data[head + 4 : at] + box + data[at + size :]
+    )
+    with open_image(BytesIO(changed)) as image:
+        (page,) = image
+    assert page.alpha is None
+    assert "CMYK" in page.reading
+    assert np.array_equal(page.codes, icc.to_srgb(inks, profile))
 
 
 def test_a_profile_of_another_model_is_ignored_and_said() -> None:
