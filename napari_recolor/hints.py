@@ -178,7 +178,7 @@ class HintLayer:
         Raises
         ------
         recolor_core.HintsError
-            Where it is no file of hints.
+            If it is no file of hints, or has others than points of color.
         """
         from recolor_core.errors import HintsError
         from recolor_core.hints import Hint, read_hints

@@ -179,7 +179,7 @@ class Run:
         hints = provenance["hints"]
         if "frames" in provenance:
             hints = hints[len(hints) - provenance["frames"]["given"] :]
-        return [(hint["x"], hint["y"], hint["color"], hint["radius"]) for hint in hints]
+        return [(h["x"], h["y"], h["color"], h.get("radius", 0.0)) for h in hints]
 
     def outcome(self) -> str:
         """How the run ended, for people."""

@@ -285,7 +285,9 @@ class Engine:
 
     def see(self, request: Request, index: Index, gray: "GrayImage", options: Options) -> "Coarse":
         """What the generator sees in an image of a request."""
-        coarse = self.colorizer(options).generate(gray, size=options.size, views=options.views)
+        from recolor_core import Settings
+
+        coarse = self.colorizer(options).generate(gray, Settings(**options.settings))
         self.remember(request, index, coarse)
         return coarse
 

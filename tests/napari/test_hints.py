@@ -342,7 +342,19 @@ def test_a_file_that_holds_no_hints_changes_nothing(hints, tmp_path):
     add(hints, (20, 30))
     before = hints.values()
     (tmp_path / "hints.json").write_text("[]")
-    with pytest.raises(HintsError, match="no file of color hints"):
+    with pytest.raises(HintsError, match="not a file of color hints"):
+        hints.load(tmp_path / "hints.json")
+    assert hints.values() == before
+
+
+def test_a_file_of_strokes_is_refused_with_a_remedy(hints, tmp_path):
+    from recolor_core import HintsError
+    from recolor_core.hints import Stroke, write_hints
+
+    add(hints, (20, 30))
+    before = hints.values()
+    write_hints(tmp_path / "hints.json", [Stroke([(1.0, 2.0), (9.0, 8.0)], "#ff0000")])
+    with pytest.raises(HintsError, match="use the file with the command"):
         hints.load(tmp_path / "hints.json")
     assert hints.values() == before
 

@@ -72,6 +72,21 @@ def test_gives_what_the_library_gives(engine, photo):
     assert (stages.arrays["change"] >= 0).all()
 
 
+@pytest.mark.parametrize("name", ["find_photograph", "correct_tones", "views", "size"])
+def test_every_setting_of_the_generator_reaches_it(engine, photo, monkeypatch, name):
+    asked = []
+    generate = Colorizer.generate
+
+    def noted(self, gray, settings=None, **changes):
+        asked.append(settings)
+        return generate(self, gray, settings, **changes)
+
+    monkeypatch.setattr(Colorizer, "generate", noted)
+    value = {"views": 2, "size": 96}.get(name, False)
+    run(engine, request_of(photo), Options(**{"size": 64, name: value}))
+    assert [getattr(settings, name) for settings in asked] == [value]
+
+
 @pytest.mark.parametrize(
     ("image", "rgb", "dtype"),
     [
