@@ -3,10 +3,11 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -36,6 +37,7 @@ from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.hints import HintsInTime, KeyHint, trace_back
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
 from recolor_core.film.muxing import check_target, join
+from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.shots import Shots, find_shots, read_shots
@@ -43,7 +45,6 @@ from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.palette import Palette, palette_record
-from recolor_core.pipeline import ahead
 from recolor_core.settings import Settings
 
 PART = 2 * BLOCK
@@ -327,8 +328,10 @@ def _color(
     waiting: deque[FilmFrame] = deque()  # read but not colored yet: two passes look ahead
     guides: dict[int, FrameGuide] = {}
 
-    def images() -> Iterator[NDArray[Any]]:
-        for index, (frame, time, until) in enumerate(ahead(span.frames())):
+    def images(
+        frames: Iterable[tuple[FilmFrame, Fraction, Fraction]],
+    ) -> Iterator[NDArray[Any]]:
+        for index, (frame, time, until) in enumerate(frames):
             hints.frame(index, frame.number, time, until)
             if index >= resumed:
                 sources = colors.at(frame.number, time)
@@ -336,43 +339,45 @@ def _color(
                 waiting.append(frame)
                 yield frame.image
 
-    colored = colorize_frames(
-        colorizer,
-        images(),
-        job.settings,
-        hints=hints.given,
-        palette=job.palette,
-        space=span.film.facts.space,
-        passes=job.passes,
-        state=parts.state(),
-        guides=guides,
-    )
-    for _, part in groupby(enumerate(ahead(colored), resumed), lambda item: item[0] // PART):
-        records: list[FrameRecord] = []
-        writer: CodedPart | ImagesPart = (
-            CodedPart(parts.path(parts.count), span.film.facts, coding)
-            if coding
-            else ImagesPart(parts.folder, target.name)
+    with ReadAhead(span.frames()) as frames:
+        colored = colorize_frames(
+            colorizer,
+            images(frames),
+            job.settings,
+            hints=hints.given,
+            palette=job.palette,
+            space=span.film.facts.space,
+            passes=job.passes,
+            state=parts.state(),
+            guides=guides,
         )
-        with writer:
-            for index, colorized in part:
-                frame, result = waiting.popleft(), colorized.result
-                writer.write(frame, result)
-                uncertainty = round(float(result.uncertainty.mean()), 3)
-                records.append(
-                    FrameRecord(
-                        frame.number,
-                        frame.pts,
-                        frame.duration,
-                        colorized.first,
-                        index in hints.given,
-                        uncertainty,
+        for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
+            records: list[FrameRecord] = []
+            writer: CodedPart | ImagesPart = (
+                CodedPart(parts.path(parts.count), span.film.facts, coding)
+                if coding
+                else ImagesPart(parts.folder, target.name)
+            )
+            # The full resolution of a frame is made and coded while the next one is colored.
+            with writer, WriteBehind() as behind:
+                for index, colorized in part:
+                    frame, result = waiting.popleft(), colorized.result
+                    behind.call(partial(writer.write, frame, result))
+                    uncertainty = round(float(result.uncertainty.mean()), 3)
+                    records.append(
+                        FrameRecord(
+                            frame.number,
+                            frame.pts,
+                            frame.duration,
+                            colorized.first,
+                            index in hints.given,
+                            uncertainty,
+                        )
                     )
-                )
-                state = colorized.state
-                guides.pop(index)
-                yield index + 1
-        parts.finish_part(records, state)
+                    state = colorized.state
+                    guides.pop(index)
+                    yield index + 1
+            parts.finish_part(records, state)
 
 
 def extract_key_frames(
