@@ -131,7 +131,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "ciede2000": 7.94,
             "colorfulness_ratio": 0.89,
         },
-        quantized_sha256="e59d673c9e031ee2294357a9cbd11bf43676a0b35bcc0f6c1adcc06f2b42255d",
+        quantized_sha256="853ec5f88280763aa0f6c029b058d6aaca196d1519f2d381016a5ff47a037ae0",
     ),
 )
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from recolor_core.runtime import choose_runtime
 from recolor_core.weights import load_weights
 from tests.benchmarks.siggraph17 import Siggraph17Shape
 
 
-@pytest.fixture(scope="module")
-def networks():
-    return load_weights()
+@pytest.fixture(scope="module", params=["torch", "onnxruntime"])
+def networks(request):
+    return choose_runtime(load_weights(), torch.device("cpu"), request.param)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,17 @@ class TestNetworks:
         light = torch.rand(1, 1, size, size) * 100
 
         def both():
+            coarse = networks.generator.mean_color(networks.generator(light), 0.6)
+            return networks.refiner(light, coarse)
+
+        benchmark(both)
+
+    def test_both_with_two_views(self, benchmark, networks, size):
+        light = torch.rand(1, 1, size, size) * 100
+        larger = torch.rand(1, 1, round(size * 10 / 7), round(size * 10 / 7)) * 100
+
+        def both():
+            networks.generator(larger)
             coarse = networks.generator.mean_color(networks.generator(light), 0.6)
             return networks.refiner(light, coarse)
 

@@ -11,13 +11,10 @@ import time
 import numpy as np
 import pytest
 import tifffile
-import torch
 
-from recolor_core import Colorizer, Settings
+from recolor_core import Colorizer, Settings, full_resolution
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageWriter, open_image
-from recolor_core.lab import lightness, to_rgb
-from recolor_core.upsample import GuidedUpsampler
 
 HEIGHT, WIDTH = 4000, 6000
 COMPRESSIONS = {"plain": None, "lzw": "lzw", "deflate": "adobe_deflate"}
@@ -103,28 +100,11 @@ class TestStages:
         coarse = colorizer.generate(read_gray(codes))
         benchmark.pedantic(colorizer.refine, [coarse], rounds=3, warmup_rounds=1)
 
-    def test_upsample(self, benchmark, codes, result):
-        gray = torch.from_numpy(codes)
-        refined, light = map(torch.from_numpy, (result.ab_refined, result.working_lightness))
+    @pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "pytorch"])
+    def test_full_resolution(self, benchmark, monkeypatch, result, kernel):
+        if not kernel:
+            monkeypatch.setattr(full_resolution, "load_kernel", lambda: None)
 
-        def upsample():
-            upsampler = GuidedUpsampler(refined, light, codes.shape)
-            for top in range(0, HEIGHT, 20):
-                upsampler.rows(top, lightness(gray[top : top + 20]))
-
-        benchmark.pedantic(upsample, rounds=3, warmup_rounds=1)
-
-    def test_to_rgb(self, benchmark, codes):
-        gray = torch.from_numpy(codes)
-        ab = torch.tensor([12.0, -20.0])[:, None, None].expand(2, 20, WIDTH)
-
-        def convert():
-            for top in range(0, HEIGHT, 20):
-                to_rgb(gray[top : top + 20], ab)
-
-        benchmark.pedantic(convert, rounds=3, warmup_rounds=1)
-
-    def test_full_resolution(self, benchmark, result):
         def strips():
             for _ in result.strips():
                 pass

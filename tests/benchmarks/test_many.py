@@ -1,0 +1,78 @@
+"""Many files: small images and scans through the command, and its start.
+
+With several images ``images_per_second`` is printed; with the start ``times_torch``, its time by that
+of `import torch` in the same run; with scans in two processes ``times_one_process``.
+"""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+_RUN = "from recolor_core.cli import main; main()"
+_IMAGES, _SCANS = 60, 6
+
+
+def recolor(*words):
+    command = [sys.executable, "-c", _RUN, *map(str, words)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(_IMAGES):
+        codes = Image.fromarray(random.integers(0, 256, (12, 16), np.uint8))
+        codes.resize((320, 240), Image.Resampling.BICUBIC).save(folder / f"{index:03}.png")
+    return folder
+
+
+@pytest.fixture
+def scans(tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(_SCANS):
+        codes = random.integers(0, 256, (40, 60), np.uint8)
+        codes = np.asarray(Image.fromarray(codes).resize((6000, 4000), Image.Resampling.BICUBIC))
+        tifffile.imwrite(folder / f"{index}.tif", codes, compression="adobe_deflate")
+    return folder
+
+
+@pytest.mark.benchmark(group="60 small images, the whole command")
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_small_images(benchmark, images, tmp_path, runtime):
+    out = tmp_path / "out"
+    words = (images, "-o", out, "--overwrite", "--runtime", runtime)
+    benchmark.pedantic(recolor, words, rounds=2)
+    benchmark.extra_info["images_per_second"] = round(_IMAGES / benchmark.stats.stats.min, 2)
+
+
+@pytest.mark.benchmark(group="a folder of scans of 24 megapixels")
+def test_scans(benchmark, scans, tmp_path):
+    begun = time.perf_counter()
+    recolor("batch", scans, tmp_path / "one", "--jobs", 1)
+    one = time.perf_counter() - begun
+    benchmark.pedantic(recolor, ("batch", scans, tmp_path / "two", "--jobs", 2), rounds=1)
+    benchmark.extra_info["times_one_process"] = round(benchmark.stats.stats.mean / one, 2)
+
+
+@pytest.mark.benchmark(group="start")
+def test_start(benchmark, images, tmp_path):
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    torch = time.perf_counter() - begun
+    words = (images / "000.png", "-o", tmp_path / "a.png", "--overwrite")
+    benchmark.pedantic(recolor, words, rounds=3)
+    benchmark.extra_info["times_torch"] = round(benchmark.stats.stats.median / torch, 2)
+
+
+@pytest.mark.benchmark(group="start")
+def test_help(benchmark):
+    benchmark.pedantic(recolor, ("--help",), rounds=5)
