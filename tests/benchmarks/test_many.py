@@ -1,7 +1,7 @@
 """Many files: small images and scans through the command, and its start.
 
-Printed are ``images_per_second``; with the start ``times_torch``, its time by that of `import torch`
-in the same run; with scans in two processes ``times_one_process``.
+Printed are ``images_per_second``; with the start ``times_torch``, its time by that of
+importing torch in the same run; with scans in two processes ``times_one_process``.
 """
 
 import subprocess
