@@ -260,6 +260,7 @@ def sidecar(
     source_sha256: str,
     output: str,
     exact_gray: bool,
+    output_sha256: str = "",
     created: str | None = None,
 ) -> bytes:
     """Make the JSON file that goes beside a colorized image: the facts of its XMP, and more.
@@ -274,6 +275,8 @@ def sidecar(
         SHA-256 of the source file, hexadecimal.
     exact_gray : bool
         Whether the gray of the file is the gray of the source at every pixel.
+    output_sha256 : str
+        SHA-256 of the colorized file, hexadecimal; left out if empty.
     created : str, optional
         Time of creation, as `now` returns it; the current time by default.
 
@@ -282,11 +285,14 @@ def sidecar(
     bytes
         UTF-8.
     """
+    written = {"name": output, "exact_gray": exact_gray}
+    if output_sha256:
+        written["sha256"] = output_sha256
     facts = {
         "digital_source_type": SOURCE_TYPE,
         "created": created or now(),
         "source": {"name": source, "sha256": source_sha256},
-        "output": {"name": output, "exact_gray": exact_gray},
+        "output": written,
         "pages": [dict(page) for page in pages],
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

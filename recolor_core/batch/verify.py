@@ -143,7 +143,8 @@ def verify_image(
     source : Path or None
         The image that it should be a coloring of.
     known_sha256 : str or None
-        SHA-256 that the file had when it was written, from the manifest.
+        SHA-256 that the file had when it was written, from the manifest. If None, that of the
+        JSON file beside the result counts, if there is one.
 
     Returns
     -------
@@ -170,6 +171,7 @@ def verify_image(
 def _verify(
     found: Verification, output: Path, source: ImageFile | None, known_sha256: str | None
 ) -> None:
+    known_sha256 = known_sha256 or _sha256_in_sidecar(output)
     if known_sha256 and sha256_of(output) != known_sha256:
         found.add("bytes", "its bytes are not those that were written")
     try:
@@ -192,6 +194,15 @@ def _records(file: ImageFile, output: Path) -> list[dict[str, Any]]:
     if file.format == "BMP":
         return provenance.read_sidecar(sidecar_of(output))
     return [record for record in records if record]
+
+
+def _sha256_in_sidecar(output: Path) -> str | None:
+    """SHA-256 that a result had when it was written, if a JSON file beside it says so."""
+    try:
+        written = json.loads(sidecar_of(output).read_bytes())["output"]
+        return str(written["sha256"]) if written["name"] == output.name else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _check_source(found: Verification, source: ImageFile | None, record: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recolor_core import provenance as marks
 from recolor_core.errors import ImageError
-from recolor_core.files import AtomicFile, StreamFile, explained
+from recolor_core.files import AtomicFile, StreamFile, explained, sha256_of
 from recolor_core.images import bmp, jp2, jpeg, png, tiff_output, webp
 from recolor_core.images.describing import packet_for
 from recolor_core.images.image import Page, TiffLayout
@@ -174,11 +174,12 @@ class ImageWriter:
                 self._tiff.close()
                 if self._like:
                     self._like.carry_other_pages(self._output.file)
+            self._output.finish()
             if self._sidecar:
-                self._sidecar.file.write(self._facts())
+                self._output.file.seek(0)
+                self._sidecar.file.write(self._facts(sha256_of(self._output.file)))
+                self._sidecar.finish()
         for output in (self._output, self._sidecar):
-            if output:
-                output.finish()
             if isinstance(output, AtomicFile) and self._times:
                 output.copy_times(self._times)
         self._finished = True
@@ -245,12 +246,13 @@ class ImageWriter:
         except (ValueError, RuntimeError) as error:
             raise self._unfit("the encoder refused it") from error
 
-    def _facts(self) -> bytes:
+    def _facts(self, output_sha256: str) -> bytes:
         return marks.sidecar(
             self._pages,
             source=Path(self._like.name).name if self._like else "array",
             source_sha256=self._like.sha256 if self._like else "",
             output=self.path.name if self.path else "",
+            output_sha256=output_sha256,
             exact_gray=self.exact_gray and not any(page.get("levels") for page in self._pages),
             created=self._created,
         )

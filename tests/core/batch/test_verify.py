@@ -189,6 +189,17 @@ def test_a_page_that_was_removed(made: Path, tmp_path: Path) -> None:
     assert "pages" in kinds(tmp_path / "a.tif", made / "pages.tif")
 
 
+def test_other_colors_are_found_by_the_sidecar(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", photo())
+    assert recolor(tmp_path / "scan.tif", "--sidecar", *FAST).code == 0
+    result = tmp_path / "scan.recolor.tif"
+    assert kinds(result) == set()
+    data = result.read_bytes()
+    stored_anew(result, result, other_colors)
+    assert result.read_bytes() != data
+    assert kinds(result) == {"bytes"}
+
+
 def test_half_the_depth(made: Path, tmp_path: Path) -> None:
     def shallow(page: Page, colors: NDArray[Any]) -> tuple[Page, NDArray[Any]]:
         return page, (colors >> 8).astype(np.uint8)
