@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from napari_recolor.palette import colors_of
 from napari_recolor.reading import Index, Request, Source
 from recolor_core.errors import DeviceWarning, RecolorError
+from recolor_core.settings import Settings, list_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
     from recolor_core.result import Coarse, Colorization
-    from recolor_core.settings import Settings
 
 Levels = tuple[float, float] | None
 
@@ -52,29 +52,28 @@ REMEMBERED = 4
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to colorize: the parameters of a `recolor_core.Colorizer`, of its calls, and passes."""
+class Options(Settings):
+    """How to colorize: `recolor_core.Settings`, the networks, and what is outside of one image.
+
+    Parameters
+    ----------
+    weights, device : str
+        As in `recolor_core.Colorizer`.
+    palette : str
+        Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
+    passes : int
+        As in `recolor_core.colorize_frames`.
+    """
 
     weights: str = "default"
     device: str = "auto"
-    vividness: float = 0.8
-    saturation: float = 1.0
-    size: int = 224
-    alternatives: int = 0
-    tile: int = 1024
-    views: int = 1
-    find_photograph: bool = True
-    correct_tones: bool = True
     palette: str = ""
     passes: int = 1
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of `recolor_core.Settings`."""
-        fields = asdict(self)
-        for name in ("weights", "device", "palette", "passes"):
-            del fields[name]
-        return fields
+        return {setting.name: getattr(self, setting.name) for setting in list_settings(Settings)}
 
     def read_palette(self) -> "Palette | None":
         """The palette as `recolor_core` takes it."""
