@@ -19,8 +19,8 @@ _NOISE = 12.0  # variance of a hint's a* and b*, in squared Lab units
 _MAX_CELLS = 1024  # the most hinted cells that count; of more, an even selection
 
 _PLAUSIBLE = 0.1
-"""A hint whose color is no less probable than this share of what the generator draws counts as
-news about the image, in full."""
+"""A point counts as news in full if the generator draws a color that is no more probable than its
+color with this probability."""
 
 _MANY_COLORS = 24
 """Points of more colors than these are taken for measured ones, all of them news."""
@@ -35,12 +35,13 @@ _EDGE_LIGHTNESS = 25.0  # variance of L* below which the lightness has no edge
 class Direction:
     """What the marks of an image ask for, and how to put it into its colors.
 
-    A mark can say two things. If the generator holds its color for possible where it is, the mark
-    is news about the image: it corrects whatever is alike, near or far (`spread_hints`). If not,
-    the mark is a wish for the thing that it is on (`recolor_core.hints.things`), and nothing else
-    may change. What lies between counts as both, in proportion. Where several marks claim a place,
-    the one to which it belongs most clearly gets most of it; one of kind ``"keep"`` takes its
-    share away from the others. Regions and masks decide inside; the last one wins.
+    What is painted, a disk or a stroke, is a wish for the thing that it is on
+    (`recolor_core.hints.things`), and nothing else may change. A point without a radius can say
+    two things. If the generator holds its color for possible where it is, the point is news about
+    the image: it corrects whatever is alike, near or far (`spread_hints`). If not, it is a wish,
+    too; what lies between counts as both, in proportion. Where several marks claim a place, the
+    one to which it belongs most clearly gets most of it; one of kind ``"keep"`` takes its share
+    away from the others. Regions and masks decide inside; the last one wins.
 
     Parameters
     ----------
@@ -107,7 +108,8 @@ class Direction:
         pointed = set(plain)
         for mark in marks:
             if isinstance(mark, Hint | Stroke) and mark not in pointed:
-                like = Hint(0, 0, mark.color, 0, mark.kind, mark.reach, mark.within)
+                painted = float(isinstance(mark, Stroke) or mark.radius > 0)
+                like = Hint(0, 0, mark.color, painted, mark.kind, mark.reach, mark.within)
                 groups.setdefault(like, []).append(mark)
         if len(groups) > _MAX_KINDS:
             raise HintsError(
@@ -146,7 +148,7 @@ class Direction:
     def _claim(self, key: Hint, group: Sequence[Mark], bins: Tensor) -> tuple[Hint, float]:
         """Note what the marks of one color say as news; how much of them is a wish instead."""
         news = 0.0
-        if key.kind == "color" and not key.within:
+        if key.kind == "color" and not key.within and not key.radius:
             hinted = self._news(group)
             news = self._plausible(hinted, bins) * min(1.0, 2 * key.reach)
             if news > _LITTLE:

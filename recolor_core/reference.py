@@ -1,0 +1,242 @@
+"""Reference images: colors go where a color photograph shows the same thing.
+
+The generator looks at both images in gray. Two places are alike if it says the same of them and of
+what is around them; only matches count that are mutual and clear. They are spread like hints, and
+what has no match is left to the generator.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from recolor_core.errors import HintsError
+from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
+from recolor_core.result import Coarse
+
+MAX_CELLS = 2500
+"""The most places of an image that are compared; a finer grid is averaged first."""
+
+_COMPONENTS = 48
+_WINDOWS = (1, 5, 13)  # cells: a place, what is around it, and what that is part of
+_LIGHTNESS = 20.0  # L* units: two places may differ by so much
+_CLEAR = 0.62  # the least similarity of a match
+_NEAR = 2.0  # cells: how far from where it began a match may lead back
+_FEWEST = 0.04  # share of the image: fewer matches are chance
+_GRAY = 2.0  # Lab units: mean chroma below which an image has no color
+_TONED = 3.0  # Lab units: deviation from one tone below which an image is toned
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A color image to take colors from.
+
+    Parameters
+    ----------
+    rgb : ndarray
+        (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1], upright.
+    name : str
+        For the provenance, such as a file name.
+    sha256 : str
+        Of the file, hexadecimal; of the pixels if none is given.
+    space : ColorSpace
+        What the codes mean.
+    """
+
+    rgb: NDArray[Any]
+    name: str = ""
+    sha256: str = ""
+    space: ColorSpace = SRGB
+    lab: Tensor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.rgb)
+        if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
+            raise HintsError(
+                f"expected a reference image in color, (H, W, 3), got shape {array.shape}; "
+                "use a color photograph"
+            )
+        if not self.sha256:
+            digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            object.__setattr__(self, "sha256", digest)
+        lab = torch.from_numpy(np.asarray(rgb_to_lab(array[..., :3], self.space), np.float32))
+        if not bool(torch.isfinite(lab).all()):
+            raise HintsError("expected a reference image of numbers, got NaN or infinity")
+        object.__setattr__(self, "lab", lab.permute(2, 0, 1))
+
+    @property
+    def gray(self) -> NDArray[np.float32]:
+        """(H, W) sRGB codes in [0, 1] of the lightness, as the generator looks at it."""
+        light = self.lab[0].clamp(0, 100)
+        y = torch.where(light > 8, ((light + 16) / 116) ** 3, light / 903.2963)
+        codes = torch.where(y <= 0.0031308, 12.92 * y, 1.055 * y.clamp(min=1e-9) ** (1 / 2.4) - 0.055)
+        return np.asarray(codes.clamp(0, 1), np.float32)
+
+    @property
+    def without_color(self) -> str:
+        """Why no color can be taken from it: ``"gray"``, ``"toned"``, or ``""`` if it can."""
+        small = F.adaptive_avg_pool2d(self.lab[None], (32, 32))[0].flatten(1)
+        if float(small[1:].norm(dim=0).mean()) < _GRAY:
+            return "gray"
+        # A tone is one color for each lightness.
+        light = small[0] / 100
+        basis = torch.stack((torch.ones_like(light), light, light**2), dim=1)
+        rest = small[1:].T - basis @ torch.linalg.lstsq(basis, small[1:].T).solution
+        return "toned" if float(rest.square().sum(1).mean().sqrt()) < _TONED else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A reference, and what the generator sees in it."""
+
+    reference: Reference
+    coarse: Coarse
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Which places of an image a reference shows, too.
+
+    Parameters
+    ----------
+    reference : Reference
+    image, places : ndarray
+        (N, 2) float32: x and y of each match, in pixels of the image and of the reference.
+    similarity : ndarray
+        (N,) float32, up to 1.
+    ab : ndarray
+        (N, 2) float32, Lab units: the color of the reference there.
+    matched : float
+        The share of the image that has a match, in [0, 1].
+    note : str
+        ``""``, or why nothing was taken: ``"gray"``, ``"toned"`` or ``"unrelated"``.
+    """
+
+    reference: Reference
+    image: NDArray[np.float32]
+    places: NDArray[np.float32]
+    similarity: NDArray[np.float32]
+    ab: NDArray[np.float32]
+    matched: float
+    note: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """What the provenance says of the reference, in JSON types."""
+        return {
+            "name": self.reference.name,
+            "sha256": self.reference.sha256,
+            "matched": round(self.matched, 4),
+            **({"note": self.note} if self.note else {}),
+        }
+
+    def hint_map(self, shape: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+        """The matches as `recolor_core.hints.hint_map` has hints: (3, h, w).
+
+        Parameters
+        ----------
+        shape, grid : (int, int)
+            Height and width of the image, and of the coarse ab.
+        """
+        total = torch.zeros(3, grid[0] * grid[1])
+        if len(self.image):
+            scale = np.array([grid[1] / shape[1], grid[0] / shape[0]])
+            x, y = ((self.image + 0.5) * scale).astype(int).T
+            index = torch.from_numpy(y.clip(0, grid[0] - 1) * grid[1] + x.clip(0, grid[1] - 1))
+            colors = F.pad(torch.from_numpy(self.ab), (0, 1), value=1.0)
+            total.index_add_(1, index, colors.T.contiguous())
+        return (total / total[2].clamp(min=1)).view(3, *grid)
+
+
+def match(coarse: Coarse, seen: Seen) -> Matches:
+    """Find what an image and a reference both show.
+
+    Parameters
+    ----------
+    coarse : Coarse
+        Of the image; the first one of a batch.
+    seen : Seen
+
+    Returns
+    -------
+    Matches
+    """
+    reference = seen.reference
+    nothing = np.zeros((0, 2), np.float32)
+    note = reference.without_color
+    if note:
+        return Matches(reference, nothing, nothing, nothing[:, 0], nothing, 0.0, note)
+    both = (coarse, seen.coarse)
+    grids = [_grid((c.logits.shape[-2], c.logits.shape[-1])) for c in both]
+    first, second = _descriptors([c.logits[0] for c in both], grids)
+    lights = [
+        F.adaptive_avg_pool2d(c.lightness[0], grid).flatten()
+        for c, grid in zip(both, grids, strict=True)
+    ]
+    alike = first @ second.T
+    # Exposures differ; what is lighter than the rest of its image should be so in both.
+    lights = [light - light.mean() for light in lights]
+    alike -= ((lights[0][:, None] - lights[1]).abs() / _LIGHTNESS - 1).clamp(min=0)
+    similarity, there = alike.max(1)
+    back = alike.argmax(0)[there]
+    cells = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grids[0]))
+    mutual = (cells[back] - cells).norm(dim=1) <= _NEAR
+    good = (mutual & (similarity >= _CLEAR)).nonzero()[:, 0]
+    matched = len(good) / len(cells)
+    if matched < _FEWEST:
+        return Matches(reference, nothing, nothing, nothing[:, 0], nothing, 0.0, "unrelated")
+    ab = F.adaptive_avg_pool2d(reference.lab[None, 1:], grids[1])[0].flatten(1).T
+    return Matches(
+        reference,
+        _pixels(good, grids[0], coarse.gray.shape),
+        _pixels(there[good], grids[1], (reference.lab.shape[-2], reference.lab.shape[-1])),
+        similarity[good].numpy(),
+        ab[there[good]].numpy(),
+        matched,
+    )
+
+
+def _grid(grid: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, (MAX_CELLS / (grid[0] * grid[1])) ** 0.5)
+    return max(1, int(grid[0] * scale)), max(1, int(grid[1] * scale))
+
+
+def _descriptors(logits: Sequence[Tensor], grids: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """What the generator says of each place and its surroundings, (cells, C) of length 1."""
+    small = [F.adaptive_avg_pool2d(x.float(), grid) for x, grid in zip(logits, grids, strict=True)]
+    cells = torch.cat([x.flatten(1).T for x in small])
+    mean, deviation = cells.mean(0), cells.std(0) + 1e-6
+    standard = (cells - mean) / deviation
+    axes = torch.linalg.eigh(standard.T @ standard)[1][:, -_COMPONENTS:]
+    described = []
+    for x in small:
+        z = torch.einsum("qhw,qc->chw", (x - mean[:, None, None]) / deviation[:, None, None], axes)
+        parts = [z if window == 1 else _around(z, window) for window in _WINDOWS]
+        parts = [part / part.square().sum(0).mean().sqrt().clamp(min=1e-6) for part in parts]
+        described.append(F.normalize(torch.cat(parts).flatten(1).T, dim=1))
+    return described
+
+
+def _around(x: Tensor, window: int) -> Tensor:
+    return F.avg_pool2d(
+        x[None], window, stride=1, padding=window // 2, count_include_pad=False
+    )[0]
+
+
+def _pixels(
+    cells: Tensor, grid: tuple[int, int], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """x and y of the centers of cells, in pixels."""
+    y, x = cells // grid[1], cells % grid[1]
+    return np.stack(
+        [
+            (x.numpy() + 0.5) * shape[1] / grid[1] - 0.5,
+            (y.numpy() + 0.5) * shape[0] / grid[0] - 0.5,
+        ],
+        axis=1,
+    ).astype(np.float32)
