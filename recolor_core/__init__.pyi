@@ -9,8 +9,9 @@ from .errors import (
     WeightsError,
 )
 from .frames import colorize_frames
-from .hints import Hint
+from .hints import Hint, Mask, Region, Stroke
 from .lab import lab_to_rgb, rgb_to_lab
+from .reference import Reference
 from .result import Colorization
 from .settings import Setting, Settings, list_settings
 from .stack import colorize_stack
@@ -24,10 +25,14 @@ __all__ = [
     "Hint",
     "HintsError",
     "ImageError",
+    "Mask",
     "OutputExistsError",
     "RecolorError",
+    "Reference",
+    "Region",
     "Setting",
     "Settings",
+    "Stroke",
     "WeightsError",
     "colorize",
     "colorize_frames",

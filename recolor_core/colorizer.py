@@ -25,6 +25,7 @@ from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
+from recolor_core.reference import Matches, Reference, Seen, match, matched_colors
 from recolor_core.result import Coarse, Colorization, Progress, to_numpy
 from recolor_core.runtime import choose_runtime
 from recolor_core.settings import VIEWS, Settings
@@ -90,6 +91,7 @@ class Colorizer:
         *,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
+        references: Sequence[Reference] = (),
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -107,6 +109,9 @@ class Colorizer:
         palette : ndarray, optional
             (N, 2): colors that the image as a whole should have, in Lab units; see
             `recolor_core.palette`.
+        references : sequence of Reference
+            Color images; their colors go where they show the same as the image. The matches are
+            in the result, and the share of the image that has one is in the provenance.
         space : ColorSpace
             What the codes of the image mean.
         levels : tuple of float, "auto" or None
@@ -127,7 +132,8 @@ class Colorizer:
         """
         settings = replace(settings or Settings(), **changes)
         coarse = self.generate(read_gray(image, space, levels), settings)
-        return self.refine(coarse, settings, hints, palette)
+        seen = [self.look(reference, settings) for reference in references]
+        return self.refine(coarse, settings, hints, palette, seen)
 
     def events(
         self,
@@ -136,6 +142,7 @@ class Colorizer:
         *,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
+        references: Sequence[Reference] = (),
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -153,8 +160,9 @@ class Colorizer:
         settings = replace(settings or Settings(), **changes)
         yield Progress("generator", 0, 1)
         coarse = self.generate(read_gray(image, space, levels), settings)
+        seen = [self.look(reference, settings) for reference in references]
         yield Progress("refiner", 0, 1)
-        result = self.refine(coarse, settings, hints, palette)
+        result = self.refine(coarse, settings, hints, palette, seen)
         total = result.strip_count
         yield Progress("color", 0, total)
         for done in result.compute():
@@ -212,12 +220,30 @@ class Colorizer:
         settings = replace(settings or Settings(), **changes)
         return self._generate((_look(gray, settings),), settings)
 
+    def look(self, reference: Reference, settings: Settings | None = None) -> Seen:
+        """Look at a reference image, in gray, as at the image to colorize.
+
+        Parameters
+        ----------
+        reference : Reference
+        settings : Settings, optional
+            Only `size` and `views` matter here.
+
+        Returns
+        -------
+        Seen
+            What `refine` takes.
+        """
+        coarse = self.generate(read_gray(reference.rgb, reference.space), settings)
+        return Seen(reference, coarse.lightness[0], coarse.logits[0])
+
     def refine(
         self,
         coarse: Coarse,
         settings: Settings | None = None,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
+        references: Sequence[Seen] = (),
     ) -> Colorization:
         """Choose a color from the prediction of the generator and run the refiner.
 
@@ -229,6 +255,8 @@ class Colorizer:
             How to colorize. `size` and `views` have no effect any more.
         hints, palette
             As in a call.
+        references : sequence of Seen
+            From `look`.
 
         Returns
         -------
@@ -239,7 +267,7 @@ class Colorizer:
         HintsError
             If a hint lies outside the image.
         """
-        return self._refine(coarse, settings or Settings(), hints, palette)[0]
+        return self._refine(coarse, settings or Settings(), hints, palette, references)[0]
 
     @torch.inference_mode()
     def coarse_ab(
@@ -248,6 +276,7 @@ class Colorizer:
         settings: Settings | None = None,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
+        references: Sequence[Seen] = (),
     ) -> Tensor:
         """Compute the coarse ab that `refine` begins with, before its chroma is scaled.
 
@@ -260,7 +289,8 @@ class Colorizer:
         """
         settings = settings or Settings()
         logits = self._steered(coarse, palette)
-        directions = self._directions(coarse, logits, settings, hints)
+        found = _matches(coarse, references)
+        directions = self._directions(coarse, logits, settings, hints, found)
         ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
         ab = _directed(coarse, directions, ab)
         return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
@@ -292,11 +322,13 @@ class Colorizer:
         settings: Settings,
         hints: Sequence[Mark],
         palette: Palette | None,
+        references: Sequence[Seen] = (),
     ) -> list[Colorization]:
         """Refine a batch: the coloring itself, then its alternatives, which lean toward a hue."""
         logits = self._steered(coarse, palette)
         uncertainty = self.bins.uncertainty(logits)
-        directions = self._directions(coarse, logits, settings, hints)
+        found = _matches(coarse, references)
+        directions = self._directions(coarse, logits, settings, hints, found)
         hinted = torch.stack([direction.hinted for direction in directions])
         colorings, devices = [], []
         turns = range(settings.alternatives)
@@ -335,7 +367,10 @@ class Colorizer:
                 uncertainty=to_numpy(uncertainty[i, 0]),
                 ab_alternatives=tuple(to_numpy(refined[i]) for _, refined in others),
                 working_lightness=to_numpy(coarse.lightness[i, 0]),
-                provenance=provenance | {"reading": gray.reading, "view": coarse.shown[i].record},
+                provenance=provenance
+                | {"reading": gray.reading, "view": coarse.shown[i].record}
+                | ({"references": [m.record() for m in found[i]]} if references else {}),
+                matches=found[i],
             )
             for i, gray in enumerate(coarse.grays)
         ]
@@ -353,9 +388,14 @@ class Colorizer:
         return view.framed(steered, self.bins.neutral)
 
     def _directions(
-        self, coarse: Coarse, logits: Tensor, settings: Settings, hints: Sequence[Mark]
+        self,
+        coarse: Coarse,
+        logits: Tensor,
+        settings: Settings,
+        hints: Sequence[Mark],
+        found: Sequence[Sequence[Matches]],
     ) -> list[Direction]:
-        """What the hints ask of each image of a batch."""
+        """What the hints and the matches ask of each image of a batch."""
         uncertainty = self.bins.uncertainty(logits)[:, 0]
         return [
             Direction(
@@ -366,9 +406,18 @@ class Colorizer:
                 uncertainty[i],
                 self.bins.bins,
                 settings.chroma,
+                matched_colors(found[i], gray.shape, (logits.shape[-2], logits.shape[-1])),
             )
             for i, gray in enumerate(coarse.grays)
         ]
+
+
+def _matches(coarse: Coarse, references: Sequence[Seen]) -> list[tuple[Matches, ...]]:
+    """The matches of each image of a batch with each reference."""
+    return [
+        tuple(match(light, logits, gray.shape, seen) for seen in references)
+        for gray, light, logits in zip(coarse.grays, coarse.lightness, coarse.logits, strict=True)
+    ]
 
 
 def colorize(

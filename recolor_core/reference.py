@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
-from recolor_core.result import Coarse
 
 MAX_CELLS = 2500
 """The most places of an image that are compared; a finer grid is averaged first."""
@@ -28,7 +27,9 @@ _WINDOWS = (1, 5, 13)  # cells: a place, what is around it, and what that is par
 _LIGHTNESS = 20.0  # L* units: two places may differ by so much
 _CLEAR = 0.62  # the least similarity of a match
 _NEAR = 2.0  # cells: how far from where it began a match may lead back
-_FEWEST = 0.04  # share of the image: fewer matches are chance
+_WINDOW = 5  # cells: the side of the square in which a match has to agree with its neighbors
+_COHERENT = 0.35  # share of that square whose matches lie close together, too
+_FEWEST = 0.07  # share of the image: fewer matches are chance
 _GRAY = 2.0  # Lab units: mean chroma below which an image has no color
 _TONED = 3.0  # Lab units: deviation from one tone below which an image is toned
 
@@ -71,32 +72,36 @@ class Reference:
         object.__setattr__(self, "lab", lab.permute(2, 0, 1))
 
     @property
-    def gray(self) -> NDArray[np.float32]:
-        """(H, W) sRGB codes in [0, 1] of the lightness, as the generator looks at it."""
-        light = self.lab[0].clamp(0, 100)
-        y = torch.where(light > 8, ((light + 16) / 116) ** 3, light / 903.2963)
-        codes = torch.where(y <= 0.0031308, 12.92 * y, 1.055 * y.clamp(min=1e-9) ** (1 / 2.4) - 0.055)
-        return np.asarray(codes.clamp(0, 1), np.float32)
-
-    @property
     def without_color(self) -> str:
         """Why no color can be taken from it: ``"gray"``, ``"toned"``, or ``""`` if it can."""
         small = F.adaptive_avg_pool2d(self.lab[None], (32, 32))[0].flatten(1)
         if float(small[1:].norm(dim=0).mean()) < _GRAY:
             return "gray"
-        # A tone is one color for each lightness.
+        # A tone is one hue, and one chroma for each lightness.
         light = small[0] / 100
         basis = torch.stack((torch.ones_like(light), light, light**2), dim=1)
         rest = small[1:].T - basis @ torch.linalg.lstsq(basis, small[1:].T).solution
-        return "toned" if float(rest.square().sum(1).mean().sqrt()) < _TONED else ""
+        other_hues = torch.linalg.svdvals(small[1:])[-1] / small.shape[1] ** 0.5
+        spread = max(float(rest.square().sum(1).mean().sqrt()), float(other_hues))
+        return "toned" if spread < _TONED else ""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A reference, and what the generator sees in it."""
+    """A reference, and what the generator sees in it.
+
+    Parameters
+    ----------
+    reference : Reference
+    lightness : Tensor
+        (1, h, w): its L* at the working size.
+    logits : Tensor
+        (Q, ceil(h / 4), ceil(w / 4)): of the color distribution.
+    """
 
     reference: Reference
-    coarse: Coarse
+    lightness: Tensor
+    logits: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +131,15 @@ class Matches:
     matched: float
     note: str = ""
 
+    @property
+    def words(self) -> str:
+        """Why nothing was taken, in words; the share of the image that has a match otherwise."""
+        return {
+            "gray": "it has no color",
+            "toned": "it is toned, with one color for each lightness",
+            "unrelated": "it does not clearly show what the image shows",
+        }.get(self.note, f"{self.matched:.0%} of the image matched")
+
     def record(self) -> dict[str, Any]:
         """What the provenance says of the reference, in JSON types."""
         return {
@@ -135,32 +149,45 @@ class Matches:
             **({"note": self.note} if self.note else {}),
         }
 
-    def hint_map(self, shape: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-        """The matches as `recolor_core.hints.hint_map` has hints: (3, h, w).
 
-        Parameters
-        ----------
-        shape, grid : (int, int)
-            Height and width of the image, and of the coarse ab.
-        """
-        total = torch.zeros(3, grid[0] * grid[1])
-        if len(self.image):
-            scale = np.array([grid[1] / shape[1], grid[0] / shape[0]])
-            x, y = ((self.image + 0.5) * scale).astype(int).T
-            index = torch.from_numpy(y.clip(0, grid[0] - 1) * grid[1] + x.clip(0, grid[1] - 1))
-            colors = F.pad(torch.from_numpy(self.ab), (0, 1), value=1.0)
-            total.index_add_(1, index, colors.T.contiguous())
-        return (total / total[2].clamp(min=1)).view(3, *grid)
+def matched_colors(
+    found: Sequence[Matches], shape: tuple[int, int], grid: tuple[int, int]
+) -> Tensor | None:
+    """The colors of matches, as `recolor_core.hints.hint_map` has those of hints.
+
+    Parameters
+    ----------
+    found : sequence of Matches
+        Of all references; the mean counts of those that share a cell.
+    shape, grid : (int, int)
+        Height and width of the image, and of the coarse ab.
+
+    Returns
+    -------
+    Tensor or None
+        (3, h, w); None if nothing matches.
+    """
+    total = torch.zeros(3, grid[0] * grid[1])
+    for matches in found:
+        scale = np.array([grid[1] / shape[1], grid[0] / shape[0]])
+        x, y = ((matches.image + 0.5) * scale).astype(int).T
+        index = torch.from_numpy(y.clip(0, grid[0] - 1) * grid[1] + x.clip(0, grid[1] - 1))
+        colors = F.pad(torch.from_numpy(matches.ab), (0, 1), value=1.0)
+        total.index_add_(1, index, colors.T.contiguous())
+    return (total / total[2].clamp(min=1)).view(3, *grid) if bool(total[2].any()) else None
 
 
-def match(coarse: Coarse, seen: Seen) -> Matches:
+def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen) -> Matches:
     """Find what an image and a reference both show.
 
     Parameters
     ----------
-    coarse : Coarse
-        Of the image; the first one of a batch.
+    lightness, logits : Tensor
+        Of the image, as `Seen` has those of the reference.
+    shape : (int, int)
+        Height and width of the image.
     seen : Seen
+        The reference.
 
     Returns
     -------
@@ -171,12 +198,12 @@ def match(coarse: Coarse, seen: Seen) -> Matches:
     note = reference.without_color
     if note:
         return Matches(reference, nothing, nothing, nothing[:, 0], nothing, 0.0, note)
-    both = (coarse, seen.coarse)
-    grids = [_grid((c.logits.shape[-2], c.logits.shape[-1])) for c in both]
-    first, second = _descriptors([c.logits[0] for c in both], grids)
+    both = (logits, seen.logits)
+    grids = [_grid((one.shape[-2], one.shape[-1])) for one in both]
+    first, second = _descriptors(both, grids)
     lights = [
-        F.adaptive_avg_pool2d(c.lightness[0], grid).flatten()
-        for c, grid in zip(both, grids, strict=True)
+        F.adaptive_avg_pool2d(one, grid).flatten()
+        for one, grid in zip((lightness, seen.lightness), grids, strict=True)
     ]
     alike = first @ second.T
     # Exposures differ; what is lighter than the rest of its image should be so in both.
@@ -186,19 +213,35 @@ def match(coarse: Coarse, seen: Seen) -> Matches:
     back = alike.argmax(0)[there]
     cells = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grids[0]))
     mutual = (cells[back] - cells).norm(dim=1) <= _NEAR
-    good = (mutual & (similarity >= _CLEAR)).nonzero()[:, 0]
+    clear = mutual & (similarity >= _CLEAR)
+    clear &= _coherent(there, clear, *grids)
+    good = clear.nonzero()[:, 0]
     matched = len(good) / len(cells)
     if matched < _FEWEST:
         return Matches(reference, nothing, nothing, nothing[:, 0], nothing, 0.0, "unrelated")
     ab = F.adaptive_avg_pool2d(reference.lab[None, 1:], grids[1])[0].flatten(1).T
     return Matches(
         reference,
-        _pixels(good, grids[0], coarse.gray.shape),
+        _pixels(good, grids[0], shape),
         _pixels(there[good], grids[1], (reference.lab.shape[-2], reference.lab.shape[-1])),
         similarity[good].numpy(),
         ab[there[good]].numpy(),
         matched,
     )
+
+
+def _coherent(
+    there: Tensor, clear: Tensor, grid: tuple[int, int], other: tuple[int, int]
+) -> Tensor:
+    """Whether what is around a place is found around its match, (cells,): chance scatters."""
+    place = torch.stack((there // other[1], there % other[1])).float()
+    place[:, ~clear] = -1e6
+    place = place.view(1, 2, *grid)
+    radius = _WINDOW // 2
+    around = F.unfold(F.pad(place, (radius,) * 4, value=-1e6), _WINDOW).view(2, _WINDOW**2, -1)
+    near = (around - place.flatten(2)[0][:, None]).norm(dim=0) <= _WINDOW
+    agreed = near.float().mean(0)  # the place itself is one of them
+    return (agreed >= _COHERENT) & clear
 
 
 def _grid(grid: tuple[int, int]) -> tuple[int, int]:
@@ -223,15 +266,11 @@ def _descriptors(logits: Sequence[Tensor], grids: Sequence[tuple[int, int]]) -> 
 
 
 def _around(x: Tensor, window: int) -> Tensor:
-    return F.avg_pool2d(
-        x[None], window, stride=1, padding=window // 2, count_include_pad=False
-    )[0]
+    return F.avg_pool2d(x[None], window, stride=1, padding=window // 2, count_include_pad=False)[0]
 
 
-def _pixels(
-    cells: Tensor, grid: tuple[int, int], shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    """x and y of the centers of cells, in pixels."""
+def _pixels(cells: Tensor, grid: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Columns and rows of the centers of cells, in pixels."""
     y, x = cells // grid[1], cells % grid[1]
     return np.stack(
         [

@@ -15,6 +15,7 @@ from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
 from recolor_core.hints.things import Things
 from recolor_core.lab import lightness
+from recolor_core.reference import Matches
 from recolor_core.view import View
 
 
@@ -97,6 +98,7 @@ class Colorization:
     ab_alternatives: tuple[NDArray[np.float32], ...]
     working_lightness: NDArray[np.float32]
     provenance: dict[str, Any]
+    matches: tuple[Matches, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

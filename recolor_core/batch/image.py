@@ -246,6 +246,7 @@ class _Work:
                 outcome.warnings.append(text)
                 self.observer.warn(text)
             headers = file.headers()
+            seen = [self.colorizer.look(one, request.settings) for one in request.references]
             for number, page in enumerate(file, 1):
                 height, width = page.codes.shape[:2]
                 megapixels = height * width / 1e6
@@ -254,8 +255,13 @@ class _Work:
                     read_gray(page.codes, page.space, request.levels), request.settings
                 )
                 result = self.colorizer.refine(
-                    coarse, request.settings, request.page_hints(number), request.palette
+                    coarse, request.settings, request.page_hints(number), request.palette, seen
                 )
+                for matches in result.matches:
+                    if matches.note:
+                        text = f"no color taken from {matches.reference.name}: {matches.words}"
+                        outcome.warnings.append(text)
+                        self.observer.warn(text)
                 known = PageFacts(
                     width,
                     height,

@@ -11,6 +11,7 @@ from recolor_core.gray import Levels
 from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
+from recolor_core.reference import Reference
 from recolor_core.settings import Settings
 
 OnChanged = Literal["fail", "redo", "skip"]
@@ -41,7 +42,7 @@ class Request:
 
     Parameters
     ----------
-    settings, palette, levels
+    settings, palette, references, levels
         As in a call of `recolor_core.Colorizer`.
     hints : sequence of PageHint
         Points of known color.
@@ -65,6 +66,7 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     hints: Sequence[PageHint] = ()
     palette: Palette | None = None
+    references: Sequence[Reference] = ()
     levels: Levels | str | None = None
     stages: bool = False
     sidecar: bool = False
@@ -81,6 +83,7 @@ class Request:
             "settings": {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT},
             "hints": [mark_entry(hint.hint) | {"page": hint.page} for hint in self.hints],
             "palette": None if self.palette is None else palette_record(self.palette),
+            "references": [reference.sha256 for reference in self.references],
             "levels": self.levels,
         }
         plain: dict[str, Any] = json.loads(json.dumps(facts))
@@ -152,3 +155,16 @@ def read_palette(text: str) -> Palette:
     with open_image(Path(text)) as file:
         page = next(iter(file))
         return palette_of_image(page.codes, page.space)
+
+
+def read_reference(path: str | Path) -> Reference:
+    """Read a reference image, upright.
+
+    Parameters
+    ----------
+    path : path-like
+        Any image that can be read; of a file with several pages the first one.
+    """
+    with open_image(Path(path)) as file:
+        page = next(iter(file))
+        return Reference(page.codes, Path(path).name, file.sha256, page.space)

@@ -222,6 +222,9 @@ def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) 
         for name in ("hints", "palette", "levels")
         if (record.get(name) or None) != (expected[name] or None)
     ]
+    taken = [one.get("sha256") for one in record.get("references") or []]
+    if taken != (expected.get("references") or []):
+        changes.append("other references")
     if "alternative" in expected and (
         record.get("alternative") != expected["alternative"]
         or settings.get("alternatives") != expected["alternatives"]

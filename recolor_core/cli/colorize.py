@@ -45,6 +45,7 @@ def colorize(
     stages: options.Stages = False,
     hints: options.Hints = None,
     palette: options.Palette = None,
+    reference: options.References = None,
     levels: options.Levels = None,
     recursive: options.Recursive = False,
     overwrite: Annotated[
@@ -96,13 +97,19 @@ def colorize(
     with terminable(), Report(total, quiet=quiet, json_lines=json_lines) as report:
         try:
             # These import torch.
-            from recolor_core.batch.request import Request, read_page_hints, read_palette
+            from recolor_core.batch.request import (
+                Request,
+                read_page_hints,
+                read_palette,
+                read_reference,
+            )
             from recolor_core.colorizer import Colorizer
 
             request = Request(
                 settings=settings,
                 hints=read_page_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
+                references=[read_reference(path) for path in reference or ()],
                 levels=span,
                 stages=stages,
                 overwrite=overwrite,

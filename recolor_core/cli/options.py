@@ -35,13 +35,24 @@ Stages = Annotated[
     typer.Option("--stages", help="Also write coarse and refined ab and the uncertainty as TIFF."),
 ]
 Hints = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Points of known color in one image, JSON.")
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Points, strokes and regions of known color in one image, JSON."
+    ),
 ]
 Palette = Annotated[
     str | None,
     typer.Option(
         metavar="COLORS|FILE",
         help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference image.',
+    ),
+]
+References = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference",
+        metavar="FILE",
+        help="A color image that shows the same things: their colors go to them. Repeatable.",
     ),
 ]
 Levels = Annotated[

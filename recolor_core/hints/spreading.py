@@ -13,6 +13,7 @@ from recolor_core.hints.things import IMPOSSIBLE, Things, reach_odds
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
 _REACH = 0.4  # of the short side: standard deviation over the distance
+_MATCH_REACH = 0.2  # the same for matches with a reference, which stand close together
 _LIGHTNESS = 25.0  # L* units: standard deviation over the difference in lightness
 _LIKENESS = 0.3  # scale of 1 - Bhattacharyya coefficient of two color distributions
 _NOISE = 12.0  # variance of a hint's a* and b*, in squared Lab units
@@ -59,6 +60,9 @@ class Direction:
         (Q, 2): the colors whose logits these are, in Lab units.
     chroma : float
         What the colors of the image will be multiplied by: marks are colors of the result.
+    matched : Tensor or None
+        (3, h, w): colors that are known from elsewhere, as `hint_map` has those of hints. They are
+        news that counts where no mark says otherwise.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class Direction:
         uncertainty: Tensor,
         bins: Tensor,
         chroma: float = 1.0,
+        matched: Tensor | None = None,
     ) -> None:
         check_marks(marks, image)
         self._things, self._uncertainty, self._image = things, uncertainty, image
@@ -97,8 +102,13 @@ class Direction:
         self.hinted = torch.zeros(3, *self._grid)
         self.weight, self.kept = torch.zeros(2, *working)
         self.given = torch.zeros(2, *working)
-        if not marks:
-            return
+        if marks:
+            self._follow(marks, bins)
+        self._matched = matched
+        if matched is not None:
+            self._matched = torch.cat((matched[:2] / self._chroma, matched[2:]))
+
+    def _follow(self, marks: Sequence[Mark], bins: Tensor) -> None:
         plain = [mark for mark in marks if isinstance(mark, Hint) and mark.kind == "color"]
         if len({mark.color for mark in plain}) <= _MANY_COLORS:
             plain = []
@@ -128,11 +138,12 @@ class Direction:
 
     def coarse(self, ab: Tensor) -> Tensor:
         """Coarse ab (2, h, w) with the news in it, for the refiner."""
-        if not bool(self.hinted[2].any()):
-            return ab
-        spread = spread_hints(
-            ab, self.hinted, self._logits, self._uncertainty, self._things.lightness
-        )
+        spread = ab
+        for hinted, reach in ((self._matched, _MATCH_REACH), (self.hinted, _REACH)):
+            if hinted is not None and bool(hinted[2].any()):
+                light = self._things.lightness
+                parts = (spread, hinted, self._logits, self._uncertainty, light)
+                spread = spread_hints(*parts, reach=reach)
         kept = F.adaptive_avg_pool2d(self.kept[None, None], self._grid)[0]
         return ab + (1 - kept) * (spread - ab)
 
@@ -252,7 +263,12 @@ def _box(x: Tensor, radius: int) -> Tensor:
 
 
 def spread_hints(
-    ab: Tensor, hints: Tensor, logits: Tensor, uncertainty: Tensor, lightness: Tensor
+    ab: Tensor,
+    hints: Tensor,
+    logits: Tensor,
+    uncertainty: Tensor,
+    lightness: Tensor,
+    reach: float = _REACH,
 ) -> Tensor:
     """Coarse ab corrected by hints, wherever the generator sees more of the same.
 
@@ -273,6 +289,8 @@ def spread_hints(
         (h, w): its standard deviation, in Lab units.
     lightness
         (H, W): L* in [0, 100]; averaged over the cells.
+    reach
+        Standard deviation of the prior over the distance, as a share of the short side.
 
     Returns
     -------
@@ -286,7 +304,7 @@ def spread_hints(
         hinted = hinted[torch.linspace(0, len(hinted) - 1, _MAX_CELLS).long()]
     grid = (ab.shape[-2], ab.shape[-1])
     light = F.adaptive_avg_pool2d(lightness[None], grid).flatten() / _LIGHTNESS
-    place = torch.cartesian_prod(*(torch.arange(n) / (min(grid) * _REACH) for n in grid))
+    place = torch.cartesian_prod(*(torch.arange(n) / (min(grid) * reach) for n in grid))
     # One Gaussian over all three coordinates, times a likeness.
     position = torch.cat((place, light[:, None]), dim=1)
     share = F.softmax(logits, dim=0).flatten(1).T.sqrt()
