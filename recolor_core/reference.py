@@ -241,7 +241,8 @@ def _coherent(
     around = F.unfold(F.pad(place, (radius,) * 4, value=-1e6), _WINDOW).view(2, _WINDOW**2, -1)
     near = (around - place.flatten(2)[0][:, None]).norm(dim=0) <= _WINDOW
     agreed = near.float().mean(0)  # the place itself is one of them
-    return (agreed >= _COHERENT) & clear
+    coherent: Tensor = (agreed >= _COHERENT) & clear
+    return coherent
 
 
 def _grid(grid: tuple[int, int]) -> tuple[int, int]:
@@ -266,7 +267,9 @@ def _descriptors(logits: Sequence[Tensor], grids: Sequence[tuple[int, int]]) -> 
 
 
 def _around(x: Tensor, window: int) -> Tensor:
-    return F.avg_pool2d(x[None], window, stride=1, padding=window // 2, count_include_pad=False)[0]
+    padding = window // 2
+    mean: Tensor = F.avg_pool2d(x[None], window, 1, padding, count_include_pad=False)[0]
+    return mean
 
 
 def _pixels(cells: Tensor, grid: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -268,6 +268,7 @@ def spread_hints(
     logits: Tensor,
     uncertainty: Tensor,
     lightness: Tensor,
+    *,
     reach: float = _REACH,
 ) -> Tensor:
     """Coarse ab corrected by hints, wherever the generator sees more of the same.

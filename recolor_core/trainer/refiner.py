@@ -133,7 +133,8 @@ class RefinerTask(Task):
         ab = generator.mean_color(logits, TEMPERATURE)[0]
         # Kriging solves small systems, which a CPU does sooner than a GPU.
         inputs = (ab, hints, logits[0], generator.uncertainty(logits)[0, 0], light)
-        return spread_hints(*(t.cpu() for t in inputs)).to(logits.device)
+        ab, hints, seen, deviation, light = (t.cpu() for t in inputs)
+        return spread_hints(ab, hints, seen, deviation, light).to(logits.device)
 
     @torch.no_grad()
     def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:
