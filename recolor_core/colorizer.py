@@ -292,8 +292,7 @@ class Colorizer:
         found = _matches(coarse, references)
         directions = self._directions(coarse, logits, settings, hints, found)
         ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
-        ab = _directed(coarse, directions, ab)
-        return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
+        return _blended(directions, _directed(coarse, directions, ab))
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
         """Average the logits of the generator over the views of a batch."""
@@ -333,19 +332,18 @@ class Colorizer:
         colorings, devices = [], []
         turns = range(settings.alternatives)
         for angle in (None, *(2 * math.pi * turn / settings.alternatives for turn in turns)):
-            given = coarse.ab if angle is None else None  # has the hints in it
-            if given is None:
+            given = coarse.ab if angle is None else None  # wishes are in it already
+            if given is not None and not any(bool(d.weight.any()) for d in directions):
+                ab = blended = given
+            else:
                 tilted = logits if angle is None else self.bins.tilted(logits, angle)
                 ab = self._mean_color(tilted, uncertainty, settings)
                 ab = _directed(coarse, directions, ab)
-            else:
-                ab = given
+                blended = _blended(directions, ab)
+                if given is not None:
+                    ab, blended = ab + (given - blended), given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
-            if given is None:
-                ab, refined = (
-                    torch.stack([d.blend(one) for d, one in zip(directions, batch, strict=True)])
-                    for batch in (ab, refined)
-                )
+            ab, refined = blended, _blended(directions, refined)
             colorings.append((settings.chroma * ab, settings.chroma * refined))
             devices.append(device)
         provenance = {
@@ -451,6 +449,11 @@ def _directed(coarse: Coarse, directions: Sequence[Direction], ab: Tensor) -> Te
     """Coarse ab with the hints spread, over the photographs and over their borders."""
     spread = torch.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
     return coarse.shown[0].with_borders(spread, torch.stack([d.hinted for d in directions]))
+
+
+def _blended(directions: Sequence[Direction], ab: Tensor) -> Tensor:
+    """A batch of ab with what the wishes give."""
+    return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:
