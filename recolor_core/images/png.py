@@ -48,6 +48,11 @@ def read(source: Source) -> list[Stored]:
     pixels: list[tuple[bytes, memoryview]] = []  # libpng prints what it thinks of other chunks
     for kind, body, chunk in _chunks(data):
         if kind in _PIXEL_CHUNKS:
+            if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):  # libpng would print
+                raise source.error(
+                    f"the file is damaged: the checksum of {kind.decode()} is wrong",
+                    "copy it again from its origin",
+                )
             pixels.append((kind, chunk))
         if kind in (b"tEXt", b"zTXt", b"iTXt"):
             text.append((kind, bytes(body)))
