@@ -66,6 +66,7 @@ def key(folder: Path, number: int, ab: tuple[float, float], shot: int = 1) -> Ke
 
 
 @pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.slow
 def test_a_key_frame_colors_its_shot_forward_and_backward_and_no_other(tmp_path, passes):
     views = [view(i) for i in range(7)] + [view(i, 2) for i in range(3)]
     planes = make_film(tmp_path / "a.mkv", views)
@@ -82,6 +83,7 @@ def test_a_key_frame_colors_its_shot_forward_and_backward_and_no_other(tmp_path,
     assert len(page["key_frames"][0]["sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_between_two_key_frames_colors_pass_smoothly(tmp_path):
     make_film(tmp_path / "a.mkv", [view(i) for i in range(9)])
     keys = [key(tmp_path, 7, GREEN), key(tmp_path, 1, RED)]
@@ -111,6 +113,7 @@ def open_film_of_three_shots():
     return Facts()
 
 
+@pytest.mark.slow
 def test_key_frames_are_written_colored_and_read_back(tmp_path):
     views = [view(i) for i in range(5)] + [view(i, 2) for i in range(5)]
     make_film(tmp_path / "a.mkv", views)
@@ -158,6 +161,7 @@ def _color_film(path: Path, frames: list[np.ndarray], delay: int = 0) -> None:
         film.mux(video.encode(None))
 
 
+@pytest.mark.slow
 def test_the_color_of_a_film_is_taken_frame_by_frame(tmp_path):
     make_film(tmp_path / "a.mkv", [view(i) for i in range(6)])
     tints = [RED] * 3 + [GREEN] * 3
@@ -184,6 +188,7 @@ def test_the_color_of_a_film_is_taken_frame_by_frame(tmp_path):
     np.testing.assert_allclose(ab_of(tmp_path / "d.mkv")[:, 0], a, atol=5)
 
 
+@pytest.mark.slow
 def test_the_color_of_one_image_is_put_where_it_belongs(tmp_path):
     make_film(tmp_path / "a.mkv", [view(i) for i in range(3)] + [view(i, 2) for i in range(2)])
     Image.fromarray(tinted(view(1), RED)).save(tmp_path / "one.png")

@@ -101,6 +101,7 @@ def test_a_film_that_starts_late_is_whole(tmp_path, ending):
     assert times(tmp_path / "b.mkv") == times(tmp_path / f"late.{ending}")
 
 
+@pytest.mark.slow
 def test_the_clock_of_a_broadcast_becomes_0_and_streams_stay_together(tmp_path):
     make_film(tmp_path / "a.mp4", 3, codec="libx264", audio=True, options={"bf": "0"})
     remux(tmp_path / "a.mp4", tmp_path / "cast.ts", delay=50_000)
@@ -142,6 +143,7 @@ def test_a_cover_stays_a_cover(tmp_path, source, target):
         assert bytes(next(film.demux(covers[0]))) == _png()
 
 
+@pytest.mark.slow
 def test_chapters_of_mp4_come_along_with_their_titles(tmp_path):
     make_film(tmp_path / "plain.mp4", 5, codec="libx264")
     marks = [(0.0, 0.1, "One"), (0.1, 0.2, "Two")]
@@ -171,6 +173,7 @@ def test_sound_of_which_only_the_number_of_channels_is_known(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["wmav2", "adpcm_ima_wav", "pcm_alaw"])
+@pytest.mark.slow
 def test_sound_that_matroska_has_no_name_for_is_copied(tmp_path, codec):
     with_sound(tmp_path / "a.avi", codec)
     colorize(tmp_path / "a.avi", tmp_path / "b.mkv")
@@ -233,6 +236,7 @@ def _interlaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "lossless"), [("b.mkv", True), ("b.mp4", False)])
+@pytest.mark.slow
 def test_an_interlaced_film_stays_interlaced(tmp_path, name, lossless):
     _interlaced(tmp_path / "a.mkv")
     assert all(frame.interlaced_frame for frame in decoded(tmp_path / "a.mkv"))
@@ -248,6 +252,7 @@ def test_fields_are_halved_one_by_one():
     np.testing.assert_array_equal(halved, np.tile(np.uint8([[40], [200]]), (2, 4)))
 
 
+@pytest.mark.slow
 def test_x264_gives_the_same_bytes_each_time(tmp_path):
     make_film(tmp_path / "a.mkv", 1)
     facts = open_film(str(tmp_path / "a.mkv")).facts
@@ -391,6 +396,7 @@ def test_a_dpx_header_stays(tmp_path, order):
         assert open_film(str(tmp_path / "out_%06d.dpx")).facts.aspect == Fraction(4, 3)
 
 
+@pytest.mark.slow
 def test_the_light_of_a_master_goes_to_x265(tmp_path):
     make_film(tmp_path / "a.mkv", 1, pixels="yuv420p10le", size=(80, 64))
     _gray_film(tmp_path / "m.mkv", "yuv420p10le")

@@ -57,6 +57,7 @@ def test_cuts():
 
 
 @pytest.mark.parametrize("level", [0.03, 0.97])
+@pytest.mark.slow
 def test_leader_with_grain(level):
     frames = [BLACK + level] * 6 + [shown(i, 1) for i in range(5)]
     assert found(frames, grain=0.04) == (Shot(0, 5, "leader"), Shot(6, 10))
@@ -94,6 +95,7 @@ def test_dissolves(length):
     assert (one.fade_out, other.fade_in) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_pan_is_no_dissolve():
     wide = np.concatenate([shown(0, shot) for shot in range(3)], axis=1)
     frames = [wide[:, 4 * i : 4 * i + WIDTH] for i in range(40)]
@@ -153,6 +155,7 @@ def chroma(frame) -> float:
     return float(np.hypot(*frame.result.ab_refined).mean())
 
 
+@pytest.mark.slow
 def test_fades_end_and_dissolves_turn_into_the_color_of_the_frame_alone():
     share = np.clip((np.arange(28) + 1) / 12, 0, 1)
     images = codes([a * shown(0, 3) for a in share])
@@ -177,6 +180,7 @@ def test_there_is_no_color_without_light(passes):
 
 
 @pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.slow
 def test_after_a_flash_colors_go_on_as_if_it_had_not_been(passes):
     images = codes([shown(0, 1)] * 3 + [shown(0, 5)] + [shown(0, 1)] * 2, grain=0)
     guides = {number: FrameGuide(begins=number == 0, passing=number == 3) for number in range(6)}
@@ -199,6 +203,7 @@ def test_without_guides_frames_stay_as_they_were_to_the_bit():
         assert torch.equal(one.state.temporal.ab, other.state.temporal.ab)
 
 
+@pytest.mark.slow
 def test_shots_are_written_corrected_and_read_back(tmp_path):
     make_film(tmp_path / "a.mkv", [shown(i, 1)[:48, :64] for i in range(6)])
     path = tmp_path / "shots.json"
