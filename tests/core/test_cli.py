@@ -555,7 +555,15 @@ def test_bars_are_for_terminals(jpeg: Path) -> None:
     assert "\x1b[" in call.err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["weights", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("batch", "restore", "verify", "weights")),
+        ["batch", "status", "--help"],
+    ],
+)
 def test_help_is_there_at_once(words: list[str]) -> None:
     code = (
         "import sys; from recolor_core.cli import main\n"
