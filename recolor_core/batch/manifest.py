@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -204,8 +204,16 @@ class Manifest:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        with suppress(sqlite3.OperationalError):  # the same error again
+            self.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise RecolorError(
+                f"{self.path}: the manifest cannot be written ({error}); make room or check the "
+                "disk, then repeat the call to go on from there"
+            ) from error
 
     def close(self) -> None:
         """Close the database."""

@@ -338,6 +338,17 @@ def test_a_file_that_ended_runs_before_is_tried_last(tmp_path: Path) -> None:
         assert [found.path for found in manifest.pending(run)] == ["b", "c", "a"]
 
 
+def test_a_manifest_that_cannot_be_written_ends_the_run(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    full = sqlite3.OperationalError("database or disk is full")
+    with patch.object(Manifest, "note_outcome", side_effect=full):
+        call = recolor("batch", archive, out, *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "the manifest cannot be written (database or disk is full)" in call.err
+    recolor("batch", archive, out, *FAST)
+    assert images(out) == RESULTS
+
+
 def test_a_bug_costs_one_file(archive: Path, tmp_path: Path) -> None:
     generate, calls = Colorizer.generate, iter((True, *[False] * 9))
 
