@@ -156,7 +156,8 @@ def test_the_state_stays_as_small_as_it_is(recolor):
     sizes = {size(frame.state) for frame in frames_of(recolor, pan(5, step=0), hints=hints)}
     assert len(sizes) == 1
     # And nothing of the frames is held by the state alone.
-    assert {field.name for field in fields(FrameState)} == {"number", "temporal", "hints", "shape"}
+    names = {"number", "temporal", "hints", "shape", "visible"}
+    assert {field.name for field in fields(FrameState)} == names
 
 
 @pytest.mark.parametrize("passes", [1, 2])
