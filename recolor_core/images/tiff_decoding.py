@@ -38,6 +38,7 @@ STREAMS = {JPEG, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001, 50002, 
 _PLAIN = {1, 2, 3, 4, 5, 8, 32771, 32773, 32909, 32946, 34925, 34926, 50000, 50013}
 SUPPORTED = STREAMS | _PLAIN | {OLD_JPEG, SGI_LOG, SGI_LOG_24}
 
+_LZW, _LZW_CLEAR, _LZW_END = 5, 256, 257
 _YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _REFERENCE_BLACK_WHITE = 529, 530, 532
 _BT_601 = (0.299, 0.587, 0.114)
 
@@ -60,6 +61,9 @@ def check_chunks(file: TiffDirectories, page: Directory) -> None:
         raise DirectoryError(
             f"its tiles have {width} x {height} pixels, the page {page.width} x {page.height}"
         )
+    if page.integer(COMPRESSION, 1) == _LZW:
+        for offset, _ in page.places:
+            _check_lzw(file.read(offset, 4))
     if page.integer(COMPRESSION, 1) not in STREAMS:
         return
     for offset, size in page.places:
@@ -75,6 +79,14 @@ def check_chunks(file: TiffDirectories, page: Directory) -> None:
                 f"a tile or strip claims {claimed[1]} x {claimed[0]} pixels, "
                 f"the page gives it {width} x {height}"
             )
+
+
+def _check_lzw(head: bytes) -> None:
+    """Refuse a stream whose first code is not in the table: the codec reads beyond it."""
+    codes = int.from_bytes(head.ljust(4, b"\0"), "big")
+    first, second = codes >> 23, codes >> 14 & 0x1FF
+    if first == _LZW_CLEAR and second > _LZW_END:
+        raise DirectoryError("an LZW tile or strip is damaged")
 
 
 def expanded_palette(indices: NDArray[Any], colors: NDArray[np.uint16]) -> NDArray[Any]:

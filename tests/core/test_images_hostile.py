@@ -137,6 +137,13 @@ def test_a_deflate_bomb_in_a_strip_is_cut() -> None:
         pages(one_strip(bomb, 8))
 
 
+@pytest.mark.parametrize("code", [258, 363, 511])
+def test_lzw_that_begins_with_a_code_of_no_meaning_does_not_reach_the_codec(code: int) -> None:
+    bits = 256 << 23 | code << 14
+    with pytest.raises(ImageError, match="an LZW tile or strip is damaged"):
+        pages(one_strip(bits.to_bytes(4, "big") + bytes(60), 5))
+
+
 def gif_of(height: int, width: int) -> bytes:
     data = bytearray(encoded("GIF", SMALL[:8, :8]))
     data[6:10] = struct.pack("<HH", width, height)
