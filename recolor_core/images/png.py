@@ -35,6 +35,8 @@ _PASSES = (
     (0, 1, 2, 2),
     (1, 0, 2, 1),
 )
+_DEPTHS = {_GRAY: (1, 2, 4, 8, 16), _PALETTE: (1, 2, 4, 8)}
+_DEPTHS |= dict.fromkeys((_RGB, _GRAY_ALPHA, _RGB_ALPHA), (8, 16))
 _SAMPLES = {_GRAY: 1, _RGB: 3, _PALETTE: 1, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}
 # Run lengths after adaptive filters: on photographs as small as level 6, three times as fast.
 _ENCODING = {"level": 1, "strategy": imagecodecs.PNG.STRATEGY.RLE, "filter": 0xF8}
@@ -66,6 +68,12 @@ def read(source: Source) -> list[Stored]:
             "copy it again from its origin",
         )
     width, height, bits, color, interlaced = struct.unpack(">IIBBxxB", chunks[b"IHDR"])
+    if bits not in _DEPTHS.get(color, ()):
+        raise source.error(
+            f"its header names color type {color} with {bits} bits, which PNG does not have",
+            "copy it again from its origin",
+        )
+    pixels = list(_single(pixels, color))
     if b"acTL" in chunks and struct.unpack(">I", chunks[b"acTL"][:4])[0] > 1:
         raise source.error("this PNG is animated", "extract its frames as images first")
     notes = []
@@ -98,6 +106,20 @@ def read(source: Source) -> list[Stored]:
             metadata=described.metadata,
         )
     ]
+
+
+def _single(
+    chunks: list[tuple[bytes, memoryview]], color: int
+) -> Iterator[tuple[bytes, memoryview]]:
+    """The chunks without a second palette, or one that gray does not have: libpng would print."""
+    seen = set()
+    for kind, chunk in chunks:
+        if kind in (b"PLTE", b"tRNS"):
+            foreign = color in (_GRAY, _GRAY_ALPHA) if kind == b"PLTE" else color > _PALETTE
+            if foreign or kind in seen:
+                continue
+            seen.add(kind)
+        yield kind, chunk
 
 
 def _plain(pixels: list[tuple[bytes, memoryview]]) -> NDArray[Any]:

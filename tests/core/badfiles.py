@@ -156,6 +156,8 @@ BAD_FILES: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("truncated.png", lambda: cut(encoded("PNG")), "damaged"),
     ("corrupt.png", lambda: encoded("PNG").replace(b"IDAT", b"IDAT\0", 1), "damaged"),
     ("no-pixels.png", lambda: png_header(10, 10), "damaged"),
+    ("odd-depth.png", lambda: png_header(10, 10, 5), "color type 0 with 5 bits"),
+    ("odd-color.png", lambda: png_header(10, 10, 8, 9), "color type 9 with 8 bits"),
     ("zero-width.png", lambda: png_header(0, 10), "no pixels"),
     ("bomb.png", lambda: png_header(100_000, 100_000), "10,000 million"),
     ("animated.png", lambda: animated("PNG"), "animated"),
