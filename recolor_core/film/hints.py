@@ -1,7 +1,6 @@
 """Hints of key frames: their file, which frame each is for, and where it was before."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -16,8 +15,10 @@ from recolor_core.errors import HintsError
 from recolor_core.film.errors import FilmError
 from recolor_core.film.shots import Shots, small_image
 from recolor_core.film.timestamps import Moment, parse_moment
-from recolor_core.hints import Hint, mark_entry
+from recolor_core.hints import Hint, Mark, mark_entry, read_entries
 from recolor_core.motion import estimate_motion, follow_points
+
+_EXAMPLE = '{"hints": [{"frame": 120, "x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
 
 
 @dataclass(frozen=True)
@@ -57,30 +58,28 @@ def read_key_hints(path: str | Path) -> list[KeyHint]:
     HintsError
         If the file cannot be read or does not hold hints.
     """
-    path = Path(path)
+    entries = read_entries(path, ("frame", "time"), _EXAMPLE)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["hints"]
-        return [_key_hint(dict(entry)) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [_key_hint(mark, facts) for mark, facts in entries]
+    except ValueError as error:
         raise HintsError(
-            f"{path} is not a file of color hints ({error}); expected JSON such as "
-            '{"hints": [{"frame": 120, "x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
+            f"{path} is not a file of color hints ({error}); expected JSON such as {_EXAMPLE}"
         ) from error
 
 
-def _key_hint(entry: dict[str, Any]) -> KeyHint:
-    frame, time = entry.pop("frame", None), entry.pop("time", None)
-    hint = Hint(**entry)
-    _ = hint.ab  # refuses what is not a color
+def _key_hint(mark: Mark, facts: Mapping[str, Any]) -> KeyHint:
+    frame, time = facts.get("frame"), facts.get("time")
+    if not isinstance(mark, Hint):
+        raise FilmError("expected points, since strokes, regions and masks cannot follow a film")
     if frame is not None and time is not None:
         raise FilmError("expected frame or time of a hint, got both")
     if time is not None:
-        return KeyHint(hint, parse_moment(str(time)))
+        return KeyHint(mark, parse_moment(str(time)))
     if frame is None:
-        return KeyHint(hint)
+        return KeyHint(mark)
     if isinstance(frame, bool) or not isinstance(frame, int) or frame < 0:
         raise FilmError(f"expected the number of a frame, got {frame!r}")
-    return KeyHint(hint, Moment(frame=frame))
+    return KeyHint(mark, Moment(frame=frame))
 
 
 class HintsInTime:

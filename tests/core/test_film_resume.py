@@ -201,3 +201,10 @@ def test_a_damaged_state_is_told(tmp_path):
     (parts.folder / "000001.safetensors").write_bytes(b"\x10" * 40)
     with pytest.raises(FilmError, match=r"damaged .*; remove the folder"):
         Parts(tmp_path / "film.mp4", {}).state()
+
+
+def test_what_cannot_follow_a_film_is_refused(tmp_path):
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": [{"stroke": [[1, 2], [3, 4]], "color": "#102030"}]}', "utf-16")
+    with pytest.raises(HintsError, match=r"expected points, since strokes"):
+        read_key_hints(path)
