@@ -63,7 +63,7 @@ class FrameState:
     ----------
     number : int
         Number of frames so far.
-    temporal : MemoryState or None
+    memory : MemoryState or None
         State of the color memory; None before the first frame.
     hints : tuple of Hint
         The hints of the shot, at their places in the last frame.
@@ -74,7 +74,7 @@ class FrameState:
     """
 
     number: int = 0
-    temporal: MemoryState | None = None
+    memory: MemoryState | None = None
     hints: tuple[Hint, ...] = ()
     shape: tuple[int, int] | None = None
     visible: float = 1.0
@@ -276,7 +276,7 @@ def _see(
         guide = guides.get(state.number, FrameGuide())
         # Borders that are found in one frame and not in the next would make its colors jump.
         coarse = colorizer.generate(gray, settings, find_photograph=False, correct_tones=False)
-        before = None if guide.begins else state.temporal
+        before = None if guide.begins else state.memory
         motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state.hints, motion, coarse, given) + given
@@ -293,11 +293,11 @@ def _see(
             continue
         # A frame that is corrected by hand must not be averaged with what it corrects.
         before = None if given else before
-        carried = FrameState(temporal=before, visible=state.visible)
-        temporal, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
-        state = FrameState(state.number + 1, temporal, known, gray.shape, visible)
-        first = bool(temporal.first[0])
-        yield Seen(coarse, ab, temporal.ab, first, state, len(given), guide=guide, taken=taken)
+        carried = FrameState(memory=before, visible=state.visible)
+        memory, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
+        state = FrameState(state.number + 1, memory, known, gray.shape, visible)
+        first = bool(memory.first[0])
+        yield Seen(coarse, ab, memory.ab, first, state, len(given), guide=guide, taken=taken)
 
 
 def _remember(
@@ -313,12 +313,12 @@ def _remember(
     Color from frames in which less was visible has less weight, by the fourth power of the ratio:
     then fades end with the color of the frame in which all is visible.
     """
-    temporal = colorizer.runner.remember(coarse.lightness, ab, before.temporal, motion)
-    if before.temporal is None or before.visible >= guide.visible:
-        return temporal, guide.visible if before.temporal is None else before.visible
+    memory = colorizer.runner.remember(coarse.lightness, ab, before.memory, motion)
+    if before.memory is None or before.visible >= guide.visible:
+        return memory, guide.visible if before.memory is None else before.visible
     weight = (before.visible / guide.visible) ** 4
-    temporal = replace(temporal, ab=torch.lerp(ab, temporal.ab, weight))
-    return temporal, guide.visible
+    memory = replace(memory, ab=torch.lerp(ab, memory.ab, weight))
+    return memory, guide.visible
 
 
 def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[Seen | None]:
@@ -345,10 +345,10 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
             if one.guide.passing and not one.given:
                 means.append(one.steady)
                 continue
-            motion = _motion(later.temporal, one.coarse, one.guide)
-            temporal, visible = _remember(colorizer, one.coarse, one.ab, later, motion, one.guide)
-            means.append((one.steady + temporal.ab) / 2)
-            later = FrameState() if one.first else FrameState(temporal=temporal, visible=visible)
+            motion = _motion(later.memory, one.coarse, one.guide)
+            memory, visible = _remember(colorizer, one.coarse, one.ab, later, motion, one.guide)
+            means.append((one.steady + memory.ab) / 2)
+            later = FrameState() if one.first else FrameState(memory=memory, visible=visible)
         means.reverse()
         for mean in means[:count]:
             yield replace(waiting.popleft(), steady=mean, passes=2)

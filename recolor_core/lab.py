@@ -1,11 +1,12 @@
 """CIELAB: RGB <-> Lab, the gray of any image, and color whose gray is exactly the input.
 
-L* is in [0, 100]; a* and b* are in Lab units (an 8-bit color photograph stays within about +-110).
-White is D65, the observer is the 2-degree one. RGB -> XYZ uses the four-digit matrix of
-IEC 61966-2-1 divided by its own row sums, so that R = G = B has a* = b* = 0 exactly.
+L* is in [0, 100]. a* and b* are in Lab units; those of an 8-bit color photograph lie within about
++-110. The white is D65 and the observer is the 2-degree standard observer. RGB -> XYZ uses the
+four-digit matrix of IEC 61966-2-1, divided by its row sums, so that R = G = B has exactly
+a* = b* = 0.
 
-Tensors carry their channels in front of height and width, ``(..., 3, H, W)``; NumPy arrays carry
-them last, ``(..., 3)``: each as its ecosystem does.
+Tensors have their channels before height and width, ``(..., 3, H, W)``. NumPy arrays have them
+last, ``(..., 3)``.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from torch import Tensor
 from recolor_core.errors import ImageError
 
 AB_LIMIT = 110.0
-"""Bound of a* and b* in the networks; those of sRGB colors lie within [-107.9, 98.3]."""
+"""Bound of a* and b* in the networks. Those of sRGB colors lie within [-107.9, 98.3]."""
 
 # CIE 15:2004, with the exact rational constants (216/24389, 24389/27).
 _EPSILON = 216 / 24389
@@ -31,7 +32,7 @@ _KNEE = 6 / 29  # cube root of _EPSILON
 
 _TINY = 1e-30  # keeps powers and their gradients finite at 0
 _CPU = torch.device("cpu")
-_ROOTS = 2**18  # entries of a table over square roots of linear light: less than a 16-bit code
+_ROOTS = 2**18  # entries of a table over square roots of linear light; finer than 16-bit codes
 _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07 Lab units
 
 
@@ -39,15 +40,17 @@ _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07
 class ToneCurve:
     """The curve between image codes and linear light, both in [0, 1].
 
-    A parametric curve of ICC.1:2010 type 3, ``linear = (a code + b) ** gamma`` from ``d`` on and
-    ``c code`` below, or a sampled one. The default is sRGB (IEC 61966-2-1).
+    The curve is either parametric or sampled. The parametric curve is ICC.1:2010 type 3:
+    ``linear = (a code + b) ** gamma`` if ``code >= d``, otherwise ``c code``. The default is sRGB
+    (IEC 61966-2-1).
 
     Parameters
     ----------
-    gamma, a, b, c, d
+    gamma, a, b, c, d : float
         The parameters of the formula.
-    table
-        Linear light at equally spaced codes from 0 to 1, ascending; replaces the formula.
+    table : tuple of float or None
+        Linear light at equally spaced codes from 0 to 1, in ascending order. If it is given, it
+        replaces the formula.
     """
 
     gamma: float = 2.4
@@ -58,7 +61,18 @@ class ToneCurve:
     table: tuple[float, ...] | None = None
 
     def decode(self, code: Tensor) -> Tensor:
-        """Linear light of a code; floating point in, the same dtype out. Differentiable."""
+        """Convert codes to linear light; differentiable.
+
+        Parameters
+        ----------
+        code : Tensor
+            Codes in [0, 1], floating point, of any shape.
+
+        Returns
+        -------
+        Tensor
+            Linear light, with the shape and dtype of `code`.
+        """
         if self.table is not None:
             table = torch.tensor(self.table, dtype=code.dtype, device=code.device)
             position = code.clamp(0, 1) * (len(table) - 1)
@@ -68,13 +82,24 @@ class ToneCurve:
         return torch.where(code >= self.d, power, self.c * code)
 
     def encode(self, linear: Tensor) -> Tensor:
-        """Code of linear light: the inverse of `decode`. Differentiable."""
+        """Convert linear light to codes, the inverse of `decode`; differentiable.
+
+        Parameters
+        ----------
+        linear : Tensor
+            Linear light in [0, 1], floating point, of any shape.
+
+        Returns
+        -------
+        Tensor
+            Codes, with the shape and dtype of `linear`.
+        """
         if self.table is not None:
             table = torch.tensor(self.table, dtype=linear.dtype, device=linear.device)
             above = torch.searchsorted(table, linear.contiguous()).clamp(1, len(table) - 1)
             low, high = table[above - 1], table[above]
-            share = ((linear - low) / (high - low).clamp(min=_TINY)).clamp(0, 1)
-            return (above - 1 + share) / (len(table) - 1)
+            fraction = ((linear - low) / (high - low).clamp(min=_TINY)).clamp(0, 1)
+            return (above - 1 + fraction) / (len(table) - 1)
         knee = (self.a * self.d + self.b) ** self.gamma
         power = (linear.clamp(min=max(knee, _TINY)) ** (1 / self.gamma) - self.b) / self.a
         return torch.where(linear >= knee, power, linear / self.c if self.c else linear * 0)
@@ -82,17 +107,17 @@ class ToneCurve:
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """What the codes of an image mean.
+    """A color space: the meaning of the codes of an image.
 
     Parameters
     ----------
-    name
-        As people know it: "sRGB", "Adobe RGB (1998)", "Gray Gamma 2.2".
-    curve
+    name : str
+        The common name, such as "sRGB", "Adobe RGB (1998)" or "Gray Gamma 2.2".
+    curve : ToneCurve
         The tone curve of all three channels.
-    to_white_xyz
-        Linear RGB to (X/Xn, Y/Yn, Z/Zn), 3 x 3, for the white of the space itself. Every row sums
-        to 1, so that R = G = B is neutral; the middle row gives luminance.
+    to_white_xyz : tuple of tuple of float
+        The 3 x 3 matrix from linear RGB to (X/Xn, Y/Yn, Z/Zn), relative to the white of the color
+        space. Each row sums to 1, so that R = G = B is neutral. The middle row gives the luminance.
     """
 
     name: str = "sRGB"
@@ -109,7 +134,7 @@ SRGB = ColorSpace()
 
 
 def _f(t: Tensor) -> Tensor:
-    """The cube root of CIELAB with its linear foot, CIE 15:2004 (8.6)."""
+    """Compute f(t) of CIELAB, CIE 15:2004 (8.6): a cube root that is linear near 0."""
     root = t.clamp(min=_EPSILON) ** (1 / 3)
     return torch.where(t > _EPSILON, root, (_KAPPA * t + 16) / 116)
 
@@ -130,26 +155,27 @@ def rgb_to_lab(rgb: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np
 def rgb_to_lab(
     rgb: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
 ) -> Tensor | NDArray[np.floating]:
-    """CIELAB of RGB codes.
+    """Convert RGB codes to CIELAB; differentiable for tensors.
 
     Parameters
     ----------
-    rgb
-        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``. Floating point codes in [0, 1] (values
-        outside are carried on, not clipped), or uint8 / uint16 codes of full range.
-    space
-        What the codes mean.
+    rgb : Tensor or ndarray
+        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``. Codes are floating point in [0, 1], or
+        uint8 or uint16 with their full range. Floating-point values outside [0, 1] are converted
+        too; they are not clipped.
+    space : ColorSpace
+        The color space of the codes.
 
     Returns
     -------
     Tensor or ndarray
-        L* in [0, 100], a*, b*; the shape of `rgb`; its dtype where that is floating point, else
-        float32 for 8 and float64 for 16 bit. Differentiable and on the device of `rgb`.
+        L* in [0, 100], a* and b* in Lab units, with the shape and device of `rgb`. The dtype is
+        that of `rgb` if it is floating point, float32 for uint8, and float64 for uint16.
 
     Raises
     ------
     ImageError
-        If there are not three channels, or the dtype has no range.
+        If `rgb` does not have three channels or its dtype is not supported.
     """
     if isinstance(rgb, np.ndarray):
         return _channels_last(rgb_to_lab, rgb, space)
@@ -167,25 +193,26 @@ def lab_to_rgb(lab: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np
 def lab_to_rgb(
     lab: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
 ) -> Tensor | NDArray[np.floating]:
-    """RGB codes of CIELAB: the inverse of `rgb_to_lab`, without any clipping.
+    """Convert CIELAB to RGB codes, the inverse of `rgb_to_lab`; differentiable for tensors.
 
     Parameters
     ----------
-    lab
-        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``, floating point: L* in [0, 100], a*, b*.
-    space
+    lab : Tensor or ndarray
+        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``, floating point: L* in [0, 100], a* and b*
+        in Lab units.
+    space : ColorSpace
         The color space of the codes.
 
     Returns
     -------
     Tensor or ndarray
-        Codes, in [0, 1] where the color lies within the gamut and outside where it does not; use
-        `to_rgb` for codes that fit. Shape and dtype of `lab`. Differentiable.
+        Codes with the shape and dtype of `lab`. The codes of a color within the gamut are in
+        [0, 1]. Codes are not clipped; `to_rgb` gives codes that always fit.
 
     Raises
     ------
     ImageError
-        If there are not three channels, or the dtype has no range.
+        If `lab` does not have three channels or its dtype is not floating point.
     """
     if isinstance(lab, np.ndarray):
         return _channels_last(lab_to_rgb, lab, space)
@@ -200,51 +227,61 @@ def lab_to_rgb(
 
 
 def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
-    """The gray of RGB codes: the code that a neutral pixel of the same luminance has.
+    """Compute the gray of RGB codes: the code of a neutral pixel with the same luminance.
 
-    This is the measure of the promise that color alters nothing. The codes are made linear by the
-    curve of their space, Y is the middle row of its matrix (0.2126 R + 0.7152 G + 0.0722 B for
-    sRGB, IEC 61966-2-1), Y goes back through the curve and is rounded to the input's dtype. All
-    in float64. Of R = G = B = v it is v.
+    This function defines the promise that a colorized image has the gray of its input. It decodes
+    the codes to linear light, computes the luminance Y with the middle row of the matrix
+    (0.2126 R + 0.7152 G + 0.0722 B for sRGB, IEC 61966-2-1), encodes Y, and rounds it to the dtype
+    of the input. It computes in float64. The gray of R = G = B = v is v.
 
     Parameters
     ----------
-    codes
+    codes : Tensor
         ``(..., 3, H, W)``, uint8, uint16, float32 or float64.
-    space
-        What the codes mean.
+    space : ColorSpace
+        The color space of the codes.
 
     Returns
     -------
     Tensor
-        ``(..., H, W)``, the dtype of `codes`.
+        ``(..., H, W)``, with the dtype of `codes`.
+
+    Raises
+    ------
+    ImageError
+        If `codes` does not have three channels or its dtype is not supported.
     """
     _three_channels(codes)
     top = max_code(codes.dtype)
     linear = space.curve.decode(codes.to(torch.float64) / top)
     luminance = (linear * _matrix(space, linear)[1, :, None, None]).sum(-3)
     gray = _to_codes(space.curve.encode(luminance) * top, codes.dtype)
-    # A sampled curve may be flat, where several codes mean the same light.
+    # A sampled curve may have flat parts, in which several codes mean the same linear light.
     red, green, blue = (_comparable(channel) for channel in codes.unbind(-3))
     neutral = (red == green) & (green == blue)
     return torch.where(neutral, red, _comparable(gray)).to(codes.dtype)
 
 
 def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
-    """L* of a gray or RGB image.
+    """Compute the L* of a gray or RGB image.
 
     Parameters
     ----------
-    codes
-        ``(H, W)`` gray or ``(3, H, W)`` RGB; uint8 / uint16 of full range, or floating point in
-        [0, 1]. Of RGB (a tinted scan, say) the luminance counts.
-    space
-        What the codes mean.
+    codes : Tensor
+        ``(H, W)`` gray or ``(3, H, W)`` RGB; uint8 or uint16 with its full range, or floating point
+        in [0, 1]. An RGB image, such as a tinted scan, has the L* of its luminance.
+    space : ColorSpace
+        The color space of the codes.
 
     Returns
     -------
     Tensor
         ``(H, W)`` float32 in [0, 100].
+
+    Raises
+    ------
+    ImageError
+        If `codes` has a third axis of other than three channels or its dtype is not supported.
     """
     gray = codes if codes.ndim == 2 else gray_codes(codes, space)
     if gray.dtype in (torch.uint8, torch.uint16):
@@ -255,12 +292,22 @@ def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
 
 
 def max_code(dtype: torch.dtype) -> int:
-    """The code of white: 255, 65535, or 1 for floating point.
+    """Return the code of white.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        uint8, uint16, float32 or float64.
+
+    Returns
+    -------
+    int
+        255 for uint8, 65535 for uint16, and 1 for floating point.
 
     Raises
     ------
     ImageError
-        For any other dtype.
+        If the dtype is not supported.
     """
     if dtype in (torch.float32, torch.float64):
         return 1
@@ -272,34 +319,40 @@ def max_code(dtype: torch.dtype) -> int:
 
 
 def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
-    """RGB codes of a gray image and a chroma, whose gray is the input's code at every pixel.
+    """Combine a gray image and ab into RGB codes whose gray is exactly the input's.
 
-    The chroma is shrunk at constant L* and hue until the color lies in the gamut, never clipped.
-    R and B are rounded; G is then chosen so that luminance comes out right (of floating point, B
-    and R once more), and the gray of the result is compared with the input. Where it differs,
-    neighboring codes are tried; R = G = B = `gray`, which always fits, is the last resort. So
-    ``gray_codes(to_rgb(v, ab)) == v`` holds for uint8, uint16 and float32 without exception
-    (float64: within a few rounding errors).
+    If a color lies outside the gamut, its chroma is reduced at constant L* and hue until the color
+    fits; codes are never clipped. R and B are rounded first. G is then chosen so that the luminance
+    is right; floating-point B and R are corrected once more. Finally the gray of the result is
+    compared with the input. If the gray of a pixel differs, the function tries the neighboring
+    codes, and uses R = G = B = `gray` if none of them fits. Therefore
+    ``gray_codes(to_rgb(v, ab)) == v`` holds for uint8, uint16 and float32 without exception, and
+    for float64 within a few rounding errors.
 
     Parameters
     ----------
-    gray
-        ``(H, W)`` codes, uint8, uint16, float32 or float64 (floating point in [0, 1]).
-    ab
-        ``(2, H, W)`` float32, a* and b* in Lab units, any size: the gamut is fitted.
-    space
-        What the codes mean, in and out.
+    gray : Tensor
+        ``(H, W)`` codes: uint8, uint16, or float32 or float64 in [0, 1].
+    ab : Tensor
+        ``(2, H, W)`` float32: a* and b* in Lab units. Any finite value is accepted.
+    space : ColorSpace
+        The color space of `gray` and of the result.
 
     Returns
     -------
     Tensor
-        ``(3, H, W)`` codes of the dtype of `gray`.
+        ``(3, H, W)`` codes, with the dtype of `gray`.
+
+    Raises
+    ------
+    ImageError
+        If the dtype of `gray` is not supported.
 
     Notes
     -----
-    Every pixel stands for itself, so the result does not depend on how an image is cut into
-    strips (of floating point: but for the last bit). Work in strips of a few 100,000 pixels: they
-    stay in the processor's cache.
+    Each pixel is computed independently, so the result does not depend on how an image is cut into
+    strips, except for the last bit of floating-point codes. Strips of a few 100,000 pixels are
+    fastest because they stay in the processor's cache.
     """
     if max_code(gray.dtype) > 1:
         return _to_integer_rgb(gray, ab, space)
@@ -308,22 +361,22 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
     linear = _fit(luminance, fy, _f_inverse(fy), ab.to(torch.float64), space)
     weights = space.to_white_xyz[1]
     rgb = torch.stack([space.curve.encode(light.clamp_(0, 1)) for light in linear]).to(gray.dtype)
-    # Each channel makes up for what rounding left of the luminance, the finest ones last.
+    # Each channel compensates for the rounding error of the luminance, the finest channels last.
     for channel in (1, 2, 0):
         light = space.curve.decode(rgb.to(torch.float64))
         missing = luminance - sum(w * x for w, x in zip(weights, light, strict=True))
         better = (light[channel] + missing / weights[channel]).clamp_(0, 1)
         rgb[channel] = space.curve.encode(better).to(gray.dtype)
-    if gray.dtype == torch.float32:  # of float64 the check itself is no finer than the codes
+    if gray.dtype == torch.float32:  # for float64, the check is no finer than the codes
         _match_gray(rgb, gray, gray_codes(rgb, space) != gray, space)
     return rgb
 
 
 def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
-    """`to_rgb` for integers: float32 and tables, float64 where the check leaves a doubt.
+    """Compute `to_rgb` of integer codes in float32 with tables, and doubtful pixels in float64.
 
-    Made of operations that round alike in a processor's vector and scalar units (no powers, no
-    fused multiply-add), so that a pixel's color does not depend on where in a tensor it lies.
+    All operations round in the same way in a processor's vector and scalar units (no powers, no
+    fused multiply-add), so that the color of a pixel does not depend on its place in the tensor.
     """
     tables = code_tables(space, gray.dtype, gray.device)
     index = gray.to(torch.int32)
@@ -345,27 +398,28 @@ def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
 
 
 def _nearest_codes(linear: Tensor, tables: "CodeTables") -> Tensor:
-    """The codes, int32, nearest to linear light of [0, 1]."""
+    """Find the int32 codes nearest to linear light in [0, 1]."""
     root = linear.clamp_(0, 1).sqrt().mul_(_ROOTS - 1)
-    codes = _look_up(tables.code_of_root, root.to(torch.int32))  # or the one below
+    codes = _look_up(tables.code_of_root, root.to(torch.int32))  # may be one too low
     return codes.add_((linear >= _look_up(tables.edges, codes + 1)).int())
 
 
 def _fit(
     luminance: Tensor, fy: Tensor, y: Tensor, ab: Tensor, space: ColorSpace
 ) -> tuple[Tensor, ...]:
-    """Linear R, G, B of (L*, a*, b*), the chroma shrunk until they lie in [0, 1].
+    """Compute linear R, G, B of (L*, a*, b*), and reduce the chroma until they lie in [0, 1].
 
-    `fy` is f(luminance) and `y` its inverse: the luminance itself but for rounding, which would
-    tint dark grays if it stood on one side of a difference alone.
+    `fy` is f(luminance), and `y` is the inverse of f at `fy`: the luminance except for rounding.
+    The differences use `y` because the rounding error then cancels; otherwise it would tint dark
+    grays.
     """
-    # With d = (X, Z) - Y every channel is Y + m d, because the rows of the inverse sum to 1 too.
+    # With d = (X, Z) - Y, each channel is Y + m d, because the rows of the inverse also sum to 1.
     rows = channel_rows(space)
 
-    def channels(share: Tensor | float, *pixels: Tensor) -> tuple[Tensor, ...]:
+    def channels(scale: Tensor | float, *pixels: Tensor) -> tuple[Tensor, ...]:
         luminance, fy, y, a, b = pixels
-        dx = _f_inverse((a * share).div_(500).add_(fy)).sub_(y)
-        dz = _f_inverse((b * share).div_(-200).add_(fy)).sub_(y)
+        dx = _f_inverse((a * scale).div_(500).add_(fy)).sub_(y)
+        dz = _f_inverse((b * scale).div_(-200).add_(fy)).sub_(y)
         return tuple((x * dx).add_(luminance).add_(z * dz) for x, _, z in rows)
 
     pixels: tuple[Tensor, ...] = (luminance, fy, y, ab[0], ab[1])
@@ -373,35 +427,46 @@ def _fit(
     outside = _out_of_gamut(linear)
     if bool(outside.any()):
         pixels = tuple(x[outside] for x in pixels)
-        share = torch.zeros_like(pixels[0])
+        scale = torch.zeros_like(pixels[0])
         for step in _BISECTION:
-            share.add_(step * ~_out_of_gamut(channels(share + step, *pixels)))
-        for channel, fitting in zip(linear, channels(share, *pixels), strict=True):
+            scale.add_(step * ~_out_of_gamut(channels(scale + step, *pixels)))
+        for channel, fitting in zip(linear, channels(scale, *pixels), strict=True):
             channel[outside] = fitting
     return linear
 
 
 def channel_rows(space: ColorSpace) -> list[list[float]]:
-    """How R, G and B depend on X, Y and Z: the inverse of `ColorSpace.to_white_xyz`."""
+    """Invert `ColorSpace.to_white_xyz`: the rows give R, G and B from X/Xn, Y/Yn and Z/Zn.
+
+    Parameters
+    ----------
+    space : ColorSpace
+        The color space.
+
+    Returns
+    -------
+    list of list of float
+        3 x 3.
+    """
     return torch.tensor(space.to_white_xyz, dtype=torch.float64).inverse().tolist()
 
 
 def match_gray(rgb: NDArray[Any], gray: NDArray[Any], space: ColorSpace) -> NDArray[Any]:
-    """Check the gray of single colors; give the nearest colors whose gray is right.
+    """Replace colors whose gray is wrong by the nearest colors whose gray is right.
 
     Parameters
     ----------
-    rgb
+    rgb : ndarray
         (N, 3) codes, uint8 or uint16.
-    gray
-        (N,) codes of the same dtype: what the gray of each color has to be.
-    space
-        What the codes mean.
+    gray : ndarray
+        (N,) codes of the same dtype: the gray that each color must have.
+    space : ColorSpace
+        The color space of the codes.
 
     Returns
     -------
     ndarray
-        (N, 3), the dtype of `rgb`. A color whose gray is right stays as it is.
+        (N, 3), with the dtype of `rgb`. Colors whose gray is right do not change.
     """
     codes = torch.from_numpy(rgb.astype(np.int32).T[:, None].copy())
     wanted = torch.from_numpy(gray[None].copy())
@@ -418,8 +483,8 @@ def _out_of_gamut(linear: tuple[Tensor, ...]) -> Tensor:
 def _match_gray(rgb: Tensor, gray: Tensor, wrong: Tensor, space: ColorSpace) -> None:
     """Replace codes whose gray may be wrong, in place, by the nearest ones whose gray is right.
 
-    At the worst by the gray itself. Integer codes are int32 here, since PyTorch computes little
-    with uint16.
+    If no neighboring code fits, the gray itself replaces them. Integer codes must be int32, because
+    PyTorch supports few operations on uint16.
     """
     if not bool(wrong.any()):
         return
@@ -441,7 +506,7 @@ def _match_gray(rgb: Tensor, gray: Tensor, wrong: Tensor, space: ColorSpace) -> 
 
 
 def _move(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    """`count` steps along the lattice of a dtype, staying within its codes."""
+    """Move codes by `count` representable values of a dtype, within its range of codes."""
     if not codes.dtype.is_floating_point:
         return (codes + count).clamp(0, max_code(dtype))
     end = torch.full_like(codes, 1.0 if count > 0 else 0.0)
@@ -451,25 +516,56 @@ def _move(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:
 
 
 def _length(step: tuple[int, ...]) -> tuple[int, int]:
-    """Nearest first; among equals green first, which moves luminance most and color least."""
+    """Sort key: the shortest step first, then green, which changes the luminance most."""
     return step[0] ** 2 + step[1] ** 2 + step[2] ** 2, abs(step[0]) + abs(step[2])
 
 
 @dataclass(frozen=True)
 class CodeTables:
-    """What `to_rgb` and the kernel need of each integer code: float32, one entry a code."""
+    """Tables that `to_rgb` and the compiled kernel look integer codes up in.
+
+    Parameters
+    ----------
+    linear : Tensor
+        (N,) float32: linear light of each code, in [0, 1].
+    f : Tensor
+        (N,) float32: f(linear) of CIELAB.
+    y : Tensor
+        (N,) float32: the inverse of f at `f`.
+    lightness : Tensor
+        (N,) float32: L* in [0, 100].
+    edges : Tensor
+        (N + 1,) float32: linear light between ``edges[code]`` and ``edges[code + 1]`` is rounded to
+        ``code``.
+    code_of_root : Tensor
+        (M,) int32: the code of linear light, at equally spaced square roots of it from 0 to 1.
+    """
 
     linear: Tensor
     f: Tensor
-    y: Tensor  # the inverse of f, in float32
+    y: Tensor
     lightness: Tensor
-    edges: Tensor  # linear light from edges[code] up to edges[code + 1] rounds to the code
-    code_of_root: Tensor  # int32, the code of linear light, one entry for each of its square roots
+    edges: Tensor
+    code_of_root: Tensor
 
 
 @lru_cache(maxsize=16)
 def code_tables(space: ColorSpace, dtype: torch.dtype, device: torch.device = _CPU) -> CodeTables:
-    """Tables of the codes of a color space; `dtype` is uint8 or uint16."""
+    """Make the tables of the codes of a color space, or return them from a cache.
+
+    Parameters
+    ----------
+    space : ColorSpace
+        The color space.
+    dtype : torch.dtype
+        uint8 or uint16.
+    device : torch.device
+        The device of the tables.
+
+    Returns
+    -------
+    CodeTables
+    """
     top = max_code(dtype)
     codes = torch.arange(top + 1, dtype=torch.float64)
     linear = space.curve.decode(codes / top)
@@ -490,12 +586,12 @@ def code_tables(space: ColorSpace, dtype: torch.dtype, device: torch.device = _C
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:
-    """``table[index]``, four times as fast."""
+    """Return ``table[index]``; `index_select` is four times as fast."""
     return torch.index_select(table, 0, index.flatten()).view(index.shape)
 
 
 def _comparable(codes: Tensor) -> Tensor:
-    """Integer codes as int32, since PyTorch computes little with uint16."""
+    """Convert integer codes to int32, because PyTorch supports few operations on uint16."""
     return codes if codes.dtype.is_floating_point else codes.to(torch.int32)
 
 
@@ -525,7 +621,7 @@ def _channels_last(
 ) -> NDArray[np.floating]:
     if array.ndim < 1 or array.shape[-1] != 3:
         raise ImageError(
-            f"expected an array (..., 3), got {array.shape}; for channels in front use a tensor"
+            f"expected an array (..., 3), got {array.shape}; pass channels-first data as a tensor"
         )
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     pixels = np.require(native.reshape(1, -1, 3), requirements=["C", "W"])

@@ -1,4 +1,4 @@
-"""Palettes: the colors that an image as a whole should have, as samples of ab."""
+"""Palettes: the colors that an image as a whole should have, as samples of a* and b*."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,19 +12,29 @@ from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
 
 SAMPLES = 4096
-"""Pixels of a reference image that are looked at."""
+"""Largest number of pixels that a palette takes from a reference image."""
 
 Palette = NDArray[np.float32]
 """(N, 2): a* and b* in Lab units."""
 
 
 def hex_ab(color: str) -> tuple[float, float]:
-    """a* and b*, in Lab units, of an sRGB color ``"#rrggbb"``.
+    """Convert an sRGB color to a* and b*.
+
+    Parameters
+    ----------
+    color : str
+        ``"#rrggbb"``.
+
+    Returns
+    -------
+    tuple of float
+        a* and b* in Lab units.
 
     Raises
     ------
     HintsError
-        If the text is no such color.
+        If `color` is not in that form.
     """
     try:
         rgb = bytes.fromhex(color[1:]) if color.startswith("#") else b""
@@ -37,12 +47,22 @@ def hex_ab(color: str) -> tuple[float, float]:
 
 
 def palette_of_colors(colors: Sequence[str]) -> Palette:
-    """A palette of colors ``"#rrggbb"``, each as frequent as the others.
+    """Make a palette of colors that are equally frequent.
+
+    Parameters
+    ----------
+    colors : sequence of str
+        sRGB colors ``"#rrggbb"``.
+
+    Returns
+    -------
+    ndarray
+        (N, 2) float32: a* and b* in Lab units.
 
     Raises
     ------
     HintsError
-        If there is none, or a text is no color.
+        If there are no colors, or one of them is not in that form.
     """
     if not colors:
         raise HintsError("expected a palette of at least one color #rrggbb, got none")
@@ -50,19 +70,24 @@ def palette_of_colors(colors: Sequence[str]) -> Palette:
 
 
 def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
-    """The colors of a reference image, as frequent as it has them.
+    """Make a palette of a reference image, with its colors and their frequencies.
 
     Parameters
     ----------
-    image
+    image : array_like
         (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1].
-    space
-        What its codes mean.
+    space : ColorSpace
+        The color space of the image.
+
+    Returns
+    -------
+    ndarray
+        (N, 2) float32: a* and b* in Lab units of at most `SAMPLES` pixels.
 
     Raises
     ------
     HintsError
-        If the image is gray or empty.
+        If the image has no color channels or is empty.
     """
     array, _ = as_array(image)
     if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
@@ -73,7 +98,19 @@ def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
 
 
 def palette_record(palette: Palette) -> dict[str, Any]:
-    """What provenance says of a palette, in JSON types: the colors, or of many their SHA-256."""
+    """Describe a palette for the provenance.
+
+    Parameters
+    ----------
+    palette : ndarray
+        (N, 2) float32: a* and b* in Lab units.
+
+    Returns
+    -------
+    dict
+        JSON types only: ``"ab"``, the colors, if there are at most 32; otherwise ``"samples"``,
+        their number, and ``"sha256"``.
+    """
     if len(palette) <= 32:
         return {"ab": [[round(float(x), 3) for x in color] for color in palette]}
     digest = hashlib.sha256(np.ascontiguousarray(palette, "<f4").tobytes()).hexdigest()

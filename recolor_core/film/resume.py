@@ -197,14 +197,14 @@ def pack_state(state: FrameState) -> bytes:
         "visible": state.visible,
     }
     tensors: dict[str, Tensor] = {}
-    if state.temporal is not None:
-        temporal = state.temporal.to("cpu")
+    if state.memory is not None:
+        memory = state.memory.to("cpu")
         tensors = {
-            "lightness": temporal.lightness,
-            "ab": temporal.ab,
-            "hidden.0": temporal.hidden[0],
-            "hidden.1": temporal.hidden[1],
-            "first": temporal.first,
+            "lightness": memory.lightness,
+            "ab": memory.ab,
+            "hidden.0": memory.hidden[0],
+            "hidden.1": memory.hidden[1],
+            "first": memory.first,
         }
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     return save(tensors, {"state": json.dumps(facts)})
@@ -215,13 +215,13 @@ def unpack_state(content: bytes) -> FrameState:
     tensors = load(content)
     length = int.from_bytes(content[:8], "little")  # safetensors: a JSON header of this length
     facts = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["state"])
-    temporal = None
+    memory = None
     if "ab" in tensors:
-        temporal = MemoryState(
+        memory = MemoryState(
             tensors["lightness"],
             tensors["ab"],
             (tensors["hidden.0"], tensors["hidden.1"]),
             tensors["first"],
         )
     hints = tuple(Hint(**hint) for hint in facts["hints"])
-    return FrameState(facts["number"], temporal, hints, visible=facts["visible"])
+    return FrameState(facts["number"], memory, hints, visible=facts["visible"])

@@ -1,4 +1,4 @@
-"""The full resolution of an image: chroma of the working size on its gray codes, strip by strip."""
+"""Full resolution: combines ab of the working size with the gray codes of an image, in strips."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,38 +15,50 @@ from recolor_core.lab import ColorSpace, lightness, max_code, to_rgb
 from recolor_core.upsample import GuidedUpsampler
 
 STRIP = 2**18
-"""Pixels that are worked on at a time: they fit into the cache."""
+"""Number of pixels in a strip; a strip fits into the processor's cache."""
 
 
 def strip_rows(width: int) -> int:
-    """Rows of each strip of an image of so many columns."""
+    """Return the number of rows in each strip of an image.
+
+    Parameters
+    ----------
+    width : int
+        Number of columns of the image.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return max(1, STRIP // width)
 
 
 def color_strips(
     codes: Tensor, space: ColorSpace, ab: Tensor, guide: Tensor
 ) -> Iterator[NDArray[Any]]:
-    """RGB codes of an image from top to bottom, in strips of `strip_rows` rows.
+    """Compute the RGB codes of an image from top to bottom, in strips of `strip_rows` rows.
 
-    The compiled kernel computes integer codes on as many cores as PyTorch is allowed to use, a few
-    strips ahead of the caller. PyTorch computes floating point, and everything where there is no
-    kernel.
+    The compiled kernel computes integer codes on as many cores as PyTorch may use, a few strips
+    ahead of the caller. PyTorch computes floating-point codes, and also integer codes if there is
+    no kernel.
 
     Parameters
     ----------
-    codes
+    codes : Tensor
         (H, W) gray codes: uint8, uint16, or floating point in [0, 1].
-    space
-        What the codes mean.
-    ab
-        (2, h, w), Lab units, finite.
-    guide
-        (h, w): L* at the size of `ab`.
+    space : ColorSpace
+        The color space of the codes.
+    ab : Tensor
+        (2, h, w): a* and b* in Lab units, finite.
+    guide : Tensor
+        (h, w): L* in [0, 100] at the size of `ab`.
 
     Yields
     ------
     ndarray
-        (rows, W, 3), the dtype of `codes`. Its gray is `codes`, exactly: see `lab.to_rgb`.
+        (rows, W, 3), with the dtype of `codes`. Its gray is exactly `codes`; see
+        `recolor_core.lab.to_rgb`.
     """
     ab, guide = ab.to(torch.float32), guide.to(torch.float32)
     upsampler = GuidedUpsampler(ab, guide, (codes.shape[0], codes.shape[1]))
@@ -66,9 +78,21 @@ def color_strips(
 
 
 def in_order(work: Iterator[Callable[[], NDArray[Any]]], threads: int) -> Iterator[NDArray[Any]]:
-    """Results of calls in the order of the calls, which up to `threads` threads make.
+    """Make calls in several threads, and return their results in order.
 
-    At most twice as many results as threads wait to be taken.
+    At most twice as many results as there are threads wait for the caller.
+
+    Parameters
+    ----------
+    work : iterator of callable
+        The calls.
+    threads : int
+        Number of threads, at least 1. With 1, the thread of the caller makes the calls.
+
+    Yields
+    ------
+    ndarray
+        The result of each call.
     """
     if threads == 1:
         for call in work:

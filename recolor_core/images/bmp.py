@@ -17,7 +17,6 @@ from recolor_core.images.describing import describe
 from recolor_core.images.image import Metadata, Resolution, Stored
 from recolor_core.images.source import Source
 
-_FILE_HEADER = 14
 _BIT_FIELDS, _ALPHA_BIT_FIELDS = 3, 6
 _MASKS_OF_16_BITS = (0x7C00, 0x3E0, 0x1F, 0)  # unless masks are given
 # GIF's LZW has codes of at most 12 bits, each for at most 4096 pixels.

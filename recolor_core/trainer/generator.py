@@ -67,10 +67,10 @@ class GeneratorTask(Task):
                 rows,
             )
             true, pixels = self.choose(coarse_color(codes), rng, rows)
-            index, share = soft_encode(true, bins, recipe.neighbors, recipe.sigma)
+            index, probability = soft_encode(true, bins, recipe.neighbors, recipe.sigma)
             weight = chroma_weight(true, recipe.chroma)
             if step < recipe.rebalance_from * recipe.steps:
-                self.frequency.scatter_add_(0, index.flatten(), share.flatten())
+                self.frequency.scatter_add_(0, index.flatten(), probability.flatten())
             elif recipe.rebalance < 1:
                 weight = weight * rebalancing_weights(self.frequency, recipe.rebalance)[index[:, 0]]
         features: list[Tensor] = []  # of the semantic path, on their way through the network
@@ -81,7 +81,7 @@ class GeneratorTask(Task):
         logits = logits.gather(1, pixels[..., None].expand(-1, -1, logits.shape[-1]))
         with torch.autocast(light.device.type, enabled=False):
             logits = logits.flatten(0, 1).float()
-            entropy = (weight * color_cross_entropy(logits, index, share)).mean()
+            entropy = (weight * color_cross_entropy(logits, index, probability)).mean()
             mean = F.softmax(logits / TEMPERATURE, dim=1) @ bins
             regression = F.huber_loss(mean / KNEE, true / KNEE)
         parts = {

@@ -138,14 +138,14 @@ def _state() -> FrameState:
     light, ab, one, two = (
         torch.randn(1, channels, 4, 5, generator=noise) for channels in (1, 2, 32, 32)
     )
-    temporal = MemoryState(light, ab, (one, two), torch.tensor([True]))
-    return FrameState(7, temporal, (Hint(1.1, 2.7, "#123456", 0.1),))
+    memory = MemoryState(light, ab, (one, two), torch.tensor([True]))
+    return FrameState(7, memory, (Hint(1.1, 2.7, "#123456", 0.1),))
 
 
 def _same(one: FrameState, other: FrameState) -> bool:
     if (one.number, one.hints) != (other.number, other.hints):
         return False
-    first, second = one.temporal, other.temporal
+    first, second = one.memory, other.memory
     if first is None or second is None:
         return first is second
     return all(

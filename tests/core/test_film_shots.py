@@ -200,7 +200,7 @@ def test_without_guides_frames_stay_as_they_were_to_the_bit():
     guided = list(colorize_frames(colorizer(), images, FAST, guides=guides))
     for one, other in zip(plain, guided, strict=True):
         np.testing.assert_array_equal(one.result.ab_refined, other.result.ab_refined)
-        assert torch.equal(one.state.temporal.ab, other.state.temporal.ab)
+        assert torch.equal(one.state.memory.ab, other.state.memory.ab)
 
 
 @pytest.mark.slow

@@ -149,14 +149,14 @@ def test_two_passes_read_a_block_and_a_little_more(recolor, monkeypatch):
 
 def test_the_state_stays_as_small_as_it_is(recolor):
     def size(state):
-        tensors = [state.temporal.lightness, state.temporal.ab, *state.temporal.hidden]
+        tensors = [state.memory.lightness, state.memory.ab, *state.memory.hidden]
         return sum(tensor.numel() for tensor in tensors), len(state.hints)
 
     hints = {0: [Hint(20, 20, RED)]}
     sizes = {size(frame.state) for frame in frames_of(recolor, pan(5, step=0), hints=hints)}
     assert len(sizes) == 1
     # And nothing of the frames is held by the state alone.
-    names = {"number", "temporal", "hints", "shape", "visible"}
+    names = {"number", "memory", "hints", "shape", "visible"}
     assert {field.name for field in fields(FrameState)} == names
 
 

@@ -39,25 +39,27 @@ def test_a_weighted_mean_counts_what_weighs():
 
 def test_soft_encoding_shares_a_color_among_its_nearest_bins():
     ab = torch.tensor([[3.0, -4.0], [41.0, 38.0]])
-    index, share = soft_encode(ab, BINS, 5, 5.0)
-    assert index.shape == share.shape == (2, 5)
-    assert share.sum(1) == pytest.approx(torch.ones(2))
+    index, probability = soft_encode(ab, BINS, 5, 5.0)
+    assert index.shape == probability.shape == (2, 5)
+    assert probability.sum(1) == pytest.approx(torch.ones(2))
     nearest = torch.cdist(ab, BINS).argsort(1)[:, :5]
     assert index.sort(1).values.equal(nearest.sort(1).values)
-    decoded = (share[..., None] * BINS[index]).sum(1)
+    decoded = (probability[..., None] * BINS[index]).sum(1)
     assert (decoded - ab).norm(dim=1).max() < 3
     # the nearest bin of a color that is a bin has the most of it
-    index, share = soft_encode(BINS[100:101], BINS)
-    assert index[0, share.argmax()] == 100
+    index, probability = soft_encode(BINS[100:101], BINS)
+    assert index[0, probability.argmax()] == 100
 
 
 def test_cross_entropy_is_least_for_the_encoded_distribution():
-    index, share = soft_encode(torch.tensor([[12.0, 31.0]]), BINS)
-    right = torch.full((1, len(BINS)), -30.0).scatter(1, index, share.log())
-    entropy = -(share * share.log()).sum()
-    assert color_cross_entropy(right, index, share)[0] == pytest.approx(float(entropy), abs=1e-4)
-    assert color_cross_entropy(torch.zeros_like(right), index, share)[0] > entropy
-    assert color_cross_entropy(right.roll(7, 1), index, share)[0] > 10
+    index, probability = soft_encode(torch.tensor([[12.0, 31.0]]), BINS)
+    right = torch.full((1, len(BINS)), -30.0).scatter(1, index, probability.log())
+    entropy = -(probability * probability.log()).sum()
+    assert color_cross_entropy(right, index, probability)[0] == pytest.approx(
+        float(entropy), abs=1e-4
+    )
+    assert color_cross_entropy(torch.zeros_like(right), index, probability)[0] > entropy
+    assert color_cross_entropy(right.roll(7, 1), index, probability)[0] > 10
 
 
 def test_chroma_weighs():
