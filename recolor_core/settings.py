@@ -1,4 +1,4 @@
-"""The settings of a colorization. Each is declared once, with its type, range, default and words.
+"""The settings of images and films. Each is declared once, with its type, range, default and help.
 
 The options of the command, the form of the panel and the preferences of the plugin are made from
 `list_settings`. Importing this module does not import torch.
@@ -255,3 +255,42 @@ class Settings:
     def chroma(self) -> float:
         """Factor on the predicted a* and b*."""
         return float(self.saturation * VIVID_CHROMA ** (2 * self.vividness - 1))
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class FilmSettings:
+    """How to colorize and encode a film, in addition to `Settings`."""
+
+    passes: Annotated[
+        int,
+        Setting(
+            "Passes",
+            "1 looks only at earlier frames. 2 also looks ahead, which gives steadier colors and "
+            "takes longer.",
+            low=1,
+            high=2,
+            step=1,
+        ),
+    ] = 1
+    lossless: Annotated[
+        bool,
+        Setting(
+            "Lossless",
+            "Write FFV1 in Matroska (.mkv) as RGB, so that the gray is exact.",
+        ),
+    ] = False
+    crf: Annotated[
+        int,
+        Setting(
+            "Constant rate factor",
+            "Quality of lossy codecs: 0 gives the best quality and the largest file; the default "
+            "is hard to tell from the original.",
+            low=0,
+            high=51,
+            step=1,
+        ),
+    ] = 16
+
+    def __post_init__(self) -> None:
+        convert_settings(self)

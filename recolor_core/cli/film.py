@@ -27,7 +27,7 @@ from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
 from recolor_core.errors import RecolorError
-from recolor_core.settings import Settings
+from recolor_core.settings import FilmSettings, Settings
 
 if TYPE_CHECKING:
     from recolor_core.film import FilmResult
@@ -54,9 +54,7 @@ def colorize_film(
     device: options.Device = "auto",
     runtime: options.Runtime = "auto",
     settings: Settings,
-    passes: Annotated[
-        int, typer.Option(help="1 looks at the frames before; 2 ahead too: steadier.")
-    ] = 1,
+    film: FilmSettings,
     hints: Annotated[
         str | None, typer.Option(metavar="FILE", help="Points of known color at key frames, JSON.")
     ] = None,
@@ -100,14 +98,8 @@ def colorize_film(
     ] = None,
     fps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Of images: how many a second, 24 or 24000/1001."),
+        typer.Option(metavar="N", help="Number of images shown per second: 24 or 24000/1001."),
     ] = None,
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="FFV1 in Matroska (.mkv), RGB: the gray is exact.")
-    ] = False,
-    crf: Annotated[
-        int, typer.Option(metavar="N", help="Of lossy codecs: 0, large and best, to 51.")
-    ] = 16,
     drop: Annotated[
         list[int] | None,
         typer.Option(metavar="N", help="Leave stream N of the film out; may be repeated."),
@@ -151,9 +143,9 @@ def colorize_film(
         if key_frames is not None and target is not None:
             keys += read_key_frames(key_frames)
         job = FilmJob(
+            **asdict(film),
             settings=settings,
             palette=read_palette(palette) if palette else None,
-            passes=passes,
             hints=read_key_hints(hints) if hints else (),
             keys=keys,
             color_from=color_from,
@@ -161,8 +153,6 @@ def colorize_film(
             start=parse_moment(start) if start is not None else None,
             end=parse_moment(end) if end is not None else None,
             rate=_rate(fps),
-            lossless=lossless,
-            crf=crf,
             left_out=drop or (),
             overwrite=overwrite,
         )

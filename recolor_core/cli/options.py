@@ -3,13 +3,14 @@
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from recolor_core.errors import RecolorError
-from recolor_core.settings import Setting, Settings, list_settings
+from recolor_core.settings import Setting, list_settings
 
 
 def _show_version(wanted: bool) -> None:
@@ -84,26 +85,36 @@ Version = Annotated[
 
 
 def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each setting, in place of its parameter ``settings``.
+    """Give a command one option for each setting that its parameters declare.
+
+    A parameter annotated with a dataclass of settings, such as ``settings: Settings``, is replaced
+    by the options of its settings. The command is called with an instance of the dataclass.
 
     Parameters
     ----------
     *without : str
         Settings that get no option.
     """
-    chosen = [setting for setting in list_settings(Settings) if setting.name not in without]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        groups = {
+            name: [s for s in list_settings(parameter.annotation) if s.name not in without]
+            for name, parameter in signature.parameters.items()
+            if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)
+        }
+
         @wraps(function)
         def command(**values: Any) -> None:
-            settings = Settings(**{setting.name: values.pop(setting.name) for setting in chosen})
-            function(settings=settings, **values)
+            for name, settings in groups.items():
+                own = {setting.name: values.pop(setting.name) for setting in settings}
+                values[name] = signature.parameters[name].annotation(**own)
+            function(**values)
 
-        signature = inspect.signature(function, eval_str=True)
-        parameters = []
-        for parameter in signature.parameters.values():
-            options = [_parameter(setting) for setting in chosen]
-            parameters += options if parameter.name == "settings" else [parameter]
+        parameters: list[inspect.Parameter] = []
+        for name, parameter in signature.parameters.items():
+            options = [_parameter(setting) for setting in groups.get(name, ())]
+            parameters += options if name in groups else [parameter]
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         return command

@@ -23,7 +23,6 @@ from recolor_core.files import AtomicFile, explained, write_file
 from recolor_core.film.decoding import FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
-    CRF,
     CodedPart,
     Coding,
     ImagesPart,
@@ -45,7 +44,7 @@ from recolor_core.film.timestamps import Moment
 from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
 from recolor_core.hints import hint_map
 from recolor_core.palette import Palette, palette_record
-from recolor_core.settings import Settings
+from recolor_core.settings import FilmSettings, Settings
 
 PART = 2 * BLOCK
 """Frames of a part: whole blocks, so that two passes continue from it as if never stopped."""
@@ -54,9 +53,9 @@ IMAGES = "frame_%06d.tif"
 """The names of images in an output that is a folder."""
 
 
-@dataclass(frozen=True)
-class FilmJob:
-    """How a film is to be colorized.
+@dataclass(frozen=True, kw_only=True)
+class FilmJob(FilmSettings):
+    """How a film is to be colorized. It also takes the parameters of `FilmSettings`.
 
     Parameters
     ----------
@@ -64,8 +63,6 @@ class FilmJob:
         The settings of a call of `Colorizer`.
     palette : ndarray or None
         The palette of a call of `Colorizer`.
-    passes : int
-        1 or 2, as in `colorize_frames`.
     hints : Sequence of KeyHint
         Points of known color.
     keys : Sequence of KeyFrame
@@ -78,10 +75,6 @@ class FilmJob:
         The first frame, and the one after the last; None for the beginning and the end.
     rate : Fraction or None
         Frames per second, if the film consists of images.
-    lossless : bool
-        Whether to write FFV1, in RGB.
-    crf : int
-        Constant rate factor of the lossy codecs, 0 (best) to 51.
     left_out : Sequence of int
         Numbers of streams that are not copied.
     overwrite : bool
@@ -90,7 +83,6 @@ class FilmJob:
 
     settings: Settings = field(default_factory=Settings)
     palette: Palette | None = None
-    passes: int = 1
     hints: Sequence[KeyHint] = ()
     keys: Sequence[KeyFrame] = ()
     color_from: str | None = None
@@ -98,8 +90,6 @@ class FilmJob:
     start: Moment | None = None
     end: Moment | None = None
     rate: Fraction | None = None
-    lossless: bool = False
-    crf: int = CRF
     left_out: Sequence[int] = ()
     overwrite: bool = False
 

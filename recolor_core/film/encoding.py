@@ -32,9 +32,6 @@ from recolor_core.film.sequences import DPX_HEADER
 from recolor_core.images import ImageWriter, Page
 from recolor_core.result import Colorization
 
-CRF = 16
-"""Constant rate factor of the lossy codecs by default: hard to tell from the original."""
-
 CONTAINERS = {
     ".mkv": "matroska",
     ".mp4": "mp4",
@@ -129,8 +126,6 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
     FilmError
         If the output cannot be written.
     """
-    if not 0 <= crf <= 51:
-        raise FilmError(f"expected --crf from 0 (largest, best) to 51, got {crf}")
     ending = target.suffix.lower()
     if _NUMBER.search(target.name):
         if ending not in _IMAGES:

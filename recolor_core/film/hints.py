@@ -51,7 +51,7 @@ def read_key_hints(path: str | Path) -> list[KeyHint]:
     Parameters
     ----------
     path : str or Path
-        The file.
+        A JSON file in UTF-8 or UTF-16, with or without a byte order mark.
 
     Raises
     ------

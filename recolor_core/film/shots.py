@@ -182,7 +182,7 @@ def read_shots(path: str | Path) -> Shots:
     Parameters
     ----------
     path : str or Path
-        A JSON file, as `Shots.as_json` makes it. Times in it are not read.
+        A JSON file, as `Shots.as_json` makes it, in UTF-8 or UTF-16. Times in it are not read.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def read_shots(path: str | Path) -> Shots:
     """
     path = Path(path)
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["shots"]
+        entries = json.loads(path.read_bytes())["shots"]  # finds the encoding
         shots = [_shot(dict(entry)) for entry in entries]
         for one, other in pairwise(shots):
             if other.first <= one.last:
@@ -199,7 +199,7 @@ def read_shots(path: str | Path) -> Shots:
                     f"the shot from frame {other.first} begins before the one from frame "
                     f"{one.first} ends"
                 )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FilmError(
             f"{path} is not a file of shots ({error}); expected JSON such as "
             '{"shots": [{"first": 0, "last": 47, "kind": "image", "fade_in": 12}]}'

@@ -17,7 +17,6 @@ import pytest
 
 from recolor_core import Colorizer
 from recolor_core.film import FilmJob, colorize_film
-from recolor_core.settings import Settings
 from tests.core.films import make_film, scene
 
 FRAMES, SIZE = 48, (640, 360)
@@ -29,7 +28,10 @@ from recolor_core import Colorizer
 from recolor_core.settings import Settings
 from recolor_core.film import FilmJob, colorize_film
 *_, last = colorize_film(
-    Colorizer(device="cpu"), sys.argv[1], sys.argv[2], FilmJob(Settings(size=32), overwrite=True)
+    Colorizer(device="cpu"),
+    sys.argv[1],
+    sys.argv[2],
+    FilmJob(settings=Settings(size=32), overwrite=True),
 )
 # Not what getrusage says: that begins with the memory of the process that started this one.
 with open("/proc/self/status") as status:
@@ -52,7 +54,7 @@ def test_film_against_frame_by_frame(benchmark, tmp_path, passes):
     floor = time.perf_counter() - begun
 
     def film():
-        order = FilmJob(Settings(), passes=passes, overwrite=True)
+        order = FilmJob(passes=passes, overwrite=True)
         *_, last = colorize_film(colorizer, str(tmp_path / "a.mkv"), str(tmp_path / "b.mp4"), order)
         return last.result
 

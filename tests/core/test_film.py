@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from recolor_core.film import (
+    FilmError,
     FilmJob,
     KeyHint,
     Moment,
@@ -28,7 +29,7 @@ from recolor_core.film import (
 from recolor_core.film.luma import Luma
 from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
-from recolor_core.settings import Settings
+from recolor_core.settings import FilmSettings, Settings, list_settings
 
 from . import cli_runner
 from .cli_runner import files, gray_of, pixels, recolor
@@ -413,3 +414,25 @@ def test_help_needs_no_pyav():
     assert call.returncode == 0
     assert "Colorize a film" in call.stdout
     assert not {"av", "torch"} & set(call.stdout.split())
+
+
+@pytest.mark.parametrize("setting", list_settings(FilmSettings), ids=lambda setting: setting.name)
+def test_each_setting_of_a_film_is_an_option_that_reaches_the_job(tmp_path, setting):
+    value = not setting.default if setting.type is bool else int(setting.low)
+    value = setting.high if value == setting.default else value
+    name = setting.name.replace("_", "-")
+    words = [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    with patch("recolor_core.film.colorize_film", side_effect=FilmError("stopped")) as called:
+        assert run("a.mkv", tmp_path / "b.mkv", *words).errors == ["recolor: stopped"]
+    job = called.call_args.args[-1]
+    chosen = {one.name: getattr(job, one.name) for one in list_settings(FilmSettings)}
+    assert chosen == asdict(FilmSettings(**{setting.name: value}))
+
+
+@pytest.mark.parametrize("words", [("--crf", "52"), ("--crf", "-1"), ("--passes", "3")])
+def test_settings_of_a_film_out_of_range_are_refused_before_it_is_read(tmp_path, words):
+    call = run(tmp_path / "nowhere.mkv", tmp_path / "b.mkv", *words)
+    assert call.code == 2
+    (error,) = call.errors
+    assert f"expected {words[0][2:]} from" in error
+    assert f"got {words[1]}" in error

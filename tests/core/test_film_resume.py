@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recolor_core.errors import HintsError
-from recolor_core.film import FilmError, parse_moment, read_key_hints
+from recolor_core.film import FilmError, KeyHint, Moment, parse_moment, read_key_hints
 from recolor_core.film.hints import HintsInTime
 from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.resume import FrameRecord, Parts, pack_state, unpack_state
@@ -96,6 +96,14 @@ def test_frames_and_nonsense():
     for text in ("", "f", "-1", "1:2:3:4", "1.5f", "soon", "nan"):
         with pytest.raises(FilmError, match="expected a time"):
             parse_moment(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_hints_of_key_frames_are_read_in_any_unicode(tmp_path, encoding):
+    path = tmp_path / "hints.json"
+    entry = '{"x": 1, "y": 2, "color": "#102030", "frame": 12}'
+    path.write_bytes(f'{{"hints": [{entry}]}}'.encode(encoding))
+    assert read_key_hints(path) == [KeyHint(Hint(1, 2, "#102030"), Moment(frame=12))]
 
 
 def test_hints_of_key_frames(tmp_path):

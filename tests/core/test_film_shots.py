@@ -226,6 +226,20 @@ def test_shots_are_written_corrected_and_read_back(tmp_path):
     assert "is not a file of shots" in call.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_shots_are_read_in_any_unicode(tmp_path, encoding):
+    path = tmp_path / "shots.json"
+    path.write_bytes(Shots([Shot(0, 2), Shot(3, 5)]).as_json(None).encode(encoding))
+    assert read_shots(path).shots == (Shot(0, 2), Shot(3, 5))
+
+
+def test_a_file_of_shots_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "shots.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(FilmError, match="is not a file of shots"):
+        read_shots(path)
+
+
 def test_hints_are_traced_back_to_where_they_come_into_the_image():
     images = codes([shown(2 * i, 1) for i in range(6)], grain=0)  # to the left by 1 pixel a frame
     frames = [(n, image, Fraction(n), Fraction(n + 1)) for n, image in enumerate(images)]
