@@ -1,4 +1,4 @@
-"""Frames of a stack or film, colorized one after the other without flicker."""
+"""Colorize the frames of a stack or film in order, without flicker."""
 
 import math
 from collections import deque
@@ -30,22 +30,24 @@ AHEAD = 16
 
 @dataclass(frozen=True)
 class FrameGuide:
-    """What is known of a frame before it is colored, such as by `recolor_core.film.shots`.
+    """What is known about a frame before it is colorized, for example from `film.shots`.
 
     Parameters
     ----------
     begins : bool or None
-        Whether a shot begins with it; None to decide by its lightness.
+        Whether a shot begins with the frame. If None, its lightness decides.
     visible : float
-        How much of the image of its shot can be seen, 0 to 1. Color is carried over from a frame
-        only as far as more was visible there.
+        How much of the image of the shot is visible in the frame, in [0, 1]. Color from a frame in
+        which less was visible has less weight.
     light : float
-        Factor on its chroma, 0 to 1: there is no color without light.
-    sources : tuple of tuple
-        Images whose color is put on it, each with its weight: see `recolor_core.color_from`.
+        Factor for the chroma of the frame, in [0, 1]; it is below 1 in a fade, because there is no
+        color without light.
     passing : bool
-        Whether it shows something else for a moment. Its color is its own, and the frame after it
-        goes on from the frame before it.
+        Whether the frame shows something else for a moment, such as a flash. It gets its own color,
+        and the frame after it continues from the frame before it.
+    sources : tuple of tuple
+        Images whose color the frame takes, as pairs of a `ColorSource` and its weight; see
+        `recolor_core.color_from`.
     """
 
     begins: bool | None = None
@@ -57,7 +59,7 @@ class FrameGuide:
 
 @dataclass(frozen=True)
 class FrameState:
-    """What has to be kept of the frames so far. Its size does not grow.
+    """What later frames need from the frames so far. Its size does not grow.
 
     Parameters
     ----------
@@ -66,11 +68,12 @@ class FrameState:
     memory : MemoryState or None
         State of the color memory; None before the first frame.
     hints : tuple of Hint
-        The hints of the shot, at their places in the last frame.
+        The hints of the shot, at their positions in the last frame.
     shape : tuple of int or None
         Height and width of the frames; None before the first frame.
     visible : float
-        How much of the image of its shot could be seen in the frames that its color is from.
+        How much of the image of the shot was visible in the frames from which the color comes, in
+        [0, 1].
     """
 
     number: int = 0
@@ -87,9 +90,9 @@ class Frame:
     Parameters
     ----------
     result : Colorization
-        As of a single image. Its provenance also has ``"frames"``: the number of `passes`, the
-        ``"number"`` of the frame from 0, `first`, and how many of its hints, the last ones, were
-        ``"given"`` for it.
+        The result, as for a single image. Its provenance also has ``"frames"``: the number of
+        ``"passes"``, the ``"number"`` of the frame, counted from 0, ``"first"``, and ``"given"``,
+        how many of its hints, the last ones, were given for this frame.
     first : bool
         Whether a shot begins with the frame, or a hint is given for it. In both cases no color is
         carried over from the previous frame.
@@ -109,21 +112,23 @@ class Seen:
     Parameters
     ----------
     coarse : Coarse
-        As of a single image.
+        The output of the generator, as for a single image.
     ab : Tensor
-        (1, 2, h, w): its own coarse ab, with hints spread, in Lab units.
+        (1, 2, h, w): the coarse ab of the frame by itself, with hints spread, in Lab units.
     steady : Tensor
-        (1, 2, h, w): its coarse ab as the color memory keeps it steady, in Lab units.
-    first, state
+        (1, 2, h, w): the coarse ab after the color memory steadied it, in Lab units.
+    first : bool
+        As in `Frame`.
+    state : FrameState
         As in `Frame`.
     given : int
         How many of the hints of the state, the last ones, are given for this frame.
     passes : int
-        In how many directions the frames were followed.
-    guide
-        What is known of it.
-    taken
-        The color of other images, which is put on it; None if there is none.
+        The number of directions in time from which the steady ab comes, 1 or 2.
+    guide : FrameGuide
+        What is known about the frame.
+    taken : TakenColor or None
+        The color that the frame takes from other images; None if it takes none.
     """
 
     coarse: Coarse
@@ -154,7 +159,7 @@ def colorize_frames(
     """Colorize frames lazily, in order, in constant memory.
 
     Color is carried from frame to frame along the motion of the lightness, never across a cut.
-    With one pass the first frame of each shot comes out as a single image does with
+    With one pass, the result for the first frame of each shot is that of a single image with
     `Settings.find_photograph` and `Settings.correct_tones` off.
 
     Parameters
@@ -178,12 +183,13 @@ def colorize_frames(
         it, and the numbers of the hints still count from the first frame of all. The result is the
         same as in one run; with 2 passes, only if the number of finished frames is a multiple of
         `BLOCK`.
-    guides
-        What is known of frames, by their number.
+    guides : mapping of int to FrameGuide, optional
+        What is known about frames, by their number.
 
     Returns
     -------
-    Iterator of Frame
+    iterator of Frame
+        The colorized frames, in order.
 
     Raises
     ------
@@ -212,7 +218,20 @@ def colorize_frames(
 
 
 def check_frames(settings: Settings, passes: int) -> None:
-    """Raise an `ImageError` if frames cannot be colorized with these settings."""
+    """Check that frames can be colorized with these settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings.
+    passes : int
+        As in `colorize_frames`.
+
+    Raises
+    ------
+    ImageError
+        If `passes` is not 1 or 2, or the settings ask for alternatives.
+    """
     if passes not in (1, 2):
         raise ImageError(f"expected 1 or 2 passes, got {passes!r}")
     if settings.alternatives:
@@ -234,7 +253,15 @@ def see_frames(
     state: FrameState | None = None,
     guides: Mapping[int, FrameGuide] | None = None,
 ) -> Iterator[Seen]:
-    """Run the first part of `colorize_frames`, up to the color memory; same parameters."""
+    """Run the first part of `colorize_frames`, up to the color memory.
+
+    The parameters and errors are those of `colorize_frames`.
+
+    Returns
+    -------
+    iterator of Seen
+        The frames, in order.
+    """
     if isinstance(levels, str):
         raise ImageError(
             f"expected levels=(low, high) that all frames share, got {levels!r}, which would "
@@ -274,7 +301,7 @@ def _see(
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
         guide = guides.get(state.number, FrameGuide())
-        # Borders that are found in one frame and not in the next would make its colors jump.
+        # Borders that are found in one frame but not in the next would make the colors jump.
         coarse = colorizer.generate(gray, settings, find_photograph=False, correct_tones=False)
         before = None if guide.begins else state.memory
         motion = _motion(before, coarse, guide)
@@ -283,15 +310,15 @@ def _see(
         ab = colorizer.coarse_ab(coarse, settings, known, palette)
         taken = None
         if guide.sources:
-            light = coarse.lightness
-            taken = mixed([(take_color(source, light), w) for source, w in guide.sources])
-            # Chroma is scaled when the frame is refined; the color that is taken must not be.
+            lightness = coarse.lightness
+            taken = mixed([(take_color(source, lightness), w) for source, w in guide.sources])
+            # `color_frame` scales all chroma, but the taken color must not be scaled.
             ab = replace(taken, ab=taken.ab / max(settings.chroma, 1e-3)).over(ab)
         if guide.passing and not given:
             state = replace(state, number=state.number + 1, shape=gray.shape)
             yield Seen(coarse, ab, ab, False, state, guide=guide, taken=taken)
             continue
-        # A frame that is corrected by hand must not be averaged with what it corrects.
+        # A frame with new hints must not be averaged with the colors that the hints correct.
         before = None if given else before
         carried = FrameState(memory=before, visible=state.visible)
         memory, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
@@ -308,10 +335,10 @@ def _remember(
     motion: Motion | None,
     guide: FrameGuide,
 ) -> tuple[MemoryState, float]:
-    """The steady color of a frame, and how much was visible in the frames that it is from.
+    """Compute the steady color of a frame, and how much was visible in its source frames.
 
-    Color from frames in which less was visible has less weight, by the fourth power of the ratio:
-    then fades end with the color of the frame in which all is visible.
+    Color from frames in which less was visible has less weight, by the fourth power of the ratio.
+    A fade therefore ends with the color of the frame in which everything is visible.
     """
     memory = colorizer.runner.remember(coarse.lightness, ab, before.memory, motion)
     if before.memory is None or before.visible >= guide.visible:
@@ -329,12 +356,12 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
     colorizer : Colorizer
         As in `see_frames`.
     frames : iterable of Seen
-        From `see_frames`; `BLOCK` + `AHEAD` of them are read at a time.
+        The frames from `see_frames`; `BLOCK` + `AHEAD` of them are read at a time.
 
     Yields
     ------
     Seen or None
-        The frames in order, and None for each frame that is read, as a sign of progress.
+        The frames in order, and None after each frame that is read, to report progress.
     """
     waiting: deque[Seen] = deque()
 
@@ -364,7 +391,24 @@ def look_both_ways(colorizer: Colorizer, frames: Iterable[Seen]) -> Iterator[See
 def color_frame(
     colorizer: Colorizer, seen: Seen, settings: Settings, palette: Palette | None = None
 ) -> Frame:
-    """Run the last part of `colorize_frames`: the refiner."""
+    """Run the last part of `colorize_frames`: the refiner.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        As in `see_frames`.
+    seen : Seen
+        The frame.
+    settings : Settings
+        As in `see_frames`.
+    palette : Palette, optional
+        As in `see_frames`.
+
+    Returns
+    -------
+    Frame
+        The colorized frame.
+    """
     coarse = replace(seen.coarse, ab=seen.steady)
     if seen.guide.light < 1:
         settings = replace(settings, saturation=settings.saturation * seen.guide.light)
@@ -386,7 +430,7 @@ def color_frame(
 
 @torch.inference_mode()
 def _motion(before: MemoryState | None, coarse: Coarse, guide: FrameGuide) -> Motion | None:
-    """Motion from the previous frame to this one, for its hints and for the color memory."""
+    """Estimate the motion from the previous frame to this one, for hints and the color memory."""
     if before is None:
         return None
     grid = (before.ab.shape[-2], before.ab.shape[-1])
@@ -399,7 +443,7 @@ def _motion(before: MemoryState | None, coarse: Coarse, guide: FrameGuide) -> Mo
 def _carried(
     hints: Sequence[Hint], motion: Motion | None, coarse: Coarse, given: Sequence[Hint]
 ) -> tuple[Hint, ...]:
-    """The hints of the previous frame, moved to where they are now; none across a cut."""
+    """Move the hints of the previous frame along the motion; a cut removes them."""
     if not hints or motion is None or bool(motion.cut[0]):
         return ()
     grid = motion.flow.shape[-2:]
@@ -416,7 +460,22 @@ def _carried(
 
 
 def uncovered(carried: Sequence[Hint], given: Sequence[Hint], coarse: Coarse) -> tuple[Hint, ...]:
-    """The hints carried to a frame, except those that a hint given for it covers."""
+    """Remove the carried hints that a hint given for the frame covers.
+
+    Parameters
+    ----------
+    carried : sequence of Hint
+        Hints from the previous frame, at their positions in this frame.
+    given : sequence of Hint
+        Hints given for this frame.
+    coarse : Coarse
+        The output of the generator for this frame.
+
+    Returns
+    -------
+    tuple of Hint
+        The hints of `carried` that remain.
+    """
     cell = coarse.gray.shape[0] / coarse.logits.shape[-2]
     return tuple(
         hint

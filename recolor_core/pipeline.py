@@ -1,4 +1,4 @@
-"""Stages that overlap: each runs in a thread of its own, a bounded number of items ahead."""
+"""Overlapping stages: each stage runs in its own thread, a limited number of items ahead."""
 
 from collections.abc import Iterable, Iterator
 from queue import Empty, Full, Queue
@@ -6,22 +6,23 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
-_SECONDS = 0.2  # between looks at whether to stop; Windows lets no key interrupt an endless wait
+_SECONDS = 0.2  # a wait without a time limit cannot be interrupted from the keyboard on Windows
 
 
 def ahead(items: Iterable[_Item], count: int = 2) -> Iterator[_Item]:
-    """Iterate over items that a thread of its own makes while the caller uses those before.
+    """Iterate over items that a separate thread makes while the caller uses earlier items.
 
-    Chain it to overlap several stages: ``ahead(color(ahead(read(path))))`` reads, colors and, in
-    the caller, writes at the same time. The items, their order and an exception at its place are
-    those of ``items``. It is iterated and closed in that one thread.
+    Calls can be nested to overlap several stages: ``ahead(color(ahead(read(path))))`` reads and
+    colorizes while the caller writes. The items and their order are those of ``items``. An
+    exception in ``items`` is raised at the same point of the iteration. ``items`` is iterated and
+    closed in the same thread.
 
     Parameters
     ----------
     items : iterable
         Makes the items. It must not depend on what the caller does with them.
     count : int
-        How many finished items may wait; one more is in the making.
+        How many finished items may wait, at least 1. The thread makes one more item meanwhile.
 
     Yields
     ------
@@ -43,7 +44,7 @@ def ahead(items: Iterable[_Item], count: int = 2) -> Iterator[_Item]:
             if isinstance(made, BaseException):
                 raise made
             yield made.item
-            del made  # it may be large, and the next one is waited for
+            del made  # a large item must not stay in memory during the wait for the next one
     finally:
         stopped.set()
         thread.join()
@@ -63,7 +64,7 @@ def _make(
         for item in iterator:
             if not _put(_Made(item), queue, stopped):
                 break
-    except BaseException as error:  # raised again where the items are used
+    except BaseException as error:  # `ahead` raises it again in the thread of the caller
         end = error
     try:
         if close := getattr(iterator, "close", None):
@@ -78,7 +79,7 @@ def _put(
     queue: "Queue[_Made[_Item] | BaseException | None]",
     stopped: Event,
 ) -> bool:
-    """Wait until there is room; False if nobody wants items any more."""
+    """Wait until the queue has room; return False if the caller needs no more items."""
     while not stopped.is_set():
         try:
             queue.put(made, timeout=_SECONDS)

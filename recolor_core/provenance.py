@@ -1,7 +1,7 @@
-"""How a colorized image says what it is: an XMP packet inside, a JSON sidecar beside it.
+"""Marks of a colorized image: an XMP packet in the file, and a JSON sidecar beside it.
 
-XMP after ISO 16684-1; the digital source type after the IPTC Photo Metadata Standard 2025.1, which
-asks for machine-readable marks of what a trained algorithm made up.
+XMP follows ISO 16684-1. The digital source type follows the IPTC Photo Metadata Standard 2025.1,
+which requires machine-readable marks for content that a trained algorithm made.
 """
 
 import json
@@ -26,7 +26,7 @@ _EXIF = "http://ns.adobe.com/exif/1.0/"
 _PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _PREFIXES = {"rdf": _RDF, "xmp": _XMP, "xmpMM": _XMPMM, "stEvt": _EVENT, "Iptc4xmpExt": _IPTC}
 
-# What the packet of the source says about gray pixels would be wrong for colorized ones.
+# Properties in the packet of the source that are wrong for the colorized pixels.
 _STALE = (
     *((_TIFF, name) for name in ("Orientation", "ImageWidth", "ImageLength", "BitsPerSample")),
     *((_TIFF, name) for name in ("SamplesPerPixel", "PhotometricInterpretation", "Compression")),
@@ -34,13 +34,13 @@ _STALE = (
     *((_PHOTOSHOP, name) for name in ("ColorMode", "ICCProfile")),
     (_XMP, "Thumbnails"),
 )
-# Properties that say which AI made an image, and under which key the history keeps older values.
+# Properties that name the AI that made an image -> keys under which the history keeps old values.
 _PREVIOUS = {
     "DigitalSourceType": "previous_source_type",
     "AISystemUsed": "previous_ai_system",
     "AISystemVersionUsed": "previous_ai_system_version",
 }
-_SOFTWARE = "recolor "  # how the software agent of its events begins
+_SOFTWARE = "recolor "  # the beginning of the software agent in Recolor's events
 _HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 _TAIL = '\n<?xpacket end="w"?>'
 _EMPTY = (
@@ -50,7 +50,7 @@ _EMPTY = (
 
 
 def _ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
-    """The AI system that was used and its version, as the IPTC standard 2025.1 asks for them."""
+    """Return the AI system and its version, as the IPTC standard 2025.1 requires them."""
     weights = provenance.get("weights")
     name = weights.get("name") if isinstance(weights, Mapping) else None
     system = str(provenance.get("software", "recolor"))
@@ -58,7 +58,13 @@ def _ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def now() -> str:
-    """The time in UTC as ISO 8601, or that of SOURCE_DATE_EPOCH if it is set."""
+    """Return the current time in UTC, or the time in SOURCE_DATE_EPOCH if it is set.
+
+    Returns
+    -------
+    str
+        ISO 8601, to the second.
+    """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -75,15 +81,15 @@ def xmp_packet(
         `recolor_core.Colorization.provenance`: "software", "version", and anything else that JSON
         can hold. All of it goes into the history.
     existing : bytes, optional
-        The packet of the source. It is kept and extended, except for what is no longer true of the
-        pixels. A damaged packet is left out.
+        The packet of the source. It is kept and extended, except for properties that are wrong for
+        the colorized pixels. A damaged packet is left out.
     created : str, optional
         Time of creation, as `now` returns it; the current time by default.
 
     Returns
     -------
     bytes
-        UTF-8, with its ``xpacket`` wrapper. The same arguments give the same bytes.
+        UTF-8, with the ``xpacket`` wrapper. The same arguments give the same bytes.
     """
     document = _parsed(existing) or minidom.parseString(_EMPTY)
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
@@ -115,7 +121,7 @@ def xmp_packet(
     event.setAttributeNS(_RDF, "rdf:parseType", "Resource")
     _set(document, event, _EVENT, "stEvt:action", "edited")
     _set(document, event, _EVENT, "stEvt:changed", "/")
-    # ASCII: XML cannot hold every character that a file's name can.
+    # JSON in ASCII, because a file name can contain characters that XML cannot.
     _set(document, event, _EVENT, "stEvt:parameters", json.dumps(facts, sort_keys=True))
     _set(document, event, _EVENT, "stEvt:softwareAgent", tool)
     _set(document, event, _EVENT, "stEvt:when", moment)
@@ -126,24 +132,25 @@ def xmp_packet(
 
 
 def read_xmp(packet: bytes | None) -> dict[str, Any] | None:
-    """How an image was made, from the XMP packet that `xmp_packet` wrote.
+    """Read how an image was made from its XMP packet.
 
     Parameters
     ----------
     packet : bytes or None
-        The packet, which other software may have stored anew.
+        A packet that `xmp_packet` wrote; other software may have rewritten it.
 
     Returns
     -------
     dict or None
-        "tool", "when" and the facts of the last event of Recolor; None if there is no such event.
+        ``"tool"``, ``"when"`` and the facts of the last event of Recolor; None if there is no such
+        event.
     """
     try:
         root = ElementTree.fromstring((packet or b"").strip(b"\0 \r\n\t"))
     except (ElementTree.ParseError, ValueError):
         return None
     for event in reversed(root.findall(f".//{{{_XMPMM}}}History//{{{_RDF}}}li")):
-        # Other software may have stored its properties anew, as attributes.
+        # Other software may have rewritten the properties as attributes.
         tool, when, facts = (
             event.findtext(f"{{{_EVENT}}}{name}") or event.get(f"{{{_EVENT}}}{name}") or ""
             for name in ("softwareAgent", "when", "parameters")
@@ -157,18 +164,19 @@ def read_xmp(packet: bytes | None) -> dict[str, Any] | None:
 
 
 def without_mark(packet: bytes | None) -> bytes | None:
-    """The XMP packet of the source, from that of its coloring.
+    """Restore the XMP packet of the source from that of the colorized image.
 
     Parameters
     ----------
     packet : bytes or None
-        What `xmp_packet` wrote.
+        A packet that `xmp_packet` wrote.
 
     Returns
     -------
     bytes or None
-        Without what Recolor added, and with what it replaced; None if nothing is left. What it left
-        out, since it was no longer true of the pixels, does not come back.
+        The packet without the properties that Recolor added, and with the values that it replaced;
+        None if nothing is left. Properties that Recolor removed because they were wrong for the
+        colorized pixels are not restored. A packet without an event of Recolor does not change.
     """
     made, document = read_xmp(packet), _parsed(packet)
     if made is None or document is None:
@@ -211,7 +219,7 @@ def without_mark(packet: bytes | None) -> bytes | None:
 
 
 def _remove(element: minidom.Element, until: minidom.Element) -> None:
-    """Remove an element, and those around it that hold nothing else."""
+    """Remove an element, and then each parent that contains no other element."""
     while element is not until:
         parent = element.parentNode
         if not isinstance(parent, minidom.Element):
@@ -230,17 +238,17 @@ def _says_anything(description: minidom.Element) -> bool:
 
 
 def read_sidecar(path: Path) -> list[dict[str, Any]]:
-    """How the pages of an image were made, from the JSON file that lies beside it.
+    """Read how the pages of an image were made from its JSON sidecar.
 
     Parameters
     ----------
     path : Path
-        The file that `sidecar` gives the content of.
+        A file with the content that `sidecar` returned.
 
     Returns
     -------
     list of dict
-        One for each page; empty if there is no such file.
+        One for each page; empty if the file does not exist or is not a sidecar.
     """
     try:
         facts = json.loads(path.read_bytes())
@@ -263,14 +271,14 @@ def sidecar(
     output_sha256: str = "",
     created: str | None = None,
 ) -> bytes:
-    """Make the JSON file that goes beside a colorized image: the facts of its XMP, and more.
+    """Make the JSON sidecar of a colorized image, which contains the facts of its XMP and more.
 
     Parameters
     ----------
     pages : sequence of mapping
-        The provenance of each image of the file.
+        The provenance of each image in the file.
     source, output : str
-        File names.
+        Names of the source file and of the colorized file.
     source_sha256 : str
         SHA-256 of the source file, hexadecimal.
     exact_gray : bool
@@ -296,7 +304,7 @@ def sidecar(
         "pages": [dict(page) for page in pages],
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # a file's name need not be Unicode
+    return text.encode("utf-8", "backslashreplace")  # a file name may not be valid Unicode
 
 
 def _parsed(packet: bytes | None) -> minidom.Document | None:
@@ -318,7 +326,7 @@ def _about(rdf: minidom.Element) -> str:
 
 
 def _take(rdf: minidom.Element, namespace: str, name: str) -> str:
-    """Remove a property in either of its two spellings, and return its text."""
+    """Remove a property, whether it is an attribute or an element, and return its text."""
     value = ""
     for description in rdf.getElementsByTagNameNS(_RDF, "Description"):
         if description.parentNode is not rdf:
@@ -336,7 +344,7 @@ def _take(rdf: minidom.Element, namespace: str, name: str) -> str:
 
 
 def _element(document: minidom.Document, name: str, *prefixes: str) -> minidom.Element:
-    """An element that declares its prefixes, because the source may use them for others."""
+    """Make an element that declares its prefixes; the source may define them differently."""
     element = document.createElementNS(_RDF, name)
     for prefix in prefixes:
         element.setAttribute(f"xmlns:{prefix}", _PREFIXES[prefix])
@@ -354,7 +362,7 @@ def _set(
 def _history(
     document: minidom.Document, rdf: minidom.Element, description: minidom.Element
 ) -> minidom.Element:
-    """The list of events of the source, or a new one in `description`."""
+    """Find the list of events of the source, or add an empty list to `description`."""
     for found in rdf.getElementsByTagNameNS(_XMPMM, "History"):
         for kind in ("Seq", "Bag"):
             for events in found.getElementsByTagNameNS(_RDF, kind):

@@ -97,15 +97,16 @@ def colorize_stack(
         in front. Anything that can be indexed like a NumPy array is read image by image. The dtypes
         are those of a call of `Colorizer`.
 
-        Of a dask array, only what is asked for is computed: for one frame, the coarse color of the
+        A dask array is computed only as far as needed. One frame needs the coarse color of the
         frames before it and the full resolution of its own chunk. Chunks of at most
-        `recolor_core.frames.BLOCK` frames pass on what the color memory holds. Computing the whole
-        stack, for example into a file, takes each frame once and the memory of a few chunks.
+        `recolor_core.frames.BLOCK` frames pass on the state of the color memory. Computing the
+        whole stack, for example into a file, computes each frame once and needs the memory of a few
+        chunks.
     settings, palette, space, **changes
         As in a call of `Colorizer`. Alternatives are not supported.
     time_axis : int or None
-        Which axis is time, counted from 0. None colorizes each image by itself; this also works
-        with weights that have no color memory.
+        The axis of time, counted from 0. None colorizes each image by itself, which also works with
+        weights that have no color memory.
     passes : int
         1 or 2, as in `recolor_core.colorize_frames`; no effect if `time_axis` is None.
     hints : mapping, optional
@@ -120,7 +121,7 @@ def colorize_stack(
     weights, device
         As in `Colorizer`.
     colorizer : Colorizer, optional
-        An existing one to use in place of `weights` and `device`.
+        An existing colorizer to use in place of `weights` and `device`.
 
     Returns
     -------
@@ -180,7 +181,7 @@ def colorize_stack(
 
 @dataclass(frozen=True, eq=False)
 class _Way:
-    """How to colorize the films of a stack. A film is the images that differ only in time."""
+    """The job of a stack: colorize its films. The images of a film differ only in time."""
 
     colorizer: Colorizer
     settings: Settings
@@ -349,7 +350,20 @@ def _lazily(
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
-    """The positions of the images of each film in order of time; without time, of each image."""
+    """List the positions of the images of each film in a stack.
+
+    Parameters
+    ----------
+    leading : tuple of int
+        Lengths of the axes before height and width.
+    time_axis : int or None
+        The axis of time. If it is None, each image is a film.
+
+    Yields
+    ------
+    list of tuple of int
+        The positions of the images of one film, in order of time.
+    """
     if time_axis is None:
         yield from ([index] for index in np.ndindex(leading))
         return
@@ -367,7 +381,7 @@ def _last_state(seen: Sequence[Seen]) -> FrameState:
 
 
 def _is_color(stack: Any) -> bool:
-    """Whether the last axis is color.
+    """Check that an array is a stack, and tell whether its last axis is color.
 
     Raises
     ------
@@ -386,15 +400,15 @@ def _is_color(stack: Any) -> bool:
 
 
 def _together(images: Any) -> NDArray[Any]:
-    """One array of a sequence of images."""
+    """Combine a sequence of images into one array."""
     if isinstance(images, list | tuple):
         images = [as_array(image)[0] for image in images]
     try:
         return np.asarray(images)
-    except ValueError as error:  # of sequences of different lengths
+    except ValueError as error:  # NumPy raises it if the lengths differ
         raise ImageError(
-            "expected a stack of images of one size and kind, got different ones; colorize them "
-            "one by one with Colorizer.map"
+            "expected a stack of images of one size and kind, got different sizes or kinds; "
+            "colorize the images one by one with Colorizer.map"
         ) from error
 
 
@@ -406,8 +420,8 @@ def _by_index(hints: Mapping[int | Index, Sequence[Hint]], leading: Index) -> Hi
             i not in range(n) for i, n in zip(index, leading, strict=True)
         ):
             raise HintsError(
-                f"expected hints by positions within {leading}, got some for {key!r}; count from "
-                "0, one number for each axis before height and width"
+                f"expected hints at positions within {leading}, got hints at {key!r}; count "
+                "from 0 and give one number for each axis before height and width"
             )
         known[index] = value
     return known

@@ -1,9 +1,9 @@
-"""What the generator is shown of an image: the photograph, not the scan of an old print.
+"""The view of an image that the generator gets: the photograph without borders and fading.
 
-A mount around a print and a tone curve that has faded make predicted colors pale, because the
-generator was trained on photographs. So the photograph is found within its borders, and its
-lightness is corrected, but only in what the generator is shown: the gray of the result is the gray
-of the input. Borders get no color of their own.
+The generator was trained on photographs. A mount around a print or faded tones make its predicted
+colors pale. Therefore this module finds the photograph within its borders and corrects its
+lightness. Both affect only the view: the gray of the result is still the gray of the input. Borders
+get no predicted color.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from torch.nn import functional as F
 from recolor_core.gray import GrayImage, working_size
 
 CELL = 4
-"""Pixels per cell of the generator's output; a photograph begins and ends with a whole cell."""
+"""Pixels per cell of the generator's output. The photograph begins and ends at a cell boundary."""
 
 NEUTRAL_LOGIT = 40.0
-"""Logit of the neutral color outside of the photograph; that of any other color is 0."""
+"""Logit of the neutral color outside the photograph; the logits of other colors are 0 there."""
 
 LONGEST = 320
-"""Longest side, in pixels, of the image in which borders are looked for."""
+"""Longest side, in pixels, of the image in which borders are searched for."""
 
 SHORTEST = 96
-"""Shortest side, in pixels, of a working size at which borders can be told from pictures."""
+"""Shortest side, in pixels, of a working size at which borders can be told from photographs."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class Tone:
         ----------
         lightness : Tensor
             L* in [0, 100], of any shape.
+
+        Returns
+        -------
+        Tensor
+            L* in [0, 100], with the shape of `lightness`.
         """
         low, high = FULL_RANGE
         part = ((lightness - self.black) / (self.white - self.black)).clamp(0, 1)
@@ -79,7 +84,7 @@ class Tone:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What the generator is shown of one image.
+    """The view of one image that the generator gets.
 
     Parameters
     ----------
@@ -90,7 +95,7 @@ class View:
     place : tuple of int
         Top, left, bottom and right of the photograph in it, in pixels.
     tone : Tone or None
-        How its lightness is corrected.
+        The correction of the lightness of the photograph; None if there is none.
     """
 
     gray: GrayImage
@@ -100,34 +105,34 @@ class View:
 
     @property
     def whole(self) -> bool:
-        """Whether the generator sees the image with all its borders."""
+        """True if the view is the whole image, including any borders."""
         return self.place == (0, 0, *self.lightness.shape)
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Equal for views that can share a batch."""
+        """A key that is equal for views that fit into the same batch."""
         return (*self.lightness.shape, *self.place)
 
     def shown(self, scale: float = 1.0) -> Tensor:
-        """What the generator is shown.
+        """Make the input of the generator.
 
         Parameters
         ----------
         scale : float
-            Enlargement, at least 1.
+            Enlargement of the working size, at least 1.
 
         Returns
         -------
         Tensor
-            (1, h', w') float32: L* in [0, 100].
+            (1, h', w') float32: L* of the photograph in [0, 100].
         """
-        light = self.lightness
+        lightness = self.lightness
         if scale != 1:
-            height, width = light.shape
-            light = self.gray.lightness((round(scale * height), round(scale * width)))
+            height, width = lightness.shape
+            lightness = self.gray.lightness((round(scale * height), round(scale * width)))
         top, left, bottom, right = (round(scale * edge) for edge in self.place)
-        light = light[top:bottom, left:right]
-        return (light if self.tone is None else self.tone(light))[None]
+        lightness = lightness[top:bottom, left:right]
+        return (lightness if self.tone is None else self.tone(lightness))[None]
 
     def framed(self, logits: Tensor, neutral: int) -> Tensor:
         """Surround the prediction for the photograph with neutral borders.
@@ -135,14 +140,14 @@ class View:
         Parameters
         ----------
         logits : Tensor
-            (..., Q, ceil(h' / 4), ceil(w' / 4)), for what is `shown`.
+            (..., Q, ceil(h' / 4), ceil(w' / 4)): logits for the output of `shown`.
         neutral : int
-            Which of the Q colors is neutral.
+            Index of the neutral color among the Q colors.
 
         Returns
         -------
         Tensor
-            (..., Q, ceil(h / 4), ceil(w / 4)), for the whole image.
+            (..., Q, ceil(h / 4), ceil(w / 4)): logits for the whole image.
         """
         if self.whole:
             return logits
@@ -153,7 +158,9 @@ class View:
         return framed
 
     def with_borders(self, ab: Tensor, hints: Tensor) -> Tensor:
-        """Give the borders of a print the mean color of the hints on them; paper has one color.
+        """Give the borders of a print the mean color of the hints on them.
+
+        All borders get the same color, because paper has one color.
 
         Parameters
         ----------
@@ -161,6 +168,11 @@ class View:
             (B, 2, ceil(h / 4), ceil(w / 4)), in Lab units.
         hints : Tensor
             (B, 3, ceil(h / 4), ceil(w / 4)), from `recolor_core.hints.hint_map`.
+
+        Returns
+        -------
+        Tensor
+            (B, 2, ceil(h / 4), ceil(w / 4)), in Lab units.
         """
         border = torch.ones(ab.shape[-2:], dtype=torch.bool)
         border[self.cells] = False
@@ -170,7 +182,7 @@ class View:
 
     @property
     def cells(self) -> tuple[Any, ...]:
-        """Index of the photograph in the generator's output, (..., rows, columns)."""
+        """The index of the photograph in the generator's output, (..., rows, columns)."""
         top, left, bottom, right = self.place
         return (
             ...,
@@ -180,7 +192,7 @@ class View:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What was done, for the provenance; JSON types only.
+        """A description of the view for the provenance; JSON types only.
 
         ``"photograph"``: top, left, bottom and right of the photograph in fractions of the height
         and width, or None if it is the whole image. ``"tone"``: the fields of `Tone`, or None.
@@ -197,7 +209,7 @@ class View:
 
 
 def look(gray: GrayImage, size: int, *, find: bool = True, correct: bool = True) -> View:
-    """Decide what the generator is shown of an image.
+    """Make the view of an image that the generator gets.
 
     Parameters
     ----------
@@ -206,24 +218,25 @@ def look(gray: GrayImage, size: int, *, find: bool = True, correct: bool = True)
     size : int
         Short side of the photograph at the working size, in pixels (`Settings.size`).
     find : bool
-        Look for the photograph within borders; otherwise the whole image is shown.
+        Whether to search for the photograph within borders. If False, the view is the whole image.
     correct : bool
-        Correct the tones of a faded print.
+        Whether to correct the tones of a faded print.
 
     Returns
     -------
     View
+        The view.
     """
     height, width = working_size(gray.shape, size)
-    light = gray.lightness((height, width))
-    box = find_photograph(light) if find and min(height, width) >= SHORTEST else WHOLE
+    lightness = gray.lightness((height, width))
+    box = find_photograph(lightness) if find and min(height, width) >= SHORTEST else WHOLE
     place = (0, 0, height, width)
     if box != WHOLE:
         rows, columns = box.bottom - box.top, box.right - box.left
         inner = (round(rows * gray.shape[0]), round(columns * gray.shape[1]))
         inner_height, inner_width = working_size(inner, size)
         height, width = round(inner_height / rows), round(inner_width / columns)
-        light = gray.lightness((height, width))
+        lightness = gray.lightness((height, width))
         place = (
             CELL * round(box.top * height / CELL),
             CELL * round(box.left * width / CELL),
@@ -231,34 +244,35 @@ def look(gray: GrayImage, size: int, *, find: bool = True, correct: bool = True)
             width if box.right == 1 else CELL * round(box.right * width / CELL),
         )
     top, left, bottom, right = place
-    tone = faded_tone(light[top:bottom, left:right]) if correct else None
-    return View(gray, light, place, tone)
+    tone = faded_tone(lightness[top:bottom, left:right]) if correct else None
+    return View(gray, lightness, place, tone)
 
 
 # --- faded tones ------------------------------------------------------------------------------
 
 FULL_RANGE = (2.0, 97.0)
-"""L* of the darkest and the brightest parts of a print after its correction: about the medians of
-photographs."""
+"""L* of the darkest and the brightest parts of a print after correction. The values are close to
+the medians of photographs."""
 
 FADED_RANGE = (15.0, 50.0, 66.0)
-"""Range of L* in a print. Between the first two values the correction is full; it ends at the
-third, since many photographs have such a range, and below the first, where an image is blank."""
+"""Limits of the range of L* in a print. A range below the first value is a blank image, which is
+not corrected. Between the first and the second value the correction has full strength. It decreases
+to none at the third value, because many photographs have such a range."""
 
 FADED_BLACK = (4.0, 10.0)
-"""L* of the darkest parts: what is darker than the first value has not faded; from the second on
-the correction is full."""
+"""L* of the darkest parts. A print that is darker than the first value has not faded. Above the
+second value the correction has full strength."""
 
 FADED_WHITE = (91.0, 97.0)
-"""L* of the brightest parts: up to the first value the correction is full; what is brighter than
-the second has not faded."""
+"""L* of the brightest parts. Below the first value the correction has full strength. A print that
+is brighter than the second value has not faded."""
 
 
 def faded_tone(lightness: Tensor) -> Tone | None:
-    """How to correct the tones of a print, if it has faded or was copied without contrast.
+    """Find the correction of a print that has faded or was copied with low contrast.
 
-    A print has faded if neither black nor white is left and its range is small. About one in fifty
-    photographs looks like that, too, such as one taken in fog.
+    A print counts as faded if it has neither black nor white and its range of L* is small. About
+    one in fifty intact photographs, such as one taken in fog, also counts as faded.
 
     Parameters
     ----------
@@ -284,35 +298,36 @@ def faded_tone(lightness: Tensor) -> Tone | None:
 
 
 def _ramp(value: float, low: float, high: float) -> float:
-    """From 0 at `low` and below to 1 at `high` and above."""
+    """Rise linearly from 0 at `low` to 1 at `high`."""
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 # --- borders ----------------------------------------------------------------------------------
 
 MAX_LAYERS = 4
-"""Borders within borders that are looked for: scanner, album page, mount, white rim."""
+"""Largest number of nested borders: scanner, album page, mount, white rim."""
 
 MIN_DEPTH = 0.008
-"""Fraction of the height or width from which on a border is worth leaving out."""
+"""Smallest depth of a border that is left out, as a fraction of the height or width."""
 
 MAX_DEPTH = 0.4
-"""Largest fraction of the height or width that one border may take up."""
+"""Largest depth of one border, as a fraction of the height or width."""
 
 SAME_TONE = 6.0
-"""Largest difference from the tone of its line, in L*, of a pixel that belongs to a border."""
+"""Largest difference, in L*, between a pixel of a border and the tone of its line."""
 
 DRIFT = 14.0
 """Largest change of a border's tone between its outer edge and the photograph, in L*."""
 
 FILLED = 0.75
-"""Smallest fraction of a line that has a border's tone; the rest may be caption, dust or stamp."""
+"""Smallest fraction of a line that has the tone of the border. The rest may be a caption, dust or
+a stamp."""
 
 LINE = 0.0125
 """Thickness, as a fraction of the height or width, of a printed line that does not end a border."""
 
 REACH = 0.03
-"""Fraction of the height or width within which a border ends, even if it is a little turned."""
+"""Fraction of the height or width within which a slightly rotated border ends."""
 
 STEP = 8.0
 """Smallest change of lightness at the edge of a photograph, in L*."""
@@ -321,10 +336,10 @@ EDGE = 0.6
 """Smallest fraction of the photograph's edge that lies on one line."""
 
 STRAIGHT = 0.9
-"""The same for a black border on one side only."""
+"""The same fraction for a black border on only one side."""
 
 BLACK, WHITE = 8.0, 96.0
-"""L* below which film and scanner beds are, and above which blank paper is."""
+"""L* below which a tone is that of film or a scanner bed, and above which it is blank paper."""
 
 
 @dataclass(frozen=True)
@@ -352,9 +367,10 @@ class _Side:
 def find_photograph(lightness: Tensor) -> Box:
     """Find the photograph within mounts, paper rims, film rebates and scanner edges.
 
-    A border is a run of lines along a side that have one tone each, and it ends in a straight edge.
-    Skies, walls and night have such lines, too, so a border counts only together with that of the
-    opposite side, or where three sides have one.
+    A border is a run of lines along a side. Each line has one tone, and the border ends in a
+    straight edge. Skies, walls and night scenes also have such lines. Therefore a border counts
+    only if the opposite side or two other sides have a border of the same tone, or if it is black,
+    uniform and straight.
 
     Parameters
     ----------
@@ -385,14 +401,14 @@ def find_photograph(lightness: Tensor) -> Box:
     return Box(top / height, left / width, bottom / height, right / width)
 
 
-def _peel(light: Tensor) -> tuple[int, int, int, int] | None:
-    """Depths in pixels of the borders at the top, left, bottom and right; None if there is none."""
-    turned = (light, light.T, light.flip(0), light.flip(1).T)
+def _peel(lightness: Tensor) -> tuple[int, int, int, int] | None:
+    """Find the depths in pixels of the top, left, bottom and right border; None if all are 0."""
+    turned = (lightness, lightness.T, lightness.flip(0), lightness.flip(1).T)
     top, left, bottom, right = (_uniform_lines(lines) for lines in turned)
-    if top + bottom >= light.shape[0] - 8 or left + right >= light.shape[1] - 8:
+    if top + bottom >= lightness.shape[0] - 8 or left + right >= lightness.shape[1] - 8:
         return None
-    columns = slice(left, light.shape[1] - right)
-    rows = slice(top, light.shape[0] - bottom)
+    columns = slice(left, lightness.shape[1] - right)
+    rows = slice(top, lightness.shape[0] - bottom)
     sides = [
         _side(lines[:, along], depth)
         for lines, along, depth in zip(
@@ -404,7 +420,7 @@ def _peel(light: Tensor) -> tuple[int, int, int, int] | None:
         for number, side in enumerate(sides)
     ]
     if sum(depth > 0 for depth in depths) == 3:
-        # A bright sky at a bright mount has no edge, but the other three sides tell of the mount.
+        # A bright sky next to a bright mount has no edge, but the other three sides show the mount.
         open_side = depths.index(0)
         side, others = sides[open_side], [one for one in sides if one is not sides[open_side]]
         alike = side is not None and all(
@@ -416,7 +432,7 @@ def _peel(light: Tensor) -> tuple[int, int, int, int] | None:
 
 
 def _uniform_lines(lines: Tensor) -> int:
-    """Number of lines (n, m) from the first on that have one tone each, all about the same."""
+    """Count the first lines of (n, m) that have one tone each, if these tones are similar."""
     count = len(lines)
     middle = lines.median(dim=1, keepdim=True).values
     same = (lines - middle).abs() < SAME_TONE
@@ -425,7 +441,7 @@ def _uniform_lines(lines: Tensor) -> int:
     filled = (same | extreme).float().mean(dim=1) >= FILLED
     skipped = max(2, round(LINE * count))
     deepest = 0
-    for first in range(skipped):  # the first lines may be a blurred edge of what was outside
+    for first in range(skipped):  # the first lines may be a blurred edge of the outside
         good = (filled & ((middle[:, 0] - middle[first, 0]).abs() < DRIFT)).tolist()
         depth = 0
         for line in range(first, round(MAX_DEPTH * count)):
@@ -438,7 +454,7 @@ def _uniform_lines(lines: Tensor) -> int:
 
 
 def _side(lines: Tensor, depth: int) -> _Side | None:
-    """The border of that many lines; None if it is too thin to matter."""
+    """Measure the border that consists of the first `depth` lines; None if it is too thin."""
     count = len(lines)
     if depth < max(2, round(MIN_DEPTH * count)):
         return None
@@ -452,18 +468,18 @@ def _side(lines: Tensor, depth: int) -> _Side | None:
 
 
 def _straightness(changed: Tensor) -> tuple[float, int]:
-    """How straight the edge is at which the lines (n, m) change, and where it lies on average.
+    """Measure how straight the edge is at which the lines (n, m) change, and find its mean row.
 
     Returns
     -------
     tuple
         The fraction of the columns whose first change lies within 1.5 pixels of one line, which may
-        be turned, and the mean row of that line.
+        be rotated, and the mean row of that line.
     """
     column = torch.arange(changed.shape[1], dtype=torch.float32)
     first = changed.float().argmax(dim=0).float()
     used = changed.any(dim=0)
-    for _ in range(3):  # each time without what lies apart
+    for _ in range(3):  # each fit excludes the outliers of the previous one
         if int(used.sum()) < 2:
             return 0.0, 0
         x, y = column[used], first[used]
@@ -476,7 +492,7 @@ def _straightness(changed: Tensor) -> tuple[float, int]:
 
 
 def _belongs(side: _Side, number: int, sides: list[_Side | None]) -> bool:
-    """Whether a border belongs to a print: others have its tone, or it is black and straight."""
+    """Check that others have the tone of a border, or that it is black, uniform and straight."""
     if side.straight < EDGE:
         return False
     alike = [

@@ -144,7 +144,7 @@ class Truth:
             "edge_error": float(edge_error(ab, self.ab)),
             "lightness_max": fidelity.max_error,
             "lightness_mean": fidelity.mean_error,
-            "gray_exact": fidelity.exact_share,
+            "gray_exact": fidelity.exact_fraction,
             "blotches": float(blotches(ab, self.ab)),
             "cast": float(cast(ab, self.ab)),
             "black_chroma": float(black_chroma(lab, self.lab)),

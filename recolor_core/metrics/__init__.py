@@ -1,7 +1,7 @@
-"""How good a coloring is: what training, validation and evaluation report.
+"""Metrics of colorized images that training, validation and evaluation report.
 
-Measures of single images take batches and return one value an image, ``(B,)``; what is known of
-many images goes through `bootstrap_interval`.
+Metrics of single images take batches and return one value for each image, ``(B,)``.
+`bootstrap_interval` combines the values of many images.
 """
 
 from recolor_core.metrics.color import (

@@ -1,4 +1,4 @@
-"""Whether the lightness of a colored image is still the source's."""
+"""Fidelity of the lightness of a colorized image to that of its source."""
 
 from typing import NamedTuple
 
@@ -8,51 +8,63 @@ from torch import Tensor
 from recolor_core.errors import ImageError
 from recolor_core.lab import SRGB, ColorSpace, gray_codes, max_code, rgb_to_lab
 
-_STRIP = 2**20  # pixels measured at once: float64 copies of a large scan need not fit into memory
+_STRIP = 2**20  # pixels in a strip; float64 copies of a large scan may not fit into memory
 
 
 class LightnessFidelity(NamedTuple):
-    """How far the lightness of a colored image is from the source's."""
+    """The difference between the lightness of a colorized image and that of its source.
+
+    Parameters
+    ----------
+    max_error : float
+        Largest |dL*| of a pixel, in [0, 100]. It is slightly above 0 even if the gray is exact,
+        because codes are integers: the luminance is kept within half a step of the gray code.
+    mean_error : float
+        Mean |dL*|, in [0, 100].
+    exact_fraction : float
+        Fraction of pixels whose `gray_codes` are those of the source, in [0, 1].
+    """
 
     max_error: float
-    """Largest |dL*| of a pixel, in [0, 100]. Not quite 0 where the gray is exact: codes are whole
-    numbers, and luminance is kept within half a step of the gray code."""
     mean_error: float
-    """Mean |dL*|."""
-    exact_share: float
-    """Share of pixels whose `gray_codes` are the source's, in [0, 1]."""
+    exact_fraction: float
 
 
 def lightness_fidelity(
     codes: Tensor, source: Tensor, space: ColorSpace = SRGB
 ) -> LightnessFidelity:
-    """Compare the lightness of a colored image with that of its source.
+    """Compare the lightness of a colorized image with that of its source.
 
     Parameters
     ----------
-    codes
-        The colored image, (3, H, W), uint8 or uint16.
-    source
-        What was colored, gray (H, W) or RGB (3, H, W), the same dtype.
-    space
-        What the codes of both mean.
+    codes : Tensor
+        (3, H, W), uint8 or uint16: the colorized image.
+    source : Tensor
+        Gray (H, W) or RGB (3, H, W), with the dtype of `codes`: the image that was colorized.
+    space : ColorSpace
+        The color space of both images.
+
+    Returns
+    -------
+    LightnessFidelity
+        The differences.
 
     Raises
     ------
     ImageError
-        If the two do not fit together or are no integer codes.
+        If the images differ in shape or dtype, or their codes are not integers.
     """
     if source.ndim == 2:
         source = source.expand(3, -1, -1)
     if codes.dtype.is_floating_point or codes.ndim != 3:
         raise ImageError(
             f"expected integer codes (3, H, W), got {codes.dtype} {tuple(codes.shape)}; "
-            "measure the image as it is written"
+            "measure the image with the codes that are written to the file"
         )
     if codes.shape != source.shape or codes.dtype != source.dtype:
         raise ImageError(
             f"expected a source of {codes.dtype} {tuple(codes.shape)} or its gray, got "
-            f"{source.dtype} {tuple(source.shape)}; give the one that this image was made of"
+            f"{source.dtype} {tuple(source.shape)}; pass the image that was colorized"
         )
     rows = max(1, _STRIP // codes.shape[2])
     largest, total, exact = 0.0, 0.0, 0
@@ -68,5 +80,5 @@ def lightness_fidelity(
 
 
 def _lightness(codes: Tensor, space: ColorSpace) -> Tensor:
-    """L* of integer codes without any rounding in between."""
+    """Compute L* of integer codes without intermediate rounding."""
     return rgb_to_lab(codes.to(torch.float64) / max_code(codes.dtype), space)[0]

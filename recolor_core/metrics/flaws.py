@@ -1,7 +1,8 @@
-"""What a person sees to be wrong with a coloring: blotches, casts, colored black, bleeding.
+"""Visible flaws of colorized images: blotches, color casts, colored black and bleeding.
 
-A coloring with a small error can still have each of these, and the error does not say which. All
-are measured against the true colors, so that a red umbrella on gray cobbles is not a blotch.
+A colorized image with a small error can still have any of these flaws, and the error does not tell
+which. All flaws are measured against the true colors, so that a red umbrella on gray cobbles is not
+a blotch.
 """
 
 import torch
@@ -17,75 +18,90 @@ WHITE = 92.0
 """L* above which a pixel counts as white."""
 
 SURROUND = 33
-"""Side in pixels of the square that is the surround of a pixel, at a size of about 224."""
+"""Side, in pixels, of the square around a pixel that is its surround, for images of about 224
+pixels."""
 
 BLOTCH_CHROMA = 15.0
-"""By how many Lab units a blotch differs from its surround, and is more colorful than the truth."""
+"""Smallest distance of a blotch from its surround, and smallest excess of its chroma over the true
+chroma, in Lab units."""
 
 MIN_PIXELS = 0.005
-"""Fraction of an image that must be black or white for its color there to be measured."""
+"""Smallest fraction of an image that must be black or white to measure the color there."""
 
 
 def blotches(ab: Tensor, true: Tensor) -> Tensor:
-    """Measure how much of each image is covered by islands of color that the photograph lacks.
+    """Measure the fraction of each image that blotches cover.
 
-    A pixel belongs to one if its color differs from the mean of its surround by `BLOTCH_CHROMA`, is
-    more colorful than that mean, and exceeds the true chroma by `BLOTCH_CHROMA`.
+    A pixel belongs to a blotch if its color differs from the mean of its surround by at least
+    `BLOTCH_CHROMA`, is more colorful than that mean, and exceeds the true chroma by at least
+    `BLOTCH_CHROMA`.
 
     Parameters
     ----------
     ab, true : Tensor
-        (B, 2, H, W), Lab units.
+        (B, 2, H, W): predicted and true a* and b* in Lab units.
 
     Returns
     -------
     Tensor
-        (B,), fractions in [0, 1]; 0 is best. Gray has none.
+        (B,), fractions in [0, 1]; 0 is best. A gray image has no blotches.
     """
     chroma = ab.norm(dim=1)
     around = F.avg_pool2d(ab, SURROUND, 1, SURROUND // 2, count_include_pad=False)
     apart = (ab - around).norm(dim=1)
     island = (apart >= BLOTCH_CHROMA) & (chroma > around.norm(dim=1))
-    share: Tensor = (island & (chroma - true.norm(dim=1) >= BLOTCH_CHROMA)).float().mean(dim=(1, 2))
-    return share
+    blotch = island & (chroma - true.norm(dim=1) >= BLOTCH_CHROMA)
+    fraction: Tensor = blotch.float().mean(dim=(1, 2))
+    return fraction
 
 
 def black_chroma(lab: Tensor, true: Tensor) -> Tensor:
-    """Measure by how much black is more colorful than in the photograph.
+    """Measure the excess of chroma in the black areas of the photograph.
 
     Parameters
     ----------
     lab : Tensor
-        (B, 3, H, W): the coloring as it is shown, within the gamut.
+        (B, 3, H, W): L*, a* and b* of the colorized image, within the gamut.
     true : Tensor
-        (B, 3, H, W): the photograph.
+        (B, 3, H, W): L*, a* and b* of the photograph.
 
     Returns
     -------
     Tensor
-        (B,): mean difference of the chroma where the true L* is below `BLACK`, in Lab units; 0 is
-        best, below 0 is grayer than the truth. NaN for an image without black.
+        (B,): mean predicted minus true chroma of the pixels whose true L* is below `BLACK`, in Lab
+        units. 0 is best; a negative value is grayer than the truth. NaN if less than `MIN_PIXELS`
+        of the image is black.
     """
     return _chroma_excess(lab, true, true[:, 0] < BLACK)
 
 
 def white_chroma(lab: Tensor, true: Tensor) -> Tensor:
-    """Measure by how much white is more colorful than in the photograph.
+    """Measure the excess of chroma in the white areas of the photograph.
 
-    The parameters and values are those of `black_chroma`, where the true L* is above `WHITE`.
+    Parameters
+    ----------
+    lab : Tensor
+        (B, 3, H, W): L*, a* and b* of the colorized image, within the gamut.
+    true : Tensor
+        (B, 3, H, W): L*, a* and b* of the photograph.
+
+    Returns
+    -------
+    Tensor
+        (B,): as in `black_chroma`, for pixels whose true L* is above `WHITE`.
     """
     return _chroma_excess(lab, true, true[:, 0] > WHITE)
 
 
 def cast(ab: Tensor, true: Tensor) -> Tensor:
-    """Measure how far the mean color of each image is from the true one.
+    """Measure the color cast: the distance of the mean color of each image from the true one.
 
-    One cast over everything, such as sepia, is the mean of all colors.
+    A cast over the whole image, such as sepia, shifts the mean color.
 
     Parameters
     ----------
     ab, true : Tensor
-        (B, 2, H, W), Lab units.
+        (B, 2, H, W): predicted and true a* and b* in Lab units.
 
     Returns
     -------
@@ -97,15 +113,16 @@ def cast(ab: Tensor, true: Tensor) -> Tensor:
 
 
 def bleeding(ab: Tensor, true: Tensor) -> Tensor:
-    """Measure how much color changes where the photograph's does not, next to where it does.
+    """Measure how much the color changes beside the true color edges.
 
-    Color that runs over an edge, or stops short of it, changes beside the edge: the mean gradient
-    of the predicted color in the ring around each true edge band, minus that of the true color.
+    Color that runs over an edge, or stops before it, changes beside the edge. The metric is the
+    mean gradient of the predicted color in the ring around each true edge band, minus that of the
+    true color.
 
     Parameters
     ----------
     ab, true : Tensor
-        (B, 2, H, W), Lab units.
+        (B, 2, H, W): predicted and true a* and b* in Lab units.
 
     Returns
     -------
@@ -120,7 +137,7 @@ def bleeding(ab: Tensor, true: Tensor) -> Tensor:
 
 
 def _gradient(ab: Tensor) -> Tensor:
-    """Change of color in Lab units per pixel, (B, H, W)."""
+    """Compute the gradient of color in Lab units per pixel, (B, H, W)."""
     padded = F.pad(ab, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2

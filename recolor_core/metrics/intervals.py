@@ -1,7 +1,7 @@
 """Statistics over a set of images or answers, with their intervals.
 
-`bootstrap_interval` draws the samples of `scipy.stats.bootstrap`, but accepts a single image and
-leaves out images without a value; scipy refuses the one and returns NaN for the other.
+`bootstrap_interval` draws the same samples as `scipy.stats.bootstrap`, but it also accepts a single
+image, which scipy refuses, and leaves out images without a value, for which scipy returns NaN.
 """
 
 from collections.abc import Callable
@@ -21,25 +21,27 @@ def bootstrap_interval(
     draws: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """A statistic of a sample of images and its percentile bootstrap interval (Efron 1979).
+    """Compute a statistic of a set of images and its percentile bootstrap interval (Efron 1979).
 
     Parameters
     ----------
-    values
-        (N,) or (N, k): what was measured of each image. Rows with NaN are left out.
-    statistic
-        Of (..., N) or (..., N, k) over the axis N; the mean over it by default.
-    level
-        Share of the draws that the interval holds.
-    draws
+    values : ndarray
+        (N,) or (N, k): the measured values of each image. Rows with values that are not finite are
+        left out.
+    statistic : callable, optional
+        Computes the statistic of (..., N) or (..., N, k) over the axis N; the mean by default.
+    level : float
+        Fraction of the draws that the interval contains, in (0, 1).
+    draws : int
         Number of samples of N images, drawn with replacement.
-    seed
-        Of the drawing.
+    seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     tuple of float
-        The statistic of the sample itself, the low and the high end. NaN where nothing is left.
+        The statistic of all images, and the low and the high end of its interval. All are NaN if no
+        row is left.
     """
     values = np.asarray(values, dtype=np.float64)
     values = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
@@ -58,15 +60,16 @@ def bootstrap_interval(
 
 
 def difference_of_means(pairs: Array) -> Array:
-    """Absolute difference of two means: whether a set is right on average.
+    """Compute the absolute difference of two means: the error of a set on average.
 
-    Of colorfulness, predicted and true, it is 0 also where every image is wrong, half of them too
-    gray and half too vivid; `mean_of_differences` shows that.
+    The result is also 0 if all images are wrong but the errors cancel, for example if half of them
+    are too gray and half too vivid. `mean_of_differences` shows these errors.
 
     Parameters
     ----------
-    pairs
-        (..., N, 2), such as predicted and true of N images; a statistic for `bootstrap_interval`.
+    pairs : ndarray
+        (..., N, 2): pairs of values of N images, such as predicted and true colorfulness. The
+        function can be a statistic of `bootstrap_interval`.
 
     Returns
     -------
@@ -78,23 +81,33 @@ def difference_of_means(pairs: Array) -> Array:
 
 
 def mean_of_differences(pairs: Array) -> Array:
-    """Mean absolute difference, pair by pair: whether each one is right.
+    """Compute the mean of the absolute differences of pairs: the error of each image.
 
     Parameters
     ----------
-    pairs
-        As of `difference_of_means`, and never less than that.
+    pairs : ndarray
+        (..., N, 2): as in `difference_of_means`.
+
+    Returns
+    -------
+    ndarray
+        (...), at least `difference_of_means`; 0 is best.
     """
     return np.asarray(np.abs(pairs[..., 0] - pairs[..., 1]).mean(axis=-1))
 
 
 def ratio_of_means(pairs: Array) -> Array:
-    """The first mean over the second; 1 is best, where they are predicted and true.
+    """Compute the ratio of the first mean to the second.
 
     Parameters
     ----------
-    pairs
-        As in `difference_of_means`.
+    pairs : ndarray
+        (..., N, 2): as in `difference_of_means`.
+
+    Returns
+    -------
+    ndarray
+        (...). 1 is best for pairs of predicted and true values.
     """
     means = pairs.mean(axis=-2)
     return np.asarray(means[..., 0] / means[..., 1])
@@ -126,7 +139,7 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     if trials == 0:
         return float("nan"), 0.0, 1.0
     interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
-    # Rounding must not leave an end a hair beyond its exact value.
+    # Rounding errors must not move an end beyond its exact value.
     low = 0.0 if successes == 0 else float(interval.low)
     high = 1.0 if successes == trials else float(interval.high)
     return successes / trials, low, high

@@ -1,9 +1,9 @@
-"""Whether named things have the colors of such things: sky, water, skin, foliage, brick and snow.
+"""Color errors of named things: sky, water, skin, foliage, brick and snow.
 
-A mean over all images hides that a change makes skies better and skin worse. Where each thing is,
-a fixed rule decides by the true color and the place in the image. The rule knows nothing of what
-it sees: sand of the color of skin counts as skin, and a gray sky or blond grass counts as nothing.
-That is no harm where two colorings of the same photographs are compared.
+A mean over all images hides that a change makes skies better and skin worse. A fixed rule finds
+each thing by its true color and its position in the image. The rule does not recognize objects:
+sand with the color of skin counts as skin, and a gray sky or blond grass counts as nothing. A
+comparison of two colorized versions of the same photographs is still fair.
 """
 
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MIN_AREA = 0.02
-"""Fraction of an image that a thing must cover."""
+"""Smallest fraction of an image that a thing must cover."""
 
 SOLID = 9
-"""Side in pixels of the square around a pixel of which `FILLED` must be of the thing's color."""
+"""Side, in pixels, of the square around a pixel in which `FILLED` is measured."""
 
 FILLED = 0.7
-"""Specks of the color of a thing are not that thing."""
+"""Smallest fraction of the square that must have the color of the thing. It excludes specks."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """The rule by which a thing is known.
+    """The rule that finds a thing.
 
     Parameters
     ----------
     lightness, chroma : tuple of float
-        Ranges of L* and of the chroma, in Lab units.
+        Ranges of L* and of chroma, in Lab units.
     hue : tuple of float
-        Range of the hue angle in degrees: 0 is red (+a*), 90 yellow (+b*), 270 blue.
+        Range of the hue angle in degrees: 0 is red (+a*), 90 is yellow (+b*), 270 is blue.
     rows : tuple of float
-        Where in the image it may be, as fractions of its height from the top.
+        Range of rows in which the thing may be, as fractions of the height from the top.
     """
 
     lightness: tuple[float, float]
@@ -43,6 +43,7 @@ class Thing:
 
 
 ANY_HUE = (0.0, 360.0)
+"""The range that contains all hue angles."""
 
 THINGS = {
     "sky": Thing((45, 95), (8, 60), (225, 290), (0.0, 0.5)),
@@ -52,7 +53,7 @@ THINGS = {
     "brick": Thing((20, 60), (25, 70), (25, 60)),
     "snow": Thing((85, 100), (0, 8), ANY_HUE),
 }
-"""The things that are known, in the order of the tables."""
+"""The rules by the names of the things, in the order of the tables."""
 
 
 def where_is(name: str, true: Tensor) -> Tensor:
@@ -68,16 +69,21 @@ def where_is(name: str, true: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B, H, W) bool; nowhere if it covers less than `MIN_AREA` of an image.
+        (B, H, W) bool. All False in an image of which the thing covers less than `MIN_AREA`.
+
+    Raises
+    ------
+    KeyError
+        If `name` is not in `THINGS`.
     """
     thing = THINGS[name]
-    light, chroma = true[:, 0], true[:, 1:].norm(dim=1)
+    lightness, chroma = true[:, 0], true[:, 1:].norm(dim=1)
     hue = _hue(true[:, 1:])
     height = true.shape[-2]
     row = (torch.arange(height, device=true.device) + 0.5) / height
     found = (row >= thing.rows[0])[:, None] & (row <= thing.rows[1])[:, None]
     for value, (low, high) in (
-        (light, thing.lightness),
+        (lightness, thing.lightness),
         (chroma, thing.chroma),
         (hue, thing.hue),
     ):
@@ -91,22 +97,23 @@ def where_is(name: str, true: Tensor) -> Tensor:
 
 
 def named_errors(ab: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Measure the colors of named things.
+    """Measure the color errors of named things.
 
     Parameters
     ----------
     ab : Tensor
-        (B, 2, H, W): the coloring, in Lab units.
+        (B, 2, H, W): predicted a* and b* in Lab units.
     true : Tensor
         (B, 3, H, W): true L*, a* and b*.
 
     Returns
     -------
-    dict
-        For each of `THINGS`: ``"sky_hue"``, the angle between the mean predicted and the mean true
-        color in degrees, in [0, 180], and ``"sky_chroma"``, the mean predicted minus the mean true
-        chroma in Lab units; below 0 is too pale. (B,) each, NaN for an image without the thing.
-        Things of any hue have no ``_hue``.
+    dict of str to Tensor
+        Two entries for each of `THINGS`, for example ``"sky_hue"`` and ``"sky_chroma"``; (B,) each.
+        The first is the angle between the mean predicted and the mean true color, in [0, 180]
+        degrees. The second is the mean predicted minus the mean true chroma in Lab units; a
+        negative value is too pale. NaN for an image without the thing. Things with `ANY_HUE` have
+        only the second entry.
     """
     errors = {}
     for name, thing in THINGS.items():
@@ -126,5 +133,5 @@ def named_errors(ab: Tensor, true: Tensor) -> dict[str, Tensor]:
 
 
 def _hue(ab: Tensor) -> Tensor:
-    """Hue angle in [0, 360) degrees of (B, 2, ...)."""
+    """Compute the hue angle of (B, 2, ...) in [0, 360) degrees."""
     return torch.rad2deg(torch.atan2(ab[:, 1], ab[:, 0])) % 360

@@ -1,7 +1,7 @@
-"""Whether the image keeps its structure: SSIM, and color that stops at its edges.
+"""Structure of colorized images: SSIM, and color errors at edges.
 
-SSIM is computed here: torchmetrics takes eleven times as long for one image and is off by 3e-4 in
-float32.
+SSIM is implemented here because torchmetrics takes eleven times as long for one image and has an
+error of 3e-4 in float32.
 """
 
 import torch
@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from recolor_core.errors import ImageError
 
 EDGE_GRADIENT = 4.0
-"""Change of color, in Lab units per pixel, from which on a pixel lies on a color edge."""
+"""Smallest gradient of color, in Lab units per pixel, of a pixel on a color edge."""
 
 EDGE_BAND = 2
-"""Pixels on either side of a color edge that belong to its band."""
+"""Number of pixels on each side of a color edge that belong to its band."""
 
 SSIM_WINDOW = 11
 """Side of the Gaussian window of SSIM, in pixels (Wang et al. 2004)."""
@@ -24,26 +24,27 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 for codes in [0, 
 
 
 def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
-    """Structural similarity of red, green and blue apart (Wang et al. 2004).
+    """Compute the structural similarity of each channel (Wang et al. 2004).
 
-    Gaussian window of 11 x 11 with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03, means and
-    covariances weighted by the window, averaged over all positions where it fits in the image.
+    The window is an 11 x 11 Gaussian with a standard deviation of 1.5; K1 = 0.01 and K2 = 0.03. The
+    window weights the means and covariances. The result is the average over all positions at which
+    the window fits into the image.
 
     Parameters
     ----------
-    rgb, true
-        (B, C, H, W), codes in [0, 1], at least 11 x 11 pixels. In float32 it is good to about
-        1e-4 where the image is flat; give float64 for more.
+    rgb, true : Tensor
+        (B, C, H, W): codes in [0, 1], at least 11 x 11 pixels. In float32, the error is about 1e-4
+        in flat images; float64 is more accurate.
 
     Returns
     -------
     Tensor
-        (B, C), in [-1, 1]; 1 is best and means equal.
+        (B, C), in [-1, 1]. 1 is best and means that the images are equal.
 
     Raises
     ------
     ImageError
-        If the window does not fit.
+        If the window does not fit into the images.
     """
     if min(rgb.shape[-2:]) < SSIM_WINDOW:
         raise ImageError(
@@ -62,23 +63,41 @@ def channel_ssim(rgb: Tensor, true: Tensor) -> Tensor:
 
 
 def ssim(rgb: Tensor, true: Tensor) -> Tensor:
-    """Mean of `channel_ssim` over the channels of each image: (B,), in [-1, 1]; 1 is best."""
+    """Compute the mean of `channel_ssim` over the channels of each image.
+
+    Parameters
+    ----------
+    rgb, true : Tensor
+        (B, C, H, W): as in `channel_ssim`.
+
+    Returns
+    -------
+    Tensor
+        (B,), in [-1, 1]; 1 is best.
+
+    Raises
+    ------
+    ImageError
+        As in `channel_ssim`.
+    """
     return channel_ssim(rgb, true).mean(dim=1)
 
 
 def edge_band(true: Tensor) -> Tensor:
-    """Where the color of the true image changes: its edges and `EDGE_BAND` pixels around them.
+    """Find the color edges of the true image and `EDGE_BAND` pixels around them.
+
+    A pixel lies on an edge if the central differences of a* and b*, as one vector, have a length of
+    at least `EDGE_GRADIENT`.
 
     Parameters
     ----------
-    true
+    true : Tensor
         (B, 2, H, W): true a* and b* in Lab units.
 
     Returns
     -------
     Tensor
-        (B, 1, H, W), bool. Edges are where the central differences of a* and b*, taken as one
-        vector, are at least `EDGE_GRADIENT`.
+        (B, 1, H, W) bool.
     """
     padded = F.pad(true, (1, 1, 1, 1), mode="replicate")
     across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
@@ -89,19 +108,19 @@ def edge_band(true: Tensor) -> Tensor:
 
 
 def edge_error(ab: Tensor, true: Tensor) -> Tensor:
-    """Mean chroma distance (CIE 1976) within the edge band of each image, in Lab units.
+    """Compute the mean chroma distance (CIE 1976) within the edge band of each image.
 
-    Color that bleeds over an edge is wrong there, whatever the image is elsewhere.
+    Color that bleeds over an edge causes errors there, even if the rest of the image is right.
 
     Parameters
     ----------
-    ab, true
-        (B, 2, H, W), Lab units.
+    ab, true : Tensor
+        (B, 2, H, W): predicted and true a* and b* in Lab units.
 
     Returns
     -------
     Tensor
-        (B,), at least 0; 0 is best. NaN for an image without a color edge.
+        (B,), Lab units, at least 0; 0 is best. NaN for an image without a color edge.
     """
     band = edge_band(true)
     distance = (ab - true).norm(dim=1, keepdim=True) * band
@@ -110,11 +129,11 @@ def edge_error(ab: Tensor, true: Tensor) -> Tensor:
 
 
 def _smooth(images: Tensor) -> Tensor:
-    """The Gaussian window's mean at every place of (..., H, W) where it fits."""
+    """Compute the Gaussian-weighted means of (..., H, W) wherever the window fits."""
     offset = torch.arange(SSIM_WINDOW, dtype=images.dtype, device=images.device)
     weights = (-((offset - SSIM_WINDOW // 2) / _SSIM_SIGMA).square() / 2).exp()
     weights = weights / weights.sum()
-    # All as channels of one image: several times as fast as a batch of gray ones.
+    # Channels of one image are several times as fast as a batch of gray images.
     flat = images.flatten(0, -3)[None]
     weights = weights.expand(flat.shape[1], 1, SSIM_WINDOW)
     flat = F.conv2d(flat, weights[..., None], groups=len(weights))

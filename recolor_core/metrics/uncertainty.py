@@ -1,6 +1,7 @@
-"""Whether the stated uncertainty tells where the errors are, and how large; and alternatives.
+"""Metrics of uncertainty, which should predict the position and size of errors, and alternatives.
 
-All take one entry for each pixel, or for each image, as one likes. Pairs with NaN are left out.
+The metrics of uncertainty take one entry for each pixel or for each image. They leave out pairs
+with values that are not finite.
 """
 
 from dataclasses import dataclass
@@ -13,19 +14,19 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Error of what is kept when the most uncertain part is left out.
+    """The mean error of the entries that remain if the most uncertain entries are left out.
 
     Parameters
     ----------
-    coverage
-        (P,), shares kept, ascending in (0, 1].
-    risk
-        (P,), mean error of the part with the least uncertainty.
-    ideal
-        (P,), the same where the errors themselves are known (the oracle).
-    area, ideal_area
-        Means of both curves over all numbers of entries kept (AURC, Geifman et al. 2019), in units
-        of the error.
+    coverage : ndarray
+        (P,): fractions of entries that remain, ascending in (0, 1].
+    risk : ndarray
+        (P,): mean error of the entries with the smallest uncertainty.
+    ideal : ndarray
+        (P,): mean error of the entries with the smallest errors (the oracle).
+    area, ideal_area : float
+        Means of both curves over all numbers of remaining entries (AURC, Geifman et al. 2019), in
+        the unit of the error.
     """
 
     coverage: Array
@@ -36,34 +37,40 @@ class RiskCoverage:
 
     @property
     def skill(self) -> float:
-        """Share of the possible gain: 1 is ideal, 0 chance, below 0 worse than chance.
+        """Fraction of the possible gain: 1 is ideal, 0 is chance, below 0 is worse than chance.
 
-        ``(mean - area) / (mean - ideal_area)`` where mean is the error of all, which is what random
-        order has at any coverage. NaN where all errors are equal.
+        ``(mean - area) / (mean - ideal_area)``. ``mean`` is the mean error of all entries, which a
+        random order has at any coverage. NaN if all errors are equal.
         """
         possible = self.risk[-1] - self.ideal_area
         return float((self.risk[-1] - self.area) / possible) if possible > 0 else float("nan")
 
 
 def risk_coverage(error: Array, uncertainty: Array, points: int = 100) -> RiskCoverage:
-    """Risk-coverage curve (El-Yaniv and Wiener 2010): sorted by uncertainty, the kept part's error.
+    """Compute the risk-coverage curve (El-Yaniv and Wiener 2010).
 
-    Equal uncertainties are taken in random order, in expectation: a constant one has a flat curve
-    at the mean error, however the entries happen to be sorted.
+    The curve is the mean error of the entries with the smallest uncertainty. Entries with equal
+    uncertainties count with their mean error, the expectation of a random order. Therefore a
+    constant uncertainty has a flat curve at the mean error in any order of the entries.
 
     Parameters
     ----------
-    error
-        Any shape, at least 0; its unit is that of the risk.
-    uncertainty
-        The same shape. Only its order counts.
-    points
-        How many places of the curve are returned, equally spaced in coverage.
+    error : ndarray
+        Errors of any shape, at least 0. The risk has the same unit.
+    uncertainty : ndarray
+        Uncertainties, with the shape of `error`. Only their order matters.
+    points : int
+        Number of points on the curve, equally spaced in coverage.
+
+    Returns
+    -------
+    RiskCoverage
+        The curve, with at most `points` points.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or nothing is left.
+        If the shapes differ or no finite pair is left.
     """
     error, uncertainty = _pairs(error, uncertainty)
     _, group, size = np.unique(uncertainty, return_inverse=True, return_counts=True)
@@ -81,24 +88,25 @@ def risk_coverage(error: Array, uncertainty: Array, points: int = 100) -> RiskCo
 
 
 def sigma_ratio(error: Array, sigma: Array) -> float:
-    """Root-mean-square error over root-mean-square stated standard deviation.
+    """Compute the ratio of the root-mean-square error to the root-mean-square predicted sigma.
 
     Parameters
     ----------
-    error
-        Any shape: for the uncertainty of `Generator`, chroma distances in Lab units.
-    sigma
-        The same shape: the standard deviation stated for it, in the same units.
+    error : ndarray
+        Errors of any shape. For the uncertainty of `Generator`, these are chroma distances in Lab
+        units.
+    sigma : ndarray
+        Predicted standard deviations, with the shape and unit of `error`.
 
     Returns
     -------
     float
-        At least 0. 1 is right on the whole, above is overconfident, below underconfident.
+        At least 0. 1 is right on average, above 1 is overconfident, below 1 is underconfident.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or nothing is left.
+        If the shapes differ or no finite pair is left.
     """
     error, sigma = _pairs(error, sigma)
     return float(np.sqrt((error**2).mean() / (sigma**2).mean()))
@@ -106,15 +114,17 @@ def sigma_ratio(error: Array, sigma: Array) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Stated standard deviation against the error that came, bin by bin.
+    """Predicted standard deviations and observed errors in bins.
 
     Parameters
     ----------
-    count
-        (K,), entries in each bin.
-    sigma, error
-        (K,), root mean squares of the stated standard deviation, ascending, and of the error. A
-        calibrated one has them equal in every bin.
+    count : ndarray
+        (K,) int: number of entries in each bin.
+    sigma : ndarray
+        (K,): root mean square of the predicted standard deviation in each bin, ascending.
+    error : ndarray
+        (K,): root mean square of the error in each bin. It equals `sigma` in every bin if the
+        prediction is calibrated.
     """
 
     count: NDArray[np.integer]
@@ -125,29 +135,35 @@ class Reliability:
     def calibration_error(self) -> float:
         """Expected normalized calibration error (Levi et al. 2022); 0 is best.
 
-        Mean over bins of ``|error - sigma| / sigma``. Where a sigma is 0, infinite.
+        It is the mean of ``|error - sigma| / sigma`` over the bins, and not finite if a sigma is 0.
         """
         with np.errstate(divide="ignore"):
             return float((np.abs(self.error - self.sigma) / self.sigma).mean())
 
 
 def reliability(error: Array, sigma: Array, bins: int = 10) -> Reliability:
-    """Reliability table of a stated standard deviation, over its quantiles.
+    """Compute the reliability of predicted standard deviations in bins of their quantiles.
 
     Parameters
     ----------
-    error, sigma
+    error, sigma : ndarray
         As in `sigma_ratio`.
-    bins
-        Bins of equal count, or fewer and unequal ones where sigmas are equal: these share one.
+    bins : int
+        Number of bins with equal counts. Equal sigmas are in the same bin, so there may be fewer
+        bins, with unequal counts.
+
+    Returns
+    -------
+    Reliability
+        The bins that are not empty.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or nothing is left.
+        If the shapes differ or no finite pair is left.
     """
     error, sigma = _pairs(error, sigma)
-    # Each group of equal sigmas goes where its middle lies among all.
+    # The middle of each group of equal sigmas decides in which bin the group is.
     _, group, size = np.unique(sigma, return_inverse=True, return_counts=True)
     place = (bins * (np.cumsum(size) - size / 2) / len(sigma)).astype(int)[group]
     count = np.bincount(place, minlength=bins)
@@ -158,31 +174,32 @@ def reliability(error: Array, sigma: Array, bins: int = 10) -> Reliability:
 
 
 def best_of_n(errors: Array) -> Array:
-    """Error of the best among the first 1, 2, ... n alternatives, told by the truth.
+    """Compute the smallest error among the first 1, 2, ... n alternatives.
 
-    What one gains by choosing among alternatives. It never grows with n, for wild ones neither, so
-    report the mean error over all alternatives beside it.
+    The result shows the gain from a choice among alternatives. It never increases with n, even if
+    the alternatives are wild. Therefore report the mean error over all alternatives with it.
 
     Parameters
     ----------
-    errors
-        (n, B), of n alternatives for B images; lower is better (give the negative PSNR).
+    errors : ndarray
+        (n, B): errors of n alternatives for B images. Lower must be better, so pass the negative
+        PSNR.
 
     Returns
     -------
     ndarray
-        (n, B).
+        (n, B), in the unit of `errors`.
     """
     return np.minimum.accumulate(errors, axis=0)
 
 
 def _pairs(error: Array, other: Array) -> tuple[Array, Array]:
-    """Both flat, in float64, without what has no value."""
+    """Flatten both to float64, without the pairs that have a value that is not finite."""
     error, other = np.asarray(error, np.float64), np.asarray(other, np.float64)
     if error.shape != other.shape:
         raise ValueError(
             f"expected an uncertainty for each error, got {other.shape} for {error.shape}; "
-            "bring both to one size"
+            "resize both to one shape"
         )
     valid = np.isfinite(error) & np.isfinite(other)
     if not valid.any():

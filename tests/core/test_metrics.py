@@ -288,7 +288,7 @@ def colored(dtype, seed=0):
 def test_lightness_fidelity_of_what_the_library_makes_is_exact(dtype):
     gray, rgb = colored(dtype)
     fidelity = lightness_fidelity(rgb, gray)
-    assert fidelity.exact_share == 1
+    assert fidelity.exact_fraction == 1
     # half a code; the steepest place of L* over 8-bit codes is 0.48 a code
     assert 0 < fidelity.mean_error < fidelity.max_error < (0.25 if dtype == torch.uint8 else 0.001)
     assert lightness_fidelity(gray.expand(3, -1, -1), gray) == (0, 0, 1)
@@ -308,14 +308,14 @@ def test_lightness_fidelity_agrees_with_colour_science(monkeypatch):
     assert fidelity.max_error == pytest.approx(error.max(), abs=1e-5)
     assert fidelity.mean_error == pytest.approx(error.mean(), abs=1e-6)
     back = np.rint(colour.models.eotf_inverse_sRGB(luminance) * 255)
-    assert fidelity.exact_share == pytest.approx((back == gray.numpy()).mean(), abs=1e-12)
-    assert 0.1 < fidelity.exact_share < 0.9
+    assert fidelity.exact_fraction == pytest.approx((back == gray.numpy()).mean(), abs=1e-12)
+    assert 0.1 < fidelity.exact_fraction < 0.9
 
 
 def test_lightness_fidelity_takes_a_tinted_source():
     _, tinted = colored(torch.uint8, seed=1)
     assert lightness_fidelity(tinted, tinted) == (0, 0, 1)
-    assert lightness_fidelity(tinted[:, :1, :1], tinted[:, :1, :1]).exact_share == 1
+    assert lightness_fidelity(tinted[:, :1, :1], tinted[:, :1, :1]).exact_fraction == 1
 
 
 def test_lightness_fidelity_refuses_what_does_not_fit():

@@ -149,8 +149,8 @@ def test_an_altered_gray_is_forgiven_by_psnr_and_ssim_and_exposed_by_fidelity(li
     one, other = kept[None] / 255, altered[None] / 255
     assert psnr(other, one)[0] > 45
     assert channel_ssim(other, one).min() > 0.99
-    assert lightness_fidelity(kept, gray).exact_share == 1
-    assert lightness_fidelity(altered, gray).exact_share == 0
+    assert lightness_fidelity(kept, gray).exact_fraction == 1
+    assert lightness_fidelity(altered, gray).exact_fraction == 0
     assert lightness_fidelity(altered, gray).mean_error > 0.3
 
 

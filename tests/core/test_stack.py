@@ -220,7 +220,7 @@ def test_dtypes_are_those_of_single_images(film_colorizer, stacked, dtype):
         (pan(2) * 1j, {}, ImageError, "complex"),
         (pan(2), {"levels": "all"}, ImageError, 'or "auto"'),
         (np.full((2, 9, 9), np.nan), {"levels": "auto"}, ImageError, "at least one number"),
-        (pan(2), {"hints": {2: [HINT]}}, HintsError, r"within \(2,\), got some for 2"),
+        (pan(2), {"hints": {2: [HINT]}}, HintsError, r"within \(2,\), got hints at 2"),
         (pan(2), {"hints": {(0, 0): [HINT]}}, HintsError, "one number for each axis"),
     ],
 )
