@@ -1,6 +1,6 @@
-"""Put photographs and their colored versions side by side on one image that fits a screen.
+"""Show photographs and their colored versions side by side in one image that fits a screen.
 
-``python tools/before_after.py SHEET COLORED_FOLDER GRAY [GRAY ...]``: the colored version of
+``python tools/before_after.py SHEET COLORED_FOLDER GRAY [GRAY ...]``. The colored version of
 ``name.jpg`` is the file in the folder whose name begins with ``name``.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-SCREEN = (1600, 900)  # pixels; fits a common laptop's screen
+SCREEN = (1600, 900)  # pixels; fits the screen of a common laptop
 MARGIN, CAPTION, SEAM = 16, 22, 2
 PAPER, INK = "#1d1d1f", "#d5d5d8"
 
 
 def load(path: Path) -> Image.Image:
-    """Open an image as 8-bit RGB, upright; of a TIFF the first page."""
-    if path.suffix != ".tif":  # Pillow reads no 16-bit RGB TIFF
+    """Open an image as upright 8-bit RGB. If it is a TIFF file, open the first page."""
+    if path.suffix != ".tif":  # Pillow does not read 16-bit RGB TIFF files
         return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     page = tifffile.imread(path, key=0)
     if page.dtype == np.uint16:
@@ -28,23 +28,23 @@ def load(path: Path) -> Image.Image:
 
 
 class Pair(NamedTuple):
-    """A photograph and its colored version, beside each other."""
+    """A photograph and its colored version."""
 
     name: str
     before: Image.Image
     after: Image.Image
 
     def width(self, height: float) -> int:
-        """Width of both together, in pixels, when they are this high."""
+        """Return the width of both images together, in pixels, at this height."""
         return 2 * self.side(height) + SEAM
 
     def side(self, height: float) -> int:
-        """Width of one of them."""
+        """Return the width of one image at this height."""
         return round(self.before.width / self.before.height * height)
 
 
 def split(pairs: list[Pair], rows: int) -> list[list[Pair]]:
-    """Cut a sequence into rows of about the same width."""
+    """Split a sequence of pairs into rows of about the same width."""
     widths = np.array([pair.width(100) for pair in pairs])
     middles = np.cumsum(widths) - widths / 2
     row_of = (middles / widths.sum() * rows).astype(int)
@@ -53,7 +53,7 @@ def split(pairs: list[Pair], rows: int) -> list[list[Pair]]:
 
 
 def height_for(rows: list[list[Pair]]) -> int:
-    """Find the largest height of the images, the same for all, at which the rows fit."""
+    """Find the largest common image height at which the rows fit."""
 
     def fits(height: int) -> bool:
         widths = [sum(pair.width(height) + MARGIN for pair in row) + MARGIN for row in rows]
@@ -64,7 +64,7 @@ def height_for(rows: list[list[Pair]]) -> int:
 
 
 def sheet(pairs: list[Pair]) -> Image.Image:
-    """Draw the pairs in rows, each image as large as it fits."""
+    """Draw the pairs in rows, with each image as large as possible."""
     rows = max((split(pairs, n) for n in range(1, len(pairs) + 1)), key=height_for)
     height = height_for(rows)
     page = Image.new("RGB", SCREEN, PAPER)

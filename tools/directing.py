@@ -1,4 +1,4 @@
-"""Make the pictures of docs/directing.md: ``python tools/directing.py docs/directing``."""
+"""Make the images of docs/directing.md: ``python tools/directing.py docs/directing``."""
 
 import sys
 from pathlib import Path
@@ -61,7 +61,7 @@ STEPS: tuple[tuple[Mark, ...], ...] = (
 
 
 def main(folder: Path) -> None:
-    """Write the picture of each step, and the hint file of the last one."""
+    """Write the image of each step, and the hint file of the last step."""
     folder.mkdir(parents=True, exist_ok=True)
     with Image.open(SAMPLE) as file:
         image = np.asarray(file)

@@ -1,7 +1,7 @@
-"""Make the images of docs/napari.md: run the plugin as a user does, and look at it.
+"""Make the images of docs/napari.md by running the plugin as a user does.
 
-``python tools/screenshots.py [FOLDER]``, on a screen of at least 1366 x 768 pixels, which may be a
-virtual one.
+``python tools/screenshots.py [FOLDER]`` needs a real or virtual screen of at least 1366 x 768
+pixels.
 """
 
 import io
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Use the defaults, not the preferences of whoever makes the images. napari reads this when it is
+# Use default preferences, not those of the current user. napari reads this variable when it is
 # imported.
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp()) / "settings.yaml")
 
@@ -29,18 +29,18 @@ from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = (1366, 768)
-LOW_WINDOW = (1366, 560)  # where images stand side by side
-LARGEST = 300_000  # bytes; they are part of the repository
+LOW_WINDOW = (1366, 560)  # window size for images side by side
+LARGEST = 300_000  # maximum bytes of a file; the images are part of the repository
 PATIENCE = 120_000  # milliseconds
 
-# Colors that the photograph has in no coloring by itself, so that it is plain what hints do.
+# The network never predicts these colors for the photograph, so the effect of hints is visible.
 HINTS = [((300, 150), "#a03c2c"), ((75, 430), "#d09a50")]
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Make them all."""
+    """Make all images."""
     folder.mkdir(parents=True, exist_ok=True)
-    # napari would show warnings of libraries in the window.
+    # Otherwise napari shows warnings from libraries in the window.
     warnings.simplefilter("ignore")
     viewer = Viewer(show=True)
     viewer.window.resize(*WINDOW)
@@ -117,7 +117,7 @@ def colorize(viewer: Viewer, panel: QWidget, sample: Callable[[], list[LayerData
 
 
 def layer(viewer: Viewer, result: str) -> Layer:
-    """Find a result of the run."""
+    """Find a result layer of the run."""
     (found,) = (layer for layer in viewer.layers if layer.name.endswith(f" {result}"))
     return found
 
@@ -135,44 +135,44 @@ def button(panel: QWidget, name: str) -> QAbstractButton:
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Let the window live until something has happened."""
+    """Process events until a condition is met."""
     for _ in range(PATIENCE // 50):
         if condition():
             return
         wait(50)
-    sys.exit(f"Waited {PATIENCE / 1000:.0f} s for {what}, in vain.")
+    sys.exit(f"Timed out after {PATIENCE / 1000:.0f} s while waiting for {what}.")
 
 
 def settle() -> None:
-    """Let everything be drawn."""
+    """Wait until everything is drawn."""
     wait(800)
 
 
 def wait(milliseconds: int) -> None:
-    """Let the window live for a while."""
+    """Process events for a while."""
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
     loop.exec()
 
 
 def window(viewer: Viewer) -> np.ndarray:
-    """The whole window."""
+    """Return a screenshot of the whole window."""
     return viewer.screenshot(canvas_only=False, flash=False)
 
 
 def canvas(viewer: Viewer) -> np.ndarray:
-    """What is drawn, without the window around it."""
+    """Return a screenshot of the canvas only."""
     return viewer.screenshot(canvas_only=True, flash=False)
 
 
 def save(shot: np.ndarray, path: Path) -> None:
-    """Write a PNG, with fewer colors where it would be too large."""
+    """Write a PNG file. If it is too large, reduce its colors."""
     if shot[..., :3].std() < 10:
         sys.exit(f"{path.name}: nothing was drawn")
     image = Image.fromarray(shot[..., :3])
     palette = image.quantize(256, Image.Quantize.MEDIANCUT, kmeans=3)
     fewer = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    for version in (image, fewer, palette):  # the last one has bands, but no noise
+    for version in (image, fewer, palette):  # the last version has color bands but no noise
         file = io.BytesIO()
         version.save(file, "PNG", optimize=True)
         if file.tell() <= LARGEST:

@@ -1,7 +1,8 @@
-"""A batch that is killed again and again: afterwards every good scan must be there, exactly once.
+"""Kill a batch repeatedly, then check that every good scan has exactly one result.
 
-Generates scans of mixed kinds, some of them broken on purpose, colorizes them with `recolor batch`
-while it kills the batch at random moments and lets the disk run full once, and checks the result.
+The script makes scans of several kinds, some of them broken on purpose. It colorizes them with
+`recolor batch`, kills the batch at random moments, lets the disk run full once, and checks the
+result.
 
     make soak                                   # 300 scans, 8 kills
     python tools/soak.py --scans 2000 --kills 20 --jobs 4
@@ -31,18 +32,18 @@ from recolor_core.batch.verify import verify_image
 from recolor_core.files import sha256_of
 
 BATCH = "import sys; sys.argv[0] = 'recolor'; from recolor_core.cli import main; main()"
-DISK_BYTES = 20_000  # that a file may have while the disk is full
+DISK_BYTES = 20_000  # maximum size of a file while the disk is full
 
 
 def main() -> None:
-    """Run the soak; the exit code is 0 if nothing was lost."""
+    """Run the test. The exit code is 0 if nothing was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scans", type=int, default=300)
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--broken", type=float, default=0.05, help="part of the scans, 0 to 1")
+    parser.add_argument("--broken", type=float, default=0.05, help="fraction of the scans, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="keep everything there")
+    parser.add_argument("--folder", type=Path, help="keep all files in this folder")
     words = parser.parse_args()
     folder = words.folder or Path(tempfile.mkdtemp(prefix="recolor-soak-"))
     began = time.monotonic()
@@ -64,7 +65,7 @@ def main() -> None:
 def soak(
     folder: Path, scans: int, kills: int, jobs: int, broken: float, chance: random.Random
 ) -> tuple[list[str], dict[str, object]]:
-    """Make scans, colorize them under attack, and say what is wrong."""
+    """Make scans, colorize them while killing the batch, and return the problems found."""
     source, out = folder / "scans", folder / "colored"
     good, bad = make_scans(source, scans, broken, chance)
     source.chmod(0o555)
@@ -92,7 +93,7 @@ def soak(
                 break
         if process.poll() is None:
             killed += 1
-            os.killpg(process.pid, signal.SIGKILL)  # the workers, too
+            os.killpg(process.pid, signal.SIGKILL)  # kills the workers too
         process.wait()
     last = subprocess.run(command, capture_output=True, text=True)
     problems = list(check(source, out, good, bad))
@@ -102,7 +103,7 @@ def soak(
 
 
 def fill_disk() -> None:
-    """Let no file grow, as on a full disk; called in the batch's own process."""
+    """Limit the size of files, as on a full disk. Called in the batch process."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES, resource.RLIM_INFINITY))
 
@@ -110,7 +111,7 @@ def fill_disk() -> None:
 def make_scans(
     folder: Path, count: int, broken: float, chance: random.Random
 ) -> tuple[list[Path], list[Path]]:
-    """Write scans of mixed kinds below a folder; the good ones and the broken ones."""
+    """Write scans of several kinds to a folder; return the good ones and the broken ones."""
     good, bad = [], []
     rng = np.random.default_rng(chance.randrange(2**32))
     for number in range(count):
@@ -127,7 +128,7 @@ def make_scans(
 
 
 def scan(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Something with edges, slopes and grain."""
+    """Return a synthetic scan with edges, gradients and grain."""
     y, x = np.mgrid[:height, :width]
     waves = np.sin(x / rng.uniform(3, 30)) * np.cos(y / rng.uniform(3, 30))
     picture = 128 + 90 * waves + rng.normal(0, 8, (height, width))
@@ -135,7 +136,7 @@ def scan(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]
 
 
 def write_scan(path: Path, codes: NDArray[np.uint8], kind: int) -> Path:
-    """Write a scan as one of six kinds of file."""
+    """Write a scan in one of six file formats."""
     deep = codes.astype(np.uint16) * 257
     if kind == 0:
         path = path.with_suffix(".png")
@@ -168,7 +169,7 @@ def spoil(path: Path, chance: random.Random) -> None:
 
 
 def check(source: Path, out: Path, good: list[Path], bad: list[Path]) -> "list[str]":
-    """What is wrong with the result."""
+    """Return a list of problems with the result."""
     problems = [f"{path}: left over" for path in out.rglob(".recolor-*.part")]
     with Manifest(out) as manifest:
         rows = {row["path"]: row for row in manifest.files()}
@@ -184,7 +185,7 @@ def check(source: Path, out: Path, good: list[Path], bad: list[Path]) -> "list[s
         if result.suffix == ".bmp":
             expected.add(f"{row['output']}.json")
         if sha256_of(result) != row["output_sha256"]:
-            problems.append(f"{result}: not the file that the manifest knows")
+            problems.append(f"{result}: does not match the file in the manifest")
         verification = verify_image(result, path)
         if not verification.unaltered or not verification.exact_pages:
             problems.append(verification.line())
@@ -192,8 +193,8 @@ def check(source: Path, out: Path, good: list[Path], bad: list[Path]) -> "list[s
         row = rows.get(str(path.relative_to(source)))
         if row is None or row["status"] != "failed" or not row["message"]:
             problems.append(f"{path}: broken, but {row and row['status']}")
-    problems += [f"{name}: nobody asked for it" for name in sorted(results - expected)]
-    problems += [f"{name}: not there" for name in sorted(expected - results)]
+    problems += [f"{name}: unexpected file" for name in sorted(results - expected)]
+    problems += [f"{name}: missing" for name in sorted(expected - results)]
     return problems
 
 

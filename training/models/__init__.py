@@ -1,18 +1,18 @@
-"""Models to compare with, and this project's networks, behind one small interface.
+"""Comparison models and this project's networks behind one small interface.
 
-`build` makes them by name::
+`build` makes models by name::
 
-    gray            no color at all
+    gray            no color
     average         the mean a* and b* of the training images
-    nearest         persistence: the colors of the training image that looks most alike in gray
-    forest          random forest regression on what is around a pixel
-    xgboost         gradient boosted trees on the same
+    nearest         the colors of the training image that looks most alike in gray (persistence)
+    forest          random forest regression on the surroundings of a pixel
+    xgboost         gradient boosted trees on the same features
     original        low-level encodings, a small decoder, L1 (`training.original`)
     coarse          the generator alone, bicubic upsampling instead of the refiner
-    refined         what `recolor` writes
+    refined         the output of `recolor`
 
-``coarse`` and ``refined`` also come with hints (``refined-hints-10``), and ``refined-best-of-4`` is
-the best of the coloring and four alternatives, of which only the truth knows which it is.
+``coarse`` and ``refined`` are also available with hints (``refined-hints-10``).
+``refined-best-of-4`` is the best of the coloring and four alternatives, selected by the truth.
 """
 
 from training.models.fits import fingerprint, fit

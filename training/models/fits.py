@@ -1,4 +1,4 @@
-"""Fits kept on disk, by what they were made of."""
+"""Store fits on disk, identified by what they were made from."""
 
 import hashlib
 import json
@@ -9,16 +9,16 @@ from recolor_core.files import replacing
 from training.models.interface import Fitted, Model, Photographs
 
 VERSION = 1
-"""Of the models' code: raise it where the same settings and images give something else."""
+"""Version of the models' code. Increase it if the same settings and images give other results."""
 
 
 def fingerprint(model: Model, images: Iterable[str]) -> str:
-    """What tells a model from all others: its name, its settings and, if fitted, its images.
+    """Identify a model by its name, its settings and, if it is fitted, its training images.
 
     Parameters
     ----------
     model
-        Fitted or not.
+        Any model, whether it needs a fit or not.
     images
         Fingerprints of the training images.
 
@@ -34,23 +34,23 @@ def fingerprint(model: Model, images: Iterable[str]) -> str:
 
 
 def fit(model: Fitted, photographs: Photographs, known_as: str, folder: Path) -> bool:
-    """Fit a model, or take over its fit where the folder has it.
+    """Fit a model, or load its fit if the folder contains it.
 
     Parameters
     ----------
     model
         Changed in place.
     photographs
-        To learn from.
+        Photographs to learn from.
     known_as
-        Its `fingerprint`.
+        The model's `fingerprint`.
     folder
-        Where the fits lie; made where it is not there.
+        Folder of the fits. It is created if it does not exist.
 
     Returns
     -------
     bool
-        Whether it had to be fitted.
+        Whether the model was fitted in this call.
     """
     path = folder / f"{model.name}-{known_as}{model.suffix}"
     if path.exists():

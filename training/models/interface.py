@@ -1,4 +1,4 @@
-"""What a model is: gray codes in, chroma out."""
+"""The interface of a model: gray codes in, a* and b* out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ from recolor_core.lab import gray_codes, lightness, rgb_to_lab
 from recolor_core.result import Colorization
 
 Photographs = Sequence[NDArray[np.uint8]]
-"""Images as (S, S, 3) sRGB codes, each read when it is asked for."""
+"""Images as (S, S, 3) sRGB codes. Each image is read only when it is requested."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The colors that a model gives an image.
+    """The colors that a model predicts for an image.
 
     Parameters
     ----------
     ab
         (2, H, W) float32: a* and b* in Lab units.
     coarse
-        (2, h, w) float32, Lab units: what `ab` is the bicubic upsampling of.
+        (2, h, w) float32, Lab units. `ab` is its bicubic upsampling.
     uncertainty
-        (h, w) float32, Lab units: by how much the color may be wrong, on a coarser grid.
+        (h, w) float32, Lab units: expected error of the color, on a coarser grid.
     alternatives
-        Further colorings, each like `ab`.
+        Other colorings, each like `ab`.
     colorization
-        Of models that write images the way `recolor` does: what writes them.
+        The object that writes the image, for models that write images as `recolor` does.
     seconds
-        How long it took, where that is more than the call did because other models share the work.
+        Time of the prediction, if it differs from that of the call because models share work.
     """
 
     ab: NDArray[np.float32]
@@ -48,18 +48,18 @@ class Prediction:
 
 
 class Model(ABC):
-    """Gives gray images colors.
+    """A model that predicts colors for gray images.
 
     Parameters
     ----------
     name
-        By which it is asked for, and its rows in tables are known.
+        Name for requests and for rows in tables.
     title
-        For people.
+        Title for people.
     """
 
     hints: int = 0
-    """How many random pixels' true colors it is to be told."""
+    """Number of random pixels whose true colors the model receives."""
 
     def __init__(self, name: str, title: str) -> None:
         self.name = name
@@ -67,59 +67,59 @@ class Model(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides its predictions, beside the images it was fitted on; JSON types only."""
+        """Return what determines predictions, except training images; JSON types only."""
         return {}
 
     @abstractmethod
     def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
-        """The colors of an image.
+        """Predict the colors of an image.
 
         Parameters
         ----------
         gray
-            (H, W) gray codes, as a scan has them.
+            (H, W) gray codes, as in a scan.
         hints
-            Pixels whose color is known, `Model.hints` of them.
+            Pixels with known color; there are `Model.hints` of them.
         """
 
 
 class Fitted(Model):
-    """A model that learns from photographs within minutes, and whose fit is kept in a file."""
+    """A model that learns from photographs within minutes. Its fit is stored in a file."""
 
     suffix: ClassVar[str]
-    """Of the file."""
+    """Suffix of the file."""
 
     @abstractmethod
     def fit(self, photographs: Photographs) -> None:
-        """Learn from photographs; they may be gone through more than once."""
+        """Learn from photographs. They may be iterated more than once."""
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Write the fit into a file; `load` reads it under a name with the `suffix`."""
+        """Write the fit to a file. `load` reads it from a name with the `suffix`."""
 
     @abstractmethod
     def load(self, path: Path) -> None:
-        """Take over what `save` wrote."""
+        """Load a fit that `save` wrote."""
 
 
 def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The gray codes of a photograph (H, W, 3): what the models see of it."""
+    """Return the gray codes of a photograph (H, W, 3), which are the input of the models."""
     return gray_codes(torch.from_numpy(rgb).permute(2, 0, 1)).numpy()
 
 
 def lightness_of(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """L* in [0, 100] of gray codes, of the same shape."""
+    """Return L* in [0, 100] of gray codes, in the same shape."""
     return lightness(torch.from_numpy(gray)).numpy()
 
 
 def ab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """True a* and b* of a photograph (H, W, 3), (2, H, W) in Lab units."""
+    """Return the true a* and b* of a photograph (H, W, 3) as (2, H, W) in Lab units."""
     ab: NDArray[np.float32] = rgb_to_lab(torch.from_numpy(rgb).permute(2, 0, 1))[1:].numpy()
     return ab
 
 
 def enlarge(ab: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bicubic upsampling of (2, h, w) to (2, H, W)."""
+    """Upsample (2, h, w) to (2, H, W) bicubically."""
     if ab.shape[1:] == shape:
         return ab
     large = F.interpolate(torch.from_numpy(ab)[None], size=shape, mode="bicubic")
@@ -127,5 +127,5 @@ def enlarge(ab: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float
 
 
 def reduce(ab: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Means of (C, H, W) over the cells of a grid, (C, h, w)."""
+    """Average (C, H, W) over the cells of a grid, (C, h, w)."""
     return F.adaptive_avg_pool2d(torch.from_numpy(ab)[None], shape)[0].numpy()

@@ -1,4 +1,4 @@
-"""The networks that ship, on the way that a user's image takes, and the original recipe."""
+"""The shipped networks, run the same way as for a user's image, and the original recipe."""
 
 import time
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from training.models.interface import Model, Prediction, enlarge, lightness_of
 
 
 class Chain:
-    """A `Colorizer` that remembers the last image, for models that share its work.
+    """A `Colorizer` that remembers the last image, so that models can share work.
 
-    Seconds are of processor time on a CPU, of wall time elsewhere.
+    Seconds are processor time on a CPU and wall time on other devices.
 
     Parameters
     ----------
     weights, device
         As in `Colorizer`.
     settings
-        How to colorize.
+        Settings of the colorizer.
     """
 
     def __init__(self, weights: str, device: str, settings: Settings) -> None:
@@ -42,7 +42,7 @@ class Chain:
         self._result: tuple[tuple[Any, ...], Colorization, float] | None = None
 
     def generate(self, gray: NDArray[np.uint8]) -> tuple[Coarse, float]:
-        """What the generator sees in the image, and the seconds it took."""
+        """Return the generator's output for the image, and the seconds it took."""
         codes = gray.tobytes()
         if self._coarse is None or self._coarse[0] != codes:
             started = self.clock()
@@ -53,7 +53,7 @@ class Chain:
     def refine(
         self, gray: NDArray[np.uint8], hints: Sequence[Hint], alternatives: int
     ) -> tuple[Colorization, float]:
-        """The image in color, and the seconds it took without the generator's."""
+        """Return the colorized image, and the seconds it took without the generator."""
         coarse, _ = self.generate(gray)
         key = (gray.tobytes(), tuple(hints), alternatives)
         if self._result is None or self._result[0] != key:
@@ -65,18 +65,18 @@ class Chain:
 
 
 class Network(Model):
-    """The networks that ship.
+    """The shipped networks as a model.
 
     Parameters
     ----------
     chain
-        Shared by models of the same weights.
+        Shared by models with the same weights.
     refined
-        Whether the refiner counts, or bicubic upsampling of what the generator predicts.
+        If true, use the refiner; otherwise upsample the generator's prediction bicubically.
     hints
         Number of hints.
     alternatives
-        Number of further colorings.
+        Number of additional colorings.
     """
 
     def __init__(self, chain: Chain, refined: bool, hints: int = 0, alternatives: int = 0) -> None:
@@ -102,9 +102,9 @@ class Network(Model):
         }
 
     def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
-        """See `Model.predict`.
+        """Predict colors as described in `Model.predict`.
 
-        Of the bicubic one, the time is that of the generator and the upsampling.
+        Without the refiner, the time includes only the generator and the upsampling.
         """
         _, generator = self.chain.generate(gray)
         result, refiner = self.chain.refine(gray, hints, self.alternatives)

@@ -1,4 +1,4 @@
-"""Regression pixel by pixel: what the gray around a pixel says of its color, and no more."""
+"""Regression for each pixel from its gray surroundings only."""
 
 import zlib
 from abc import abstractmethod
@@ -24,11 +24,11 @@ from training.models.interface import (
 )
 
 SIDES = (3, 7, 15, 31, 63)
-"""Sides of the neighborhoods, in pixels of an image of 224 rows."""
+"""Sides of the neighborhoods, in pixels of an image with 224 rows."""
 
 
 def features(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What is known of each pixel.
+    """Compute the features of each pixel.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def features(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray
-        (H, W, 5 + 4 k) float32 for the k `SIDES`: L*; the row and the column in [-1, 1]; mean and
-        standard deviation of L* over the image; and of each neighborhood its mean and standard
-        deviation and how the mean changes downwards and to the right, in L* per pixel.
+        (H, W, 5 + 4 k) float32 for the k `SIDES`: L*; row and column in [-1, 1]; mean and standard
+        deviation of L* over the image; and, for each neighborhood, its mean, its standard deviation
+        and the change of the mean downward and to the right, in L* per pixel.
     """
     light = lightness_of(gray)
     shape = light.shape
@@ -64,9 +64,9 @@ class PixelRegression(Fitted):
     name, title
         As in `Model`.
     pixels
-        How many pixels of each training image are learned from.
+        Number of pixels of each training image to learn from.
     parameters
-        Of the regression.
+        Parameters of the regression.
     """
 
     def __init__(self, name: str, title: str, pixels: int, **parameters: Any) -> None:
@@ -83,7 +83,7 @@ class PixelRegression(Fitted):
         """See `Fitted.fit`."""
         known, wanted = [], []
         for rgb in photographs:
-            # Of the image's own seed, so that more images do not change what was drawn.
+            # Each image has its own seed, so that more images do not change the selected pixels.
             rng = np.random.default_rng(zlib.crc32(rgb.tobytes()))
             drawn = rng.choice(rgb.shape[0] * rgb.shape[1], self.pixels, replace=False)
             table = features(gray_of(rgb))
@@ -97,7 +97,7 @@ class PixelRegression(Fitted):
 
     @abstractmethod
     def regress(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, F) features -> (N, 2) colors."""
+        """Predict colors: (N, F) features -> (N, 2)."""
 
     def predict(self, gray: NDArray[np.uint8], hints: Sequence[Hint] = ()) -> Prediction:
         """See `Model.predict`."""
@@ -107,9 +107,9 @@ class PixelRegression(Fitted):
 
 
 class Forest(PixelRegression):
-    """Random forest regression (Breiman 2001), of scikit-learn.
+    """Random forest regression (Breiman 2001) from scikit-learn.
 
-    Its file is a pickle, which may run code when it is read: it is the cache of one's own folder.
+    The file is a pickle, which can run code when it is loaded. Load only files of your own cache.
     """
 
     suffix = ".joblib"
@@ -144,7 +144,7 @@ class Forest(PixelRegression):
 
 
 class XGBoost(PixelRegression):
-    """Gradient boosted trees (Chen and Guestrin 2016), one sequence for a* and one for b*."""
+    """Gradient boosted trees (Chen and Guestrin 2016), one model for a* and one for b*."""
 
     suffix = ".json"
 

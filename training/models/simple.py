@@ -1,4 +1,4 @@
-"""What a model has to be better than: no color, one color, another image's colors."""
+"""Simple baselines: no color, one color, and the colors of another image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ from training.models.interface import (
 )
 
 THUMBNAIL = 16
-"""Side of the thumbnails of L* by which images are compared."""
+"""Side of the L* thumbnails that are compared."""
 
 GRID = 56
-"""Side of the grid on which the colors of the training images are kept."""
+"""Side of the grid on which the colors of the training images are stored."""
 
 
 class Gray(Model):
-    """No color at all: a* = b* = 0."""
+    """No color: a* = b* = 0."""
 
     def __init__(self) -> None:
         super().__init__("gray", "no color")
@@ -57,7 +57,7 @@ class Average(Fitted):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        with path.open("wb") as file:  # of a path, NumPy would change the suffix
+        with path.open("wb") as file:  # given a path, NumPy would change the suffix
             np.savez(file, ab=self.ab)
 
     def load(self, path: Path) -> None:
@@ -66,10 +66,10 @@ class Average(Fitted):
 
 
 class Nearest(Fitted):
-    """Persistence for stills: the colors of the training image that looks most alike in gray.
+    """The colors of the training image that looks most alike in gray (persistence for stills).
 
-    Alike are images whose thumbnails of L* differ least (Euclidean distance). The colors are kept
-    on a grid of `GRID` x `GRID` cells: 13 KB for each image.
+    The most similar image has the smallest Euclidean distance between L* thumbnails. Colors are
+    stored on a grid of `GRID` x `GRID` cells: 13 KB for each image.
     """
 
     suffix = ".npz"
@@ -93,7 +93,7 @@ class Nearest(Fitted):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        with path.open("wb") as file:  # of a path, NumPy would change the suffix
+        with path.open("wb") as file:  # given a path, NumPy would change the suffix
             np.savez(file, thumbnails=self.thumbnails, ab=self.ab)
 
     def load(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of models: name -> how to make it."""
+"""The table of models: each name and how to make the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from training.models.simple import Average, Gray, Nearest
 
 
 class ModelError(RecolorError, ValueError):
-    """A model cannot be made as asked for."""
+    """A requested model cannot be made."""
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which models to make, and of what.
+    """The models to make and what they need.
 
     Parameters
     ----------
     names
-        As in `NAMES`.
+        Names from `NAMES`.
     weights, device
         As in `recolor_core.Colorizer`.
     settings
-        How the networks colorize.
+        Settings of the networks.
     original
         Checkpoint of the original recipe.
     hints
-        Numbers of hints with which the networks are measured too.
+        Numbers of hints for additional models with hints.
     alternatives
-        Number of alternatives of which the best counts; 0 leaves that row out.
+        Number of alternatives for the best-of model. If it is 0, that model is left out.
     workers
-        Threads to fit with.
+        Number of threads for fitting.
     """
 
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class ModelRequest:
     workers: int = 1
 
 
-_chain = lru_cache(maxsize=1)(Chain)  # the networks of a request share it
+_chain = lru_cache(maxsize=1)(Chain)  # the networks of a request share one chain
 
 
 def _networks(request: ModelRequest, refined: bool) -> list[Model]:
@@ -81,24 +81,24 @@ _BUILDERS: dict[str, Callable[[ModelRequest], list[Model]]] = {
 }
 
 NAMES = tuple(_BUILDERS)
-"""Names that can be asked for, from the simplest to what ships."""
+"""Available names, from the simplest model to the shipped one."""
 
 FITTED = ("average", "nearest", "forest", "xgboost")
-"""Those that learn from the training images of an evaluation."""
+"""Names of models that learn from the training images of an evaluation."""
 
 
 def build(request: ModelRequest) -> list[Model]:
-    """The models of a request, in the order of `NAMES`, not fitted yet.
+    """Make the models of a request, in the order of `NAMES`, without fitting them.
 
     Raises
     ------
     ModelError
-        If a name is unknown, or a model lacks what it is made of.
+        If a name is unknown, or a model lacks something that it needs.
     """
     if unknown := sorted(set(request.names) - set(NAMES)):
         raise ModelError(f"expected models among {', '.join(NAMES)}, got {', '.join(unknown)}")
     models = [
         model for name in NAMES if name in request.names for model in _BUILDERS[name](request)
     ]
-    # An image's coarse and refined coloring with the same hints are made in one go.
+    # The coarse and refined colorings of an image with the same hints are computed together.
     return sorted(models, key=lambda model: (isinstance(model, Network), model.hints))

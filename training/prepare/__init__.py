@@ -1,1 +1,1 @@
-"""From published photographs to shards for the trainers: fetch, clean, pack."""
+"""Fetch published photographs, clean them and pack them into shards for the trainers."""

@@ -35,7 +35,7 @@ from training.prepare.rules import TITLES, Thresholds
 from training.prepare.unpack import unpack
 
 app = typer.Typer(
-    help="Prepare photographs for training: fetch, clean, pack.",
+    help="Fetch, clean and pack photographs for training.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,7 +46,7 @@ Processes = Annotated[int, typer.Option("-n", min=1, help="Number of processes."
 
 @contextmanager
 def _bars(of_bytes: bool = False) -> Iterator[Progress]:
-    """Progress bars on stderr, one for each thing that a callback names."""
+    """Show progress bars on stderr, one for each name that a callback reports."""
     amount = (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True)) as bars:
@@ -63,21 +63,21 @@ def _bars(of_bytes: bool = False) -> Iterator[Progress]:
 @app.command("fetch")
 def fetch_command(
     what: Annotated[
-        list[str] | None, typer.Argument(help="Names of collections, or addresses of files.")
+        list[str] | None, typer.Argument(help="Names of collections, or URLs of files.")
     ] = None,
     into: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
     connections: Annotated[
         int, typer.Option("-n", min=1, max=32, help="Number of connections at a time.")
     ] = RetryPolicy.connections,
-    sha256: Annotated[str, typer.Option(help="Expected hash, with one address.")] = "",
+    sha256: Annotated[str, typer.Option(help="Expected SHA-256; requires exactly one URL.")] = "",
     unpack_archives: Annotated[
         bool,
-        typer.Option("--unpack", help="Also unpack; `clean` reads zip and tar as they are."),
+        typer.Option("--unpack", help="Also unpack. `clean` can read zip and tar files directly."),
     ] = False,
 ) -> None:
-    """Fetch collections by name or files by address; without either, list the collections.
+    """Fetch collections by name or files by URL. Without arguments, list the collections.
 
-    Interrupted or failed, run the same command again: it goes on where it was.
+    If a run is interrupted or fails, run the same command again to resume it.
     """
     if not what:
         table = Table("name", "what", "license")
@@ -93,10 +93,10 @@ def fetch_command(
             files.append(RemoteFile(name, sha256=sha256))
         else:
             raise PrepareError(
-                f"{name} is neither an http(s) address nor one of: {', '.join(DATASETS)}."
+                f"{name} is neither an http(s) URL nor one of: {', '.join(DATASETS)}."
             )
     if sha256 and (len(files) != 1 or files[0].sha256 != sha256):
-        raise PrepareError("--sha256 goes with exactly one address, and with no name.")
+        raise PrepareError("--sha256 requires exactly one URL and no collection name.")
     with _bars(of_bytes=True) as progress:
         paths = fetch_files(files, into, RetryPolicy(connections=connections), progress)
     for path in paths:
@@ -104,7 +104,7 @@ def fetch_command(
 
 
 def _threshold_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one flag per field of `Thresholds`, explained by its docstring."""
+    """Give a command one flag for each field of `Thresholds`, with help from its docstring."""
     explained = inspect.getdoc(Thresholds) or ""
     own = [
         parameter
@@ -137,25 +137,25 @@ def _threshold_flags(command: Callable[..., None]) -> Callable[..., None]:
 @_threshold_flags
 def clean_command(
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of images or archives, tars, zips.")
+        list[Path] | None, typer.Argument(help="Folders of images or archives, tar or zip files.")
     ] = None,
     into: Annotated[Path, typer.Option(help="Folder for manifest and report.")] = Path("report"),
     val: Annotated[float, typer.Option(help="Fraction of the images for validation.")] = 0.05,
-    test: Annotated[float, typer.Option(help="Fraction of the images for a test.")] = 0.0,
+    test: Annotated[float, typer.Option(help="Fraction of the images for testing.")] = 0.0,
     hold_out: Annotated[
         list[Path] | None,
-        typer.Option(help="Like the inputs, but all for validation, with what nearly equals it."),
+        typer.Option(help="Images only for validation, together with their near-duplicates."),
     ] = None,
     facts: Annotated[
-        Path | None, typer.Option(help="CSV: key, source, category, origin, license.")
+        Path | None, typer.Option(help="CSV file: key, source, category, origin, license.")
     ] = None,
     workers: Processes = 1,
-    sheet: Annotated[int, typer.Option(min=1, help="Images on a contact sheet.")] = 120,
+    sheet: Annotated[int, typer.Option(min=1, help="Maximum images on a contact sheet.")] = 120,
     **thresholds: float,
 ) -> None:
-    """Judge images by outlier rules: a manifest and contact sheets; nothing is deleted.
+    """Apply outlier rules to images and write a manifest and contact sheets. Nothing is deleted.
 
-    Run again, with other thresholds or more images, only what is new or changed is measured.
+    A later run, with other thresholds or more images, measures only new or changed images.
     """
     if not inputs and not hold_out:
         raise PrepareError("no images given: name folders, tars or zips.")
@@ -176,27 +176,27 @@ def clean_command(
         typer.echo(f"{number:8d}  {TITLES[rule]}")
     kept = ", ".join(f"{number} {split}" for split, number in report.kept.items() if number)
     typer.echo(f"{sum(report.kept.values()):8d}  kept of {report.images} ({kept})")
-    typer.echo(f"look at {into / 'index.html'}")
+    typer.echo(f"Review {into / 'index.html'}")
 
 
 @app.command("pack")
 def pack_command(
-    manifest: Annotated[Path, typer.Argument(help="The manifest of `clean`, or its folder.")],
+    manifest: Annotated[Path, typer.Argument(help="Manifest from `clean`, or its folder.")],
     into: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
     short_side: Annotated[
         int,
         typer.Option(help="Short side of the packed images in pixels; images are never enlarged."),
     ] = Packing.short_side,
-    codec: Annotated[Codec, typer.Option(help="How to encode.")] = Packing.codec,
+    codec: Annotated[Codec, typer.Option(help="Encoding of the images.")] = Packing.codec,
     quality: Annotated[
         int, typer.Option(help="Quality of lossy WebP and JPEG, 0 to 100.")
     ] = Packing.quality,
     per_shard: Annotated[int, typer.Option(help="Images in a shard.")] = Packing.per_shard,
     workers: Processes = 1,
 ) -> None:
-    """Pack the kept images into tar shards that WebDataset streams.
+    """Pack the kept images into tar shards for WebDataset.
 
-    Interrupted, run the same command again: complete shards stay.
+    If a run is interrupted, run the same command again. Complete shards are kept.
     """
     packing = Packing(short_side, codec, quality, per_shard)
     with _bars() as progress:

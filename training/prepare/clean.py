@@ -1,4 +1,4 @@
-"""Judge a collection of images: a manifest and a report, and nothing deleted."""
+"""Apply outlier rules to a collection and write a manifest and a report. Nothing is deleted."""
 
 import csv
 import html
@@ -23,7 +23,7 @@ from training.prepare.splits import SPLITS, assign_splits
 from training.prepare.store import MeasureStore, Table
 
 FACTS = ("source", "category", "origin", "license")
-"""What a table of facts may say of an image, carried into the manifests of `clean` and `pack`."""
+"""Columns that a table of facts may have. `clean` and `pack` copy them to their manifests."""
 
 MANIFEST = "manifest.csv"
 
@@ -47,18 +47,18 @@ _COMMIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """The outcome of `clean`.
+    """Counts of found, measured, rejected and kept images.
 
     Attributes
     ----------
     images : int
-        Number found.
+        Number of images found.
     measured : int
-        How many of them had to be measured in this run.
+        Number of images measured in this run.
     rejected : dict of str to int
-        Number thrown out per rule; an image may fall to several.
+        Number of rejected images for each rule. Several rules may reject the same image.
     kept : dict of str to int
-        Number kept per split.
+        Number of kept images in each split.
     """
 
     images: int
@@ -87,27 +87,28 @@ def clean(
     inputs : sequence of Path
         Folders of images (and archives), tars or zips.
     into : Path
-        Folder for ``manifest.csv`` (a row per image: where it lies, its measures, the verdict of
-        each rule, its split), ``report.json``, ``index.html`` with a contact sheet per rule, and
-        ``measures.sqlite``, by which a later run measures only new or changed images.
+        Folder for ``manifest.csv`` (one row for each image: its location, its measures, the
+        verdict of each rule, its split), ``report.json``, ``index.html`` with a contact sheet for
+        each rule, and ``measures.sqlite``, which lets a later run measure only
+        new or changed images.
     thresholds : Thresholds, optional
     val, test : float
-        Shares of the images for validation and test, see `assign_splits`.
+        Fractions of the images for validation and testing; see `assign_splits`.
     hold_out : sequence of Path
-        Like `inputs`; these images are for validation, and so is what nearly equals one of them.
+        Like `inputs`. These images and their near-duplicates are used only for validation.
     facts : Path, optional
         CSV file with a column ``key`` (see `SourceImage.keys`) and any of ``source, category,
         origin, license``.
     workers : int
         Number of processes.
     sheet : int
-        Largest number of images on a contact sheet; a third as many just kept are shown too.
+        Maximum number of images on a contact sheet. A third as many barely kept images are added.
     progress : callable, optional
 
     Raises
     ------
     PrepareError
-        There is no image, none can be decoded, or something cannot be read or written.
+        If no image is found, no image can be decoded, or a file cannot be read or written.
     """
     make_folder(into)
     known = _read_facts(facts)
@@ -146,7 +147,7 @@ def clean(
 def _measure(
     store: MeasureStore, missing: list[SourceImage], workers: int, progress: Progress
 ) -> None:
-    # A tar is read from front to back by all workers together: the order of `missing`.
+    # All workers together read a tar from front to back: this is the order of `missing`.
     batch, since = [], time.monotonic()
     try:
         for done, measured in enumerate(unordered(inspect_image, missing, workers), 1):
@@ -156,7 +157,7 @@ def _measure(
                 batch, since = [], time.monotonic()
             progress("measure", done, len(missing))
     finally:
-        store.add(batch)  # what a run that is interrupted has measured is not measured again
+        store.add(batch)  # an interrupted run keeps the measures that it has finished
 
 
 def _read_facts(path: Path | None) -> dict[str, dict[str, str]]:
@@ -240,7 +241,7 @@ def _write_sheets(
         badness = verdicts.badness[rule]
         order = np.argsort(-badness, kind="stable")
         out = order[badness[order] > 1][:count]
-        # Who is out by another rule anyway does not help to set this one's threshold.
+        # Images that another rule rejects do not help to set the threshold of this rule.
         near = order[(badness[order] <= 1) & (badness[order] > 0) & verdicts.kept[order]]
         sheets[rule] = (
             [cell(rule, i) for i in out.tolist()],

@@ -1,4 +1,4 @@
-"""Contact sheets: what a rule threw out, and what it only just kept, to be looked at."""
+"""Contact sheets that show the images a rule rejected and those it barely kept."""
 
 import base64
 import html
@@ -13,11 +13,11 @@ from training.prepare.errors import PrepareError
 from training.prepare.images import SourceImage, decode
 
 THUMBNAIL = 160
-"""Side in pixels of the square an image is fitted into."""
+"""Side in pixels of the square that a thumbnail fits into."""
 
 _COLUMNS = 8
 _PNG_CELLS = 64
-_LINE = 13  # height in pixels of a line under an image
+_LINE = 13  # height in pixels of a line of text under an image
 
 _STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 2em; color: #222; background: #fff }
@@ -29,15 +29,15 @@ td, th { text-align: left; padding: 2px 1em 2px 0; vertical-align: top }
 
 @dataclass(frozen=True)
 class Cell:
-    """One image of a sheet.
+    """One image on a contact sheet.
 
     Attributes
     ----------
     image : SourceImage
     caption : str
-        The measures that decided.
+        The measures that the rule used.
     beside : SourceImage or None
-        The image it is a duplicate of, shown to its right.
+        The image that it duplicates, shown to its right.
     """
 
     image: SourceImage
@@ -46,7 +46,7 @@ class Cell:
 
 
 def thumbnail(image: SourceImage) -> tuple[SourceImage, bytes]:
-    """Return the image with its thumbnail as a JPEG file; a crossed box where it is damaged."""
+    """Return the image and its thumbnail as a JPEG file; a damaged image becomes a crossed box."""
     try:
         small = ImageOps.contain(decode(image.read()).rgb, (THUMBNAIL, THUMBNAIL))
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError):
@@ -69,16 +69,16 @@ def write_sheet(
     just_kept: Sequence[Cell],
     thumbnails: Mapping[SourceImage, bytes],
 ) -> None:
-    """Write ``name.html`` (complete in itself) and ``name.png`` (the first 64 thrown out).
+    """Write ``name.html`` (self-contained) and ``name.png`` (the first 64 rejected images).
 
     Parameters
     ----------
     folder : Path
     name, heading : str
     thrown_out, just_kept : sequence of Cell
-        Worst first.
+        Cells, sorted from worst to best.
     thumbnails : mapping of SourceImage to bytes
-        JPEG files of all images shown.
+        JPEG files of all images on the sheet.
     """
     parts = [f"<h1>{html.escape(heading)}</h1>", _figures(thrown_out, thumbnails)]
     if just_kept:
@@ -111,7 +111,7 @@ def _figures(cells: Sequence[Cell], thumbnails: Mapping[SourceImage, bytes]) -> 
 
 
 def _grid(cells: Sequence[Cell], thumbnails: Mapping[SourceImage, bytes]) -> Image.Image:
-    """Draw a grid of thumbnails with caption and name below; a pair takes two places."""
+    """Draw a grid of thumbnails with caption and name below; a pair takes two cells."""
     wide = 2 if any(cell.beside for cell in cells) else 1
     width, height = THUMBNAIL * wide + 8, THUMBNAIL + 2 * _LINE + 6
     columns = _COLUMNS // wide
@@ -128,7 +128,7 @@ def _grid(cells: Sequence[Cell], thumbnails: Mapping[SourceImage, bytes]) -> Ima
                 sheet.paste(small, (x + 2 + shift * THUMBNAIL, y + 2))
         for line, text in enumerate((cell.caption, cell.image.label)):
             room = width - 6
-            while text and font.getlength(text) > room:  # names differ at their end
+            while text and font.getlength(text) > room:  # keep the end: names differ there
                 text = text[:-1] if line == 0 else text[1:]
             at = (x + 2, y + THUMBNAIL + 2 + line * _LINE)
             draw.text(at, text, fill="black", font=font)

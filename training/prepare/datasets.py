@@ -1,22 +1,22 @@
-"""Published collections of photographs that `fetch` knows by name."""
+"""The published collections of photographs that `fetch` knows by name."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to be fetched.
+    """One file to fetch.
 
     Attributes
     ----------
     url : str
     name : str
-        File name to store it under; empty: as the server or the address calls it.
+        File name to store it under. If empty, the name comes from the server or the URL.
     size : int or None
-        Bytes; None where nobody published it: then what the server says counts.
+        Size in bytes. If it is None, no size is published and the server's size is used.
     sha256, md5 : str
-        Hexadecimal; empty where none is published: then the SHA-256 of the first download is
-        recorded beside the file.
+        Hexadecimal digests. If none is published, they are empty and the SHA-256 of the first
+        download is recorded next to the file.
     """
 
     url: str
@@ -28,7 +28,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A collection: its name for `fetch`, what it is, its license and its files."""
+    """A collection: its name for `fetch`, a description, its license and its files."""
 
     name: str
     what: str
@@ -44,9 +44,9 @@ _COCO_LICENSE = "Flickr terms of use, per image"
 _PLACES_LICENSE = "non-commercial research and education only"
 _DIV2K_LICENSE = "academic research only"
 
-# Addresses, sizes and hashes: LHQ from its authors' repository (universome/alis, lhq.md and
-# download_lhq.py; the share service itself tells size and hash at the time of fetching); COCO,
-# Places365 and DIV2K from the checksums of TensorFlow Datasets, Places365's MD5 from torchvision.
+# Sources of addresses, sizes and hashes: for LHQ, its authors' repository (universome/alis, lhq.md
+# and download_lhq.py; the share service reports size and hash when a file is fetched); for COCO,
+# Places365 and DIV2K, the checksums of TensorFlow Datasets; for the MD5 of Places365, torchvision.
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (

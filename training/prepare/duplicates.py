@@ -1,4 +1,4 @@
-"""Images that are nearly the same: found by perceptual hash, confirmed by their thumbnails."""
+"""Find nearly equal images by perceptual hash and confirm them by their thumbnails."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-_AT_ONCE = 4_000_000  # pairs compared at a time: bounds the memory to some 100 MB
+_AT_ONCE = 4_000_000  # pairs compared at a time; limits the memory to about 100 MB
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,10 @@ class NearPairs:
 
     Attributes
     ----------
-    first, second : ndarray of int64, shape (m,)
+    Indices with ``first < second``, sorted; each pair occurs once.
         Indices with ``first < second``, each pair once, sorted.
-    difference : ndarray of float32, shape (m,)
-        Root mean square difference of the two thumbnails in 8-bit codes, the second one mirrored
-        where that fits better.
+    Root mean square difference of the two thumbnails in 8-bit codes. The second thumbnail is
+    mirrored if that gives a smaller difference.
     """
 
     first: NDArray[np.int64]
@@ -37,7 +36,7 @@ def near_pairs(
     bits: int,
     difference: float,
 ) -> NearPairs:
-    """Find all pairs of images, as they are or one of them mirrored, that are nearly equal.
+    """Find all pairs of images that are nearly equal, as they are or with one of them mirrored.
 
     Parameters
     ----------
@@ -45,14 +44,14 @@ def near_pairs(
         Perceptual hashes of the images and of their mirror images.
     thumbnails : ndarray of uint8, shape (n, side, side, 3)
     bits : int
-        Largest number of differing hash bits, in [0, 15].
+        Maximum number of differing hash bits, in [0, 15].
     difference : float
-        Largest root mean square difference of the thumbnails, in 8-bit codes.
+        Maximum root mean square difference of the thumbnails, in 8-bit codes.
 
     Notes
     -----
-    Two 64-bit hashes that differ in at most `bits` bits agree in at least one of ``bits + 1``
-    bands (pigeonhole), so only images that share a band are compared: about
+    If two 64-bit hashes differ in at most `bits` bits, they agree in at least one of
+    ``bits + 1`` bands (pigeonhole principle). So only images that share a band are compared: about
     ``n * n * (bits + 1) / 2 ** (64 / (bits + 1))`` pairs of integers.
     """
     n = len(hashes)
@@ -60,7 +59,7 @@ def near_pairs(
     differences: list[NDArray[np.float32]] = []
     for flipped, queries in ((False, hashes), (True, mirrored)):
         for i, j in _candidates(queries, hashes, bits):
-            # n * i + j names a pair, so that one found in several bands counts once
+            # n * i + j identifies a pair, so that a pair found in several bands counts once
             codes = np.unique(np.minimum(i, j) * n + np.maximum(i, j))
             i, j = codes // n, codes % n
             other = thumbnails[j][:, :, ::-1] if flipped else thumbnails[j]
@@ -86,18 +85,18 @@ def _candidates(
         wanted = (queries >> shift) & mask
         start = np.searchsorted(band[order], wanted, "left")
         count = np.searchsorted(band[order], wanted, "right") - start
-        # as many queries at a time as make _AT_ONCE pairs, at least one
+        # process as many queries at a time as make _AT_ONCE pairs, but at least one
         group = np.cumsum(count) // _AT_ONCE
         for part in np.split(np.arange(len(queries)), np.flatnonzero(np.diff(group)) + 1):
             i = np.repeat(part, count[part])
-            begin = np.cumsum(count[part]) - count[part]  # of each query's run in i
+            begin = np.cumsum(count[part]) - count[part]  # start of each query's run in i
             j = order[np.arange(len(i)) + np.repeat(start[part] - begin, count[part])]
             near = (np.bitwise_count(queries[i] ^ hashes[j]) <= bits) & (i != j)
             yield i[near], j[near]
 
 
 def clusters(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Label images so that those linked by pairs, also over others, share a label.
+    """Label images so that directly or indirectly linked images have the same label.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""The error that every step of the preparation raises for what a person can put right."""
+"""The error that all preparation steps raise for problems that the user can fix."""
 
 from recolor_core.errors import RecolorError
 
 
 class PrepareError(RecolorError, ValueError):
-    """Data cannot be fetched, cleaned or packed; the message says what came and the remedy."""
+    """Data cannot be fetched, cleaned or packed. The message states the problem and the remedy."""

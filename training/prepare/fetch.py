@@ -1,4 +1,4 @@
-"""Large files over HTTP: by several connections, resumable and checked."""
+"""Download large files over HTTP with several connections, resuming and verification."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from training.prepare.files import make_folder
 from training.prepare.progress import Progress, silent
 from training.prepare.retry import Client, RetryPolicy, Stopped, TryAgain
 
-# Share links of this service lead to a page; its documented API tells name, size, hash and address.
+# Share links of this service lead to a page. Its documented API gives name, size, hash and URL.
 _SHARE_HOSTS = frozenset({"disk.yandex.ru", "disk.yandex.com", "yadi.sk"})
 _SHARE_API = "https://cloud-api.yandex.net/v1/disk/public/resources"
 
@@ -27,7 +27,7 @@ _RESTARTS = 3
 
 
 class _Changed(Exception):
-    """The file at the address is no longer the one that was begun."""
+    """The file at the URL has changed since the download began."""
 
 
 def fetch_files(
@@ -36,29 +36,29 @@ def fetch_files(
     retry_policy: RetryPolicy | None = None,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Fetch files into a folder; run again after an interruption, it goes on where it was.
+    """Download files into a folder. After an interruption, a second run resumes the download.
 
-    Few files are fetched one after another, each by ranges over all connections; of at least as
-    many files as connections each takes one.
+    If there are fewer files than connections, the files are downloaded one after another, each in
+    ranges over all connections. Otherwise, each file uses one connection.
 
     Parameters
     ----------
     files : sequence of RemoteFile
     into : Path
-        Folder; beside every file ``name.sha256`` records its hash in the format of `sha256sum`.
+        Folder. For each file, ``name.sha256`` records its hash in the format of `sha256sum`.
     retry_policy : RetryPolicy, optional
     progress : callable, optional
-        Counts bytes.
+        Receives the number of bytes.
 
     Returns
     -------
     list of Path
-        In the order of `files`.
+        Paths in the order of `files`.
 
     Raises
     ------
     PrepareError
-        A file cannot be had, is not what it should be, or does not fit onto the disk.
+        If a file is unavailable, does not match its size or hash, or does not fit on the disk.
     """
     make_folder(into)
     retry_policy = retry_policy or RetryPolicy()
@@ -71,14 +71,14 @@ def fetch_files(
 
 
 def _together(tasks: Iterable[Callable[[], Path]], threads: int, client: Client) -> list[Path]:
-    """Run tasks in threads; the first failure stops the others and is raised."""
+    """Run tasks in threads. The first failure stops the other tasks and is raised."""
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(task) for task in tasks]
         try:
             for future in as_completed(futures):
                 future.result()
         except BaseException as error:
-            # After a change all begin anew, and whoever is under way will meet it as well.
+            # If the file has changed, all threads restart; running ones detect it too.
             if not isinstance(error, _Changed):
                 client.stop.set()
             for future in futures:
@@ -89,7 +89,7 @@ def _together(tasks: Iterable[Callable[[], Path]], threads: int, client: Client)
 
 @dataclass(frozen=True)
 class _Remote:
-    """What the server says of a file: `validator` is what ``If-Range`` takes, or empty."""
+    """What the server says about a file. `validator` is the value for ``If-Range`` or empty."""
 
     size: int | None
     validator: str
@@ -158,7 +158,7 @@ class _Download:
     def _json(self, url: str) -> Mapping[str, object]:
         def ask() -> Mapping[str, object]:
             with self.client.get(url) as response:
-                answer = response.json()  # what is no JSON counts as a failed request
+                answer = response.json()  # a response that is not JSON counts as a failed request
             return answer if isinstance(answer, dict) else {}
 
         return self.client.persist(url, ask)
@@ -180,7 +180,7 @@ class _Download:
             self.client.persist(self.file.url, lambda: self._load_whole(part))
 
     def _probe(self) -> _Remote:
-        # HEAD would do, but many servers and signed links answer only GET.
+        # HEAD would be enough, but many servers and signed links answer only GET.
         with self.client.get(self.file.url, Range="bytes=0-0") as response:
             validator = _validator(response.headers)
             whole = re.fullmatch(
@@ -193,7 +193,7 @@ class _Download:
             return _Remote(int(length) if length.isdigit() else None, validator, ranges=False)
 
     def _load_whole(self, part: Path) -> None:
-        """Load the file in one response, for servers that know no ranges or no size."""
+        """Load the file in one response, for servers without ranges or a known size."""
         self._received = 0
         with self.client.get(self.file.url) as response, part.open("wb") as file:
             length = response.headers.get("Content-Length", "")
@@ -236,7 +236,7 @@ class _Download:
             if remote.validator:
                 headers["If-Range"] = remote.validator
             with self.client.get(self.file.url, **headers) as response:
-                # The whole file instead of the range: what If-Range asked for is no longer there.
+                # The server sent the whole file: the version that If-Range names is gone.
                 if (
                     response.status_code != 206
                     or response.headers.get("Content-Range") != f"bytes {at}-{stop - 1}/{size}"
@@ -270,7 +270,7 @@ class _Download:
                 f"free in {self.into}: free some or name another folder."
             )
 
-    # -- what is there already ----------------------------------------------------------------
+    # -- files of earlier runs ----------------------------------------------------------------
 
     @staticmethod
     def _state(part: Path) -> Path:
@@ -281,7 +281,7 @@ class _Download:
         self._state(part).unlink(missing_ok=True)
 
     def _done(self, part: Path, remote: _Remote, size: int) -> set[int]:
-        """Starts of the chunks that an earlier run has loaded of this same file."""
+        """Return the starts of the chunks of this same file that an earlier run has loaded."""
         try:
             state = json.loads(self._state(part).read_text(encoding="utf-8"))
             same = (state["size"], state["validator"], state["chunk"]) == (
@@ -289,7 +289,7 @@ class _Download:
                 remote.validator,
                 self.client.retry_policy.chunk,
             )
-            # Without validator only a hash can tell in the end that old and new chunks fit.
+            # Without a validator, only the final hash can show whether old and new chunks match.
             checkable = remote.validator or self.file.sha256 or self.file.md5
             if same and checkable and part.stat().st_size == size:
                 return set(state["done"])
@@ -299,7 +299,7 @@ class _Download:
         return set()
 
     def _check(self, path: Path) -> None:
-        """Compare size and hash; record the hash, so that a later run can tell a change."""
+        """Verify size and hash, and record the hash so that a later run can detect a change."""
         size = path.stat().st_size
         if self.file.size is not None and size != self.file.size:
             raise PrepareError(f"{self._trouble(path)} has {size} bytes, not {self.file.size}.")
@@ -332,6 +332,6 @@ class _Download:
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """Strong ETag or date of the last change; a weak ETag does not promise the same bytes."""
+    """Return the strong ETag or the modification date; a weak ETag does not ensure equal bytes."""
     etag = headers.get("ETag", "")
     return etag if etag.startswith('"') else headers.get("Last-Modified", "")

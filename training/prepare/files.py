@@ -1,4 +1,4 @@
-"""Folders for what is prepared."""
+"""Create folders for prepared files."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from training.prepare.errors import PrepareError
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it.
+    """Create a folder and its parents.
 
     Raises
     ------
     PrepareError
-        A file is in the way, or the folder cannot be made.
+        If a file has that name, or the folder cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

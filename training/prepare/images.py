@@ -1,4 +1,4 @@
-"""Images wherever they lie - folders, tar and zip archives - and their decoding to sRGB."""
+"""Find images in folders, tar and zip archives, and decode them to sRGB."""
 
 import functools
 import io
@@ -26,20 +26,20 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 @dataclass(frozen=True, order=True)
 class SourceImage:
-    """Where one encoded image lies.
+    """Location of one encoded image.
 
     Attributes
     ----------
     source : str
-        Absolute path of the folder or archive that was searched.
+        Absolute path of the searched folder or archive.
     name : str
         Path below the folder, or the member's name in the archive, with forward slashes.
     size : int
         Length of the encoded image in bytes.
     stamp : int
-        Time of the last change of the file (of the archive) in nanoseconds since the epoch.
+        Modification time of the file (or archive) in nanoseconds since the epoch.
     offset : int
-        Position of the first byte in a tar; -1 elsewhere.
+        Position of the first byte in a tar file; -1 otherwise.
     """
 
     source: str
@@ -50,15 +50,15 @@ class SourceImage:
 
     @property
     def label(self) -> str:
-        """Short name for people: the folder's or archive's own name and the image's."""
+        """Return a short name for people: the name of the folder or archive, and of the image."""
         return f"{Path(self.source).name}/{self.name}"
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Names under which a table of facts may list this image, the most precise first.
+        """Return the names that a table of facts may use for this image, the most precise first.
 
-        ``train-0003.tar`` / ``000123.webp`` is looked up as ``000123.webp``, ``000123`` and, the
-        way `pack` writes its manifest, as ``train/000123``.
+        For ``train-0003.tar`` / ``000123.webp``, the names are ``000123.webp``, ``000123`` and
+        ``train/000123``, which is the key in the manifest of `pack`.
         """
         stem = str(PurePosixPath(self.name).with_suffix(""))
         shard = Path(self.source).stem.rsplit("-", 1)[0]
@@ -70,7 +70,7 @@ class SourceImage:
         Raises
         ------
         OSError, zipfile.BadZipFile, KeyError
-            The file or archive cannot be read, or has changed since it was listed.
+            If the file or archive cannot be read, or has changed since it was listed.
         """
         if self.offset >= 0:
             with Path(self.source).open("rb") as file:
@@ -81,13 +81,13 @@ class SourceImage:
         return _open_zip(self.source, self.stamp).read(self.name)
 
 
-@functools.lru_cache(maxsize=16)  # reading the directory of a large zip takes seconds
+@functools.lru_cache(maxsize=16)  # reading the directory of a large zip file takes seconds
 def _open_zip(path: str, stamp: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
 def find_images(paths: list[Path]) -> list[SourceImage]:
-    """List the images of folders (and of the archives in them), tars and zips.
+    """List the images in folders (and in archives inside them), tar files and zip files.
 
     Parameters
     ----------
@@ -97,12 +97,13 @@ def find_images(paths: list[Path]) -> list[SourceImage]:
     Returns
     -------
     list of SourceImage
-        Sorted by source and name, each image once; empty files are listed too.
+        Sorted by source and name. Each image occurs once. Empty files are included.
 
     Raises
     ------
     PrepareError
-        A path does not exist, is neither folder nor archive, cannot be read, or holds no image.
+        If a path does not exist, is neither a folder nor an archive, cannot be read, or contains
+        no image.
     """
     found: set[SourceImage] = set()
     for path in paths:
@@ -134,7 +135,7 @@ def _in_folder(folder: Path) -> Iterator[SourceImage]:
             path = Path(parent, name)
             suffix = path.suffix.lower()
             if name.startswith(".") or not path.is_file():
-                continue  # .DS_Store, ._name of macOS, sockets, links to nowhere
+                continue  # .DS_Store, ._name of macOS, sockets, broken links
             if suffix in ARCHIVE_SUFFIXES:
                 yield from _in_archive(path)
             elif suffix in IMAGE_SUFFIXES:
@@ -144,7 +145,7 @@ def _in_folder(folder: Path) -> Iterator[SourceImage]:
 
 
 def _in_archive(path: Path) -> Iterator[SourceImage]:
-    images: dict[str, SourceImage] = {}  # of members of one name the last counts, as in unpacking
+    images: dict[str, SourceImage] = {}  # the last member of a name wins, as when unpacking
     try:
         stamp = path.stat().st_mtime_ns
         if path.suffix.lower() == ".zip":
@@ -154,7 +155,7 @@ def _in_archive(path: Path) -> Iterator[SourceImage]:
                     if not entry.is_dir():
                         images[name] = SourceImage(str(path), name, entry.file_size, stamp)
         else:
-            with tarfile.open(path, "r:") as tar:  # a compressed one cannot be read at an offset
+            with tarfile.open(path, "r:") as tar:  # a compressed tar cannot be read at an offset
                 for member in tar:
                     if member.isreg():
                         images[member.name] = SourceImage(
@@ -172,18 +173,18 @@ def _in_archive(path: Path) -> Iterator[SourceImage]:
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image as the networks are to see it.
+    """A decoded image in the form that the networks expect.
 
     Attributes
     ----------
     rgb : PIL.Image.Image
         8-bit sRGB, upright (EXIF orientation applied), transparent pixels on white.
     format, mode : str
-        What the file was, e.g. ``JPEG`` and ``CMYK``.
+        Format and mode of the file, for example ``JPEG`` and ``CMYK``.
     transparent : float
-        Share of pixels in [0, 1] that are at least half transparent.
+        Fraction of pixels in [0, 1] that are at least half transparent.
     as_stored : bool
-        Whether the codes are the file's own: 8-bit RGB, upright and without a profile.
+        Whether the codes are unchanged from the file: 8-bit RGB, upright, without a profile.
     """
 
     rgb: Image.Image
@@ -194,20 +195,20 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """Decode an image completely, convert its colors to sRGB and turn it upright.
+    """Decode an image completely, convert its colors to sRGB and rotate it upright.
 
-    Of an animation or a multi-page file the first image is taken. A profile that LittleCMS
-    cannot use is treated as sRGB, as browsers do.
+    If the file is an animation or has several pages, the first image is used. If LittleCMS
+    cannot use a profile, the image is treated as sRGB, as browsers do.
 
     Raises
     ------
     PrepareError
-        The bytes are no image, are damaged or truncated, or the image has more pixels than
+        If the bytes are not an image, are damaged or truncated, or the image has more pixels than
         Pillow's limit against decompression bombs (179 million).
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd EXIF, ICC or size, not of unusable pixels
+            warnings.simplefilter("ignore")  # about odd EXIF, ICC or size; the pixels are usable
             with Image.open(io.BytesIO(data)) as file:
                 kind, mode = file.format or "?", file.mode
                 file.load()
@@ -217,11 +218,11 @@ def decode(data: bytes) -> Decoded:
             as_stored = mode == "RGB" and upright and not profile
             image, transparent = _flatten(image)
             rgb = _to_srgb(image, profile)
-            rgb.info.clear()  # else a writer would store the profile that no longer holds
+            rgb.info.clear()  # otherwise a writer would store the profile that no longer applies
             return Decoded(rgb, kind, mode, transparent, as_stored and not transparent)
     except Image.UnidentifiedImageError as error:
         raise PrepareError("not an image in a known format") from error
-    except Exception as error:  # damaged files raise whatever their decoder met
+    except Exception as error:  # decoders raise many kinds of errors on damaged files
         raise PrepareError(str(error) or type(error).__name__) from error
 
 
@@ -263,7 +264,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def shrink(image: Image.Image, short_side: int) -> Image.Image:
-    """Resize so that the short side is `short_side` pixels; a smaller image stays as it is."""
+    """Resize to a short side of `short_side` pixels; a smaller image is returned unchanged."""
     scale = short_side / min(image.size)
     if scale >= 1:
         return image

@@ -1,4 +1,4 @@
-"""What is measured on one image; every outlier rule looks only at these numbers."""
+"""Measure one image. All outlier rules use only these numbers."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -14,15 +14,15 @@ from training.prepare.errors import PrepareError
 from training.prepare.images import SourceImage, decode, pixels, shrink
 
 VERSION = 1
-"""To be raised when a measure changes, so that stored measures are taken anew."""
+"""Increase this number if a measure changes, so that stored measures are computed again."""
 
 LOOKED_AT = 256
-"""Short side in pixels at which images are judged: about what the networks see of them."""
+"""Short side in pixels at which images are measured, close to the size the networks see."""
 
 THUMBNAIL = 16
 """Side in pixels of the square thumbnail that confirms near-duplicates."""
 
-_AB_BINS = 22  # cells of 10 x 10 Lab units over [-110, 110)
+_AB_BINS = 22  # bins of 10 x 10 Lab units over [-110, 110)
 AB_CELLS = _AB_BINS**2
 
 _TONE_KNOTS = np.linspace(0, 100, 9)
@@ -35,33 +35,33 @@ class Measures:
     Attributes
     ----------
     error : str
-        Why the image cannot be decoded; empty if it can (else all other fields are empty).
+        Why the image cannot be decoded. If it is not empty, all other fields are empty.
     format, mode : str
-        Of the file, e.g. ``JPEG`` and ``RGB``.
+        Format and mode of the file, for example ``JPEG`` and ``RGB``.
     width, height : int
-        Upright, in pixels.
+        Size of the upright image in pixels.
     pixel_sha256 : str
-        SHA-256 of the decoded sRGB codes and their shape: equal for equal pixels in any file.
+        SHA-256 of the decoded sRGB codes and their shape. Equal pixels have equal hashes.
     phash, phash_mirrored : int
-        64-bit perceptual hash of the image and of its mirror image, see `perceptual_hash`.
+        64-bit perceptual hashes of the image and of its mirror image; see `perceptual_hash`.
     transparent : float
-        Share of pixels that are at least half transparent, [0, 1].
+        Fraction of pixels that are at least half transparent, [0, 1].
     chroma : float
         95th percentile of the CIELAB chroma C*.
     tone_residual : float
-        How much color lightness alone does not explain: root mean square distance of a*b* from its
-        best piecewise linear function of L*, in Lab units. A tinted black-and-white photograph is
-        such a function and, compressed, has about 1.4; the median color photograph has 10.
+        Amount of color that lightness does not explain: root mean square distance of a*b* from
+        the best piecewise linear function of L*, in Lab units. A tinted black-and-white photograph
+        is such a function; after compression it has about 1.4. The median color photograph has 10.
     sharpness : float
-        99th percentile of the absolute Laplacian of the gray over that of its gradient, at a short
-        side of 256 px: about 2 for a sharp image, 0.6 after a Gaussian blur of 1.5 px. Being a
-        ratio at the strongest edges it depends neither on contrast nor on the share of sky or
-        bokeh.
+        99th percentile of the absolute Laplacian of the gray image divided by that of its gradient,
+        at a short side of 256 px: about 2 for a sharp image, 0.6 after a Gaussian blur of 1.5 px.
+        Because it is a ratio at the strongest edges, it does not depend on contrast or on how much
+        of the image is sky or bokeh.
     color_entropy : float
-        Entropy in bits of the histogram over 32 x 32 x 32 RGB cells: photographs have 4.1 to 12.7,
-        most drawings, charts and screenshots less than 4.
+        Entropy in bits of the histogram over 32 x 32 x 32 RGB bins. Photographs have 4.1 to 12.7;
+        most drawings, charts and screenshots have less than 4.
     flat : float
-        Share of pixels that equal all their four neighbors, [0, 1].
+        Fraction of pixels that equal all four neighbors, [0, 1].
     """
 
     error: str = ""
@@ -80,22 +80,22 @@ class Measures:
     flat: float = 0.0
 
     def as_dict(self) -> dict[str, str | int | float]:
-        """Return the fields by name."""
+        """Return the fields as a dictionary."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An image with its measures and the two small arrays the rules over all images need.
+    """An image, its measures, and the two small arrays for rules that compare images.
 
     Attributes
     ----------
     image : SourceImage
     measures : Measures
     thumbnail : ndarray of uint8, shape (16, 16, 3)
-        sRGB, the aspect ratio not kept.
+        sRGB; the aspect ratio is not kept.
     ab_histogram : ndarray of float16, shape (484,)
-        Share of the pixels in each cell of 10 x 10 units of the a*b* plane over [-110, 110).
+        Fraction of the pixels in each bin of 10 x 10 units of the a*b* plane over [-110, 110).
     """
 
     image: SourceImage
@@ -105,7 +105,7 @@ class Measured:
 
 
 def inspect_image(image: SourceImage) -> Measured:
-    """Read, decode and measure one image; what cannot be read is measured as an `error`."""
+    """Read, decode and measure one image. If it cannot be read, `error` says why."""
     try:
         decoded = decode(image.read())
     except (PrepareError, OSError, KeyError, ValueError, RuntimeError) as error:
@@ -141,19 +141,19 @@ def inspect_image(image: SourceImage) -> Measured:
 
 
 def pixel_sha256(image: Image.Image) -> str:
-    """SHA-256 (hexadecimal) of the size and the codes of an RGB image."""
+    """Return the SHA-256 (hexadecimal) of the size and the codes of an RGB image."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """64-bit DCT hash of an image (pHash: C. Zauner, Implementation and Benchmarking of
+    """Return the 64-bit DCT hash of an image (pHash: C. Zauner, Implementation and Benchmarking of
     Perceptual Image Hash Functions, 2010, section 3.2).
 
-    The 8 x 8 lowest frequencies of the gray image at 32 x 32 pixels, without the constant row
-    and column, each compared with their median. Images that differ in size, compression or
-    brightness differ in a few bits, unrelated images in about 32.
+    The gray image is reduced to 32 x 32 pixels. Its 8 x 8 lowest frequencies, without the constant
+    row and column, are each compared with their median. Images that differ in size, compression
+    or brightness differ in a few bits; unrelated images differ in about 32.
     """  # noqa: D205 - the reference is part of the summary
     gray = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), np.float64)
     low = fft.dctn(gray, norm="ortho")[1:9, 1:9]
@@ -161,12 +161,12 @@ def perceptual_hash(image: Image.Image) -> int:
 
 
 def _lab(small: Image.Image) -> NDArray[np.float64]:
-    """Lab of the image averaged down to a short side of about 64 px, shape (pixels, 3).
+    """Return Lab of the image averaged to a short side of about 64 px, shape (pixels, 3).
 
-    Averaging takes the color noise of JPEG and sensors away, which is no color of the scene.
+    Averaging removes the color noise of JPEG and sensors, which is not a color of the scene.
     """
     tiny = small.reduce(max(1, round(min(small.size) / 64)))
-    # A pool of processes is the parallelism here: threads below it would only get in its way.
+    # The pool of processes already uses all cores; more threads would only slow it down.
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
     return np.asarray(rgb_to_lab(pixels(tiny)), np.float64).reshape(-1, 3)
@@ -193,7 +193,7 @@ def _detail(codes: NDArray[np.uint8]) -> tuple[float, float]:
     laplacian = np.abs(ndimage.laplace(gray, mode="nearest"))
     steps = (ndimage.correlate1d(gray, [-1, 1], axis=axis, mode="nearest") for axis in (0, 1))
     gradient = np.hypot(*steps)
-    # One gray level is added so that noise in an empty image does not pass for sharpness.
+    # Adding one gray level keeps noise in an empty image from counting as sharpness.
     sharpness = np.percentile(laplacian, 99) / (np.percentile(gradient, 99) + 1)
 
     flat = np.ones(gray.shape, bool)

@@ -1,4 +1,4 @@
-"""Photographs into tar shards that WebDataset streams, so that no file per image is needed."""
+"""Pack photographs into tar shards for WebDataset, instead of one file for each image."""
 
 import csv
 import hashlib
@@ -26,11 +26,11 @@ INDEX = "index.json"
 
 
 class Codec(StrEnum):
-    """How images are encoded in the shards.
+    """Encoding of the images in the shards.
 
-    ``webp`` halves the resolution of color, as every lossy WebP does; ``jpeg`` is written without
-    that (4:4:4), takes 1.6 times the room and is decoded three times as fast; the lossless ones
-    keep the codes exactly and take four (WebP) and seven (PNG) times the room.
+    ``webp`` halves the resolution of color, as every lossy WebP does. ``jpeg`` keeps the full
+    resolution of color (4:4:4), is 1.6 times as large and decodes three times as fast. The
+    lossless codecs keep the codes exactly and are four (WebP) and seven (PNG) times as large.
     """
 
     WEBP = "webp"
@@ -41,16 +41,16 @@ class Codec(StrEnum):
 
 @dataclass(frozen=True)
 class Packing:
-    """How to pack.
+    """Settings for packing.
 
     Attributes
     ----------
     short_side : int
-        Pixels; smaller images are not enlarged.
+        Short side in pixels; smaller images are not enlarged.
     codec : Codec
-        An image of this format that needs neither shrinking nor conversion is packed as it is.
+        Encoding. An image of this format that needs no shrinking or conversion is copied unchanged.
     quality : int
-        Of lossy WebP and JPEG, [0, 100].
+        Quality of lossy WebP and JPEG, [0, 100].
     per_shard : int
         Number of images in a shard.
     """
@@ -69,13 +69,13 @@ class Packing:
 
     @property
     def format(self) -> str:
-        """File format as Pillow names it."""
+        """Return the file format as Pillow names it."""
         return "WEBP" if self.codec is Codec.WEBP_LOSSLESS else self.codec.upper()
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard that was written, as the index lists it.
+    """A written shard, as listed in the index.
 
     Attributes
     ----------
@@ -85,10 +85,10 @@ class Shard:
     images : int
     bytes : int
     sha256 : str
-        Of the tar.
+        SHA-256 of the tar file.
     plan : str
-        Hash of everything that determined the tar: by this a later run knows that it need not be
-        written again.
+        Hash of everything that determined the tar file. It tells a later run whether the shard is
+        up to date.
     """
 
     name: str
@@ -118,7 +118,7 @@ class _Job:
     def plan(self) -> str:
         plan = [
             asdict(self.packing),
-            # Another encoder may write other bytes for the same image.
+            # A different encoder version may write different bytes for the same image.
             [PIL.__version__, *(features.version(name) for name in ("webp", "jpg", "zlib"))],
             [(entry.key, entry.pixel_sha256) for entry in self.entries],
         ]
@@ -133,35 +133,35 @@ def pack(
     workers: int = 1,
     progress: Progress = silent,
 ) -> list[Shard]:
-    """Pack the kept images of a manifest of `clean`, each split into its own shards.
+    """Pack the kept images of a manifest from `clean`; each split gets its own shards.
 
-    The order is that of the images' hashes: random, so that a shard is a sample of its split,
-    and the same on every machine. The same images, options and versions of Pillow give the same
-    bytes.
+    Images are sorted by their hashes. This order is random, so each shard is a sample of its
+    split, and it is the same on every machine. The same images, options and version of Pillow give
+    the same bytes.
 
     Parameters
     ----------
     manifest : Path
-        ``manifest.csv`` of `clean`, or the folder it lies in.
+        ``manifest.csv`` from `clean`, or its folder.
     into : Path
-        Folder for ``train-0000.tar``, …; ``index.json`` with images, bytes and SHA-256 of each
-        shard; and ``manifest.csv`` with ``key, source, category, origin, license, pixel_sha256``
-        of each image (key ``train/000000``).
+        Folder for ``train-0000.tar``, …; ``index.json`` with the number of images, bytes and
+        SHA-256 of each shard; and ``manifest.csv`` with ``key, source, category, origin, license,
+        pixel_sha256`` of each image (key ``train/000000``).
     packing : Packing, optional
     workers : int
-        Number of processes, each writing one shard at a time.
+        Number of processes; each writes one shard at a time.
     progress : callable, optional
-        Counts images.
+        Receives the number of images.
 
     Returns
     -------
     list of Shard
-        Sorted by name; those that an earlier run has completed are checked, not written again.
+        Sorted by name. Shards that an earlier run completed are verified, not rewritten.
 
     Raises
     ------
     PrepareError
-        The manifest is none or keeps nothing, or an image has changed since `clean`.
+        If the manifest is invalid or keeps no image, or an image has changed since `clean`.
     """
     packing = packing or Packing()
     make_folder(into)
@@ -179,7 +179,7 @@ def pack(
         else:
             todo.append(job)
     for name in before.keys() - {job.path.name for job in jobs}:
-        (into / name).unlink(missing_ok=True)  # a loader that globs would read it too
+        (into / name).unlink(missing_ok=True)  # a loader that uses a glob would read it too
     total = sum(len(job.entries) for job in jobs)
     done = sum(shard.images for shard in shards.values())
     progress("pack", done, total)
@@ -246,7 +246,7 @@ def _write_shard(job: _Job) -> Shard:
             data = _encode(entry, job.packing)
             info = tarfile.TarInfo(
                 f"{entry.key}.{job.packing.format.lower()}"
-            )  # owner 0, time 0: always equal
+            )  # owner 0 and time 0 make the bytes reproducible
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     size, digest = _size_and_sha256(job.path)
@@ -266,7 +266,7 @@ def _encode(entry: _Entry, packing: Packing) -> bytes:
         raise PrepareError(f"{entry.image.label} has changed since `clean`: run it again.")
     small = shrink(decoded.rgb, packing.short_side)
     if small is decoded.rgb and decoded.as_stored and decoded.format == packing.format:
-        return data  # to encode it once more could only make it worse
+        return data  # encoding it again could only reduce the quality
     file = io.BytesIO()
     options: dict[Codec, dict[str, int]] = {
         Codec.WEBP: {"quality": packing.quality},

@@ -1,4 +1,4 @@
-"""Work spread over processes, with a bounded number of pieces under way."""
+"""Spread work over processes with a limited number of pending items."""
 
 import itertools
 import multiprocessing
@@ -16,27 +16,27 @@ Result = TypeVar("Result")
 def unordered(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """Yield ``function(item)`` of every item as soon as it is there, in any order.
+    """Yield ``function(item)`` of each item as soon as it is ready, in any order.
 
     Parameters
     ----------
     function : callable
-        A function of a module, so that another process can import it.
+        A module-level function, so that another process can import it.
     items : iterable
-        Drawn as they are needed: about four per worker are under way at a time.
+        Items, read as they are needed: about four for each worker are pending at a time.
     workers : int
-        Number of processes; 1 works in this process.
+        Number of processes. If it is 1, the work runs in this process.
 
     Raises
     ------
     PrepareError
-        A worker process died.
+        If a worker process died.
     """
     if workers == 1:
         yield from map(function, items)
         return
     queue = iter(items)
-    # "spawn": forking a process that has threads (torch, the progress bar) may hang.
+    # Use "spawn": forking a process that has threads (torch, the progress bar) may hang.
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
         running: set[Future[Result]] = {
@@ -49,7 +49,7 @@ def unordered(
             running |= {pool.submit(function, item) for item in itertools.islice(queue, len(done))}
     except BrokenProcessPool as error:
         raise PrepareError(
-            "a worker process died, most likely for want of memory: try again with a smaller -n."
+            "a worker process died, most likely for lack of memory: try again with a smaller -n."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""HTTP requests that are repeated with patience, and not more often than a server likes."""
+"""Send HTTP requests, retry failed ones, and respect the limits of the server."""
 
 import random
 import threading
@@ -22,24 +22,24 @@ _LONGEST_BACKOFF = 60.0
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How to treat a server.
+    """Limits on connections, waiting and retries for one server.
 
     Attributes
     ----------
     connections : int
-        Number of connections at a time.
+        Maximum number of simultaneous connections.
     chunk : int
-        Bytes asked for in one request where the server sends ranges; what a killed run loses per
-        connection.
+        Number of bytes in one request if the server supports ranges. A killed run loses at most
+        this much for each connection.
     timeout : float
-        Seconds without a byte after which a connection counts as stalled.
+        Seconds without data after which a connection counts as stalled.
     attempts : int
-        Failures in a row, without a byte in between, after which a request is given up.
+        Number of consecutive failures without new data after which a request fails.
     backoff : float
-        Seconds waited after the first failure, doubled with each further one up to a minute, and
-        shortened by up to a half at random so that connections do not come back all at once.
+        Seconds to wait after the first failure. The wait doubles with each further failure, up to
+        one minute, and is reduced by up to half at random to spread out the connections.
     longest_wait : float
-        Seconds; a server that asks (``Retry-After``) for a longer pause ends the run.
+        Seconds. If the server asks (``Retry-After``) for a longer wait, the run ends.
     """
 
     connections: int = 8
@@ -51,7 +51,7 @@ class RetryPolicy:
 
 
 class TryAgain(Exception):
-    """A request failed in a way that may pass, perhaps after `wait` seconds."""
+    """A request failed for a possibly temporary reason; retry it, perhaps after `wait` seconds."""
 
     def __init__(self, why: str, wait: float | None = None) -> None:
         super().__init__(why)
@@ -59,18 +59,18 @@ class TryAgain(Exception):
 
 
 class Stopped(Exception):
-    """Another thread has failed or the user has interrupted: no need to go on."""
+    """Another thread has failed or the user has interrupted the run."""
 
 
 @dataclass
 class Client:
-    """Requests of several threads to one server; a context manager that closes connections."""
+    """Requests of several threads to one server. As a context manager, it closes connections."""
 
     retry_policy: RetryPolicy
     stop: threading.Event = field(default_factory=threading.Event)
     _local: threading.local = field(default_factory=threading.local)
     _sessions: list[requests.Session] = field(default_factory=list)
-    _not_before: float = 0.0  # a pause that the server asked for holds for all threads
+    _not_before: float = 0.0  # a wait that the server asked for applies to all threads
 
     def __enter__(self) -> "Client":
         return self
@@ -80,19 +80,19 @@ class Client:
             session.close()
 
     def get(self, url: str, **headers: str) -> requests.Response:
-        """Send one GET request, the body not yet read.
+        """Send one GET request without reading the body.
 
         Raises
         ------
         TryAgain
-            The server is busy.
+            If the server is busy.
         PrepareError
-            It refuses for good. An unsatisfiable range (416) is returned as an answer.
+            If the server refuses permanently. An unsatisfiable range (416) is returned.
         """
-        if not hasattr(self._local, "session"):  # sessions are not safe to share among threads
+        if not hasattr(self._local, "session"):  # threads cannot share a session safely
             self._local.session = requests.Session()
             self._sessions.append(self._local.session)
-            # A compressed transfer could be neither resumed nor counted.
+            # A compressed transfer could not be resumed or counted.
             self._local.session.headers.update(
                 {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
             )
@@ -112,23 +112,23 @@ class Client:
     def persist(
         self, url: str, action: Callable[[], Result], received: Callable[[], int] = lambda: 0
     ) -> Result:
-        """Repeat `action` until it succeeds; failures count only while nothing is received.
+        """Repeat `action` until it succeeds. Failures count only if no data is received.
 
         Parameters
         ----------
         url : str
-            For messages.
+            URL for messages.
         action : callable
-            Raises `TryAgain` or any error of requests where it may be repeated.
+            Function that raises `TryAgain` or an error of requests if it may be repeated.
         received : callable
-            Number of bytes that need not be asked for again.
+            Returns the number of bytes that need not be requested again.
 
         Raises
         ------
         PrepareError
-            It has failed too often in a row, or the server asks for too long a pause.
+            If it failed too often in a row, or the server asks for too long a wait.
         Stopped
-            `stop` was set.
+            If `stop` was set.
         """
         failures, before = 0, received()
         while True:
@@ -144,7 +144,7 @@ class Client:
                 if failures >= self.retry_policy.attempts:
                     raise PrepareError(
                         f"{url} failed {failures} times in a row, the last time with: {error}. "
-                        "Run the same command again to go on from here."
+                        "Run the same command again to resume."
                     ) from error
                 self._pause(url, failures, getattr(error, "wait", None))
 
@@ -155,14 +155,14 @@ class Client:
                 raise Stopped
         elif asked > self.retry_policy.longest_wait:
             raise PrepareError(
-                f"{url} asks to come back in {asked / 60:.0f} minutes: run the same command then."
+                f"{url} asks to wait {asked / 60:.0f} minutes: run the same command again then."
             )
         else:
             self._not_before = max(self._not_before, time.monotonic() + asked)
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header, a number or a date (RFC 9110, 10.2.3)."""
+    """Return the seconds to wait from a ``Retry-After`` header (RFC 9110, section 10.2.3)."""
     if retry_after is None:
         return None
     if retry_after.strip().isdigit():

@@ -1,4 +1,4 @@
-"""The outlier rules: what of a collection is not worth training on, and by which threshold."""
+"""The outlier rules: which images of a collection are not worth training on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,48 +16,49 @@ Badness = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where each rule draws its line; every field is a flag of `clean`.
+    """Thresholds of the rules. Each field is a flag of `clean`.
 
-    The defaults throw out what deserves it on 11,334 photographs from 38 sources, where every
-    contact sheet was looked at; the attributes say what each would cost or catch.
+    The defaults were chosen on 11,334 photographs from 38 sources, for which every contact sheet
+    was reviewed. The attributes state what other values would catch or cost.
 
     Attributes
     ----------
     near_duplicate_bits : int
-        Largest number of differing bits of two 64-bit perceptual hashes, [0, 15]. Recompression
-        and resizing change up to 4, cropping 3 % off each side 8; unrelated images differ in
-        about 32. The search through 90,000 images takes 23 s for 8, 63 s for 10, 159 s for 12.
+        Maximum number of differing bits of two 64-bit perceptual hashes, [0, 15]. Recompression
+        and resizing change up to 4; cropping 3 % off each side changes 8; unrelated images differ
+        in about 32. Searching 90,000 images takes 23 s for 8, 63 s for 10, 159 s for 12.
     near_duplicate_difference : float
-        Largest root mean square difference of the 16 x 16 thumbnails, in 8-bit codes, that
-        confirms a near-duplicate. Pairs found below 20 were the same scene; unrelated pairs begin
-        a little above.
+        Maximum root mean square difference of the 16 x 16 thumbnails, in 8-bit codes, for a
+        near-duplicate. Pairs found below 20 showed the same scene; unrelated pairs begin slightly
+        above.
     min_chroma : float
-        An image whose 95th percentile of chroma C* is lower is near-monochrome. Scans of black
-        and white prints have 0 to 6, misty color photographs from 7.
+        If the 95th percentile of chroma C* is lower, an image is near-monochrome. Scans of black
+        and white prints have 0 to 6; misty color photographs have 7 or more.
     min_tone_residual : float
-        An image is toned or duotone when its color departs less than this (root mean square, Lab
-        units) from a function of lightness. 1.8 catches 98 % of sepia and blue toning and, of color
-        photographs, one in 2,000 (blue seas, dark flowers). It misses unevenly faded prints (2 to
-        3) and strong duotones; what caught those would take most sunsets and blue skies too.
+        If the color differs by less than this (root mean square, Lab units) from a function of
+        lightness, an image is toned or duotone. 1.8 catches 98 % of sepia and blue toning and one
+        in 2,000 color photographs (blue seas, dark flowers). It misses unevenly faded prints (2 to
+        3) and strong duotones; a value that catches those would also reject most sunsets and blue
+        skies.
     max_color_surprise : float
-        An image's color distribution is unusual when its cross-entropy against that of the whole
+        The color distribution of an image is unusual if its cross-entropy against that of the whole
         collection exceeds the median by more than this many standard deviations (estimated as
-        1.4826 times the median absolute deviation). 6 takes false colors and neon light; 4 would
-        take flowers and sunsets too, which a colorizer should see.
+        1.4826 times the median absolute deviation). 6 rejects false colors and neon light; 4 would
+        also reject flowers and sunsets, which a colorizer should see.
     min_sharpness : float
-        Ratio of Laplacian to gradient at the strongest edges at 256 px. 0.85 catches 97 % of
-        images blurred with sigma 1.5 px and 99 % of those enlarged four times, and next to no
-        others; 1.0 would take every sky of soft clouds.
+        Ratio of Laplacian to gradient at the strongest edges at 256 px. 0.85 catches 97 % of images
+        blurred with sigma 1.5 px, 99 % of images enlarged four times, and almost no others; 1.0
+        would reject every sky of soft clouds.
     min_short_side : int
-        In pixels. 224 is what the networks work at.
+        Short side in pixels. The networks work at 224.
     max_aspect_ratio : float
-        Long side over short side. Of a longer panorama a square crop shows next to nothing.
+        Long side divided by short side. A square crop of a longer panorama shows too little of it.
     min_color_entropy : float
-        In bits. Less is a drawing, chart, logo or screenshot.
+        Entropy in bits. An image with less is a drawing, chart, logo or screenshot.
     max_flat : float
-        Share of pixels that equal all four neighbors. More is a graphic too, whatever its colors.
+        Fraction of pixels that equal all four neighbors. An image with more is a graphic.
     max_transparent : float
-        Share of transparent pixels. More is a cut-out or an icon.
+        Fraction of transparent pixels. An image with more is a cut-out or an icon.
     """
 
     near_duplicate_bits: int = 10
@@ -81,19 +82,19 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule over single images.
+    """One rule that judges each image separately.
 
     Attributes
     ----------
     name : str
-        Column of the manifest.
+        Column in the manifest.
     title : str
-        What it throws out, for people.
+        What the rule rejects, for people.
     measures : tuple of str
-        The measures it looks at, shown under each image of its contact sheet.
+        The measures that the rule uses, shown under each image of its contact sheet.
     badness : callable
-        ``(table, thresholds) -> ndarray (n,)``; an image is thrown out where this exceeds 1, and
-        the larger, the worse.
+        ``(table, thresholds) -> ndarray (n,)``. An image is rejected if the value exceeds 1; a
+        larger value is worse.
     """
 
     name: str
@@ -111,12 +112,12 @@ def _below(value: NDArray[np.generic], limit: float) -> Badness:
 
 
 def color_surprise(table: Table) -> NDArray[np.float64]:
-    """How unusual each image's colors are in this collection, in robust standard deviations.
+    """Return how unusual the colors of each image are, in robust standard deviations.
 
-    The cross-entropy in bits between an image's histogram of a*b* and the mean histogram of all
-    the others (with one image's weight of uniform colors), minus the median, over 1.4826 times
-    the median absolute deviation. Below 20 images there is no distribution to speak of, and all
-    are 0.
+    The value is the cross-entropy in bits between the a*b* histogram of an image and the mean
+    histogram of all other images (plus uniform colors with the weight of one image), minus the
+    median, divided by 1.4826 times the median absolute deviation. If there are fewer than 20
+    images, no distribution can be estimated, and all values are 0.
     """
     valid = np.flatnonzero(table["error"] == "")
     surprise = np.zeros(len(table))
@@ -141,7 +142,7 @@ def _aspect_ratio(table: Table) -> NDArray[np.float64]:
 def _toned(table: Table, thresholds: Thresholds) -> Badness:
     toned = _below(table["tone_residual"], thresholds.min_tone_residual)
     monochrome = _below(table["chroma"], thresholds.min_chroma) > 1
-    return np.where(monochrome, 0, toned)  # gray is a function of lightness as well
+    return np.where(monochrome, 0, toned)  # gray is also a function of lightness
 
 
 def _graphic(table: Table, thresholds: Thresholds) -> Badness:
@@ -211,16 +212,16 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the rules say of the images of a table.
+    """What the rules decide about the images of a table.
 
     Attributes
     ----------
     badness : dict of str to ndarray of float64, shape (n,)
-        Per rule: above 1 is thrown out, the larger, the worse; 0 where the rule does not apply.
+        For each rule: rejected if above 1; larger is worse; 0 if the rule does not apply.
     duplicate_of : ndarray of int64, shape (n,)
-        The kept image that a duplicate or near-duplicate equals, else -1.
+        Index of the kept image that a duplicate or near-duplicate matches; otherwise -1.
     cluster : ndarray of int64, shape (n,)
-        Index of the first image of the cluster of (near-)duplicates that this one belongs to.
+        Index of the first image in the same cluster of duplicates and near-duplicates.
     """
 
     badness: dict[str, Badness]
@@ -228,12 +229,12 @@ class Verdicts:
     cluster: NDArray[np.int64]
 
     def rejected(self, rule: str) -> NDArray[np.bool_]:
-        """Return which images this rule throws out."""
+        """Return which images this rule rejects."""
         return self.badness[rule] > 1
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which images no rule throws out."""
+        """Return which images no rule rejects."""
         return ~np.any([self.rejected(rule) for rule in self.badness], axis=0)
 
 
@@ -242,17 +243,17 @@ def judge(
 ) -> Verdicts:
     """Apply all rules.
 
-    Of duplicates and near-duplicates the best one stays: a preferred one, then one that no other
-    rule throws out, then the one with most pixels, then the largest file, then the first. A
-    near-duplicate is thrown out only for being near to an image that stays, never over a chain of
-    others.
+    The best image among duplicates and near-duplicates is kept. A preferred image comes first, then
+    one that no other rule rejects, then the one with the most pixels, then the largest file, then
+    the first. A near-duplicate is rejected only if it is close to an image that is kept, never
+    through a chain of other images.
 
     Parameters
     ----------
     table : Table
     thresholds : Thresholds
     preferred : ndarray of bool, shape (n,), optional
-        Images that are to stay where they have duplicates.
+        Images to keep if they have duplicates.
     """
     n = len(table)
     corrupt = table["error"] != ""
@@ -299,7 +300,7 @@ def judge(
 def _near_kept(
     n: int, pairs: NearPairs, rank: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Badness]:
-    """Walk through the pairs from the best image down; whoever is near to one kept is out."""
+    """Go through the pairs from the best image down and reject images close to a kept one."""
     better = rank[pairs.first] < rank[pairs.second]
     keeper = np.where(better, pairs.first, pairs.second)
     other = np.where(better, pairs.second, pairs.first)

@@ -1,4 +1,4 @@
-"""Which images train, which validate and which test."""
+"""Assign images to training, validation and test splits."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def assign_splits(
 ) -> list[str]:
     """Assign every image to a split by its content.
 
-    All images of a cluster of near-duplicates go to one split. An image keeps its split when
-    others are added or renamed, unless it joins a cluster by that; a larger share keeps what a
-    smaller one had picked.
+    All images of a cluster of near-duplicates go to one split. An image keeps its split if other
+    images are added or renamed, unless this makes it join a cluster. A larger fraction includes
+    the images that a smaller fraction selects.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def assign_splits(
     cluster : ndarray of int64, shape (n,)
         Label of each image's cluster.
     val, test : float
-        Shares of the clusters in [0, 1], together below 1; met up to chance.
+        Fractions of the clusters in [0, 1], together below 1. The result is approximate.
     held_out : ndarray of bool, shape (n,)
-        Images that are for validation, and with them their clusters, whatever their hash.
+        Images for validation; their whole clusters go to validation, whatever their hash.
 
     Returns
     -------
@@ -43,12 +43,12 @@ def assign_splits(
     Raises
     ------
     PrepareError
-        The shares are not as said.
+        If the fractions are outside their range.
     """
     if not (val >= 0 and test >= 0 and val + test < 1):
         raise PrepareError(
-            f"the shares of validation and test are {val} and {test}: "
-            "expected each at least 0 and together less than 1."
+            f"the fractions for validation and test are {val} and {test}: "
+            "expected each to be at least 0 and their sum to be less than 1."
         )
     named: dict[int, str] = {}
     for label, name in zip(cluster.tolist(), hashes, strict=True):
@@ -58,7 +58,7 @@ def assign_splits(
     def split(label: int) -> str:
         if label in held:
             return "val"
-        # hashed again: the smallest hash of a large cluster is likely to begin with zeros
+        # hash again: the smallest hash of a large cluster probably begins with zeros
         draw = int(hashlib.sha256(named[label].encode()).hexdigest()[:13], 16) / 16**13
         if draw < val:
             return "val"

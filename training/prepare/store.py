@@ -1,4 +1,4 @@
-"""Measures kept in one SQLite file, so that a second run measures only what is new or changed."""
+"""Store measures in one SQLite file, so that a later run measures only new or changed images."""
 
 import json
 import sqlite3
@@ -16,13 +16,13 @@ from training.prepare.measures import AB_CELLS, THUMBNAIL, VERSION, Measured, Me
 
 @dataclass(frozen=True)
 class Table:
-    """The measures of many images as columns, in the order of `images`.
+    """Measures of many images as columns, in the order of `images`.
 
     Attributes
     ----------
     images : list of SourceImage
     columns : dict of str to ndarray
-        One array of length ``n`` per field of `Measures`; the perceptual hashes are uint64.
+        One array of length ``n`` for each field of `Measures`; perceptual hashes are uint64.
     thumbnails : ndarray of uint8, shape (n, 16, 16, 3)
     ab_histograms : ndarray of float16, shape (n, 484)
     """
@@ -40,17 +40,17 @@ class Table:
 
 
 class MeasureStore:
-    """A SQLite file with the measures of images, kept by where they lie and when they changed.
+    """A SQLite file with measures of images, keyed by their location and modification time.
 
     Parameters
     ----------
     path : Path
-        Created where it does not exist.
+        Created if it does not exist.
 
     Raises
     ------
     PrepareError
-        The file cannot be opened or is no SQLite file.
+        If the file cannot be opened or is not a SQLite file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class MeasureStore:
         self._database.close()
 
     def missing(self, images: Iterable[SourceImage]) -> list[SourceImage]:
-        """Return those images that were never measured or have changed since."""
+        """Return the images that were never measured or have changed since."""
         known = {
             (source, name): fingerprint
             for source, name, fingerprint in self._database.execute(
@@ -91,7 +91,7 @@ class MeasureStore:
         return [p for p in images if known.get((p.source, p.name)) != _fingerprint(p)]
 
     def add(self, measured: Iterable[Measured]) -> None:
-        """Keep these measures; on the disk when the call returns."""
+        """Store these measures. They are on the disk when the call returns."""
         with self._database:
             self._database.executemany(
                 "INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?, ?, ?)",
@@ -109,7 +109,7 @@ class MeasureStore:
             )
 
     def table(self, images: list[SourceImage]) -> Table:
-        """Return the measures of these images, all of which must have been measured."""
+        """Return the measures of these images. All of them must have been measured."""
         n = len(images)
         thumbnails = np.zeros((n, THUMBNAIL, THUMBNAIL, 3), np.uint8)
         ab_histograms = np.zeros((n, AB_CELLS), np.float16)

@@ -1,4 +1,4 @@
-"""Archives into folders, completely or not at all, and nothing outside the folder."""
+"""Unpack an archive completely or not at all, and never outside its folder."""
 
 import shutil
 import stat
@@ -10,18 +10,18 @@ from training.prepare.errors import PrepareError
 
 
 def unpack(archive: Path) -> Path:
-    """Unpack a zip or tar (also compressed) into a folder of its name beside it.
+    """Unpack a zip or tar file (also compressed) into a folder of the same name next to it.
 
     Returns
     -------
     Path
-        The folder; one that is there already is taken as it is.
+        The folder. An existing folder is returned unchanged.
 
     Raises
     ------
     PrepareError
-        The archive is damaged or no archive, would write outside its folder, holds links or
-        devices where files should be, or does not fit onto the disk.
+        If the archive is damaged or not an archive, would write outside its folder, contains links
+        or devices, or does not fit on the disk.
     """
     name = archive.name.removesuffix(archive.suffix).removesuffix(".tar")
     folder = archive.with_name(name)

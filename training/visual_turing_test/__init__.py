@@ -1,5 +1,5 @@
-"""Whether people, and whether a machine, can tell colorized photographs from real ones.
+"""Test whether people and machines can tell colorized photographs from real ones.
 
-Read `training.visual_turing_test.session` for the people and `training.visual_turing_test.machine`
-for the machine.
+`training.visual_turing_test.session` describes the test with people, and
+`training.visual_turing_test.machine` the test with classifiers.
 """

@@ -16,7 +16,7 @@ from training.visual_turing_test.session import IMAGES, Questionnaire, Session, 
 from training.visual_turing_test.summary import Given, Row, write_summary
 
 app = typer.Typer(
-    help="Can people, and can a machine, tell colorized photographs from real ones?",
+    help="Test whether people and machines can tell colorized photographs from real ones.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,8 +24,8 @@ app = typer.Typer(
 
 DEFAULT = ["default"]
 
-Sources = Annotated[list[Path], typer.Argument(help="Folders, tars or zips of photographs.")]
-Folder = Annotated[Path, typer.Argument(help="Folder that was prepared.")]
+Sources = Annotated[list[Path], typer.Argument(help="Folders, tar or zip files of photographs.")]
+Folder = Annotated[Path, typer.Argument(help="Folder written by `prepare`.")]
 Out = Annotated[Path, typer.Option(help="Folder for the images and the results.")]
 Weights = Annotated[
     list[str] | None, typer.Option(help="Name or path of a weights file; repeatable.")
@@ -36,7 +36,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")]
 
 
 class FrontEnd(StrEnum):
-    """Where the test is shown."""
+    """The program that shows the test."""
 
     NAPARI = "napari"
     TERMINAL = "terminal"
@@ -47,14 +47,14 @@ def prepare(
     sources: Sources,
     out: Out,
     weights: Weights = None,
-    trials: Annotated[int, typer.Option(min=1, help="Number of trials of an observer.")] = 40,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials for each observer.")] = 40,
     size: Size = 256,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Colorize photographs for a visual test whose every observer sees all of them.
+    """Colorize photographs for a visual test in which every observer sees all of them.
 
-    Interrupted, run the same command again.
+    If a run is interrupted, run the same command again.
     """
     pairs = make_pairs(
         sources, out / IMAGES, weights or DEFAULT, trials, size=size, seed=seed, device=device
@@ -73,13 +73,13 @@ def show(
     ],
     viewer: Annotated[
         str | None,
-        typer.Option(help="Terminal: program to show images, instead of the system's."),
+        typer.Option(help="Terminal: program that shows images, instead of the system default."),
     ] = None,
     enlarge: Annotated[
-        int, typer.Option(min=1, max=8, help="Terminal: factor on the size of the images.")
+        int, typer.Option(min=1, max=8, help="Terminal: factor to enlarge the images by.")
     ] = 2,
 ) -> None:
-    """Take the visual test, or go on with it: say which image is the real photograph."""
+    """Take or resume the visual test: say which image is the real photograph."""
     session = Session(folder, observer)
     if where is FrontEnd.TERMINAL:
         from training.visual_turing_test import terminal
@@ -98,8 +98,8 @@ def show(
 
 @app.command()
 def summary(folder: Folder) -> None:
-    """Print how often observers were fooled and what gave images away; write it as tables."""
-    Questionnaire.read(folder)  # else any folder would be one without answers
+    """Print how often observers were fooled and what gave images away, and write tables."""
+    Questionnaire.read(folder)  # reject a folder that is not a test
     rows, images = write_summary(folder)
     if not rows[0].trials:
         raise DataError(f"{folder} holds no answers yet; take the test with `show` first")
@@ -118,13 +118,13 @@ def machine(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Ask classifiers that learned from other pairs: a two-sample test, with controls.
+    """Run a two-sample test, with controls, by classifiers that learn from other pairs.
 
-    Interrupted, run the same command again: images are not colorized twice.
+    If a run is interrupted, run the same command again. Images are not colorized twice.
     """
     from training.visual_turing_test.machine import (
         two_sample_tests,
-    )  # scikit-learn and XGBoost load slowly
+    )  # imported here because scikit-learn and XGBoost load slowly
 
     made = make_pairs(
         sources, out / IMAGES, weights or DEFAULT, pairs, size=size, seed=seed, device=device

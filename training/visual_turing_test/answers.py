@@ -1,6 +1,6 @@
-"""What observers answered, one line for each answer: ``answers.jsonl``.
+"""The answers of observers, one line for each answer: ``answers.jsonl``.
 
-Each line is a JSON object with the fields of `Answer`; an answer is on the disk before the next
+Each line is a JSON object with the fields of `Answer`. An answer is on the disk before the next
 trial is shown.
 """
 
@@ -17,14 +17,14 @@ FILE = "answers.jsonl"
 
 
 class Side(StrEnum):
-    """Where an image is shown."""
+    """The side on which an image is shown."""
 
     LEFT = "left"
     RIGHT = "right"
 
 
 class Reason(StrEnum):
-    """What gave the colorized image away."""
+    """A reason that gave the colorized image away."""
 
     BLEEDING = "color bleeding"
     GRAY = "too gray"
@@ -40,27 +40,27 @@ class Answer:
     Parameters
     ----------
     observer
-        Who answered.
+        Name of the observer.
     number
-        Of the trial, from 1 in the observer's own order.
+        Number of the trial, from 1 in the observer's own order.
     image
         Label of the photograph.
     photograph, twin
-        File names of the two that were shown, in the folder ``images``.
+        File names of the two images that were shown, in the folder ``images``.
     weights
-        Name of the weights that colorized its twin.
+        Name of the weights that colorized the twin.
     sha256
-        Of the weights file.
+        SHA-256 of the weights file.
     real
-        Where the photograph was.
+        Side of the photograph.
     answered
-        Where the observer took it to be.
+        Side that the observer chose.
     reasons
-        What the observer says gave the other one away.
+        What gave the other image away, as the observer says.
     seconds
-        How long the trial was looked at, breaks included.
+        Seconds that the trial was shown, including breaks.
     time
-        When it was given: ISO 8601, UTC.
+        Time of the answer: ISO 8601, UTC.
     """
 
     observer: str
@@ -78,22 +78,22 @@ class Answer:
 
     @property
     def fooled(self) -> bool:
-        """Whether the colorized image was taken for the real one."""
+        """Return whether the observer took the colorized image for the real one."""
         return self.answered != self.real
 
 
 def append_answer(path: Path, answer: Answer) -> None:
-    """Write one more line; it is on the disk when the call returns.
+    """Append one line. It is on the disk when the call returns.
 
     Raises
     ------
     OSError
-        If it cannot be written; the file is as it was then.
+        If it cannot be written. The file is then unchanged.
     """
     path.touch()
     written = path.read_bytes()
     end = written.rfind(b"\n") + 1
-    if end < len(written):  # a crash has left the beginning of a line, which nobody was told of
+    if end < len(written):  # a crash left part of a line, which was never reported as saved
         os.truncate(path, end)
     try:
         with path.open("ab") as file:
@@ -106,14 +106,14 @@ def append_answer(path: Path, answer: Answer) -> None:
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """All answers in the order given; none where the file is not there yet.
+    """Return all answers in the order given, or none if the file does not exist.
 
     Raises
     ------
     DataError
-        If a line is no answer.
+        If a line is not a valid answer.
     """
-    # What follows the last end of line is the beginning of an answer that a crash cut off.
+    # Text after the last end of line is part of an answer that a crash cut off.
     lines: Sequence[bytes] = path.read_bytes().split(b"\n")[:-1] if path.exists() else ()
     return [_parsed(line, number, path) for number, line in enumerate(lines, start=1)]
 

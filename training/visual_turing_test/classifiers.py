@@ -1,4 +1,4 @@
-"""Classifiers that learn to tell real photographs from other images."""
+"""Classifiers that learn to distinguish real photographs from other images."""
 
 from collections.abc import Callable
 
@@ -12,26 +12,27 @@ from xgboost import XGBClassifier
 Array = NDArray[np.floating]
 
 Classifier = Callable[[Array, Array, Array, int], Array]
-"""``classify(real, other, test, seed)``: learns from the features of real and of other images
-and returns for each of the test images how probably it is real, (N,) in [0, 1]."""
+"""``classify(real, other, test, seed)`` learns from the features of real and of other images and
+returns, for each test image, the probability that it is real: (N,) in [0, 1]."""
 
 STEPS = 300
 """Optimizer steps of the network."""
 
 BATCH = 16
-"""Pairs in a step of the network."""
+"""Number of pairs in one training step of the network."""
 
 
 def trees(real: Array, other: Array, test: Array, seed: int) -> Array:
-    """Gradient-boosted trees (Chen and Guestrin 2016) over statistics, (N, K).
+    """Classify with gradient-boosted trees (Chen and Guestrin 2016) on statistics, (N, K).
 
-    Shallow, slow and on random halves of rows and columns, so that a few hundred images do.
+    The trees are shallow, learn slowly and use random halves of rows and columns, so that a few
+    hundred images are enough.
     """
     return fit_trees(real, other, seed).predict_proba(test)[:, 1]
 
 
 def fit_trees(real: Array, other: Array, seed: int) -> XGBClassifier:
-    """The trained trees, whose `feature_importances_` tell what they look at."""
+    """Return the trained trees. `feature_importances_` tells which statistics they use."""
     model = XGBClassifier(
         n_estimators=200,
         max_depth=3,
@@ -47,10 +48,10 @@ def fit_trees(real: Array, other: Array, seed: int) -> XGBClassifier:
 
 
 def network(real: Array, other: Array, test: Array, seed: int) -> Array:
-    """A small convolutional network over planes, (N, 3, 64, 64), trained for `STEPS` steps.
+    """Classify with a small convolutional network on planes, (N, 3, 64, 64).
 
-    Each step sees pairs, real[i] and other[i], half of them mirrored, so that what is in an image
-    tells nothing.
+    The network trains for `STEPS` steps. Each step sees pairs, real[i] and other[i], half of them
+    mirrored, so that the content of the images carries no information.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -88,7 +89,7 @@ class _Network(nn.Module):
         self.decide = nn.Linear(64, 1)
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Logits (B,) of planes (B, 3, 64, 64): above 0 is real."""
+        """Return logits (B,) of planes (B, 3, 64, 64). A logit above 0 means real."""
         return self.decide(self.layers(planes).mean(dim=(2, 3)))[:, 0]
 
 

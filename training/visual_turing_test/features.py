@@ -1,4 +1,4 @@
-"""What the machine looks at: color statistics of an image, and a small copy of it."""
+"""Features that the classifiers use: color statistics of an image and a small copy of it."""
 
 from itertools import pairwise
 
@@ -12,23 +12,23 @@ from torch.nn import functional as F
 from recolor_core.lab import rgb_to_lab
 
 SIDE = 64
-"""Side in pixels of the copy that the network sees."""
+"""Side in pixels of the copy for the network."""
 
 RANGE = 64.0
-"""a* and b* are counted from -64 to 64; what lies beyond counts as the outermost cell."""
+"""Range of a* and b*: -64 to 64. Values beyond it count in the outermost bin."""
 
 CELLS = 8
-"""Cells along a* and along b*."""
+"""Number of histogram bins along a* and along b*."""
 
 OCTAVES = 5
-"""Levels of detail, each of half the size of the one before."""
+"""Number of levels of detail. Each level has half the size of the one before."""
 
 BLOCK = 16
 """Side in pixels of the blocks for local statistics."""
 
 
 def planes(rgb: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """A small copy of an image in Lab.
+    """Return a small copy of an image in Lab.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def planes(rgb: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 
 def color_statistics(rgb: NDArray[np.uint8]) -> dict[str, float]:
-    """Statistics of the color of an image by their names.
+    """Return color statistics of an image by name.
 
-    Shares of the cells of an a*b* histogram; moments and percentiles of a*, b* and chroma; entropy
-    of hue; correlations of a*, b*, chroma and L*; the chroma of blocks of 16 pixels; the strength
-    of color detail and its relation to that of lightness, octave by octave; and how well edges of
-    color lie on edges of lightness.
+    The statistics are: fractions in the bins of an a*b* histogram; moments and percentiles of a*,
+    b* and chroma; entropy of hue; correlations of a*, b*, chroma and L*; chroma in blocks of 16
+    pixels; the strength of color detail, also relative to lightness detail, for each octave; and
+    how well color edges coincide with lightness edges.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _moments(planes: dict[str, NDArray[np.float64]]) -> dict[str, float]:
     for name, plane in planes.items():
         values = plane.ravel()
         moments |= {f"mean {name}": values.mean(), f"deviation of {name}": values.std()}
-        if values.std() > 1e-3:  # of a constant there is no third moment
+        if values.std() > 1e-3:  # skewness and kurtosis of a constant are undefined
             moments[f"skewness of {name}"] = skew(values)
             moments[f"kurtosis of {name}"] = kurtosis(values)
         else:
@@ -104,21 +104,21 @@ def _moments(planes: dict[str, NDArray[np.float64]]) -> dict[str, float]:
 def _hue_entropy(
     a: NDArray[np.float64], b: NDArray[np.float64], chroma: NDArray[np.float64]
 ) -> float:
-    """Of hues weighted by their chroma, in 36 sectors; from 0 (one hue) to 1 (all alike)."""
+    """Return the entropy of hues in 36 sectors, weighted by chroma, from 0 (one hue) to 1."""
     counts, _ = np.histogram(np.arctan2(b, a), 36, (-np.pi, np.pi), weights=chroma)
     shares = counts[counts > 0] / max(counts.sum(), 1e-12)
     return float(-(shares * np.log(shares)).sum() / np.log(36))
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """0 where one of them does not change."""
+    """Return the Pearson correlation, or 0 if x or y is constant."""
     if min(x.std(), y.std()) < 1e-3:
         return 0.0
     return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
 
 
 def _blocks(lab: Tensor) -> dict[str, float]:
-    """Mean and spread of chroma within blocks, as they are distributed over the image."""
+    """Return statistics of the mean and spread of chroma within blocks."""
     means = F.avg_pool2d(lab[1:], BLOCK)
     spread = (F.avg_pool2d(lab[1:].square(), BLOCK) - means.square()).clamp(min=0).sum(0).sqrt()
     chroma = means.norm(dim=0)
@@ -132,7 +132,7 @@ def _blocks(lab: Tensor) -> dict[str, float]:
 
 
 def _detail(lab: Tensor) -> dict[str, float]:
-    """What each level of a pyramid holds that the next one does not."""
+    """Return statistics of the detail in each level of a pyramid."""
     levels = [lab[None]]
     for _ in range(OCTAVES):
         levels.append(F.avg_pool2d(levels[-1], 2))
@@ -152,7 +152,7 @@ def _detail(lab: Tensor) -> dict[str, float]:
 
 
 def _edges(lab: Tensor) -> dict[str, float]:
-    """Gradients at half size, where one pixel of noise counts less."""
+    """Compare color and lightness gradients at half size, where pixel noise counts less."""
     light, a, b = F.avg_pool2d(lab, 2).numpy()
     of_light = np.hypot(*np.gradient(light))
     of_color = np.sqrt(sum(step**2 for plane in (a, b) for step in np.gradient(plane)))

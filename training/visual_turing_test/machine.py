@@ -1,18 +1,18 @@
-"""The machine's stand-in for the visual Turing test: a classifier two-sample test.
+"""A classifier two-sample test, the automatic counterpart of the visual Turing test.
 
-A classifier learns from some pairs to tell real photographs from their colorized twins and is asked
-about others (Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests"). If it is right in
-half of the cases, it has found no difference: an accuracy of 50 % is perfect. Two controls stand
-beside it: photographs against other photographs, where nothing can be learned, and photographs
-against their own gray, which anything should tell.
+A classifier learns from some pairs to distinguish real photographs from their colorized twins. It
+is then tested on other pairs (Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests").
+If half of its answers are right, it has found no difference, so an accuracy of 50 % is perfect. The
+test has two controls: photographs against other photographs, where no difference exists, and
+photographs against their own gray, which every classifier should detect.
 
-``machine.json`` is an object of ``format`` (1), ``seed``, ``folds``, ``size`` (side of the squares
-in pixels), ``pairs`` (their number), ``weights`` (name to SHA-256), ``how`` (``version`` of the
-package and ``settings`` that colorized), ``rows`` (objects with the fields of `Row`) and
-``features``: by the name of the weights the statistics that the trees gain most by, a list of
-``[name, share of the gain]``. ``machine.csv`` has the rows as a table,
-``machine-images.csv`` what the classifiers said of each pair: the probabilities, in [0, 1], that
-the photograph and that its twin is real.
+``machine.json`` is an object with ``format`` (1), ``seed``, ``folds``, ``size`` (side of the
+squares in pixels), ``pairs`` (their number), ``weights`` (name to SHA-256), ``how`` (``version`` of
+the package and ``settings`` of the colorizer), ``rows`` (objects with the fields of `Row`) and
+``features``: for each name of weights, the statistics from which the trees gain most, a list of
+``[name, fraction of the gain]``. ``machine.csv`` has the rows as a table. ``machine-images.csv``
+has the classifiers' output for each pair: the probabilities, in [0, 1], that the photograph and
+that its twin is real.
 """
 
 import json
@@ -42,39 +42,40 @@ from training.visual_turing_test.summary import write_table
 FORMAT = 1
 RESULT = "machine.json"
 FEATURES = 10
-"""How many of the statistics that the trees gain most by are named."""
+"""Number of the statistics with the largest gain that are listed."""
 
 CLASSIFIERS: Mapping[str, Classifier] = {"trees": trees, "network": network}
-"""The trees learn from color statistics, the network from small copies of the images."""
+"""The trees learn from color statistics; the network learns from small copies of the images."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """How well one classifier tells photographs from other images.
+    """How well one classifier distinguishes photographs from other images.
 
     Parameters
     ----------
     other
         Name of the weights that colorized the other images, or ``"real"`` or ``"gray"``.
     control
-        Whether this is one of the controls.
+        Whether this row is a control.
     classifier
         A key of `CLASSIFIERS`.
     pairs
-        Number of pairs; each was asked about by a classifier that had not seen it.
+        Number of pairs. Each pair is judged by a classifier that was not trained on it.
     accuracy, accuracy_low, accuracy_high
-        Share of the images, looked at one by one, that were called right, and its 95 % bootstrap
-        interval over pairs.
+        Fraction of the images, judged one by one, that are classified correctly, and its 95 %
+        bootstrap interval over pairs.
     told, told_low, told_high
-        Share of the pairs whose photograph was called the more probably real one, which is what
-        observers are asked; and its 95 % interval (Wilson 1927). A tie is decided by lot.
+        Fraction of the pairs in which the photograph has the higher probability of being real,
+        which is the question that observers answer; and its 95 % interval (Wilson 1927). Ties are
+        broken at random.
     p
-        Bound of the probability that so many pairs or more are told where there is no difference:
-        twice the median of the folds' exact binomial probabilities, which holds however the folds
-        depend on each other (DiCiccio, DiCiccio and Romano 2020). The intervals take pairs for
-        independent, though classifiers of different folds learned from much the same ones. Where
-        there is no difference that hardly matters: of 60 pairs of photographs and the trees, the
-        share told scattered by 6.6 % in 40 random halvings, and independent pairs do by 6.5 %.
+        Upper bound of the p-value of `told` if there is no difference: twice the median of the
+        exact binomial p-values of the folds, which is valid however the folds depend on each other
+        (DiCiccio, DiCiccio and Romano 2020). The intervals assume independent pairs, although the
+        classifiers of different folds learn from mostly the same pairs. If there is no difference,
+        this matters little: with the trees and 60 pairs of photographs, the fraction had a standard
+        deviation of 6.6 % over 40 random halvings; independent pairs have 6.5 %.
     """
 
     other: str
@@ -92,16 +93,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Seen:
-    """Features of images, in one order for all kinds.
+    """Features of images, in the same order for all kinds.
 
     Parameters
     ----------
     names
-        Of the statistics.
+        Names of the statistics.
     statistics
-        (N, K) float32 by the kind of image: ``"real"``, ``"gray"``, and ``"colored: NAME"``.
+        (N, K) float32 for each kind of image: ``"real"``, ``"gray"``, and ``"colored: NAME"``.
     planes
-        (N, 3, 64, 64) float16 by the kind of image.
+        (N, 3, 64, 64) float16 for each kind of image.
     """
 
     names: tuple[str, ...]
@@ -110,7 +111,7 @@ class Seen:
 
 
 def see(pairs: Pairs) -> Seen:
-    """The features of all images of pairs and of the photographs' gray."""
+    """Return the features of all images of the pairs and of the grayscale photographs."""
     statistics: dict[str, list[Array]] = {}
     small: dict[str, list[Array]] = {}
     names: tuple[str, ...] = ()
@@ -135,24 +136,24 @@ def see(pairs: Pairs) -> Seen:
 def cross_validate(
     real: Array, other: Array, classify: Classifier, *, folds: int, seed: int
 ) -> Iterator[tuple[NDArray[np.intp], Array]]:
-    """Ask about every pair a classifier that learned from the other folds.
+    """Classify each pair with a classifier that was trained on the other folds.
 
     Parameters
     ----------
     real, other
         (N, ...) features; ``real[i]`` and ``other[i]`` are a pair and stay in one fold.
     classify
-        Trains and asks.
+        Function that trains a classifier and returns probabilities.
     folds
-        How many.
+        Number of folds.
     seed
-        Of the folds and the classifiers.
+        Seed of the folds and the classifiers.
 
     Yields
     ------
     tuple of ndarray
-        For each fold the numbers of its pairs, (M,), and the probabilities that the photograph and
-        that the other one is real, (M, 2).
+        For each fold, the indices of its pairs, (M,), and the probabilities that the photograph and
+        that the other image is real, (M, 2).
     """
     splits = KFold(folds, shuffle=True, random_state=seed).split(real)
     for fold, (learn, ask) in enumerate(splits):
@@ -162,7 +163,7 @@ def cross_validate(
 
 
 def judge(said: Sequence[Array], other: str, control: bool, classifier: str, seed: int) -> Row:
-    """What the classifiers said, (M, 2) for each fold as of `cross_validate`, amounts to."""
+    """Summarize the probabilities, (M, 2) for each fold from `cross_validate`, as a `Row`."""
     rng = np.random.default_rng(seed)
     right = np.concatenate([(fold > 0.5) == [True, False] for fold in said])
     told = [
@@ -182,25 +183,25 @@ def judge(said: Sequence[Array], other: str, control: bool, classifier: str, see
 
 
 def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 0) -> list[Row]:
-    """Test every weights and both controls with every classifier, and write the result.
+    """Test all weights and both controls with every classifier, and write the result.
 
     Parameters
     ----------
     pairs
-        As in `training.visual_turing_test.pairs.make_pairs`.
+        As returned by `training.visual_turing_test.pairs.make_pairs`.
     folder
-        For ``machine.json``, ``machine.csv`` and ``machine-images.csv``.
+        Folder for ``machine.json``, ``machine.csv`` and ``machine-images.csv``.
     folds
-        Of the cross-validation.
+        Number of folds of the cross-validation.
     seed
-        Of everything random.
+        Seed of all random numbers.
 
     Raises
     ------
     DataError
         If there are fewer than four pairs for each fold.
     """
-    if len(pairs.pairs) < 4 * folds:  # the real control has half as many
+    if len(pairs.pairs) < 4 * folds:  # the control with photographs has half as many
         raise DataError(
             f"expected at least {4 * folds} pairs for {folds} folds, got {len(pairs.pairs)}; give "
             "more images or ask for fewer folds"
@@ -240,10 +241,10 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
 
 
 def _samples(features: Mapping[str, Array], other: str, control: bool) -> tuple[Array, Array]:
-    """Both samples of a comparison; of photographs against others, random halves."""
+    """Return both samples of a comparison; photographs are compared in random halves."""
     real = features["real"]
     if control and other == "real":
-        half = len(real) // 2  # in random order already
+        half = len(real) // 2  # the order is already random
         return real[:half], real[half : 2 * half]
     return real, features[other if control else _colored(other)]
 

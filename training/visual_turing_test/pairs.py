@@ -1,4 +1,4 @@
-"""Real photographs and their colorized twins, as files that do not tell which is which."""
+"""Make pairs of real photographs and colorized twins, with neutral file names."""
 
 import hashlib
 import json
@@ -28,17 +28,17 @@ from training.prepare.rules import Thresholds
 class Pair:
     """One photograph and its colorized twins.
 
-    All are PNG files of one size without metadata. They are named by what is in them, so that they
-    are made once only, and so that no name tells what is real.
+    All files are PNG images of one size without metadata. Their names are made from their content,
+    so that each file is made only once and no name tells which image is real.
 
     Parameters
     ----------
     label
-        What people call the photograph: its archive or folder and its name there.
+        Name of the photograph for people: its archive or folder, and its name there.
     real
         File name of the photograph's center square.
     colored
-        File name of its twin by the name of the weights.
+        File name of the twin for each name of weights.
     """
 
     label: str
@@ -48,16 +48,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs and where their images lie.
+    """Pairs and the folder of their images.
 
     Parameters
     ----------
     folder
-        Where the files of `pairs` lie.
+        Folder with the files of `pairs`.
     pairs
-        In random order.
+        Pairs in random order.
     weights
-        SHA-256 of the weights files by their names.
+        SHA-256 of each weights file, by name.
     how
         How the twins were made: ``version`` of the package and ``settings`` of the colorizer.
     """
@@ -78,25 +78,26 @@ def make_pairs(
     seed: int = 0,
     device: str = "auto",
 ) -> Pairs:
-    """Draw photographs and colorize them; what is in the folder already is not made again.
+    """Select photographs at random and colorize them. Existing files are not made again.
 
-    Twins are made of the gray of the photograph's center square, with default settings. Photographs
-    without color are passed over (the rule of ``python -m training.prepare clean``): beside its
-    colorized twin such a one is told by having none. So are exact copies of others.
+    A twin is made from the gray center square of the photograph, with default settings. Photographs
+    without color are skipped (by the rule of ``python -m training.prepare clean``), because
+    observers would recognize them by their lack of color. Exact copies of other photographs are
+    also skipped.
 
     Parameters
     ----------
     sources
         Folders or archives of color photographs.
     folder
-        For the images.
+        Folder for the images.
     weights
         Names or paths of weights files.
     count
         Number of pairs.
     size
         Side of the squares in pixels.
-    seed
+    Seed of the random selection.
         Of the drawing.
     device
         As in `Colorizer`.
@@ -104,7 +105,7 @@ def make_pairs(
     Raises
     ------
     DataError
-        If there are too few photographs with color, or two weights of one name.
+        If there are too few photographs with color, or two weights files have the same name.
     """
     make_folder(folder)
     console = Console(stderr=True)
@@ -134,7 +135,7 @@ def make_pairs(
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """The codes of an image of `make_pairs`, (size, size, 3) sRGB.
+    """Return the codes of an image from `make_pairs`, (size, size, 3) sRGB.
 
     Raises
     ------

@@ -1,17 +1,17 @@
 """The visual Turing test: observers say which of two images is the real photograph.
 
-A real photograph and its colorized twin stand side by side in random order. Who cannot tell them
-apart takes the colorized one for real in half of the trials: a fooled share of 50 % is perfect.
+A real photograph and its colorized twin are shown side by side in random order. An observer who
+cannot distinguish them chooses the colorized image in half of the trials: 50 % fooled is perfect.
 
-A folder holds one test: ``session.json`` (what is shown, `Questionnaire`), ``images/`` (see
-`training.visual_turing_test.pairs`), ``answers.jsonl`` (`training.visual_turing_test.answers`) and
-the tables that `training.visual_turing_test.summary` makes of the answers. Observers take turns in
-it.
+A folder holds one test: ``session.json`` (the content of the test, `Questionnaire`), ``images/``
+(see `training.visual_turing_test.pairs`), ``answers.jsonl`` (see
+`training.visual_turing_test.answers`) and the tables that `training.visual_turing_test.summary`
+makes from the answers. Several observers can take the same test.
 
-``session.json`` is an object of ``format`` (1), ``seed``, ``size`` (side of the squares in pixels),
-``weights`` (name to SHA-256), ``how`` (``version`` of the package and ``settings`` that colorized)
-and ``images``: a list of objects of ``label``, ``real`` (file name) and ``colored`` (file name by
-name of the weights).
+``session.json`` is an object with ``format`` (1), ``seed``, ``size`` (side of the squares in
+pixels), ``weights`` (name to SHA-256), ``how`` (``version`` of the package and ``settings`` of the
+colorizer) and ``images``: a list of objects with ``label``, ``real`` (file name) and ``colored``
+(file name for each name of weights).
 """
 
 import hashlib
@@ -46,16 +46,16 @@ IMAGES = "images"
 
 @dataclass(frozen=True)
 class Questionnaire:
-    """What a test shows: one trial of each pair for each observer.
+    """The content of a test: one trial with each pair for each observer.
 
     Parameters
     ----------
     seed
-        Of every observer's random order.
+        Seed from which each observer's random order is made.
     size
         Side of the images in pixels.
     weights
-        SHA-256 of the weights files by their names.
+        SHA-256 of each weights file, by name.
     how
         As in `Pairs`.
     images
@@ -70,12 +70,12 @@ class Questionnaire:
 
     @classmethod
     def read(cls, folder: Path) -> "Questionnaire":
-        """The questionnaire of a folder.
+        """Read the questionnaire in a folder.
 
         Raises
         ------
         DataError
-            If there is none, or it is damaged.
+            If the file is missing or damaged.
         """
         path = folder / PLAN
         try:
@@ -101,12 +101,12 @@ class Questionnaire:
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Write the questionnaire; it may replace one that nobody has answered.
+        """Write the questionnaire. It may replace a questionnaire that has no answers yet.
 
         Raises
         ------
         DataError
-            If another questionnaire of this folder has answers already.
+            If the folder holds another questionnaire that already has answers.
         """
         path = folder / PLAN
         if path.exists() and read_answers(folder / FILE) and Questionnaire.read(folder) != self:
@@ -119,19 +119,19 @@ class Questionnaire:
 
 
 def make_questionnaire(pairs: Pairs, seed: int) -> Questionnaire:
-    """The questionnaire of a test that shows these pairs."""
+    """Make the questionnaire of a test that shows these pairs."""
     size = len(read_image(pairs.folder / pairs.pairs[0].real))
     return Questionnaire(seed, size, pairs.weights, pairs.how, pairs.pairs)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What an observer is shown; it holds nothing that tells which one is real.
+    """The data shown to an observer. It does not contain which image is real.
 
     Parameters
     ----------
     number
-        From 1 to `total`.
+        Number of this trial, from 1 to `total`.
     total
         Number of trials.
     left, right
@@ -152,24 +152,24 @@ class _Secret:
 
 
 class Session:
-    """The trials of one observer, who may stop at any time and go on later.
+    """The trials of one observer, who may stop at any time and resume later.
 
-    Every photograph is shown once. Which one comes when, with which weights and on which side is
-    drawn for each observer by the questionnaire's seed; every weights colorizes equally many, and
-    half of these stand on the left (one more or less where the numbers are odd). The observer
-    learns no truth before the last answer, so that counting does not help.
+    Every photograph is shown once. The order, the weights and the sides are chosen at random for
+    each observer from the questionnaire's seed. All weights colorize equally many images, and half
+    of these are on the left (plus or minus one if a number is odd). The observer learns the correct
+    answers only after the last trial, so that counting does not help.
 
     Parameters
     ----------
     folder
-        Of a test that was prepared.
+        Folder of a prepared test.
     observer
         Name of the observer.
 
     Raises
     ------
     DataError
-        If the folder holds no test, or no name is given.
+        If the folder holds no test, or the name is empty.
     """
 
     def __init__(self, folder: Path, observer: str) -> None:
@@ -182,16 +182,16 @@ class Session:
         self.total = len(drawn)
         answered = {answer.photograph for answer in self.answers}
         self._due = [secret for secret in drawn if secret.pair.real not in answered]
-        self._since: float | None = None  # when the trial that is due was shown
+        self._since: float | None = None  # when the current trial was shown
 
     @property
     def answers(self) -> list[Answer]:
-        """What this observer has answered."""
+        """Return the answers that this observer has given."""
         return [a for a in read_answers(self.folder / FILE) if a.observer == self.observer]
 
     @property
     def trial(self) -> Trial | None:
-        """What is to be answered next; None after the last answer."""
+        """Return the next trial, or None after the last answer."""
         if not self._due:
             return None
         self._since = self._since or time.monotonic()
@@ -203,21 +203,21 @@ class Session:
         return Trial(self.total - len(self._due) + 1, self.total, left, right)
 
     def answer(self, side: Side, reasons: Sequence[Reason] = ()) -> None:
-        """Take the answer to `trial` and write it and the summary; then the next trial is due.
+        """Save the answer to `trial` and update the summary. The next trial becomes current.
 
         Parameters
         ----------
         side
-            Where the real photograph is, as the observer sees it.
+            Side on which the observer believes the real photograph to be.
         reasons
-            What gave the other one away.
+            What gave the other image away.
 
         Raises
         ------
         DataError
-            If every trial is answered already.
+            If all trials are already answered.
         OSError
-            If the answer cannot be written; the trial is still due.
+            If the answer cannot be written. The trial stays current.
         """
         if not self._due:
             raise DataError(f"expected at most {self.total} answers of {self.observer}, got more")
@@ -244,12 +244,12 @@ class Session:
 
     @property
     def result(self) -> Row:
-        """How often this observer was fooled so far, by all weights together."""
+        """Return how often this observer has been fooled, over all weights."""
         return count_answers(self.answers)[0]
 
 
 def _draw(questionnaire: Questionnaire, observer: str) -> list[_Secret]:
-    """The observer's own trials in order."""
+    """Return the trials of this observer in order."""
     name = int.from_bytes(hashlib.sha256(observer.encode()).digest()[:8])
     rng = np.random.default_rng([questionnaire.seed, name])
     order = rng.permutation(len(questionnaire.images))

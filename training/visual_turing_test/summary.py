@@ -1,8 +1,9 @@
-"""How often observers were fooled, and what gave the colorized images away.
+"""Summarize how often observers were fooled, and what gave the colorized images away.
 
-``summary.json`` is an object of ``format`` (1), ``rows`` (objects with the fields of `Row`, the
-first one of all observers and all weights) and ``images`` (objects with the fields of `Given`,
-those told most often first). ``summary.csv`` and ``images.csv`` are the same as tables.
+``summary.json`` is an object with ``format`` (1), ``rows`` (objects with the fields of `Row`; the
+first one covers all observers and all weights) and ``images`` (objects with the fields of `Given`,
+sorted by how often they were told, most often first). ``summary.csv`` and ``images.csv`` contain
+the same data as tables.
 """
 
 import csv
@@ -23,21 +24,21 @@ SUMMARY = "summary.json"
 
 @dataclass(frozen=True)
 class Row:
-    """How often the colorized image was taken for the real one.
+    """How often observers took the colorized image for the real one.
 
     Parameters
     ----------
     observer, weights
-        Whose answers and to which weights; None is all of several.
+        Observer and weights that the row covers. None means all of several.
     trials
         Number of answers.
     fooled
-        How many of them were wrong.
+        Number of wrong answers.
     share
-        Their share, in [0, 1]; 0.5 is perfect. NaN of no trials.
+        Fraction of wrong answers, in [0, 1]; 0.5 is perfect. NaN if there are no trials.
     low, high
-        Its 95 % interval (Wilson 1927), which takes the answers for independent: where several
-        observers saw the same photographs it is somewhat too narrow for all of them together.
+        Its 95 % interval (Wilson 1927), which assumes independent answers. If several observers saw
+        the same photographs, the interval for all of them together is slightly too narrow.
     """
 
     observer: str | None
@@ -49,7 +50,7 @@ class Row:
     high: float
 
     def sentence(self) -> str:
-        """The row in words."""
+        """Return the row as a sentence."""
         if not self.trials:
             return "No answers yet."
         return (
@@ -67,10 +68,10 @@ class Given:
     image, weights, photograph, twin
         As in `Answer`.
     trials, told
-        How many observers saw it, and how many of them told it from the photograph.
+        Number of observers who saw the image, and how many of them told it from the photograph.
     reasons
-        How many of these named each `Reason`. What observers hold against a photograph, having
-        taken its twin for real, does not count.
+        How many of these observers named each `Reason`. Reasons of observers who took the twin for
+        the photograph are not counted.
     """
 
     image: str
@@ -83,7 +84,7 @@ class Given:
 
 
 def count_answers(answers: Sequence[Answer]) -> list[Row]:
-    """Rows for all, each weights, each observer, and each observer with each weights."""
+    """Count answers in total, by weights, by observer, and by observer and weights."""
     observers = _names(answer.observer for answer in answers)
     weights = _names(answer.weights for answer in answers)
     rows = []
@@ -99,7 +100,7 @@ def count_answers(answers: Sequence[Answer]) -> list[Row]:
 
 
 def given_away(answers: Sequence[Answer]) -> list[Given]:
-    """What gave each image away, those told most often first."""
+    """Return what gave each image away, sorted by how often it was told, most often first."""
     groups: dict[str, list[Answer]] = {}
     for answer in answers:
         groups.setdefault(answer.twin, []).append(answer)
@@ -123,12 +124,12 @@ def given_away(answers: Sequence[Answer]) -> list[Given]:
 
 
 def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
-    """Write what the answers in a folder amount to, and return it.
+    """Write the summary of the answers in a folder and return it.
 
     Raises
     ------
     DataError
-        If a line of the answers is none.
+        If a line of the answers is invalid.
     """
     answers = read_answers(folder / FILE)
     rows, images = count_answers(answers), given_away(answers)
@@ -148,7 +149,7 @@ def write_summary(folder: Path) -> tuple[list[Row], list[Given]]:
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows with the same keys as CSV; without rows, an empty file."""
+    """Write rows with the same keys as CSV. If there are no rows, the file is empty."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0] if rows else ())
         if rows:

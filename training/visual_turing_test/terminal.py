@@ -1,4 +1,4 @@
-"""The visual Turing test in the system's default image viewer and the terminal."""
+"""The visual Turing test in the terminal, with images in the system's default viewer."""
 
 import os
 import shlex
@@ -17,26 +17,26 @@ from training.visual_turing_test.answers import Reason, Side
 from training.visual_turing_test.session import Session, Trial
 
 GAP = 16
-"""Pixels between the two images, before they are enlarged."""
+"""Gap between the two images in pixels, before they are enlarged."""
 
 SIDES = {"l": Side.LEFT, "r": Side.RIGHT}
 
 
 def side_by_side(trial: Trial, enlarge: int = 1) -> Image.Image:
-    """Both images of a trial in one, on gray, enlarged by a whole factor."""
+    """Return both images of a trial side by side on gray, enlarged by an integer factor."""
     gap = np.full((len(trial.left), GAP, 3), 128, np.uint8)
     both = Image.fromarray(np.concatenate((trial.left, gap, trial.right), axis=1))
     return both.resize((both.width * enlarge, both.height * enlarge), Image.Resampling.BICUBIC)
 
 
 class ImageViewer:
-    """Shows one image after the other in a program of its own.
+    """Shows images in an external program.
 
     Parameters
     ----------
     command
-        The program with its arguments; the path of the image is added. None is the system's
-        default one.
+        Program with its arguments; the path of the image is appended. None selects the system's
+        default viewer.
     """
 
     def __init__(self, command: str | None = None) -> None:
@@ -44,7 +44,7 @@ class ImageViewer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def show(self, path: Path) -> None:
-        """Show an image; where the program was named, the one before it is closed.
+        """Show an image. If `command` was given, close the previous image first.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class ImageViewer:
             ) from error
 
     def close(self) -> None:
-        """Close the program, if it was named and is still open."""
+        """Close the program if `command` was given and it is still open."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
@@ -72,12 +72,12 @@ class ImageViewer:
 
 
 def parse(text: str) -> tuple[Side, list[Reason]] | None:
-    """What was typed: ``l`` or ``r``, then digits of reasons, ``r 14``; None where it is neither.
+    """Parse typed text: ``l`` or ``r``, then digits of reasons, as in ``r 14``; None if invalid.
 
     Parameters
     ----------
     text
-        Spaces, commas and capitals do not matter.
+        Text that the observer typed. Spaces, commas and case are ignored.
     """
     words = text.lower().replace(",", "").replace(" ", "")
     digits = set(words[1:])
@@ -95,20 +95,20 @@ def show(
     ask: Callable[[str], str] = input,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Show every trial that is due, until the last one, ``q`` or the end of the input.
+    """Show trials until the last one is answered, or the input is ``q`` or ends.
 
     Parameters
     ----------
     session
-        Whose trials.
+        Session of the observer.
     viewer
         Shows the images.
     enlarge
-        Factor on their size.
+        Factor to enlarge the images by.
     ask
-        Returns what the observer types.
+        Function that returns what the observer types.
     say
-        Tells the observer something.
+        Function that shows a message to the observer.
     """
     reasons = ", ".join(f"{number} {reason}" for number, reason in enumerate(Reason, start=1))
     say("Which one is the real photograph? l: left, r: right, q: stop and go on another day.")

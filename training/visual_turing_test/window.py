@@ -1,4 +1,4 @@
-"""The visual Turing test in a window of napari."""
+"""The visual Turing test in a napari window."""
 
 from functools import partial
 
@@ -12,22 +12,22 @@ from training.visual_turing_test.answers import Reason, Side
 from training.visual_turing_test.session import Session
 
 GAP = 16
-"""Pixels between the two images."""
+"""Gap between the two images in pixels."""
 
 TITLE = "Which one is the real photograph?"
 
 
 class TuringDock(QWidget):
-    """Buttons below two image layers, "left" and "right", which show one trial after the other.
+    """Buttons below two image layers, "left" and "right", which show one trial at a time.
 
-    The arrow keys answer, the digits say what gave the colorized image away.
+    The arrow keys answer; the digit keys select what gave the colorized image away.
 
     Parameters
     ----------
     viewer
-        Where the layers are added.
+        Viewer to add the layers to.
     session
-        Whose trials.
+        Session of the observer.
     """
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
@@ -60,7 +60,7 @@ class TuringDock(QWidget):
         self._show()
 
     def answer(self, side: Side, _: bool = False) -> None:
-        """Answer the trial that is shown, with the reasons that are pressed down."""
+        """Answer the current trial with the selected reasons."""
         chosen = [reason for reason, button in self.reasons.items() if button.isChecked()]
         self.session.answer(side, chosen)
         self._show()
@@ -89,15 +89,15 @@ class TuringDock(QWidget):
 
 
 def add_test(viewer: Viewer, session: Session) -> TuringDock:
-    """Put the test into a viewer."""
+    """Add the test to a viewer."""
     dock = TuringDock(viewer, session)
     viewer.window.add_dock_widget(dock, name=TITLE, area="bottom")
-    QTimer.singleShot(0, viewer.reset_view)  # into what the dock has left of the canvas
+    QTimer.singleShot(0, viewer.reset_view)  # fit the images to the canvas beside the dock
     return dock
 
 
 def show(session: Session) -> None:
-    """Open a window and return when it is closed."""
+    """Open a window and return after it is closed."""
     add_test(Viewer(title=TITLE), session)
     napari.run()
 
@@ -108,5 +108,5 @@ def _button(text: str, key: str, name: str, checkable: bool = False) -> QPushBut
     button.setObjectName(f"turing.{name}")
     button.setToolTip(f"Key: {key}")
     button.setCheckable(checkable)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the arrow keys would move the focus
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # otherwise the arrow keys move the focus
     return button
