@@ -317,8 +317,8 @@ def test_splits_meet_their_shares_and_keep_clusters_together():
 
 
 @pytest.mark.parametrize(("val", "test"), [(-0.1, 0), (0.5, 0.5), (0, 1), (float("nan"), 0)])
-def test_impossible_shares_are_refused(val, test):
-    with pytest.raises(PrepareError, match="together less than 1"):
+def test_impossible_fractions_are_refused(val, test):
+    with pytest.raises(PrepareError, match="their sum to be less than 1"):
         assign_splits(["a"], np.zeros(1, int), val, test, np.zeros(1, bool))
 
 
@@ -545,7 +545,7 @@ def bad_inputs(tmp_path: Path) -> dict[str, list[object]]:
         "no column 'key'": [one, "--facts", tmp_path / "bad.csv"],
         "cannot be read as a CSV": [one, "--facts", tmp_path],
         "no images given": [],
-        "together less than 1": [one, "--val", 2],
+        "their sum to be less than 1": [one, "--val", 2],
         "expected 0 to 15": [one, "--near-duplicate-bits", 16],
     }
 

@@ -1,1 +1,1 @@
-"""What can be learned of photographs and of predictions: numbers here, drawings in `charts`."""
+"""Analyze photographs and predictions. The numbers are computed here and drawn in `charts`."""

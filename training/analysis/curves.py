@@ -1,4 +1,4 @@
-"""What trainings, studies of data, films and observers left behind, as tables."""
+"""Read the results of trainings, data studies, films and visual tests as tables."""
 
 import json
 from collections.abc import Mapping
@@ -22,37 +22,37 @@ class TrainingLog:
     Attributes
     ----------
     name : str
-        Of its folder.
+        Name of the training's folder.
     table : pandas.DataFrame
-        By step: columns ``train/…`` and ``validation/…``, NaN where a step has no value.
+        Columns ``train/…`` and ``validation/…``, indexed by step. NaN if a step has no value.
     """
 
     name: str
     table: pd.DataFrame
 
     def values(self, column: str) -> pd.Series:
-        """The values of a column by step; empty where there is none."""
+        """Return the values of a column by step; empty if the column does not exist."""
         return self.table.get(column, pd.Series(dtype=float)).dropna()
 
 
 def read_log(folder: Path) -> TrainingLog:
-    """The log of a training, put together where it was resumed.
+    """Read the log of a training. Parts from resumed runs are joined.
 
     Parameters
     ----------
     folder
-        That ``training.train --out`` was given.
+        Folder given to ``training.train --out``.
 
     Raises
     ------
     DataError
-        If there is no log in it.
+        If the folder contains no log.
     """
     paths = sorted(folder.glob("log/from_*/metrics.csv"))
     if not paths:
         raise DataError(
-            f"{folder} holds no log of a training (log/from_*/metrics.csv); give the folder that "
-            "`python -m training.train` was given by --out"
+            f"{folder} holds no log of a training (log/from_*/metrics.csv); give the --out folder "
+            "of `python -m training.train`"
         )
     table = pd.DataFrame()
     for path in paths:
@@ -60,18 +60,18 @@ def read_log(folder: Path) -> TrainingLog:
             part = pd.read_csv(path).groupby("step").first()
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path} cannot be read as a log of a training ({error})") from error
-        # What a run had logged beyond the checkpoint that another resumed from was done again.
+        # A resumed run repeats the steps after its checkpoint, so the earlier values are dropped.
         table = pd.concat([table[table.index < part.index.min()], part])
     return TrainingLog(folder.resolve().name, table.sort_index())
 
 
 def read_json(path: Path, format: int, remedy: str) -> dict[str, Any]:
-    """A JSON object of a version of its layout.
+    """Read a JSON object and check the version of its format.
 
     Raises
     ------
     DataError
-        If it cannot be read or has another layout.
+        If it cannot be read or has another format.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -84,12 +84,12 @@ def read_json(path: Path, format: int, remedy: str) -> dict[str, Any]:
 
 
 def read_scaling(folder: Path) -> tuple[pd.DataFrame, int]:
-    """The table of ``training.scaling``, and how many images were measured.
+    """Read the table of ``training.scaling`` and the number of measured images.
 
     Raises
     ------
     DataError
-        If the folder holds none.
+        If the folder contains no such table.
     """
     about = read_json(folder / "scaling.json", 1, "give a folder of `python -m training.scaling`")
     return pd.DataFrame(about["rows"]), int(about["measured"])
@@ -97,14 +97,14 @@ def read_scaling(folder: Path) -> tuple[pd.DataFrame, int]:
 
 @dataclass(frozen=True)
 class Steadiness:
-    """What ``training.temporal_consistency`` found.
+    """Results of ``training.temporal_consistency``.
 
     Attributes
     ----------
     about : mapping
-        ``temporal_consistency.json``.
+        Content of ``temporal_consistency.json``.
     colors : pandas.DataFrame
-        ``color_over_time.csv``: source, way, point, frame, a, b.
+        Content of ``color_over_time.csv``: source, way, point, frame, a, b.
     """
 
     about: Mapping[str, Any]
@@ -112,12 +112,12 @@ class Steadiness:
 
 
 def read_steadiness(folder: Path) -> Steadiness:
-    """What ``training.temporal_consistency`` wrote into a folder.
+    """Read the results that ``training.temporal_consistency`` wrote to a folder.
 
     Raises
     ------
     DataError
-        If it is not there.
+        If they do not exist or cannot be read.
     """
     remedy = "give a folder of `python -m training.temporal_consistency`"
     about = read_json(folder / "temporal_consistency.json", 1, remedy)
@@ -132,16 +132,16 @@ def read_steadiness(folder: Path) -> Steadiness:
 
 @dataclass(frozen=True)
 class Turing:
-    """What people and machines made of the visual Turing test.
+    """Results of people and classifiers in the visual Turing test.
 
     Attributes
     ----------
     rows : list of Row
-        Of observers; empty where nobody has answered.
+        Results of observers; empty if there are no answers.
     images : pandas.DataFrame
         What gave each image away.
     machine : mapping or None
-        ``machine.json``.
+        Content of ``machine.json``.
     """
 
     rows: list[Row]
@@ -150,12 +150,12 @@ class Turing:
 
 
 def read_turing(folder: Path) -> Turing:
-    """The answers and the machine's test in a folder of ``training.visual_turing_test``.
+    """Read the answers and the classifiers' test in a folder of ``training.visual_turing_test``.
 
     Raises
     ------
     DataError
-        If there is neither, or it cannot be read.
+        If the folder contains neither, or a file cannot be read.
     """
     answers = read_answers(folder / ANSWERS)
     machine = None

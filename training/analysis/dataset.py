@@ -1,4 +1,4 @@
-"""A sample of photographs as one array, the way the generator's targets see them."""
+"""Load a sample of photographs as one array, at the resolution of the generator's targets."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,13 +14,13 @@ from training.prepare.parallel import unordered
 from training.prepare.progress import Progress, silent
 
 GRID = 56
-"""Rows and columns that a whole image is averaged to: as many as coarse ab has of a square."""
+"""Rows and columns of the grid that an image is averaged to, as in coarse ab of a square."""
 
-_CHUNK = 256  # images whose Lab values are in memory at a time: 20 MB in double precision
+_CHUNK = 256  # images whose Lab values are in memory at a time; 20 MB in double precision
 
 
 def read_grid(image: SourceImage) -> tuple[SourceImage, NDArray[np.uint8]]:
-    """The image and its sRGB codes averaged to (GRID, GRID, 3), the aspect ratio not kept.
+    """Return the image and its sRGB codes averaged to (GRID, GRID, 3), without its aspect ratio.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read_grid(image: SourceImage) -> tuple[SourceImage, NDArray[np.uint8]]:
 def read_grids(
     images: Sequence[SourceImage], workers: int = 1, progress: Progress = silent
 ) -> NDArray[np.uint8]:
-    """Many images, (N, GRID, GRID, 3) uint8 sRGB codes in their order; 10 KB an image.
+    """Load images as (N, GRID, GRID, 3) uint8 sRGB codes in their order; 10 KB for each image.
 
     Raises
     ------
@@ -55,6 +55,6 @@ def read_grids(
 
 
 def lab_chunks(codes: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
-    """L*, a*, b* of (N, h, w, 3) sRGB codes, some hundred images at a time."""
+    """Yield L*, a*, b* of (N, h, w, 3) sRGB codes, a few hundred images at a time."""
     for first in range(0, len(codes), _CHUNK):
         yield np.asarray(rgb_to_lab(codes[first : first + _CHUNK]), np.float64)

@@ -1,4 +1,4 @@
-"""Images to look at, chosen by rule, and colored again the way that they were measured."""
+"""Choose example images by rule and color them with the settings of the evaluation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ RULES = {
     "worst": "with the largest CIEDE2000, among the more colorful half",
     "most uncertain": "whose colors the generator is least certain of",
 }
-"""By which images are chosen; of the paler half no coloring is far from the truth."""
+"""Rules for choosing images. In the paler half, every coloring is close to the truth."""
 
 
 def choose(rows: pd.DataFrame, number: int, seed: int) -> dict[str, pd.DataFrame]:
-    """Rows of one model by each rule of `RULES`.
+    """Select rows of one model by each rule in `RULES`.
 
     Parameters
     ----------
     rows
-        One per image, as an evaluation has them.
+        One row for each image, as in an evaluation.
     number
-        How many by each rule, at most.
+        Maximum number of images for each rule.
     seed
-        Of the random ones.
+        Seed of the random selection.
     """
     colorful = rows[rows["true_colorfulness"] >= rows["true_colorfulness"].median()]
     by_error = colorful.sort_values("ciede2000", kind="stable")
@@ -65,7 +65,7 @@ class Example:
     truth, gray, coarse, refined : ndarray (S, S, 3)
         sRGB codes.
     uncertainty : ndarray (s, s)
-        Lab units.
+        Uncertainty in Lab units.
     result : Colorization
     """
 
@@ -79,25 +79,25 @@ class Example:
 
 
 class Painter:
-    """Colors the images of an evaluation again, when they are asked for.
+    """Colors the images of an evaluation again on request.
 
     Parameters
     ----------
     sources
-        Where they lie.
+        Folders or archives of the images.
     weights, device
         As in `Colorizer`.
     sha256
-        That the weights must have.
+        Required SHA-256 of the weights.
     settings
-        How they were colored.
+        Settings of the evaluation.
     wear
         As in `training.measures.Truth`.
 
     Raises
     ------
     RecolorError
-        If the weights or the images are no longer there.
+        If the weights or the images no longer exist.
     """
 
     def __init__(
@@ -124,26 +124,26 @@ class Painter:
             )
 
     def image(self, name: str) -> SourceImage:
-        """A measured image by its name in the evaluation.
+        """Return a measured image by its name in the evaluation.
 
         Raises
         ------
         DataError
-            If it is no longer there.
+            If the image no longer exists.
         """
         if name not in self.images:
             raise DataError(f"{name} is no longer among the images; evaluate again")
         return self.images[name]
 
     def color(self, rgb: NDArray[np.uint8]) -> Colorization:
-        """The coloring of a photograph's gray."""
+        """Color the gray version of a photograph."""
         gray = Truth(rgb, self.wear).gray
         return self.colorizer.refine(
             self.colorizer.generate(read_gray(gray), self.settings), self.settings
         )
 
     def example(self, name: str) -> Example:
-        """A measured image with its coloring."""
+        """Return a measured image with its coloring."""
         truth = square(self.image(name), self.settings.size)
         result = self.color(truth)
         gray = Truth(truth, self.wear).gray
@@ -161,13 +161,14 @@ class Painter:
 
 @dataclass(frozen=True)
 class Colors:
-    """How colors are distributed over the a*b* plane.
+    """Distribution of colors over the a*b* plane.
 
     Attributes
     ----------
     images : int
     per_image : ndarray (N, 110, 110)
-        Shares of each image's pixels over cells of 2 Lab units over [-110, 110), a* first.
+        Fraction of each image's pixels in cells of 2 Lab units over [-110, 110), with a* as the
+        first axis.
     """
 
     images: int
@@ -175,7 +176,7 @@ class Colors:
 
     @property
     def share(self) -> NDArray[np.float64]:
-        """(110, 110): over all images."""
+        """Return the mean distribution over all images, (110, 110)."""
         return self.per_image.mean(0, dtype=np.float64)
 
 
@@ -186,7 +187,7 @@ _EXTENT = 110
 
 
 def colors_of(ab: Iterator[NDArray[np.floating]]) -> Colors:
-    """The distribution of chroma (2, h, w), image by image."""
+    """Compute the distribution of a* and b*, (2, h, w), for each image."""
     cells = round(2 * _EXTENT / CELL)
     shares = []
     for one in ab:
@@ -197,14 +198,14 @@ def colors_of(ab: Iterator[NDArray[np.floating]]) -> Colors:
 
 
 def true_ab(images: Sequence[SourceImage], size: int) -> Iterator[NDArray[np.float32]]:
-    """Chroma (2, h, w) of photographs as center squares, at the size of coarse ab."""
+    """Yield a*, b* (2, h, w) of photographs as center squares, at the size of coarse ab."""
     for image in images:
         small = square(image, size // SCALE)
         yield np.moveaxis(np.asarray(rgb_to_lab(small), np.float32), -1, 0)[1:]
 
 
 def divergence(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Jensen-Shannon divergence (Lin 1991) of two distributions in bits: 0 is equal, 1 disjoint."""
+    """Return the Jensen-Shannon divergence (Lin 1991) in bits: 0 is equal, 1 is disjoint."""
     one, other = np.asarray(one, np.float64).ravel(), np.asarray(other, np.float64).ravel()
     middle = (one + other) / 2
 
@@ -218,10 +219,10 @@ def divergence(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
 def divergence_interval(
     one: Colors, other: Colors, draws: int = 200, seed: int = 0
 ) -> tuple[float, float, float]:
-    """`divergence` of two sets of images, with its 95 % bootstrap interval over both.
+    """Return `divergence` of two sets of images with its 95 % bootstrap interval over both.
 
-    Few images differ by chance: drawing them anew differs more still, so that the interval may
-    lie above the value; it is moved down by that bias (Efron and Tibshirani 1993, section 10.3).
+    Small sets differ by chance, and bootstrap samples differ even more. The interval is
+    therefore shifted down by this bias (Efron and Tibshirani 1993, section 10.3).
     """
     rng = np.random.default_rng(seed)
     value = divergence(one.share, other.share)

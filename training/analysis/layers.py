@@ -1,4 +1,4 @@
-"""What the networks make of an image on the way: the outputs of their parts."""
+"""Collect and describe the outputs of the parts of the networks for an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,26 +27,26 @@ PARTS: dict[str, tuple[str, str, str]] = {
     "refiner: body": ("refiner", "body", ""),
     "refiner: full size": ("refiner", "full", ""),
 }
-"""Parts in the order of the way: network, module, and which of its outputs where it has several."""
+"""Parts in order of execution: network, module, and the output to use if it has several."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The output of a part of a network.
+    """Output of a part of a network.
 
     Attributes
     ----------
     name : str
-        As in `PARTS`.
+        A key of `PARTS`.
     channels : int
     components : ndarray (h, w, 3)
-        The three principal components over the places, each in [0, 1].
+        The first three principal components over all positions, each scaled to [0, 1].
     explained : float
-        Share of the variance over the places that they hold.
+        Fraction of the variance over the positions that the components explain.
     strongest : ndarray (K, h, w)
-        The channels that vary most.
+        Channels with the largest variance.
     numbers : ndarray of int (K,)
-        Which these are.
+        Indices of these channels.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Layer:
 def outputs(
     networks: Networks, lightness: NDArray[np.float32], ab: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """What the `PARTS` give for one image, (C, h, w) each.
+    """Return the outputs of the `PARTS` for one image, (C, h, w) each.
 
     Parameters
     ----------
     networks
-        On the CPU.
+        Networks on the CPU.
     lightness
         (H, W): L* at the working size.
     ab
@@ -99,7 +99,7 @@ def _output(seen: Mapping[tuple[str, str], Any], part: tuple[str, str, str]) -> 
 
 
 def describe_layer(name: str, output: NDArray[np.float32], strongest: int = 5) -> Layer:
-    """A layer in images: principal components as colors, and the channels that vary most."""
+    """Describe a layer by its principal components and its channels with the largest variance."""
     channels, height, width = output.shape
     places = output.reshape(channels, -1).T
     count = min(3, channels, len(places))

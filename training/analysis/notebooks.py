@@ -1,4 +1,4 @@
-"""Notebooks that show the way from images to charts, executed where they are written."""
+"""Write and execute notebooks that lead from images to charts."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from training.analysis.page import digest, digest_code
 from training.photographs import DataError
 
 _ROOT = Path(__file__).parents[2]
-_SECONDS = 600  # in which a cell has to be done
+_SECONDS = 600  # time limit for a cell
 
 Cells = Sequence[tuple[str, str]]
-"""Text in Markdown and the code below it; either may be empty."""
+"""Pairs of Markdown text and the code below it. Either may be empty."""
 
 SPATIAL: Cells = (
     (
-        "# Color over the place in the image\n\n"
-        "Every kept photograph, averaged to a grid of 56 × 56 cells. The functions are those of "
-        "the report; open this notebook from a checkout of Recolor to run it again.",
+        "# Color by position in the image\n\n"
+        "Each kept photograph is averaged to a grid of 56 × 56 cells. The functions are the same "
+        "as in the report. To run this notebook again, open it from a checkout of Recolor.",
         "import numpy as np\n\n"
         "from training.analysis import spatial\n"
         "from training.analysis.charts import spatial as charts\n\n"
@@ -34,23 +34,23 @@ SPATIAL: Cells = (
         "codes.shape",
     ),
     (
-        "## Where in the image\n\nLand lies below, sky above: what a network may learn from "
-        "the place alone.",
+        "## Position in the image\n\nLand is below and sky is above: a network can learn this "
+        "from position alone.",
         "maps = spatial.position_maps(codes)\ncharts.position_means(maps)",
     ),
     ("", "charts.position_hues(maps)"),
     (
-        "## What lightness tells of color\n\nIf it told all, a curve would do instead of a "
+        "## Lightness and color\n\nIf lightness determined color, a curve could replace the "
         "network.",
         "correlation = spatial.lightness_correlation(codes)\ncharts.lightness_levels(correlation)",
     ),
     ("", "charts.lightness_places(correlation)"),
     (
-        "## Which colors there are",
+        "## Distribution of colors",
         "distribution = spatial.color_distribution(codes)\ncharts.ab_distribution(distribution)",
     ),
     (
-        "## How images group by color",
+        "## Groups of images by color",
         "palettes = spatial.palettes(histograms)\ncharts.components(palettes)",
     ),
     ("", "charts.scatter(palettes)"),
@@ -60,8 +60,8 @@ SPATIAL: Cells = (
 TEMPORAL: Cells = (
     (
         "# Color over the frames of a stack\n\n"
-        "Every frame, averaged to a grid of 56 × 56 cells. The functions are those of the report; "
-        "open this notebook from a checkout of Recolor to run it again.",
+        "Each frame is averaged to a grid of 56 × 56 cells. The functions are the same as in the "
+        "report. To run this notebook again, open it from a checkout of Recolor.",
         "import numpy as np\n\n"
         "from training.analysis import temporal\n"
         "from training.analysis.charts import temporal as charts\n\n"
@@ -70,17 +70,17 @@ TEMPORAL: Cells = (
         "charts.strip(stack)",
     ),
     (
-        "## Trend, period, rest",
+        "## Trend, period and residual",
         "means = stack.means()\ncharts.decomposition(temporal.decompose(means))",
     ),
-    ("## What moves together", "charts.modes(temporal.modes(stack))"),
+    ("## Regions that change together", "charts.modes(temporal.modes(stack))"),
     (
-        "## How long color remembers",
+        "## Correlation over time",
         "charts.lags(temporal.lagged_correlation(stack), len(means))",
     ),
     (
-        "## What the last frames tell of the next\n\nAn autoregression has to beat persistence "
-        "to be worth anything.",
+        "## Prediction from the last frames\n\nAn autoregression is useful only if its error is "
+        "below that of persistence.",
         "found = [temporal.autoregress(means[:, i], name) for i, name in ((1, 'a*'), (2, 'b*'))]\n"
         "charts.autoregression(means, found)",
     ),
@@ -88,24 +88,24 @@ TEMPORAL: Cells = (
 
 
 def write_notebook(path: Path, cells: Cells, inputs: str) -> bool:
-    """Write a notebook and execute it, in its folder and with this interpreter.
+    """Write a notebook and execute it in its folder with this interpreter.
 
     Parameters
     ----------
     path, cells
-        Where, and what.
+        Path and content of the notebook.
     inputs
-        Digest of what it reads: where neither that nor the code has changed, it is left alone.
+        Digest of the input data. If neither it nor the code has changed, the notebook is kept.
 
     Returns
     -------
     bool
-        Whether it was executed.
+        Whether the notebook was executed.
 
     Raises
     ------
     DataError
-        If a cell fails; nothing is written then.
+        If a cell fails. Nothing is written then.
     """
     key = digest(digest_code(), cells, inputs)
     if _key(path) == key:
@@ -118,13 +118,13 @@ def write_notebook(path: Path, cells: Cells, inputs: str) -> bool:
         "language": "python",
     }
     for number, (text, code) in enumerate(cells):
-        # Names that stay what they are from run to run: a diff shows what changed.
+        # Stable cell names keep diffs between runs small.
         if text:
             notebook.cells.append(nbformat.v4.new_markdown_cell(text, id=f"text-{number}"))
         if code:
             notebook.cells.append(nbformat.v4.new_code_cell(code, id=f"code-{number}"))
     resources = {"metadata": {"path": str(path.parent)}}
-    # Encrypted, since other users of this machine could listen to its TCP ports.
+    # Use encryption, because other users of this machine could listen to the TCP ports.
     config = Config({"KernelManager": {"transport_encryption": "auto"}})
     client = NotebookClient(
         notebook,
@@ -143,7 +143,7 @@ def write_notebook(path: Path, cells: Cells, inputs: str) -> bool:
             f"with {sys.executable} to see where"
         ) from error
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # times of day
+        cell.metadata.pop("execution", None)  # contains times of day
     with replacing(path) as part:
         nbformat.write(notebook, part)
     return True

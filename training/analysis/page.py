@@ -1,4 +1,4 @@
-"""Pages of figures: drawn once, kept by what they show, and bound into one HTML file."""
+"""Pages of figures: draw each figure once, cache it by its inputs, and write one HTML file."""
 
 import base64
 import hashlib
@@ -23,20 +23,20 @@ from training.photographs import DataError
 TEMPLATE = "page.html.j2"
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _INDEX = "index.json"
-_PAGE = ".page"  # folder of the drawings as they stand in the page
+_PAGE = ".page"  # folder of the SVG drawings for the page
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure as a page shows it.
+    """A figure on a page.
 
     Attributes
     ----------
     name : str
-        Of its files, ``figures/NAME.png``, ``.svg`` and ``.csv``.
+        Name of the files ``figures/NAME.png``, ``.svg`` and ``.csv``.
     caption : str
     svg : Markup
-        Drawing for the page itself: its ink is the color of the page's text.
+        Drawing for the page. Its ink has the color of the page's text.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: a text, and a smaller one below it."""
+    """A cell of a table: a text, and optional smaller text below it."""
 
     text: str
     below: str = ""
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as a page shows it.
+    """A table on a page.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class Table:
     rows : sequence of sequences of Cell
         The first cell of a row is its heading.
     name : str
-        Of its file ``figures/NAME.csv``; "" where it has none.
+        Name of the file ``figures/NAME.csv``; "" if there is none.
     folded : str
-        What it is of, where it is to be seen only when that is clicked.
+        Title of a table that is shown only after a click; "" for a table that is always shown.
     """
 
     caption: str
@@ -83,11 +83,11 @@ class Section:
     ----------
     title : str
     text : str
-        What it is about, in a sentence or two.
+        Introduction in one or two sentences.
     items : list of Shown or Table
-        In their order.
+        Figures and tables in order.
     missing : list of str
-        What is not there, and what would bring it.
+        Missing items and how to obtain them.
     """
 
     title: str
@@ -97,30 +97,30 @@ class Section:
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 of values of JSON types."""
+    """Return the SHA-256 of values of JSON types."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest_code() -> str:
-    """SHA-256 of what draws: a figure is drawn anew when its code has changed."""
+    """Return the SHA-256 of the drawing code. If the code changes, figures are drawn again."""
     here = Path(__file__).parent
     files = {str(p.relative_to(here)): sha256_of(p) for p in sorted(here.rglob("*.py"))}
     return digest(matplotlib.__version__, files)
 
 
 class Figures:
-    """A folder of figures, each drawn only where what it shows has changed.
+    """A folder of figures. Each figure is drawn only if its inputs have changed.
 
     Parameters
     ----------
     folder
-        Of the page; figures go into ``figures`` in it.
+        Folder of the page. Its figures are in the subfolder ``figures``.
 
     Attributes
     ----------
     drawn : list of str
-        Names of the figures that were not there already.
+        Names of the figures drawn in this run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,7 +137,7 @@ class Figures:
         self._used: dict[str, dict[str, str]] = {}
 
     def show(self, name: str, inputs: str, draw: Callable[[], Chart]) -> Shown:
-        """The figure of this name; `draw` is called where its `inputs` (a digest) have changed."""
+        """Return the figure of this name; call `draw` if its `inputs` (a digest) have changed."""
         key = digest(self._code, name, inputs)
         known = self._known.get(name)
         if known is None or known["key"] != key or not all(p.is_file() for p in self._paths(name)):
@@ -156,11 +156,11 @@ class Figures:
         return [*files, self.folder / _PAGE / f"{name}.svg"]
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Write a table as ``NAME.csv``."""
+        """Write a table to ``NAME.csv``."""
         write_table(self.folder / f"{name}.csv", table)
 
     def forget_others(self) -> None:
-        """Remove the figures of an earlier run that this one does not show."""
+        """Remove figures of earlier runs that this run does not show."""
         for name in set(self._known) - set(self._used):
             for path in self._paths(name):
                 path.unlink(missing_ok=True)
@@ -178,7 +178,7 @@ class Figures:
             known = json.loads((self.folder / _INDEX).read_text(encoding="utf-8"))
             return {name: {"key": e["key"], "caption": e["caption"]} for name, e in known.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}  # all is drawn anew
+            return {}  # all figures are drawn again
 
     def _write_index(self, known: dict[str, dict[str, str]]) -> None:
         with replacing(self.folder / _INDEX) as part:
@@ -191,10 +191,10 @@ _PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 
 
 def for_page(svg: str, label: str) -> str:
-    """A drawing of matplotlib's to stand inside a page.
+    """Convert an SVG drawing from matplotlib for embedding in a page.
 
-    Its ink and paper become the colors of the page, photographs become WebP, it is as wide as its
-    place, and names that other drawings on the page have too are left out.
+    Ink and paper get the colors of the page, photographs become WebP, the width adapts to the
+    page, and element names that could occur in other drawings are removed.
     """
     svg = _PROLOG.sub("", svg, count=1)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -203,7 +203,7 @@ def for_page(svg: str, label: str) -> str:
     svg = _IMAGE.sub(_smaller, svg)
     label = str(Markup.escape(label))
     svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
-    # (the order of these attributes is matplotlib's)
+    # (This relies on the order of attributes that matplotlib writes.)
     svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return Markup(
         re.sub(r"<svg\b", lambda _: f'<svg role="img" aria-label="{label}"', svg, count=1)
@@ -211,7 +211,7 @@ def for_page(svg: str, label: str) -> str:
 
 
 def _smaller(match: re.Match[str]) -> str:
-    """A photograph's PNG as WebP; maps and strips of color stay what they are."""
+    """Convert the PNG of a photograph to WebP. Maps and strips of color are not changed."""
     data = base64.b64decode(match[1])
     with Image.open(io.BytesIO(data)) as image:
         opaque = image.mode == "RGB" or (
@@ -233,18 +233,18 @@ def write_page(
     facts: Sequence[tuple[str, str]],
     sections: Sequence[Section],
 ) -> None:
-    """Write a page that is complete in itself.
+    """Write a self-contained page.
 
     Parameters
     ----------
     path
-        The HTML file; ``figures`` lies beside it.
+        The HTML file. The folder ``figures`` is next to it.
     title, summary
-        The heading, and a paragraph below it.
+        Heading, and a paragraph below it.
     facts
-        Names and values: of what, by which settings, when.
+        Names and values that describe the data, the settings and the date.
     sections
-        The parts, in their order.
+        Sections in order.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),

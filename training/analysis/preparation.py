@@ -1,4 +1,4 @@
-"""What cleaning throws out of a collection, and what range of data it leaves."""
+"""Analyze which images cleaning rejects and what range of data remains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from training.prepare.progress import Progress, silent
 from training.prepare.rules import TITLES, Thresholds, Verdicts, color_surprise, judge
 from training.prepare.store import MeasureStore, Table
 
-_AT_A_TIME = 64  # images measured between two commits
+_AT_A_TIME = 64  # number of images measured between two commits
 
 LIMITS: dict[str, tuple[str, str, str]] = {
     "chroma": ("95th percentile of chroma C*", "min_chroma", "near-monochrome"),
@@ -26,19 +26,19 @@ LIMITS: dict[str, tuple[str, str, str]] = {
     "short_side": ("short side, pixels", "min_short_side", "low resolution"),
     "color_entropy": ("entropy of the colors, bits", "min_color_entropy", "graphic"),
 }
-"""What has a threshold: what it measures, its field of `Thresholds`, what lies beyond it."""
+"""For each measure with a threshold: its title, its field of `Thresholds`, its rejection."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A collection as cleaning sees it.
+    """Measures and verdicts of a collection.
 
     Attributes
     ----------
     table : Table
-        What was measured.
+        Measures of all images.
     verdicts : Verdicts
-        What the rules say.
+        Verdicts of the rules.
     thresholds : Thresholds
     """
 
@@ -48,16 +48,16 @@ class Preparation:
 
     @property
     def kept(self) -> list[SourceImage]:
-        """The images that no rule throws out."""
+        """Return the images that no rule rejects."""
         return [p for p, kept in zip(self.table.images, self.verdicts.kept, strict=True) if kept]
 
     @property
     def histograms(self) -> NDArray[np.float16]:
-        """(N, 484): shares of the kept images over cells of the a*b* plane."""
+        """Return a*b* histograms (N, 484) of the kept images."""
         return self.table.ab_histograms[self.verdicts.kept]
 
     def measured(self) -> pd.DataFrame:
-        """One row per image that can be read: `LIMITS`, and whether it is kept."""
+        """Return one row for each readable image: `LIMITS`, and whether the image is kept."""
         table = self.table
         read = table["error"] == ""
         columns = {
@@ -72,7 +72,7 @@ class Preparation:
         return frame[read].reset_index(drop=True)
 
     def thrown_out(self) -> pd.DataFrame:
-        """One row per rule: how many images it throws out, and how many that no other does."""
+        """Return one row for each rule: images it rejects, and images that only it rejects."""
         rejected = np.stack([self.verdicts.rejected(rule) for rule in TITLES])
         alone = rejected & (rejected.sum(0) == 1)
         return pd.DataFrame(
@@ -85,13 +85,13 @@ class Preparation:
         )
 
     def worst(self, rule: str, number: int) -> list[SourceImage]:
-        """Up to so many images that a rule throws out, the worst first."""
+        """Return up to `number` images that a rule rejects, sorted from worst to best."""
         badness = self.verdicts.badness[rule]
         order = np.argsort(-badness, kind="stable")
         return [self.table.images[i] for i in order[:number].tolist() if badness[i] > 1]
 
     def usable(self) -> pd.DataFrame:
-        """Percentiles of what is measured, over the kept images: the range to expect."""
+        """Return percentiles of the measures over the kept images: the expected range."""
         frame = self.measured()
         names = {name: title for name, (title, _, _) in LIMITS.items()}
         kept = frame[frame["kept"]][list(names)]
@@ -107,14 +107,14 @@ def prepare(
     workers: int = 1,
     progress: Progress = silent,
 ) -> Preparation:
-    """Measure what was not measured yet, and judge all images by the rules of cleaning.
+    """Measure images that have no stored measures, and judge all images by the cleaning rules.
 
     Parameters
     ----------
     images
-        As in `list_photographs`.
+        Images from `list_photographs`.
     store
-        SQLite file of the measures, see `training.prepare.store`.
+        SQLite file of the measures; see `training.prepare.store`.
     thresholds, workers, progress
         As in `training.prepare.clean.clean`.
 

@@ -1,7 +1,7 @@
-"""Where in the image which colors live, what lightness says of color, and how images group.
+"""Analyze colors by position, the relation of lightness and color, and groups of images.
 
-All functions take photographs as sRGB codes, (N, h, w, 3) uint8, as `dataset.read_grids` gives
-them, or their histograms over the a*b* plane, and hold a few hundred of them in memory as Lab.
+All functions take photographs as sRGB codes, (N, h, w, 3) uint8, from `dataset.read_grids`, or
+their histograms over the a*b* plane. They hold a few hundred images in memory as Lab at a time.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Interval = tuple[float, float, float]
 """A value, and the low and the high end of its 95 % interval."""
 
 GRAY_CHROMA = 10.0
-"""C* below which a pixel counts as gray: hues of less are hardly named."""
+"""If C* is below this, a pixel counts as gray, because its hue is hard to name."""
 
 SECTORS: dict[str, tuple[float, float]] = {
     "red and pink": (345, 45),
@@ -30,35 +30,35 @@ SECTORS: dict[str, tuple[float, float]] = {
     "blue": (190, 295),
     "purple": (295, 345),
 }
-"""Names of CIELAB hue angles in degrees, from and to; the sky is near 260."""
+"""Ranges of CIELAB hue angles in degrees for each name. The sky is near 260."""
 
 WINDOW = 8
-"""Side, in cells, of the windows in which color is compared with lightness locally."""
+"""Side, in cells, of the windows for local correlations of color and lightness."""
 
 CHANNELS = ("a*", "b*", "C*")
-"""What is compared with lightness; C* is chroma."""
+"""Channels that are correlated with lightness. C* is chroma."""
 
 MOST_CLUSTERS = 8
-_AS_GOOD = 0.02  # difference of silhouettes that is none
-_LEAST_SPREAD = 0.5  # Lab units; below it a correlation is one of rounding errors
+_AS_GOOD = 0.02  # silhouettes that differ by less than this count as equal
+_LEAST_SPREAD = 0.5  # Lab units; a correlation of values with less spread is rounding noise
 _AB_EXTENT = 110
 _AB_STEP = 2
-_FINE = 4  # cells a unit in which quartiles are found
+_FINE = 4  # number of cells in one Lab unit for computing quartiles
 
 
 @dataclass(frozen=True)
 class PositionMaps:
-    """Color over the place in the image.
+    """Color by position in the image.
 
     Attributes
     ----------
     images : int
     mean : ndarray (h, w, 3)
-        L*, a*, b* over all images.
+        Mean L*, a*, b* over all images.
     spread : ndarray (h, w, 3)
         Standard deviation between images.
     shares : dict of str to ndarray (h, w)
-        Share of the images that are gray or of a hue of `SECTORS` there, [0, 1]; they sum to 1.
+        Fraction of the images that are gray or have a hue of `SECTORS` there, [0, 1]; the sum is 1.
     """
 
     images: int
@@ -68,7 +68,7 @@ class PositionMaps:
 
 
 def position_maps(codes: NDArray[np.uint8]) -> PositionMaps:
-    """Mean, spread and hues of the color at every place of the image."""
+    """Compute the mean, the spread and the hues of the color at each position."""
     total = squares = np.zeros((*codes.shape[1:3], 3))
     shares = {name: np.zeros(codes.shape[1:3]) for name in ("gray", *SECTORS)}
     for lab in lab_chunks(codes):
@@ -93,22 +93,24 @@ def _sectors(lab: Floats) -> dict[str, NDArray[np.bool_]]:
 
 @dataclass(frozen=True)
 class LightnessCorrelation:
-    """How far lightness tells color: Pearson correlations of L* with each of `CHANNELS`.
+    """Pearson correlations of L* with each of `CHANNELS`.
 
     Attributes
     ----------
     overall : dict of str to Interval
-        Over all pixels of all images; the interval by drawing images.
+        Over all pixels of all images. The interval is from a bootstrap over images.
     per_image : ndarray (N, 3)
-        Within each image; NaN where lightness or color is constant.
+        Within each image. NaN if lightness or color is constant.
     per_window : ndarray (M, 3)
-        Within each window of `WINDOW` x `WINDOW` cells of each image, NaN left out per channel.
+        Within each window of `WINDOW` x `WINDOW` cells of each image. NaN is left out for each
+        channel.
     by_place : ndarray (h, w, 3)
-        Between images, at each place.
+        Between images, at each position.
     lightness : ndarray (20,)
-        Centers of classes of L*.
+        Centers of the bins of L*.
     color_at : ndarray (20, 2, 3)
-        Of a* and b* in each class: lower quartile, median, upper quartile; NaN for empty classes.
+        Lower quartile, median and upper quartile of a* and b* in each bin. NaN if the bin is
+        empty.
     """
 
     overall: dict[str, Interval]
@@ -120,10 +122,10 @@ class LightnessCorrelation:
 
 
 def lightness_correlation(codes: NDArray[np.uint8]) -> LightnessCorrelation:
-    """Correlate lightness with color globally, per image, in windows, and place by place."""
+    """Correlate lightness with color globally, per image, in windows, and at each position."""
     per_image, per_window, moments = [], [], []
     over = [np.zeros((*codes.shape[1:3], 3)) for _ in range(5)]
-    tables = np.zeros((20, 2, 2 * _AB_EXTENT * _FINE))  # class of L*, channel, cell
+    tables = np.zeros((20, 2, 2 * _AB_EXTENT * _FINE))  # bin of L*, channel, cell
     for lab in lab_chunks(codes):
         light = lab[..., :1]
         color = np.concatenate((lab[..., 1:], np.hypot(lab[..., 1:2], lab[..., 2:])), axis=-1)
@@ -142,7 +144,7 @@ def lightness_correlation(codes: NDArray[np.uint8]) -> LightnessCorrelation:
             cell = ((color[..., channel] + _AB_EXTENT) * _FINE).astype(int)
             cell = cell.clip(0, tables.shape[-1] - 1)
             np.add.at(tables[:, channel], (level, cell), 1)
-    of_images = np.concatenate(moments)  # (N, 5, 3): the means of products
+    of_images = np.concatenate(moments)  # (N, 5, 3): means of the products
     by_place = _of_moments(np.stack(over) / len(codes))
     overall = {
         name: bootstrap_interval(
@@ -161,13 +163,13 @@ def lightness_correlation(codes: NDArray[np.uint8]) -> LightnessCorrelation:
 
 
 def _correlation(light: Floats, color: Floats) -> Floats:
-    """Of (..., n, 1) with (..., n, C) over n: (..., C)."""
+    """Correlate (..., n, 1) with (..., n, C) over n; the result is (..., C)."""
     products = (light, color, light**2, color**2, light * color)
     return _of_moments(np.stack([np.broadcast_to(p, color.shape).mean(-2) for p in products]))
 
 
 def _of_moments(means: Floats) -> Floats:
-    """Correlation from the means of x, y, x^2, y^2 and xy along the first axis."""
+    """Compute the correlation from the means of x, y, x^2, y^2 and xy along the first axis."""
     x, y, xx, yy, xy = means
     spread = np.sqrt(np.maximum(xx - x**2, 0)), np.sqrt(np.maximum(yy - y**2, 0))
     known = (spread[0] > _LEAST_SPREAD) & (spread[1] > _LEAST_SPREAD)
@@ -176,7 +178,7 @@ def _of_moments(means: Floats) -> Floats:
 
 
 def _windows(values: Floats) -> Floats:
-    """(n, h, w, C) -> (windows, WINDOW * WINDOW, C), what is left over at the far sides cut off."""
+    """Split (n, h, w, C) into (windows, WINDOW * WINDOW, C); incomplete windows are dropped."""
     n, height, width, channels = values.shape
     rows, columns = height // WINDOW, width // WINDOW
     cut = values[:, : rows * WINDOW, : columns * WINDOW]
@@ -185,7 +187,7 @@ def _windows(values: Floats) -> Floats:
 
 
 def _quartiles(tables: Floats) -> Floats:
-    """Quartiles of each row of counts over cells of 1 / _FINE units from -_AB_EXTENT on."""
+    """Return quartiles of each row of counts in cells of 1 / _FINE units from -_AB_EXTENT."""
     total = tables.sum(-1, keepdims=True)
     share = tables.cumsum(-1) / np.maximum(total, 1)
     found = np.stack([(share >= q).argmax(-1) for q in (0.25, 0.5, 0.75)], axis=-1)
@@ -194,19 +196,19 @@ def _quartiles(tables: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class ColorDistribution:
-    """Colors in the a*b* plane.
+    """Distribution of colors in the a*b* plane.
 
     Attributes
     ----------
     images : int
     edges : ndarray (111,)
-        Of square cells of 2 Lab units.
+        Edges of square cells of 2 Lab units.
     share : ndarray (110, 110)
-        Of the pixels, by a* (first axis) and b*.
+        Fraction of the pixels in each cell, by a* (first axis) and b*.
     lightness : ndarray (110, 110)
-        Mean L* of each cell's pixels; NaN where there are none.
+        Mean L* of each cell's pixels. NaN if the cell is empty.
     gray : Interval
-        Share of pixels below `GRAY_CHROMA`.
+        Fraction of pixels with C* below `GRAY_CHROMA`.
     chroma : Interval
         Mean C*.
     bits : float
@@ -223,7 +225,7 @@ class ColorDistribution:
 
 
 def color_distribution(codes: NDArray[np.uint8]) -> ColorDistribution:
-    """The distribution of colors over the a*b* plane; intervals by drawing images."""
+    """Compute the distribution of colors over the a*b* plane, with bootstrap intervals."""
     edges = np.arange(-_AB_EXTENT, _AB_EXTENT + 1, _AB_STEP, dtype=np.float64)
     count = np.zeros((len(edges) - 1,) * 2)
     light = np.zeros_like(count)
@@ -252,22 +254,22 @@ def color_distribution(codes: NDArray[np.uint8]) -> ColorDistribution:
 
 @dataclass(frozen=True)
 class Palettes:
-    """Images by their color distributions: principal components and groups.
+    """Principal components and groups of the color distributions of images.
 
     Attributes
     ----------
     components : ndarray (K, side, side)
         Principal components over the cells of the a*b* plane, by a* (first axis) and b*.
     explained : ndarray (K,)
-        Share of the variance that each explains.
+        Fraction of the variance that each component explains.
     places : ndarray (N, K)
-        Of the images along the components.
+        Coordinates of the images along the components.
     group : ndarray of int (N,)
-        Group of each image; the largest is 0.
+        Group of each image. The largest group is 0.
     silhouettes : dict of int to float
-        Silhouette coefficient (Rousseeuw 1987) by the number of groups tried, in [-1, 1].
+        Silhouette coefficient (Rousseeuw 1987), in [-1, 1], for each number of groups.
     distance : ndarray (N,)
-        Of each image to the center of its group.
+        Distance of each image to the center of its group.
     """
 
     components: Floats
@@ -279,18 +281,18 @@ class Palettes:
 
 
 def palettes(histograms: NDArray[np.floating], seed: int = 0) -> Palettes:
-    """Principal components of color distributions, and their groups by k-means.
+    """Compute principal components of color distributions and group images by k-means.
 
-    The square roots of the shares are compared, whose Euclidean distance is that of Hellinger: a
-    color of 4 % counts twice as much as one of 1 %. The number of groups is the smallest whose
-    silhouette is as good as the best one, but for 0.02.
+    The function compares square roots of the fractions, so Euclidean distance is the Hellinger
+    distance: a color of 4 % counts twice as much as one of 1 %. It chooses the smallest number of
+    groups whose silhouette is within 0.02 of the best one.
 
     Parameters
     ----------
     histograms
-        (N, side * side): shares over the cells of the a*b* plane; at least 4 images.
+        (N, side * side): fractions in the cells of the a*b* plane, for at least 4 images.
     seed
-        Of k-means.
+        Seed of k-means.
     """
     roots = np.sqrt(np.asarray(histograms, np.float64))
     side = round(roots.shape[1] ** 0.5)
@@ -309,7 +311,7 @@ def palettes(histograms: NDArray[np.floating], seed: int = 0) -> Palettes:
         order = np.argsort(-np.bincount(best.labels_), kind="stable")
         group = np.argsort(order)[best.labels_]
         distance = best.transform(places).min(1)
-    else:  # too few different images to tell groups apart
+    else:  # too few different images to form groups
         group, distance = np.zeros(len(places), int), np.zeros(len(places))
     return Palettes(
         pca.components_.reshape(-1, side, side),

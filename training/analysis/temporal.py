@@ -1,4 +1,4 @@
-"""How color changes over the frames of a stack: parts, memory, and what can be foretold."""
+"""Analyze color over the frames of a stack: components, correlations and predictions."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from training.prepare.progress import Progress, silent
 Floats = NDArray[np.float64]
 
 LEAST_FRAMES = 12
-"""Frames below which there is no series to take apart."""
+"""Minimum number of frames for a time series analysis."""
 
 CHANNELS = ("L*", "a*", "b*")
 
 HELD_OUT = 0.25
-"""Share of the frames, the last ones, that an autoregression is tried on and not fitted to."""
+"""Fraction of the frames, at the end, that test an autoregression and are not fitted to."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Frames, each averaged to a grid.
+    """Frames of a stack, each averaged to a grid.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Stack:
     codes : ndarray of uint8 (T, GRID, GRID, 3)
         sRGB.
     rate : float or None
-        Frames per second, where the file tells.
+        Frames per second. None if the file does not state it.
     """
 
     name: str
@@ -47,30 +47,30 @@ class Stack:
     rate: float | None = None
 
     def means(self) -> Floats:
-        """(T, 3): mean L*, a*, b* of each frame."""
+        """Return mean L*, a*, b* of each frame, (T, 3)."""
         return np.concatenate([lab.mean((1, 2)) for lab in lab_chunks(self.codes)])
 
     def ab(self) -> NDArray[np.float32]:
-        """(T, GRID * GRID, 2): a* and b* of each cell; 25 KB a frame."""
+        """Return a* and b* of each cell, (T, GRID * GRID, 2); 25 KB for each frame."""
         parts = [lab[..., 1:].astype(np.float32) for lab in lab_chunks(self.codes)]
         return np.concatenate(parts).reshape(len(self.codes), -1, 2)
 
 
 def read_stack(path: Path, progress: Progress = silent) -> Stack:
-    """The frames of a stack in color.
+    """Read the frames of a color stack.
 
     Parameters
     ----------
     path
-        A folder or archive of frames in the order of their names, an image of many pages (TIFF,
-        GIF, WebP), or a film (what PyAV reads; extra ``film``).
+        A folder or archive of frames in the order of their names, a multi-page image (TIFF, GIF,
+        WebP), or a film (any format that PyAV reads; requires the extra ``film``).
     progress
-        Told after every frame.
+        Called after each frame.
 
     Raises
     ------
     DataError
-        If it cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
+        If the stack cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
     """
     rate: float | None = None
     try:
@@ -87,7 +87,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     if len(codes) < LEAST_FRAMES:
         raise DataError(
             f"{path} has {len(codes)} frames, expected at least {LEAST_FRAMES}; give a folder of "
-            "frames, an image of many pages, or a film"
+            "frames, a multi-page image, or a film"
         )
     if int(np.ptp(codes.astype(np.int16), axis=-1).max()) < 2:
         raise DataError(f"{path} is gray, expected frames in color; give the colored stack")
@@ -95,7 +95,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
 
 
 def digest_stack(path: Path) -> str:
-    """SHA-256 of the frames that `read_stack` reads.
+    """Return the SHA-256 of the frames that `read_stack` reads.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _grids(frames: Iterator[Image.Image], progress: Progress) -> NDArray[np.uint
 
 
 def _pages(path: Path, progress: Progress) -> NDArray[np.uint8] | None:
-    """The pages of an image; None where Pillow knows no image in the file."""
+    """Return the pages of an image, or None if Pillow does not recognize the file."""
     try:
         with Image.open(path) as file:
             return _grids((page.convert("RGB") for page in ImageSequence.Iterator(file)), progress)
@@ -137,7 +137,7 @@ def _film(path: Path, progress: Progress) -> tuple[NDArray[np.uint8], float | No
         import av
     except ImportError as error:
         raise DataError(
-            f"{path} is no image, and films need PyAV: pip install 'napari-recolor[film]'"
+            f"{path} is not an image, and films need PyAV: pip install 'napari-recolor[film]'"
         ) from error
     with av.open(str(path)) as film:
         if not film.streams.video:
@@ -150,17 +150,17 @@ def _film(path: Path, progress: Progress) -> tuple[NDArray[np.uint8], float | No
 
 @dataclass(frozen=True)
 class Decomposition:
-    """A series as trend + periodic + residual.
+    """Decomposition of a series into trend + periodic + residual.
 
     Attributes
     ----------
     observed, trend, periodic, residual : ndarray (T, C)
-        They sum to `observed`.
+        Components whose sum is `observed`.
     period : ndarray of int (C,)
-        Frames; 0 where none stands out of noise, and `periodic` is 0.
+        Period in frames. If no period exceeds the noise, it is 0 and `periodic` is 0.
     p_value : ndarray (C,)
-        Of Fisher's test for the strongest frequency (Fisher 1929): an upper bound of the chance
-        that noise has as strong a one.
+        p-value of Fisher's test for the strongest frequency (Fisher 1929): an upper bound of the
+        probability that noise has a frequency this strong.
     """
 
     observed: Floats
@@ -171,24 +171,25 @@ class Decomposition:
     p_value: Floats
 
     def shares(self) -> Floats:
-        """(3, C): variances of trend, periodic and residual part over their sum."""
+        """Return the variances of trend, periodic part and residual over their sum, (3, C)."""
         parts = np.stack([x.var(0) for x in (self.trend, self.periodic, self.residual)])
         return np.asarray(parts / np.maximum(parts.sum(0), 1e-12))
 
 
 def decompose(series: Floats, level: float = 0.01) -> Decomposition:
-    """Take a series apart, channel by channel.
+    """Decompose each channel of a series.
 
-    The trend is a Savitzky-Golay filter (second degree) over a third of the frames; the period is
-    the strongest frequency of what is left that repeats at least three times, if Fisher's test
-    finds it at the `level`; the periodic part is the mean of each phase, centered.
+    The trend is a Savitzky-Golay filter (second degree) over a third of the frames. The period
+    is the strongest frequency of the remainder that repeats at least three times, if it is
+    significant in Fisher's test at the `level`. The periodic part is the centered mean of each
+    phase.
 
     Parameters
     ----------
     series
         (T, C), at least `LEAST_FRAMES` long.
     level
-        Of the test.
+        Significance level of the test.
     """
     count, channels = series.shape
     span = max(5, count // 3 // 2 * 2 + 1)
@@ -210,11 +211,11 @@ def _period(rest: Floats, level: float) -> tuple[int, float]:
     power = np.abs(np.fft.rfft(rest - rest.mean()))[1:] ** 2
     if len(rest) % 2 == 0:
         power = power[:-1]  # the highest frequency has one degree of freedom, not two
-    # The trend took what repeats less than three times; that is no noise to compare with.
+    # The trend removed frequencies with fewer than three cycles, so they are not noise to compare.
     power, first = power[2:], 3
     if len(power) < 3 or power.sum() < 1e-12 * len(rest):
         return 0, 1.0
-    # The first term of Fisher's sum; the others only lower it, and hardly where it is small.
+    # The first term of Fisher's sum. Other terms only lower it, and by little if it is small.
     number, share = len(power), float(power.max() / power.sum())
     p_value = min(1.0, number * (1 - share) ** (number - 1))
     period = round(len(rest) / (int(power.argmax()) + first))
@@ -228,11 +229,11 @@ class Modes:
     Attributes
     ----------
     courses : ndarray (T, K)
-        How strong each is in each frame, in Lab units (root mean square over the image).
+        Amplitude of each component in each frame, in Lab units (root mean square over the image).
     maps : ndarray (K, GRID, GRID, 2)
-        Its a* and b* over the place, of root mean square 1.
+        a* and b* of each component by position, with a root mean square of 1.
     explained : ndarray (K,)
-        Share of the variance over time.
+        Fraction of the variance over time that each component explains.
     """
 
     courses: Floats
@@ -241,7 +242,7 @@ class Modes:
 
 
 def modes(stack: Stack, number: int = 3) -> Modes:
-    """The patterns over the place that color moves along most, and their course over time."""
+    """Compute the spatial patterns along which color changes most, and their time courses."""
     ab = stack.ab().reshape(len(stack.codes), -1)
     pca = PCA(
         min(number, len(ab) - 1),
@@ -265,18 +266,18 @@ class Lags:
     Attributes
     ----------
     lags : ndarray of int (K,)
-        Frames, from 0.
+        Lags in frames, from 0.
     auto : ndarray (K, 3)
-        Of mean L*, a*, b* with themselves that much later.
+        Autocorrelation of mean L*, a*, b* at each lag.
     cross_lags : ndarray of int (2 K - 1,)
-        From -K + 1 on; where positive, color follows lightness.
+        Lags from -K + 1. If a lag is positive, color follows lightness.
     cross : ndarray (2 K - 1, 2)
-        Of mean L* with a* and b* that much later.
+        Correlation of mean L* with a* and b* at each lag.
     place : ndarray (K, 3)
-        Quartiles over the places in the image of the correlation of their color with itself that
-        much later, a* and b* taken as one vector; NaN where color stands still everywhere.
+        Quartiles, over the positions in the image, of the autocorrelation of color, with a* and b*
+        taken as one vector. NaN if color is constant at all positions.
     bound : float
-        Within +-`bound` lie 95 % of the correlations of independent frames.
+        Bound: 95 % of the correlations of independent frames are within +-`bound`.
     """
 
     lags: NDArray[np.int64]
@@ -288,12 +289,12 @@ class Lags:
 
 
 def lagged_correlation(stack: Stack, most: int | None = None) -> Lags:
-    """Correlations of color with itself and with lightness, some frames apart.
+    """Correlate color with itself and with lightness over a range of lags.
 
     Parameters
     ----------
     stack
-        Frames.
+        Frames of the stack.
     most
         Largest lag; a quarter of the frames by default.
     """
@@ -306,7 +307,7 @@ def lagged_correlation(stack: Stack, most: int | None = None) -> Lags:
     ab = stack.ab().astype(np.float64)
     ab -= ab.mean(0)
     power = (ab**2).sum((0, 2))
-    moving = power > 0.25 * count  # half a Lab unit: less is rounding
+    moving = power > 0.25 * count  # half a Lab unit; smaller changes are rounding
     place = np.full((len(lags), 3), np.nan)
     if moving.any():
         moved = ab[:, moving]
@@ -317,7 +318,7 @@ def lagged_correlation(stack: Stack, most: int | None = None) -> Lags:
 
 
 def _lagged(first: Floats, second: Floats, lag: int | np.integer) -> Floats:
-    """Correlation of `first` with `second` `lag` frames later, over the whole series' spread."""
+    """Correlate `first` with `second` `lag` frames later, using the spread of the whole series."""
     x, y = first - first.mean(0), second - second.mean(0)
     size = np.sqrt((x**2).sum(0) * (y**2).sum(0))
     count = len(x)
@@ -330,23 +331,24 @@ def _lagged(first: Floats, second: Floats, lag: int | np.integer) -> Floats:
 
 @dataclass(frozen=True)
 class Autoregression:
-    """One channel's next frame as a linear function of the last ones.
+    """Autoregression of one channel: a linear function of the previous frames.
 
     Attributes
     ----------
     channel : str
     order : int
-        Number of frames it looks back, by Akaike's corrected criterion; 0 is the mean.
+        Number of previous frames, chosen by Akaike's corrected criterion. If it is 0, the
+        prediction is the mean.
     coefficients : ndarray (order,)
-        Of the last frame, the one before it, and so on.
+        Coefficients of the last frame, the one before it, and so on.
     intercept : float
     first : int
-        First frame that was held out.
+        First held-out frame.
     predicted : ndarray (T - first,)
-        Of the held-out frames, each from the true frames before it.
+        Predictions of the held-out frames, each from the true frames before it.
     error, persistence, constant : float
-        Root mean square error on the held-out frames: of the autoregression, of repeating the last
-        frame, and of the mean of the frames fitted to. Lab units.
+        Root mean square errors on the held-out frames, in Lab units: of the autoregression, of
+        repeating the last frame, and of the mean of the fitted frames.
     """
 
     channel: str
@@ -361,26 +363,26 @@ class Autoregression:
 
 
 def autoregress(series: Floats, channel: str, most: int = 8) -> Autoregression:
-    """Fit by least squares to the first frames, and foretell the last `HELD_OUT` one by one.
+    """Fit an autoregression to the first frames and predict the last `HELD_OUT` one by one.
 
     Parameters
     ----------
     series
         (T,), at least `LEAST_FRAMES` long.
     channel
-        Its name.
+        Name of the channel.
     most
         Largest order; at most a quarter of the frames fitted to.
     """
     first = len(series) - max(2, round(HELD_OUT * len(series)))
     most = min(most, first // 4)
-    target = series[most:first]  # the same frames for every order, so that they compare
+    target = series[most:first]  # use the same frames for all orders, so that they are comparable
     best: tuple[float, int, Floats] | None = None
     for order in range(most + 1):
         design = _design(series, order, most, first)
         solution = np.linalg.lstsq(design, target, rcond=None)[0]
         squares = max(float(((target - design @ solution) ** 2).sum()), 1e-12)
-        n, k = len(target), order + 2  # the intercept and the variance count too
+        n, k = len(target), order + 2  # also count the intercept and the variance
         criterion = n * np.log(squares / n) + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1)
         if best is None or criterion < best[0]:
             best = (float(criterion), order, np.asarray(solution, np.float64))
@@ -406,7 +408,7 @@ def autoregress(series: Floats, channel: str, most: int = 8) -> Autoregression:
 
 
 def _design(series: Floats, order: int, first: int, end: int) -> Floats:
-    """Rows of 1 and the `order` values before each of first ... end - 1, the last one first."""
+    """Return rows of 1 and the `order` values before each frame, most recent first."""
     columns = [np.ones(end - first)]
     columns += [series[first - back : end - back] for back in range(1, order + 1)]
     return np.stack(columns, axis=1)

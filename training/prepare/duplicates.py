@@ -18,10 +18,11 @@ class NearPairs:
 
     Attributes
     ----------
-    Indices with ``first < second``, sorted; each pair occurs once.
-        Indices with ``first < second``, each pair once, sorted.
-    Root mean square difference of the two thumbnails in 8-bit codes. The second thumbnail is
-    mirrored if that gives a smaller difference.
+    first, second : ndarray of int64, shape (m,)
+        Indices with ``first < second``, sorted; each pair occurs once.
+    difference : ndarray of float32, shape (m,)
+        Root mean square difference of the two thumbnails in 8-bit codes. The second thumbnail is
+        mirrored if that gives a smaller difference.
     """
 
     first: NDArray[np.int64]

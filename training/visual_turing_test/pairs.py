@@ -97,8 +97,8 @@ def make_pairs(
         Number of pairs.
     size
         Side of the squares in pixels.
-    Seed of the random selection.
-        Of the drawing.
+    seed
+        Seed of the random selection.
     device
         As in `Colorizer`.
 

@@ -1,4 +1,4 @@
-"""Drawings: every function takes numbers of `training.analysis` and returns a `Chart`."""
+"""Draw charts. Each function takes numbers from `training.analysis` and returns a `Chart`."""
 
 from training.analysis.charts.style import Chart
 

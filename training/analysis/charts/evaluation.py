@@ -1,4 +1,4 @@
-"""Charts of how good models are: errors, time, learning, doubt, examples, layers, and people."""
+"""Charts of evaluations: errors, time, learning, uncertainty, examples, layers and people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,10 +40,10 @@ METRICS: dict[str, tuple[str, float, str]] = {
     "edge_error": ("error at edges, Lab units", 1.0, "less"),
     "colorfulness_ratio": ("colorfulness / true one", 1.0, "1"),
 }
-"""What charts compare: its name for people, factor, and what is better."""
+"""Metrics in charts: title, scale factor, and which values are better."""
 
 _BETTER = {("less", "x"): "  ←", ("more", "x"): "  →", ("less", "y"): "  ↓", ("more", "y"): "  ↑"}
-_ARROW = "Arrows point to what is better."
+_ARROW = "Arrows point to better values."
 
 _BOOTSTRAP = "mean and 95 % bootstrap interval over the images"
 
@@ -54,12 +54,12 @@ def _heading(metric: str, axis: str) -> str:
 
 
 def told(model: str) -> bool:
-    """Whether a model was told something of the truth, and so does not compare with the others."""
+    """Return whether a model receives part of the truth and is not comparable with others."""
     return "-hints-" in model or "-best-of-" in model
 
 
 def color_of(model: str) -> str:
-    """The color in which a model is drawn, everywhere."""
+    """Return the color of a model in all charts."""
     ours = {"coarse": BLUE, "refined": RED, "original": PURPLE, "forest": "#228833"}
     rest = {"xgboost": OCHER, "nearest": SERIES[5]}
     return (ours | rest).get(model.split("-")[0], GRAY)
@@ -67,7 +67,7 @@ def color_of(model: str) -> str:
 
 @drawn
 def losses(evaluation: Evaluation, metrics: Sequence[str]) -> Chart:
-    """Dots with intervals: every model by every metric."""
+    """Plot every metric of every model as dots with intervals."""
     group, titles = evaluation.groups["all"], evaluation.titles
     models = evaluation.models
     columns = 3
@@ -104,7 +104,7 @@ def losses(evaluation: Evaluation, metrics: Sequence[str]) -> Chart:
     axes[0, 0].set_yticks(places, [titles[model] for model in models])
     axes[0, 0].set_ylim(-0.7, len(models) - 0.3)
     number = evaluation.about["images"]["all"]
-    hollow = " Hollow: told something of the truth (hints, or the best of several by it)."
+    hollow = " Hollow: received part of the truth (hints, or the best of several by it)."
     caption = f"Every model on {count(number, 'image')}: {_BOOTSTRAP}. {_ARROW}" + (
         hollow if any(map(told, models)) else ""
     )
@@ -121,7 +121,7 @@ def _dot(
 
 @drawn
 def errors(evaluation: Evaluation) -> Chart:
-    """How the error is spread over the images, model by model."""
+    """Plot the distribution of the error over the images for each model."""
     figure, axes = panels(1, 2, 3.5, sharey=True)
     models = [model for model in evaluation.models if not told(model)]
     table = pd.DataFrame({"share": np.linspace(0, 1, 101)})
@@ -132,21 +132,21 @@ def errors(evaluation: Evaluation) -> Chart:
                 values,
                 100 * table["share"],
                 color=color_of(model),
-                lw=3 if model == "coarse" else 1.4,  # the refined one lies upon it
+                lw=3 if model == "coarse" else 1.4,  # the line of the refined model covers it
                 ls=_dash(model),
                 label=evaluation.titles[model],
             )
             table[f"{metric} of {model}"] = values
         place.set(xlabel=METRICS[metric][0], ylim=(0, 100))
         grid(place, "both")
-    axes[0, 0].set_ylabel("share of the images, %")
+    axes[0, 0].set_ylabel("fraction of the images, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7.5)
     number = evaluation.about["images"]["all"]
     caption = (
-        f"Share of {count(number, 'image')} on which a model errs no more than so much (left), "
+        f"Fraction of {count(number, 'image')} on which a model errs no more than so much (left), "
         "or is no better than so much (right): the steeper, the more alike its images are. "
-        f"Shares have a 95 % interval of ±{98 / number**0.5:.0f} percentage points at most."
+        f"Fractions have a 95 % interval of ±{98 / number**0.5:.0f} percentage points at most."
     )
     return Chart(figure, table, caption)
 
@@ -157,10 +157,10 @@ def _dash(model: str) -> Any:
 
 @drawn
 def quality_time(evaluation: Evaluation) -> Chart:
-    """Quality against seconds per image."""
+    """Plot quality against seconds per image."""
     figure, axes = panels(1, 2, 4.0)
     group = evaluation.groups["all"]
-    # The coarse ones with hints lie a hair beside the refined ones.
+    # The points of coarse models with hints are just beside those of refined models.
     models = [m for m in evaluation.models if not (told(m) and m.startswith("coarse"))]
     table = pd.DataFrame(
         {
@@ -195,7 +195,7 @@ def quality_time(evaluation: Evaluation) -> Chart:
 
 
 def _label(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Names to the right of points, pushed apart where they would lie on one another."""
+    """Write names to the right of points and move them apart if they overlap."""
     left, right = axes.get_xlim()
     axes.set_xlim(left, right * (right / left) ** 0.42)
     axes.autoscale(False)
@@ -211,7 +211,7 @@ def _label(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
         push = np.where(near, np.sign(apart) * np.clip(step - np.abs(apart), 0, None), 0)
         place = (place + 0.25 * push.sum(1)).clip(low + step / 2, high - step / 2)
     for (seconds, value, name), at in zip(points, place, strict=True):
-        if name == "coarse":  # the refined one is a little to its right
+        if name == "coarse":  # the refined model is slightly to its right
             axes.annotate(
                 name,
                 (seconds * np.exp(-0.022 * span), value),
@@ -235,7 +235,7 @@ def _label(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
 
 @drawn
 def groups(evaluation: Evaluation, metric: str = "psnr") -> Chart:
-    """Every scene type apart."""
+    """Plot the metrics separately for each scene type."""
     models = [model for model in evaluation.models if not told(model)]
     names = [name for name in evaluation.groups if name != "all"]
     images = evaluation.about["images"]
@@ -285,7 +285,7 @@ def groups(evaluation: Evaluation, metric: str = "psnr") -> Chart:
 
 @drawn
 def learning(log: TrainingLog) -> Chart:
-    """Training and validation over the steps of a training."""
+    """Plot training and validation over the steps of a training."""
     figure, axes = panels(1, 2, 2.9)
     left, right = axes[0]
     loss = log.values("train/loss")
@@ -318,7 +318,7 @@ def learning(log: TrainingLog) -> Chart:
         shown.append(f"{_score(score)}, of validation images, {best_of}")
     caption = (
         f"Training “{log.name}” up to step {int(log.table.index.max()):,}: {', '.join(shown)}. "
-        "Means as the training logged them, so without an interval."
+        "Means are as logged by the training, so they have no interval."
     )
     table = log.table.reset_index()
     return Chart(figure, table, caption)
@@ -330,7 +330,7 @@ def _score(column: str) -> str:
 
 @drawn
 def scaling(table: pd.DataFrame, measured: int) -> Chart:
-    """Test loss against the number of training inputs."""
+    """Plot the test loss against the number of training images."""
     figure, axes = panels(1, 2, 3.1)
     for place, metric in zip(axes[0], ("mse", "psnr"), strict=True):
         factor = METRICS[metric][1]
@@ -363,15 +363,15 @@ def scaling(table: pd.DataFrame, measured: int) -> Chart:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7.5)
     caption = (
-        "Test loss against the number of training inputs, the smaller sets being parts of the "
-        f"larger ones: {_BOOTSTRAP} ({measured:,}), which are the same throughout. {_ARROW}"
+        "Test loss against the number of training inputs; smaller sets are parts of larger ones: "
+        f"{_BOOTSTRAP} ({measured:,}), which are the same for all sets. {_ARROW}"
     )
     return Chart(figure, table, caption)
 
 
 @drawn
 def risk_coverage(evaluation: Evaluation) -> Chart:
-    """The error of what is kept when the most uncertain is left out."""
+    """Plot the error of the remaining predictions after the most uncertain ones are removed."""
     table = evaluation.risk_coverage
     models = list(dict.fromkeys(table["model"]))
     figure, axes = panels(1, max(2, len(models)), 3.0, sharey=True)
@@ -396,7 +396,7 @@ def risk_coverage(evaluation: Evaluation) -> Chart:
     axes[0, 0].set_ylabel("mean error, Lab units")
     axes[0, 0].legend(fontsize=7.5)
     caption = (
-        "Mean error of the places that are kept when the most uncertain ones are left out, with "
+        "Mean error of the positions that remain after the most uncertain ones are removed, with "
         f"the 95 % bootstrap interval over {count(evaluation.about['images']['all'], 'image')}."
         f" {'. '.join(words)}. Skill is 0 for an uncertainty that tells nothing and 1 for one that "
         "sorts as the true error does."
@@ -406,7 +406,7 @@ def risk_coverage(evaluation: Evaluation) -> Chart:
 
 @drawn
 def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int) -> Chart:
-    """Predictions against the truth: gray, coarse, refined, truth, uncertainty."""
+    """Show predictions and the truth: gray, coarse, refined, truth, uncertainty."""
     titles = ("gray", "coarse", "refined", "truth", "uncertainty")
     figure, axes = panels(len(chosen), 5, 0.35 + 1.72 * len(chosen))
     top = max(float(example.uncertainty.max()) for example, _ in chosen)
@@ -428,8 +428,8 @@ def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int)
     bar.outline.set_visible(False)
     bar.set_label("Lab units", fontsize=8)
     caption = (
-        f"{count(len(chosen), 'image').capitalize()} of {total:,} {rule}. Below the refined one: "
-        "its mean CIEDE2000 and its PSNR; single images, so without an interval."
+        f"{count(len(chosen), 'image').capitalize()} of {total:,} {rule}. Below the refined image: "
+        "its mean CIEDE2000 and its PSNR. These are single images, so there is no interval."
     )
     table = pd.DataFrame([measured for _, measured in chosen])
     return Chart(figure, table, caption)
@@ -437,7 +437,7 @@ def examples(chosen: Sequence[tuple[Example, pd.Series]], rule: str, total: int)
 
 @drawn
 def layers(found: Sequence[Layer], example: Example) -> Chart:
-    """The networks' intermediate layers for one image."""
+    """Show the intermediate layers of the networks for one image."""
     strongest = max(len(layer.strongest) for layer in found)
     rows = len(found) + 1
     figure, axes = panels(
@@ -474,9 +474,9 @@ def layers(found: Sequence[Layer], example: Example) -> Chart:
     heading = axes[1, 2].set_title("channels that vary most", fontsize=8)
     heading.set_in_layout(False)
     caption = (
-        "What the parts of both networks give for the first random image, from top to bottom in "
-        "the order of the way: the three principal components over the places as red, green and "
-        "blue, and the channels that vary most, each on its own scale. One image, so without an "
+        "Outputs of the parts of both networks for the first random image, from top to bottom in "
+        "order of execution: the first three principal components as red, green and blue, and the "
+        "channels with the largest variance, each on its own scale. One image, so without an "
         "interval."
     )
     return Chart(figure, pd.DataFrame(table), caption)
@@ -488,12 +488,12 @@ def _say(axes: Axes, name: str, size: str) -> None:
 
 @drawn
 def colors(sets: Mapping[str, Colors]) -> Chart:
-    """Distributions of colors in the a*b* plane, and of chroma, beside one another.
+    """Compare distributions of colors in the a*b* plane, and of chroma.
 
     Parameters
     ----------
     sets
-        By their titles; the others are compared with the first.
+        Distributions by title. The others are compared with the first one.
     """
     figure, axes = panels(1, len(sets) + 1, 2.75, width_ratios=[*[1] * len(sets), 1.25])
     half = next(iter(sets.values())).share.shape[0] * CELL / 2
@@ -542,7 +542,7 @@ def colors(sets: Mapping[str, Colors]) -> Chart:
 
 @drawn
 def steadiness(found: Steadiness) -> Chart:
-    """Temporal metrics of the ways to color a film."""
+    """Plot temporal metrics for each way of coloring a film."""
     metrics = {
         "warped_error": "warped error, Lab units  ←",
         "psnr": "PSNR, dB  →",
@@ -578,9 +578,9 @@ def steadiness(found: Steadiness) -> Chart:
     axes[0, 0].set_yticks(places, names)
     clips = found.about["clips"]
     caption = (
-        f"How steady colors are over {count(clips['count'], 'made clip')} of {clips['frames']} "
+        f"Temporal consistency over {count(clips['count'], 'made clip')} of {clips['frames']} "
         "frames with known motion: mean and 95 % bootstrap interval over the clips. A real film is "
-        "one, so it has no interval. "
+        "a single sample, so it has no interval. "
         f"{_ARROW}"
     )
     return Chart(figure, pd.DataFrame(table), caption)
@@ -588,7 +588,7 @@ def steadiness(found: Steadiness) -> Chart:
 
 @drawn
 def color_over_time(found: Steadiness) -> Chart:
-    """Color at one place of each source, frame by frame."""
+    """Plot the color at one position of each source for each frame."""
     colors_ = found.colors
     sources = list(dict.fromkeys(colors_["source"]))
     figure, axes = panels(len(sources), 2, 0.8 + 1.9 * len(sources), sharex="row")
@@ -609,15 +609,15 @@ def color_over_time(found: Steadiness) -> Chart:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7.5)
     caption = (
-        "Color at the place in the middle of the first made clip and of each film, by the way to "
-        "color it. One place, so without an interval."
+        "Color at the middle position of the first made clip and of each film, by the way of "
+        "coloring. This is one position, so there is no interval."
     )
     return Chart(figure, colors_, caption)
 
 
 @drawn
 def turing(found: Turing) -> Chart:
-    """How often people and classifiers were fooled."""
+    """Plot how often people and classifiers were fooled."""
     lines: list[tuple[str, float, float, float, str]] = []
     for row in found.rows:
         name = f"{row.observer or 'all observers'}, {row.weights or 'all weights'}"
@@ -641,9 +641,9 @@ def turing(found: Turing) -> Chart:
     grid(axes, "x")
     caption = (
         "How often the other image of a pair was taken for the photograph: by people (blue), by "
-        "classifiers (red), and by classifiers where nothing can be learned, of two photographs, "
-        "or where anything should tell, of a photograph and its gray (gray dots). Wilson's 95 % "
-        "interval over trials and pairs."
+        "classifiers (red), and by classifiers in the controls (gray dots): two photographs, which "
+        "cannot be distinguished, or a photograph and its gray, which is easy to distinguish. "
+        "Wilson's 95 % interval over trials and pairs."
     )
     table = pd.DataFrame(
         [(name, share, low, high) for name, share, low, high, _ in lines],
@@ -653,5 +653,5 @@ def turing(found: Turing) -> Chart:
 
 
 def shown_metrics(group: Group) -> list[str]:
-    """Those of `METRICS` that some model has."""
+    """Return the `METRICS` that at least one model has."""
     return [name for name in METRICS if any(name in values for values in group.values())]

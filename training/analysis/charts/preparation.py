@@ -1,4 +1,4 @@
-"""Charts of what cleaning throws out and what it leaves."""
+"""Charts of the images that cleaning rejects and of those that remain."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -26,12 +26,12 @@ from training.prepare.images import SourceImage
 from training.prepare.rules import TITLES
 
 SAMPLES = 7
-"""Images shown of each rule."""
+"""Number of images shown for each rule."""
 
 
 @drawn
 def thrown_out(preparation: Preparation) -> Chart:
-    """Bars: how many images fall to each rule."""
+    """Plot the number of images that each rule rejects."""
     table = preparation.thrown_out()
     number = len(preparation.table)
     figure, ((axes,),) = panels(height=2.9)
@@ -50,16 +50,16 @@ def thrown_out(preparation: Preparation) -> Chart:
     grid(axes, "x")
     kept = len(preparation.kept)
     caption = (
-        f"Images thrown out by each rule of cleaning, of {count(number, 'image')}; blue: by "
-        f"this rule and no other. {kept:,} ({kept / number:.0%}) are kept. Counts of the whole "
-        "collection, so without an interval."
+        f"Images thrown out by each cleaning rule, of {count(number, 'image')}. Blue: by this rule "
+        f"only. {kept:,} ({kept / number:.0%}) are kept. These are counts of the whole collection, "
+        "so there is no interval."
     )
     return Chart(figure, table, caption)
 
 
 @drawn
 def ranges(preparation: Preparation) -> Chart:
-    """Histograms of the measures with the thresholds of the rules."""
+    """Plot histograms of the measures with the thresholds of the rules."""
     frame = preparation.measured()
     figure, axes = panels(2, 3, height=3.9)
     for place, (name, (title, field, beyond)) in zip(axes.flat, LIMITS.items(), strict=True):
@@ -81,16 +81,16 @@ def ranges(preparation: Preparation) -> Chart:
     for row in axes:
         row[0].set_ylabel("images")
     caption = (
-        f"What is measured of each of {count(len(frame), 'image')} that can be read; beyond the "
-        "dashed threshold (red) an image is thrown out. The outermost bars hold what lies "
-        "further out. Not a sample but the whole collection, so without an interval."
+        f"Measures of {count(len(frame), 'image')} that can be read. Images beyond the dashed "
+        "threshold (red) are thrown out. The outermost bars include all values beyond them. This "
+        "is the whole collection, not a sample, so there is no interval."
     )
     return Chart(figure, frame, caption)
 
 
 @drawn
 def examples(preparation: Preparation) -> Chart:
-    """The worst images of every rule that throws any out."""
+    """Show the worst images for each rule that rejects images."""
     worst = {rule: preparation.worst(rule, SAMPLES) for rule in TITLES}
     worst = {rule: images for rule, images in worst.items() if images}
     rows = [
@@ -106,7 +106,7 @@ def examples(preparation: Preparation) -> Chart:
         axes[0, 0].text(0, 0.5, "No rule throws anything out.", transform=axes[0, 0].transAxes)
     _fill(axes, worst)
     caption = (
-        f"Up to {SAMPLES} images that each rule throws out, the worst first, of "
+        f"Up to {SAMPLES} images that each rule throws out, sorted from worst to best, of "
         f"{count(len(preparation.table), 'image')}. A crossed box is a file that cannot be read."
     )
     return Chart(figure, table, caption)

@@ -1,4 +1,4 @@
-"""Charts of where colors live, what lightness says of them, and how images group by color."""
+"""Charts of colors by position, of lightness and color, and of groups of images."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ from training.analysis.spatial import (
 
 @drawn
 def position_means(maps: PositionMaps) -> Chart:
-    """Mean and spread of lightness and color over the place in the image."""
+    """Plot mean and spread of lightness and color by position in the image."""
     figure, axes = panels(2, 3, height=4.7)
     bound = float(np.ceil(np.abs(maps.mean[..., 1:]).max() / 2) * 2)
     low, high = maps.mean[..., 0].min(), maps.mean[..., 0].max()
@@ -57,11 +57,11 @@ def position_means(maps: PositionMaps) -> Chart:
         limits = (float(spread.min()), float(spread.max()))
         heat(figure, bottom, spread, "viridis", limits=limits)
         bottom.set_title(f"spread of {name}")
-    # Each place is one sample of the images, so its mean has a standard error of its own.
+    # Each position is one sample of the images, so its mean has its own standard error.
     widest = 1.96 * maps.spread[..., 1:].max() / maps.images**0.5
     caption = (
-        "Mean (above) and standard deviation between images (below) of lightness and color over "
-        f"the place in the image, whatever its aspect ratio, of {count(maps.images, 'image')}"
+        "Mean (above) and standard deviation between images (below) of lightness and color by "
+        f"position, for all aspect ratios, of {count(maps.images, 'image')}"
         f", in Lab units; contours smoothed. The 95 % interval of a mean a* or b* is ±{widest:.1f} "
         "at most."
     )
@@ -70,7 +70,7 @@ def position_means(maps: PositionMaps) -> Chart:
 
 @drawn
 def position_hues(maps: PositionMaps) -> Chart:
-    """How often each hue occurs at each place."""
+    """Plot how often each hue occurs at each position."""
     names = ["gray", *SECTORS]
     figure, axes = panels(2, 4, height=4.3)
     mean = maps.mean.copy()
@@ -86,9 +86,9 @@ def position_hues(maps: PositionMaps) -> Chart:
         place.set_title(name)
     half = 98 / maps.images**0.5
     caption = (
-        "Where in the image each hue lives: share of the images, in percent, that have it "
-        f"there; gray is C* below {GRAY_CHROMA:g}. Top left: the mean image, its chroma "
-        f"stretched. Of {count(maps.images, 'image')}; the 95 % interval of a share is "
+        "Frequency of each hue by position: percentage of the images that have the hue there. "
+        f"Gray is C* below {GRAY_CHROMA:g}. Top left: the mean image with stretched chroma. "
+        f"The charts show {count(maps.images, 'image')}; the 95 % interval of a percentage is "
         f"±{half:.1f} percentage points at most."
     )
     table = _places(maps)[["row", "column", *names]]
@@ -107,7 +107,7 @@ def _places(maps: PositionMaps) -> pd.DataFrame:
 
 
 def _towards(name: str) -> ListedColormap:
-    """A colormap from nearly white to a dark tone of a hue of `SECTORS`."""
+    """Make a colormap from nearly white to a dark tone of a hue of `SECTORS`."""
     t = np.linspace(0, 1, 128)
     if name == "gray":
         chroma, angle = 0 * t, 0.0
@@ -122,7 +122,7 @@ def _towards(name: str) -> ListedColormap:
 
 @drawn
 def lightness_levels(correlation: LightnessCorrelation) -> Chart:
-    """Color by lightness, and how strongly they correlate on the three scales."""
+    """Plot color by lightness, and their correlation on three scales."""
     figure, axes = panels(1, 2, height=3.2, width_ratios=(1, 1.15))
     left, right = axes[0]
     for channel, name in enumerate(("a*", "b*")):
@@ -146,7 +146,7 @@ def lightness_levels(correlation: LightnessCorrelation) -> Chart:
                 label = f"{name} {title}"
                 right.stairs(density, edges, color=CHANNEL[name], ls=style, lw=1.4, label=label)
     right.set(xlabel="correlation with L*", ylabel="density", xlim=(-1, 1), ylim=(0, None))
-    right.set_title("how far lightness tells color")
+    right.set_title("correlation of lightness and color")
     right.legend(loc="upper left", fontsize=7.5)
     right.set_ylim(0, right.get_ylim()[1] * 1.45)
     grid(right)
@@ -167,7 +167,7 @@ def lightness_levels(correlation: LightnessCorrelation) -> Chart:
 
 @drawn
 def lightness_places(correlation: LightnessCorrelation) -> Chart:
-    """Correlation of lightness with color between images, place by place."""
+    """Plot the correlation of lightness with color between images at each position."""
     figure, axes = panels(1, 3, height=2.5)
     bound = float(np.nanmax(np.abs(correlation.by_place), initial=0.1))
     table = pd.DataFrame()
@@ -180,8 +180,8 @@ def lightness_places(correlation: LightnessCorrelation) -> Chart:
         table[f"r of L* and {name}"] = values.ravel()
     number = len(correlation.per_image)
     caption = (
-        "Pearson correlation of L* with a*, b* and chroma C* at each place of the image, between "
-        f"{count(number, 'image')}. Without any relation 95 % lie within "
+        "Pearson correlation of L* with a*, b* and chroma C* at each position in the image, "
+        f"between {count(number, 'image')}. If there is no relation, 95 % are within "
         f"±{1.96 / number**0.5:.2f}."
     )
     return Chart(figure, table, caption)
@@ -189,7 +189,7 @@ def lightness_places(correlation: LightnessCorrelation) -> Chart:
 
 @drawn
 def ab_distribution(distribution: ColorDistribution) -> Chart:
-    """The density of colors in the a*b* plane, in false and in their own colors."""
+    """Plot the density of colors in the a*b* plane, in false colors and in their own colors."""
     figure, axes = panels(1, 2, height=4.0)
     left, right = axes[0]
     edges, share = distribution.edges, distribution.share
@@ -206,7 +206,7 @@ def ab_distribution(distribution: ColorDistribution) -> Chart:
     ab_axes(left)
     bar = figure.colorbar(mesh, ax=left, fraction=0.046, pad=0.03, aspect=26)
     bar.outline.set_visible(False)
-    bar.set_label("share of the pixels", fontsize=8)
+    bar.set_label("fraction of the pixels", fontsize=8)
     left.set_title("density")
     lightness = np.nan_to_num(distribution.lightness, nan=60.0)
     grid_a, grid_b = np.meshgrid(centers, centers, indexing="ij")
@@ -243,7 +243,7 @@ def _percent(interval: tuple[float, float, float]) -> str:
 
 @drawn
 def components(palettes: Palettes) -> Chart:
-    """The principal components of color distributions in the a*b* plane."""
+    """Plot the principal components of color distributions in the a*b* plane."""
     number = min(4, len(palettes.components))
     figure, axes = panels(1, max(number, 1), height=2.6)
     side = palettes.components.shape[-1]
@@ -261,10 +261,11 @@ def components(palettes: Palettes) -> Chart:
     for i, component in enumerate(palettes.components):
         table[f"component {i + 1}"] = component.ravel()
     caption = (
-        "The principal components in which the color distributions of "
-        f"{count(len(palettes.places), 'image')} differ most, with the share of the variance "
-        "that each explains: images at one end have more of the purple cells' colors, at the "
-        "other more of the orange ones'. Of square roots of shares in cells of 10 Lab units."
+        "Principal components of the color distributions of "
+        f"{count(len(palettes.places), 'image')}, with the fraction of the variance that each "
+        "explains. Images at one end have more of the colors in purple cells, images at the other "
+        "end more of those in orange cells. Computed from square roots of fractions in cells of "
+        "10 Lab units."
     )
     return Chart(figure, table, caption)
 
@@ -273,7 +274,7 @@ def components(palettes: Palettes) -> Chart:
 def groups(
     palettes: Palettes, codes: NDArray[np.uint8], names: Sequence[str], samples: int = 9
 ) -> Chart:
-    """The groups of images by color: where they lie, their colors, their most typical members."""
+    """Show the groups of images by color: positions, colors, most typical members."""
     number = int(palettes.group.max()) + 1
     figure, axes = panels(
         number, samples + 2, height=0.78 * number + 0.4, width_ratios=(2.4, 2.4, *[1] * samples)
@@ -295,8 +296,8 @@ def groups(
         for place, member in zip(axes[group, 2:], typical, strict=False):
             place.imshow(codes[member])
     axes[0, 1].set_title("their colors", fontsize=8.5)
-    heading = axes[0, 2].set_title("the most typical of them", fontsize=8.5)
-    heading.set_in_layout(False)  # it reaches over the images beside its own
+    heading = axes[0, 2].set_title("most typical images", fontsize=8.5)
+    heading.set_in_layout(False)  # it extends over the neighboring images
     tried = ", ".join(f"{k}: {score:.2f}" for k, score in palettes.silhouettes.items())
     chosen = f"silhouettes by their number are {tried}" if tried else "too few images to tell more"
     caption = (
@@ -311,7 +312,7 @@ def groups(
 
 
 def _swatch(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The colors of images as a bar, (24, 72, 3): columns by hue (grays first), rows by L*."""
+    """Return the colors of images as a bar (24, 72, 3): columns by hue, grays first; rows by L*."""
     pixels = codes.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) // 24 // 72)][: 24 * 72]
     lab = np.asarray(rgb_to_lab(pixels), np.float64)
@@ -326,7 +327,7 @@ def _swatch(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @drawn
 def scatter(palettes: Palettes) -> Chart:
-    """Every image in the plane of the first two components."""
+    """Plot every image in the plane of the first two components."""
     figure, ((axes, beside),) = panels(1, 2, height=3.3, width_ratios=(1.6, 1))
     places = palettes.places
     second = places[:, 1] if places.shape[1] > 1 else np.zeros(len(places))
@@ -345,12 +346,12 @@ def scatter(palettes: Palettes) -> Chart:
     beside.bar(np.arange(1, len(explained) + 1), explained, color=SERIES[0], width=0.65)
     beside.plot(np.arange(1, len(explained) + 1), explained.cumsum(), color=INK, lw=1, marker=".")
     beside.set(xlabel="component", ylabel="variance explained, %", ylim=(0, None))
-    beside.set_title("and what each explains")
+    beside.set_title("explained variance")
     grid(beside)
     caption = (
         f"{count(len(places), 'image')} along the first two principal components of their color "
-        "distributions, by group; right: the share of the variance that each component explains "
-        "(bars) and that all up to it do (line). All images are shown, so there is no interval."
+        "distributions, by group. Right: the fraction of the variance that each component explains "
+        "(bars) and its cumulative sum (line). All images are shown, so there is no interval."
     )
     table = pd.DataFrame(
         {"component": np.arange(1, len(explained) + 1), "explained": palettes.explained}

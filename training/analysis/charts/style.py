@@ -1,9 +1,9 @@
-"""How all charts look, and the axes of the a*b* plane that they share.
+"""The style of all charts, and shared axes of the a*b* plane.
 
-Text and lines are drawn in `INK`, what is to look empty in `PAPER`; a page replaces them by the
-colors of its own text and background: the same drawing serves a light and a dark page. Series have
-the colors of P. Tol's "bright" scheme, which is safe for color-blind people
-(personal.sron.nl/~pault, 2021) and readable on both.
+Text and lines have the color `INK`, and empty areas the color `PAPER`. A page replaces them with
+the colors of its own text and background, so the same drawing works on light and dark pages.
+Series have the colors of P. Tol's "bright" scheme (personal.sron.nl/~pault, 2021), which is safe
+for color-blind people and readable on both.
 """
 
 import functools
@@ -29,7 +29,7 @@ from recolor_core.lab import lab_to_rgb
 P = ParamSpec("P")
 
 WIDTH = 8.6
-"""Width of a chart in inches: 9-point text is 12.5 pixels high in a column of 860 pixels."""
+"""Width of a chart in inches. In a column of 860 pixels, 9-point text is 12.5 pixels high."""
 
 INK = "#1b1c1f"
 PAPER = "#fefefe"
@@ -44,10 +44,10 @@ BLUE, RED, GREEN, OCHER, CYAN, PURPLE, GRAY = (
 )
 SERIES = (BLUE, RED, GREEN, OCHER, PURPLE, CYAN, GRAY)
 CHANNEL = {"L*": GRAY, "a*": PURPLE, "b*": OCHER, "C*": BLUE}
-"""The color in which each channel is drawn, everywhere."""
+"""The color of each channel in all charts."""
 
 SHOWN_LIGHTNESS = 65.0
-"""L* at which the a*b* plane is painted: sRGB has its widest range of hues there."""
+"""L* of painted a*b* planes. At this value, sRGB has its widest range of hues."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -71,14 +71,14 @@ RC: dict[str, Any] = {
     "grid.alpha": 0.16,
     "grid.color": INK,
     "grid.linewidth": 0.6,
-    "image.interpolation": "none",  # as it is: the one who shows it scales it
+    "image.interpolation": "none",  # keep the pixels; the viewer scales them
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
     "patch.linewidth": 0,
     "savefig.dpi": 170,
-    "svg.fonttype": "none",  # text stays text
+    "svg.fonttype": "none",  # keep text as text
     "svg.hashsalt": "recolor",
     "text.color": INK,
     "xtick.color": INK,
@@ -94,24 +94,24 @@ RC: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the style of all charts, whatever is set around it."""
+    """Apply the style of all charts, whatever style is active outside."""
     with rc_context():
         rcdefaults()
-        rcParams.update(cast("Any", RC))  # its type names every key there is
+        rcParams.update(cast("Any", RC))  # its type lists every valid key
         yield
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing and what it shows.
+    """A drawing, its numbers and its caption.
 
     Attributes
     ----------
     figure : matplotlib.figure.Figure
     table : pandas.DataFrame
-        The numbers that are drawn, as they are given out in a CSV file.
+        The drawn numbers, as written to the CSV file.
     caption : str
-        What is shown, of how many images, with which interval.
+        What is shown, of how many images, and with which interval.
     """
 
     figure: Figure
@@ -119,17 +119,17 @@ class Chart:
     caption: str
 
     def save(self, folder: Path, name: str) -> None:
-        """Write ``NAME.png``, ``NAME.svg`` and ``NAME.csv`` into a folder."""
+        """Write ``NAME.png``, ``NAME.svg`` and ``NAME.csv`` to a folder."""
         with style():
             self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")  # it is laid out: once, not for every file
+            self.figure.set_layout_engine("none")  # compute the layout once, not for every file
             with replacing(folder / f"{name}.png") as part:
                 self.figure.savefig(part, format="png", facecolor="white")
             with replacing(folder / f"{name}.svg") as part:
                 self.figure.savefig(part, format="svg", metadata={"Date": None})
         write_table(folder / f"{name}.csv", self.table)
 
-    def _repr_png_(self) -> bytes:  # a notebook shows the chart itself
+    def _repr_png_(self) -> bytes:  # lets a notebook show the chart
         file = io.BytesIO()
         with style():
             self.figure.savefig(file, format="png", facecolor="white", dpi=110)
@@ -137,13 +137,13 @@ class Chart:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write the numbers of a chart as CSV."""
+    """Write the numbers of a chart to a CSV file."""
     with replacing(path) as part:
         table.to_csv(part, index=False, lineterminator="\n", float_format="%.6g")
 
 
 def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
-    """Have a function draw in the style of all charts, whatever style is set around it."""
+    """Make a function draw in the style of all charts, whatever style is active outside."""
 
     @functools.wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Chart:
@@ -156,38 +156,38 @@ def drawn(draw: Callable[P, Chart]) -> Callable[P, Chart]:
 def panels(
     rows: int = 1, columns: int = 1, height: float = 3.0, **options: Any
 ) -> tuple[Figure, Any]:
-    """A figure and its axes, an array (rows, columns).
+    """Make a figure and an array of axes (rows, columns).
 
     Parameters
     ----------
     rows, columns
-        Of the grid.
+        Size of the grid.
     height
-        In inches.
+        Height in inches.
     **options
-        As in `subplots`.
+        Options of `subplots`.
     """
     figure = Figure(figsize=(WIDTH, height))
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def paint(lab: NDArray[np.floating]) -> NDArray[np.float64]:
-    """SRGB codes in [0, 1], clipped, of Lab (..., 3)."""
+    """Return clipped sRGB codes in [0, 1] of Lab (..., 3)."""
     return np.asarray(lab_to_rgb(np.asarray(lab, np.float64))).clip(0, 1)
 
 
 def painted_ab(
     a: NDArray[np.floating], b: NDArray[np.floating], lightness: float = SHOWN_LIGHTNESS
 ) -> NDArray[np.float64]:
-    """SRGB codes (..., 3) of a* and b* at one lightness."""
+    """Return sRGB codes (..., 3) of a* and b* at one lightness."""
     a, b = np.broadcast_arrays(a, b)
     return paint(np.stack((np.full(a.shape, lightness), a, b), axis=-1))
 
 
 def channel_map(channel: str) -> ListedColormap:
-    """A diverging colormap in the channel's own colors: a* green to magenta, b* blue to yellow.
+    """Return a diverging colormap: a* from green to magenta, b* from blue to yellow.
 
-    Darker towards both ends, so that size can be seen without hue; the sign is told by contours.
+    Both ends are darker, so that magnitude is visible without hue. Contours show the sign.
     """
     t = np.linspace(-1, 1, 255)
     lightness = 90 - 45 * np.abs(t)
@@ -197,7 +197,7 @@ def channel_map(channel: str) -> ListedColormap:
 
 
 def ab_axes(axes: Axes, extent: float = 80, label_b: bool = True) -> None:
-    """Make axes a square of the a*b* plane, framed by the real colors of its axes."""
+    """Make axes a square of the a*b* plane, framed by the real colors along its axes."""
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal", xlabel="a*")
     if label_b:
         axes.set_ylabel("b*", labelpad=0)
@@ -222,7 +222,7 @@ def ab_axes(axes: Axes, extent: float = 80, label_b: bool = True) -> None:
 
 
 def image_axes(axes: Axes) -> None:
-    """Axes that hold an image, or a map over the place in one: no ticks, no frame."""
+    """Prepare axes for an image or a map: no ticks, no frame."""
     axes.set(xticks=[], yticks=[], aspect="equal")
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -238,16 +238,16 @@ def heat(
     levels: Iterable[float] = (),
     label: str = "",
 ) -> None:
-    """A map over the place in an image with its colorbar and labeled contours.
+    """Draw a map by position in the image with a colorbar and labeled contours.
 
-    The contours, at `levels`, are those of the map smoothed: of few images it is ragged.
+    The contours, at `levels`, are of the smoothed map, because a map of few images is noisy.
     """
     image = axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1])
     image_axes(axes)
     smooth = ndimage.gaussian_filter(np.nan_to_num(values), 2.5, mode="nearest")
     inside = [level for level in levels if smooth.min() < level < smooth.max()]
     if inside:
-        # Black, not ink: the map below it is the same on a dark page.
+        # Use black instead of ink: the map below it is the same on a dark page.
         lines = axes.contour(smooth, levels=inside, colors="black", linewidths=0.6, alpha=0.75)
         axes.clabel(lines, fontsize=7, fmt=lambda level: f"{level:g}".replace("-", "−"))
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, aspect=22)
@@ -258,15 +258,15 @@ def heat(
 
 
 def grid(axes: Axes, which: str = "y") -> None:
-    """Faint lines across."""
+    """Draw faint grid lines."""
     axes.grid(True, axis=which)  # type: ignore[arg-type]
 
 
 def interval_text(value: float, low: float, high: float, digits: int = 2) -> str:
-    """``0.31 (0.27 to 0.35)``."""
+    """Format an interval as ``0.31 (0.27 to 0.35)``."""
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("-", "−")
 
 
 def count(number: int, noun: str) -> str:
-    """``1 image``, ``1,044 images``."""
+    """Format a count as ``1 image``, ``1,044 images``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

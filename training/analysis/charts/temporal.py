@@ -27,12 +27,12 @@ from training.analysis.temporal import (
     Stack,
 )
 
-_STRIP = 12  # frames shown of a stack
+_STRIP = 12  # number of frames shown of a stack
 
 
 @drawn
 def strip(stack: Stack) -> Chart:
-    """Frames of the stack, evenly chosen, and below them every frame's mean color."""
+    """Show evenly spaced frames of the stack and the mean color of every frame."""
     chosen = np.linspace(0, len(stack.codes) - 1, min(_STRIP, len(stack.codes))).round().astype(int)
     figure, axes = panels(2, 1, height=1.5, height_ratios=(2, 0.7))
     row = np.concatenate(list(stack.codes[chosen]), axis=1)
@@ -43,9 +43,9 @@ def strip(stack: Stack) -> Chart:
         aspect = place.get_aspect()
         image_axes(place)
         place.set_aspect(aspect)
-    rate = f", {stack.rate:g} a second" if stack.rate else ""
+    rate = f", {stack.rate:g} per second" if stack.rate else ""
     caption = (
-        f"Above: {len(chosen)} of {count(len(stack.codes), 'frame')}{rate}, evenly chosen. Below: "
+        f"Above: {len(chosen)} of {count(len(stack.codes), 'frame')}{rate}, evenly spaced. Below: "
         "the mean color of each frame, from the first to the last."
     )
     table = pd.DataFrame(stack.means(), columns=list(CHANNELS)).rename_axis("frame").reset_index()
@@ -54,7 +54,7 @@ def strip(stack: Stack) -> Chart:
 
 @drawn
 def decomposition(parts: Decomposition) -> Chart:
-    """The series of mean a* and b*, taken apart."""
+    """Plot the series of mean a* and b* and its components."""
     frames = np.arange(len(parts.observed))
     names = ("observed and trend", "periodic", "residual")
     columns = range(1, parts.observed.shape[1])
@@ -73,7 +73,7 @@ def decomposition(parts: Decomposition) -> Chart:
         side[0].set_title(f"mean {name}: trend {shares[0, column]:.0%}")
         side[1].set_title(f"periodic, {repeats}: {shares[1, column]:.0%}", fontsize=8.5)
         side[2].set_title(f"residual: {shares[2, column]:.0%}", fontsize=8.5)
-        # One scale for the two small parts, so that they compare.
+        # Use one scale for both small components, so that they are comparable.
         reach = 1.08 * max(
             np.abs(parts.periodic[:, column]).max(), np.abs(parts.residual[:, column]).max(), 1e-3
         )
@@ -99,15 +99,15 @@ def decomposition(parts: Decomposition) -> Chart:
     )
     caption = (
         f"Mean a* and b* of each of {count(len(frames), 'frame')} as trend + periodic + residual, "
-        "with the share of the variance of each; both small parts have one scale. A period counts "
-        f"where Fisher's test finds it at 1 % ({tests})."
+        "with the fraction of the variance of each. Both small components have one scale. A period "
+        f"is accepted if it is significant in Fisher's test at 1 % ({tests})."
     )
     return Chart(figure, table, caption)
 
 
 @drawn
 def modes(found: Modes) -> Chart:
-    """The places that change color together, and when."""
+    """Plot the regions that change color together, and when."""
     number = found.courses.shape[1]
     figure, axes = panels(number, 3, height=1.75 * number, width_ratios=(2.6, 1, 1))
     bound = float(np.quantile(np.abs(found.maps), 0.995))
@@ -127,9 +127,9 @@ def modes(found: Modes) -> Chart:
             place.set_title(f"{name} of mode {i + 1}", fontsize=8.5)
     axes[-1, 0].set_xlabel("frame")
     caption = (
-        f"Principal components of a* and b* over {count(len(frames), 'frame')}: left, how strong "
-        "each is (root mean square over the image); right, which places it moves, and where to. "
-        "All frames are shown, so there is no interval."
+        f"Principal components of a* and b* over {count(len(frames), 'frame')}. Left: the "
+        "amplitude of each component (root mean square over the image). Right: the positions and "
+        "directions in which it changes color. All frames are shown, so there is no interval."
     )
     table = pd.DataFrame(
         found.courses, columns=[f"mode {i + 1}" for i in range(number)]
@@ -139,7 +139,7 @@ def modes(found: Modes) -> Chart:
 
 @drawn
 def lags(found: Lags, frames: int) -> Chart:
-    """Correlations some frames apart."""
+    """Plot correlations over a range of lags."""
     figure, axes = panels(1, 3, height=2.8, sharey=True)
     own, cross, place = axes[0]
     for channel, name in enumerate(CHANNELS):
@@ -153,17 +153,17 @@ def lags(found: Lags, frames: int) -> Chart:
         found.lags, found.place[:, 0], found.place[:, 2], color=SERIES[0], alpha=0.2, lw=0
     )
     place.plot(found.lags, found.place[:, 1], color=SERIES[0])
-    place.set(xlabel="lag, frames", title="places with themselves")
+    place.set(xlabel="lag, frames", title="positions with themselves")
     for axis in axes[0]:
         axis.axhspan(-found.bound, found.bound, color=GRAY, alpha=0.14, lw=0)
         axis.axhline(0, color=INK, lw=0.5, alpha=0.4)
         axis.set_ylim(-1.05, 1.05)
         grid(axis)
     caption = (
-        f"Lagged correlations over {count(frames, 'frame')}. Left: of each frame's mean with that "
-        "of a later one; middle: of mean lightness with mean color that much later; right: of the "
-        "color at each place, a* and b* together, median and quartiles over the places. Within the "
-        f"gray band, ±{found.bound:.2f}, lie 95 % of the correlations of independent frames."
+        f"Lagged correlations over {count(frames, 'frame')}. Left: the mean of each frame with "
+        "that of a later frame. Middle: mean lightness with mean color of a later frame. Right: "
+        "color at each position, with a* and b* together; median and quartiles over the positions. "
+        f"The gray band, ±{found.bound:.2f}, holds 95 % of the correlations of independent frames."
     )
     table = pd.DataFrame({"lag": found.lags})
     for channel, name in enumerate(CHANNELS):
@@ -179,7 +179,7 @@ def lags(found: Lags, frames: int) -> Chart:
 
 @drawn
 def autoregression(series: NDArray[np.float64], found: list[Autoregression]) -> Chart:
-    """What the last frames tell of the next: held-out frames foretold, and the errors."""
+    """Plot predictions of held-out frames from previous frames, and the errors."""
     figure, axes = panels(1, len(found) + 1, height=2.7)
     rows = []
     for place, one in zip(axes[0], found, strict=False):
@@ -187,7 +187,7 @@ def autoregression(series: NDArray[np.float64], found: list[Autoregression]) -> 
         held = np.arange(one.first, len(series))
         shown = np.arange(max(0, one.first - len(held)), len(series))
         place.plot(shown, series[shown, column], color=CHANNEL[one.channel], lw=1.4, label="true")
-        place.plot(held, one.predicted, color=INK, lw=1, ls=(0, (3, 1.5)), label="foretold")
+        place.plot(held, one.predicted, color=INK, lw=1, ls=(0, (3, 1.5)), label="predicted")
         place.axvline(one.first - 0.5, color=INK, lw=0.6, alpha=0.5)
         place.set(xlabel="frame", title=f"mean {one.channel}, order {one.order}")
         grid(place)
@@ -216,9 +216,9 @@ def autoregression(series: NDArray[np.float64], found: list[Autoregression]) -> 
     grid(last, "x")
     number = len(series) - found[0].first
     caption = (
-        f"The last {count(number, 'frame')} of {len(series)}, each foretold from the true frames "
+        f"The last {count(number, 'frame')} of {len(series)}, each predicted from the true frames "
         "before it by an autoregression fitted to the frames left of the line (order by Akaike's "
-        "corrected criterion), and its root mean square error beside that of repeating the last "
-        "frame and of a constant."
+        "corrected criterion). Last panel: its root mean square error beside the errors of "
+        "repeating the last frame and of a constant."
     )
     return Chart(figure, table, caption)
