@@ -64,6 +64,11 @@ class Setting:
     default: Any = None
 
     @property
+    def option(self) -> str:
+        """The name of the command's option without its dashes, such as "correct-tones"."""
+        return self.name.replace("_", "-")
+
+    @property
     def range(self) -> str:
         """The range in words, such as "32 to 4096 pixels"; empty if there is none."""
         if self.low is None:

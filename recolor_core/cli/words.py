@@ -3,9 +3,16 @@
 import re
 
 from recolor_core.batch.outcome import one_line
+from recolor_core.settings import FilmSettings, Settings, list_settings
 
 # The library names its parameters; who reads the command's messages knows its options.
 _WORDS = (
+    *(
+        # As `Setting.convert` begins its errors.
+        (rf"\bexpected {setting.name} (from|as a whole)", rf"expected --{setting.option} \1")
+        for kind in (Settings, FilmSettings)
+        for setting in list_settings(kind)
+    ),
     (r"pass overwrite=True to (renew|replace) it", r"--overwrite \1s it"),
     (r"name another output", "name another with -o"),
     (r"name (the output|it) yourself, shorter", "name it yourself with -o, shorter"),

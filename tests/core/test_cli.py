@@ -225,7 +225,7 @@ def test_levels_that_are_none(jpeg: Path, levels: str) -> None:
 def test_settings_out_of_range(jpeg: Path, option: str, value: str) -> None:
     call = recolor(jpeg, option, value)
     assert call.code == 2
-    assert call.errors[0].startswith(f"recolor: expected {option[2:]} from ")
+    assert call.errors[0].startswith(f"recolor: expected {option} from ")
     assert files(jpeg.parent) == ["photo.jpg"]
 
 

@@ -420,8 +420,7 @@ def test_help_needs_no_pyav():
 def test_each_setting_of_a_film_is_an_option_that_reaches_the_job(tmp_path, setting):
     value = not setting.default if setting.type is bool else int(setting.low)
     value = setting.high if value == setting.default else value
-    name = setting.name.replace("_", "-")
-    words = [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    words = [f"--{setting.option}", *([] if value is True else [str(value)])]
     with patch("recolor_core.film.colorize_film", side_effect=FilmError("stopped")) as called:
         assert run("a.mkv", tmp_path / "b.mkv", *words).errors == ["recolor: stopped"]
     job = called.call_args.args[-1]
@@ -434,5 +433,5 @@ def test_settings_of_a_film_out_of_range_are_refused_before_it_is_read(tmp_path,
     call = run(tmp_path / "nowhere.mkv", tmp_path / "b.mkv", *words)
     assert call.code == 2
     (error,) = call.errors
-    assert f"expected {words[0][2:]} from" in error
+    assert f"expected {words[0]} from" in error
     assert f"got {words[1]}" in error

@@ -506,7 +506,7 @@ def test_one_batch_at_a_time(archive: Path, tmp_path: Path) -> None:
         (("{in}", "{out}", "--on-changed", "maybe"), "expected --on-changed fail, redo or skip"),
         (("{in}", "{out}", "--scheduler", "local:0"), "with N from 1 to 1024"),
         (("{in}", "{out}", "--scheduler", "local:2", "--jobs", "2"), "got both"),
-        (("{in}", "{out}", "--vividness", "7"), "expected vividness from 0 to 1"),
+        (("{in}", "{out}", "--vividness", "7"), "expected --vividness from 0 to 1"),
         (("{in}", "{out}", "--weights", "nope"), "expected weights by name"),
     ],
 )
