@@ -342,7 +342,7 @@ def test_an_autoregression_beats_persistence_where_the_past_tells_the_future():
 
 
 def test_too_few_frames_are_refused(tmp_path):
-    for frame in range(temporal.LEAST_FRAMES - 1):
+    for frame in range(temporal.MIN_FRAMES - 1):
         Image.new("RGB", (8, 8), (frame, 90, 30)).save(tmp_path / f"{frame:02d}.png")
     with pytest.raises(DataError, match="11 frames, expected at least 12"):
         temporal.read_stack(tmp_path)

@@ -565,7 +565,7 @@ def test_a_full_disk_and_a_foreign_database_are_told(tmp_path, capsys, monkeypat
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "measures.sqlite").write_bytes(b"something else" * 100)
     assert run("clean", tmp_path / "one", "--into", tmp_path / "foreign") == 2
-    assert "remove it, and the images are measured anew" in capsys.readouterr().err
+    assert "remove it, and the images are measured again" in capsys.readouterr().err
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "manifest.csv.part")

@@ -238,7 +238,7 @@ def test_bad_input_ends_in_one_line_and_code_2(cleaned, tmp_path, capsys):
         "no longer holds 333.png": [tmp_path / "gone.csv"],
         "is in split 'training'": [tmp_path / "split.csv"],
         "a file is in the way": [cleaned[1], "--into", tmp_path / "file"],
-        "holds the manifest": [cleaned[1], "--into", cleaned[1]],
+        "contains the input manifest": [cleaned[1], "--into", cleaned[1]],
         "not an index": [cleaned[1], "--into", tmp_path / "foreign"],
         "quality of 0 to 100": [cleaned[1], "--quality", 101],
         "at least 1": [cleaned[1], "--per-shard", 0],

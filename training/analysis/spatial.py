@@ -38,9 +38,9 @@ WINDOW = 8
 CHANNELS = ("a*", "b*", "C*")
 """Channels that are correlated with lightness. C* is chroma."""
 
-MOST_CLUSTERS = 8
+MAX_CLUSTERS = 8
 _AS_GOOD = 0.02  # silhouettes that differ by less than this count as equal
-_LEAST_SPREAD = 0.5  # Lab units; a correlation of values with less spread is rounding noise
+_MIN_SPREAD = 0.5  # Lab units; a correlation of values with less spread is rounding noise
 _AB_EXTENT = 110
 _AB_STEP = 2
 _FINE = 4  # number of cells in one Lab unit for computing quartiles
@@ -172,7 +172,7 @@ def _of_moments(means: Floats) -> Floats:
     """Compute the correlation from the means of x, y, x^2, y^2 and xy along the first axis."""
     x, y, xx, yy, xy = means
     spread = np.sqrt(np.maximum(xx - x**2, 0)), np.sqrt(np.maximum(yy - y**2, 0))
-    known = (spread[0] > _LEAST_SPREAD) & (spread[1] > _LEAST_SPREAD)
+    known = (spread[0] > _MIN_SPREAD) & (spread[1] > _MIN_SPREAD)
     product = np.where(known, spread[0] * spread[1], 1)
     return np.where(known, (xy - x * y) / product, np.nan)
 
@@ -300,7 +300,7 @@ def palettes(histograms: NDArray[np.floating], seed: int = 0) -> Palettes:
     places = pca.fit_transform(roots)
     tried: dict[int, tuple[float, KMeans]] = {}
     distinct = len(np.unique(places.round(9), axis=0))
-    for number in range(2, min(MOST_CLUSTERS, distinct - 1) + 1):
+    for number in range(2, min(MAX_CLUSTERS, distinct - 1) + 1):
         means = KMeans(number, n_init=4, random_state=seed).fit(places)
         sample = min(2000, len(places))
         score = silhouette_score(places, means.labels_, sample_size=sample, random_state=seed)

@@ -20,7 +20,7 @@ from training.prepare.progress import Progress, silent
 
 Floats = NDArray[np.float64]
 
-LEAST_FRAMES = 12
+MIN_FRAMES = 12
 """Minimum number of frames for a time series analysis."""
 
 CHANNELS = ("L*", "a*", "b*")
@@ -70,7 +70,7 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
     Raises
     ------
     DataError
-        If the stack cannot be read, has fewer than `LEAST_FRAMES` frames, or is gray.
+        If the stack cannot be read, has fewer than `MIN_FRAMES` frames, or is gray.
     """
     rate: float | None = None
     try:
@@ -84,9 +84,9 @@ def read_stack(path: Path, progress: Progress = silent) -> Stack:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as a stack of frames ({error})") from error
-    if len(codes) < LEAST_FRAMES:
+    if len(codes) < MIN_FRAMES:
         raise DataError(
-            f"{path} has {len(codes)} frames, expected at least {LEAST_FRAMES}; give a folder of "
+            f"{path} has {len(codes)} frames, expected at least {MIN_FRAMES}; give a folder of "
             "frames, a multi-page image, or a film"
         )
     if int(np.ptp(codes.astype(np.int16), axis=-1).max()) < 2:
@@ -187,7 +187,7 @@ def decompose(series: Floats, level: float = 0.01) -> Decomposition:
     Parameters
     ----------
     series
-        (T, C), at least `LEAST_FRAMES` long.
+        (T, C), at least `MIN_FRAMES` long.
     level
         Significance level of the test.
     """
@@ -288,19 +288,19 @@ class Lags:
     bound: float
 
 
-def lagged_correlation(stack: Stack, most: int | None = None) -> Lags:
+def lagged_correlation(stack: Stack, max_lag: int | None = None) -> Lags:
     """Correlate color with itself and with lightness over a range of lags.
 
     Parameters
     ----------
     stack
         Frames of the stack.
-    most
+    max_lag
         Largest lag; a quarter of the frames by default.
     """
     means = stack.means()
     count = len(means)
-    lags = np.arange(1 + (most or count // 4))
+    lags = np.arange(1 + (max_lag or count // 4))
     auto = np.stack([_lagged(means, means, lag) for lag in lags])
     both = np.arange(-lags[-1], lags[-1] + 1)
     cross = np.stack([_lagged(means[:, :1], means[:, 1:], lag) for lag in both])
@@ -362,24 +362,25 @@ class Autoregression:
     constant: float
 
 
-def autoregress(series: Floats, channel: str, most: int = 8) -> Autoregression:
+def autoregress(series: Floats, channel: str, max_order: int = 8) -> Autoregression:
     """Fit an autoregression to the first frames and predict the last `HELD_OUT` one by one.
 
     Parameters
     ----------
     series
-        (T,), at least `LEAST_FRAMES` long.
+        (T,), at least `MIN_FRAMES` long.
     channel
         Name of the channel.
-    most
+    max_order
         Largest order; at most a quarter of the frames fitted to.
     """
     first = len(series) - max(2, round(HELD_OUT * len(series)))
-    most = min(most, first // 4)
-    target = series[most:first]  # use the same frames for all orders, so that they are comparable
+    max_order = min(max_order, first // 4)
+    # Use the same frames for all orders, so that their criteria are comparable.
+    target = series[max_order:first]
     best: tuple[float, int, Floats] | None = None
-    for order in range(most + 1):
-        design = _design(series, order, most, first)
+    for order in range(max_order + 1):
+        design = _design(series, order, max_order, first)
         solution = np.linalg.lstsq(design, target, rcond=None)[0]
         squares = max(float(((target - design @ solution) ** 2).sum()), 1e-12)
         n, k = len(target), order + 2  # also count the intercept and the variance

@@ -110,7 +110,7 @@ class _Download:
         self._resolve_share()
         self.name = self.file.name or unquote(urlsplit(self.file.url).path).rsplit("/", 1)[-1]
         if not re.fullmatch(r"[^./\\:\x00][^/\\:\x00]*", self.name):
-            raise PrepareError(f"{self.file.url} names no file: give an address that ends in one.")
+            raise PrepareError(f"{self.file.url} names no file: give the URL of a file.")
         target = self.into / self.name
         part = self.into / f"{self.name}.part"
         for path in (target, part):
@@ -126,9 +126,7 @@ class _Download:
             except _Changed:
                 self._discard(part)
         else:
-            raise PrepareError(
-                f"{self.file.url} changes while it is fetched: try again when it has settled."
-            )
+            raise PrepareError(f"{self.file.url} changes while it is fetched: try again later.")
         try:
             self._check(part)
         except PrepareError:
@@ -146,7 +144,7 @@ class _Download:
         link = self._json(f"{_SHARE_API}/download?public_key={key}")
         size = about.get("size")
         if "href" not in link:
-            raise PrepareError(f"{self.file.url} leads to no file: the share may have been closed.")
+            raise PrepareError(f"{self.file.url} is not a file: the share may have been closed.")
         self.file = RemoteFile(
             url=str(link["href"]),
             name=self.file.name or str(about.get("name", "")),
@@ -171,7 +169,7 @@ class _Download:
         if None not in (expected, remote.size) and expected != remote.size:
             raise PrepareError(
                 f"{self.file.url} has {remote.size} bytes, expected {expected}: "
-                "the published file has changed, or the address leads elsewhere."
+                "the published file has changed, or the URL points to another file."
             )
         if remote.ranges and remote.size is not None:
             self._load_ranges(remote, remote.size, part)
@@ -267,7 +265,7 @@ class _Download:
         if size > free:
             raise PrepareError(
                 f"{self.name} needs {size / 1e9:.2f} GB more, but only {free / 1e9:.2f} GB are "
-                f"free in {self.into}: free some or name another folder."
+                f"free in {self.into}: free space or choose another folder."
             )
 
     # -- files of earlier runs ----------------------------------------------------------------
@@ -320,14 +318,16 @@ class _Download:
         if recorded not in ([], [digests["sha256"].hexdigest()]):
             raise PrepareError(
                 f"{self._trouble(path)} is not what {record.name} recorded at the first download "
-                "(remove that record if the change is meant)."
+                "(remove that record if the change is intended)."
             )
         with replacing(record) as new:
             new.write_text(f"{digests['sha256'].hexdigest()}  {self.name}\n", encoding="utf-8")
 
     def _trouble(self, path: Path) -> str:
         if path.suffix == ".part":
-            return f"what came from {self.file.url} is not the published file and was removed: it"
+            return (
+                f"the download from {self.file.url} is not the published file and was removed: it"
+            )
         return f"{path} is not the published file, move it away and fetch it again: it"
 
 

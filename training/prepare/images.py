@@ -114,7 +114,7 @@ def find_images(paths: list[Path]) -> list[SourceImage]:
             here = set(_in_archive(path))
         elif path.exists():
             raise PrepareError(
-                f"{path} is neither a folder nor a .tar or .zip file: give the folder it lies in."
+                f"{path} is neither a folder nor a .tar or .zip file: give its folder."
             )
         else:
             raise PrepareError(f"{path} does not exist: give a folder of images, a tar or a zip.")

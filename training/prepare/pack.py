@@ -167,7 +167,7 @@ def pack(
     make_folder(into)
     manifest = manifest / MANIFEST if manifest.is_dir() else manifest
     if manifest.resolve() == (into / MANIFEST).resolve():
-        raise PrepareError(f"{into} holds the manifest to be packed: name another folder.")
+        raise PrepareError(f"{into} contains the input manifest: choose another folder.")
     jobs = _plan(_read_manifest(manifest), into, packing)
     before = _read_index(into)
     shards: dict[str, Shard] = {}
@@ -206,7 +206,7 @@ def _read_manifest(path: Path) -> dict[str, list[_Entry]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PrepareError(f"{path} cannot be read ({error}): run `clean` first.") from error
     if not rows:
-        raise PrepareError(f"{path} keeps no image: look at the contact sheets of `clean`.")
+        raise PrepareError(f"{path} keeps no image: review the contact sheets of `clean`.")
     there = {
         (image.source, image.name): image
         for image in find_images([Path(source) for source in sources])
@@ -294,7 +294,7 @@ def _read_index(into: Path) -> dict[str, Shard]:
         return {}
     except (ValueError, KeyError, TypeError) as error:
         raise PrepareError(
-            f"{into / INDEX} is not an index that `pack` wrote ({error}): name another folder."
+            f"{into / INDEX} is not an index that `pack` wrote ({error}): choose another folder."
         ) from error
 
 

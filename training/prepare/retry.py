@@ -106,7 +106,7 @@ class Client:
             raise TryAgain(f"the server answers {status}", wait)
         if response.status_code >= 400 and response.status_code != 416:
             response.close()
-            raise PrepareError(f"{url} answers {status}: check the address, or try again later.")
+            raise PrepareError(f"{url} answers {status}: check the URL, or try again later.")
         return response
 
     def persist(

@@ -66,7 +66,7 @@ class MeasureStore:
             if database:
                 database.close()
             raise PrepareError(
-                f"{path} cannot be used ({error}): remove it, and the images are measured anew."
+                f"{path} cannot be used ({error}): remove it, and the images are measured again."
             ) from error
         self._database = database
 

@@ -28,7 +28,9 @@ def unpack(archive: Path) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise PrepareError(f"{folder} is in the way of unpacking {archive.name}: move it away.")
+        raise PrepareError(
+            f"{archive.name} cannot be unpacked to {folder}: a file has that name; move it."
+        )
     part = archive.with_name(f"{name}.unpack.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -56,12 +58,12 @@ def _unpack_zip(archive: Path, into: Path) -> None:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
                 raise PrepareError(
-                    f"{archive} wants to write outside its folder ({entry.filename}): "
-                    "do not trust where it came from."
+                    f"{archive} would write outside its folder ({entry.filename}): "
+                    "its source may not be trustworthy."
                 )
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise PrepareError(
-                    f"{archive} holds a link or device ({entry.filename}), expected only files."
+                    f"{archive} contains a link or device ({entry.filename}), expected only files."
                 )
         _must_fit(sum(entry.file_size for entry in file.infolist()), archive, into)
         file.extractall(into)  # checks each file's CRC
@@ -78,5 +80,5 @@ def _must_fit(size: int, archive: Path, into: Path) -> None:
     if size > free:
         raise PrepareError(
             f"{archive.name} unpacks to {size / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are "
-            "free: free some (`clean` and `pack` also read archives as they are)."
+            "free: free space (`clean` and `pack` can also read archives directly)."
         )
