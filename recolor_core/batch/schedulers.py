@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -200,6 +201,14 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+@dataclass(frozen=True)
+class _Done:
+    """Futures that ended: with an outcome, or lost together with their scheduler."""
+
+    outcomes: list[tuple[Any, Outcome | None]]
+    lost: list[Any]
+
+
 class Cluster:
     """Does tasks on the workers of a Dask cluster, all of which see the same file systems.
 
@@ -260,34 +269,55 @@ class Cluster:
                     again += waiting.values()
                     waiting.clear()
                     self._reconnect()
-                room = max(2, 2 * self._slots()) - len(waiting)
-                while room > 0 and (task := again.pop() if again else next(tasks, None)):
-                    future = self._client.submit(
-                        perform_anywhere, task, self._work, pure=False, retries=2
-                    )
-                    waiting[future] = task
-                    room -= 1
-                if not waiting:
-                    return
-                with (
-                    self._client.as_current(),
-                    contextlib.suppress(TimeoutError, self._dask.TimeoutError, CancelledError),
-                ):
-                    self._dask.wait(
-                        list(waiting), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED"
-                    )
-                for future in [future for future in waiting if future.done()]:
-                    task = waiting.pop(future)
-                    if future.status == "finished":
-                        yield task, future.result()
-                    elif future.status == "cancelled" or future.status == "lost":
-                        again.append(task)  # the scheduler knows nothing of it any more
-                    else:
-                        yield task, self._failed(task, future.exception())
+                try:
+                    self._hand_out(tasks, again, waiting)
+                    if not waiting:
+                        return
+                    done = self._finished(waiting)
+                except OSError:  # the connection broke just now; its status says so soon
+                    time.sleep(_LOOK_SECONDS)
+                    continue
+                again += [waiting.pop(future) for future in done.lost]
+                for future, outcome in done.outcomes:
+                    yield waiting.pop(future), outcome
         finally:
             with contextlib.suppress(Exception):
                 self._client.cancel(list(waiting))
                 self._client.close(timeout=5)
+
+    def _hand_out(self, tasks: Iterator[Task], again: list[Task], waiting: dict[Any, Task]) -> None:
+        """Submit tasks until each slot of the cluster has two, those that were lost first."""
+        for _ in range(max(2, 2 * self._slots()) - len(waiting)):
+            task = again.pop() if again else next(tasks, None)
+            if task is None:
+                return
+            try:
+                future = self._client.submit(
+                    perform_anywhere, task, self._work, pure=False, retries=2
+                )
+            except OSError:
+                again.append(task)
+                raise
+            waiting[future] = task
+
+    def _finished(self, waiting: dict[Any, Task]) -> "_Done":
+        """Wait a little for any of the tasks, and return what became of those that ended."""
+        with (
+            self._client.as_current(),
+            contextlib.suppress(TimeoutError, self._dask.TimeoutError, CancelledError),
+        ):
+            self._dask.wait(list(waiting), timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+        done = _Done([], [])
+        for future, task in waiting.items():
+            if not future.done():
+                continue
+            if future.status == "finished":
+                done.outcomes.append((future, future.result()))
+            elif future.status in ("cancelled", "lost"):
+                done.lost.append(future)  # the scheduler knows nothing of it any more
+            else:
+                done.outcomes.append((future, self._failed(task, future.exception())))
+        return done
 
     def _slots(self) -> int:
         with contextlib.suppress(OSError, TimeoutError, KeyError):

@@ -360,7 +360,11 @@ def test_a_sidecar_tells_source_and_making(tmp_path: Path, ending: str) -> None:
         "name": "scan.png",
         "sha256": sha256(source.read_bytes()).hexdigest(),
     }
-    assert facts["output"] == {"name": target.name, "exact_gray": ending != ".jpg"}
+    assert facts["output"] == {
+        "name": target.name,
+        "sha256": sha256(target.read_bytes()).hexdigest(),
+        "exact_gray": ending != ".jpg",
+    }
     assert facts["pages"] == [{**FACTS, "reading": "8-bit gray, sRGB (no profile)"}]
 
 
