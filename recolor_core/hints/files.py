@@ -19,7 +19,8 @@ from recolor_core.hints.marks import MAX_MARKS, Hint, Mark, Mask, Region, Stroke
 EXAMPLE = '{"hints": [{"x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
 
 _INLINE = "data:image/png;base64,"
-_MAX_BYTES = 2**26
+_MAX_BYTES = 2**26  # of a hint file, and of the file of a mask
+_MAX_MASK_PIXELS = 2**27
 _OPTIONAL = ("color", "kind", "reach", "within")
 
 
@@ -69,20 +70,26 @@ def read_entries(
     """
     path = Path(path)
     try:
-        entries = _parse(path)["hints"]
+        content = json.loads(_read(path))  # finds the encoding
+        entries = content.get("hints") if isinstance(content, dict) else None
+        if not isinstance(entries, list):
+            raise HintsError("expected an object with a list of hints")
         if len(entries) > MAX_MARKS:
             raise HintsError(f"it has {len(entries)} hints, and {MAX_MARKS} is the limit")
         found = []
         for number, entry in enumerate(entries, start=1):
             try:
-                facts = {name: value for name, value in entry.items() if name in extra}
-                rest = {name: value for name, value in entry.items() if name not in extra}
-                found.append((_mark(rest, path.parent), facts))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                if not isinstance(entry, dict):
+                    raise HintsError(f"expected an object, got {entry!r:.40}")
+                given = {name: value for name, value in entry.items() if value is not None}
+                facts = {name: value for name, value in given.items() if name in extra}
+                rest = {name: value for name, value in given.items() if name not in extra}
+                found.append((_mark(rest, path.parent, extra), facts))
+            except (ValueError, TypeError, OverflowError) as error:
                 raise HintsError(f"hint {number}: {error}") from error
     except OSError as error:
         raise HintsError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise HintsError(
             f"{path} is not a file of color hints ({reason:.200}); expected JSON such as {example}"
@@ -123,18 +130,20 @@ def mark_entry(mark: Mark) -> dict[str, Any]:
     return own
 
 
-def _parse(path: Path) -> Any:
-    data = path.read_bytes()
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
-        raise HintsError(f"it has {len(data)} bytes, and {_MAX_BYTES} is the limit")
-    return json.loads(data)  # finds the encoding
+        raise HintsError(f"it has more than {_MAX_BYTES} bytes, which is the limit")
+    return data
 
 
-def _mark(entry: Mapping[str, Any], folder: Path) -> Mark:
+def _mark(entry: Mapping[str, Any], folder: Path, extra: Collection[str]) -> Mark:
     known = dict(entry)
     shapes = [name for name in ("stroke", "region", "mask", "x") if name in known]
     if len(shapes) > 1:
         raise HintsError(f"expected a point, stroke, region or mask, got {' and '.join(shapes)}")
+    _check_names(known, shapes[0] if shapes else "x", extra)
     mark: Mark
     if "stroke" in known:
         mark = Stroke(known.pop("stroke"), **known)
@@ -149,24 +158,53 @@ def _mark(entry: Mapping[str, Any], folder: Path) -> Mark:
     return mark
 
 
+def _check_names(entry: Mapping[str, Any], shape: str, extra: Collection[str]) -> None:
+    """Refuse an entry that has an unknown name, or lacks a place."""
+    if shape == "x":
+        names = [field.name for field in fields(Hint)]
+        if missing := [name for name in ("x", "y") if name not in entry]:
+            absent = " and no ".join(missing)
+            raise HintsError(f"expected a point (x and y), stroke, region or mask, got no {absent}")
+    elif shape == "mask":
+        names = ["mask", "label", "color", "kind"]
+    else:
+        kind = Stroke if shape == "stroke" else Region
+        names = [shape, *(field.name for field in fields(kind) if field.name != "points")]
+    if unknown := [name for name in entry if name not in names]:
+        raise HintsError(f"unknown {unknown[0]!r:.40}; known are {', '.join([*names, *extra])}")
+
+
 def _pixels(source: Any, folder: Path) -> NDArray[Any]:
     if not isinstance(source, str):
         raise HintsError(f"expected a mask as the name of a PNG file, got {source!r:.40}")
     if source.startswith(_INLINE):
-        stream = io.BytesIO(base64.b64decode(source.removeprefix(_INLINE), validate=True))
+        try:
+            data = base64.b64decode(source.removeprefix(_INLINE), validate=True)
+        except ValueError as error:
+            raise HintsError(f"the mask {source:.60} is not base64 ({error})") from error
     else:
         try:
-            stream = io.BytesIO((folder / source).read_bytes())
+            data = _read(folder / source)
         except OSError as error:
             raise HintsError(f"the mask {source:.60} cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise HintsError(f"the mask {source:.60} cannot be read ({error})") from error
     try:
-        with Image.open(stream, formats=["PNG"]) as image:
-            pixels = np.asarray(image)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.width * image.height > _MAX_MASK_PIXELS:  # before anything is decoded
+                raise HintsError(
+                    f"the mask {source:.60} has {image.width} x {image.height} pixels, and "
+                    f"{_MAX_MASK_PIXELS} is the limit"
+                )
+            bands, pixels = image.getbands(), np.asarray(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise HintsError(f"the mask {source:.60} cannot be read as PNG ({error})") from error
-    if pixels.ndim == 3:  # painted in an image editor: any color but black
-        pixels = pixels[..., :3].any(axis=2) & (pixels[..., -1] > 0)
-    return pixels
+    if pixels.ndim == 2:
+        return pixels
+    # Painted in an image editor: any color but black marks, unless it is transparent.
+    colors = pixels[..., : len(bands) - ("A" in bands)]
+    marked = np.asarray(colors[..., 0] if colors.shape[-1] == 1 else colors.any(axis=2))
+    return np.asarray(marked * (pixels[..., -1] > 0)) if "A" in bands else marked
 
 
 def _labeled(pixels: NDArray[Any], label: Any) -> NDArray[np.bool_]:

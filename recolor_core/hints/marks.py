@@ -223,7 +223,7 @@ def check_mark(mark: Mark) -> None:
         raise HintsError(
             f"expected the kind of a hint as color, keep or gray, got {mark.kind!r:.60}"
         )
-    if mark.kind != "color" and mark.color:
+    if mark.kind != "color" and not (isinstance(mark.color, str) and mark.color == ""):
         raise HintsError(
             f"expected no color of a hint of kind {mark.kind}, got {mark.color!r:.60}; "
             "remove the color or the kind"

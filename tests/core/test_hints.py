@@ -2,6 +2,8 @@
 
 import json
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -393,6 +395,111 @@ def test_a_mask_is_read_from_a_png_of_labels(tmp_path):
     assert read_hints(path) == [Mask(labels == 3, kind="keep")]
     path.write_text('{"hints": [{"mask": "labels.png", "label": 4, "kind": "keep"}]}')
     with pytest.raises(HintsError, match=r"hint 1: expected a label .* such as \[0, 3, 200\]"):
+        read_hints(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "marking", "other"),
+    [
+        ("RGB", (255, 0, 0), (0, 0, 0)),
+        ("RGB", (255, 255, 0), (0, 0, 0)),
+        ("RGB", (0, 0, 255), (0, 0, 0)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0, 0)),
+        ("RGBA", (255, 0, 0, 255), (0, 0, 0, 255)),
+        ("L", 255, 0),
+        ("LA", (255, 255), (0, 255)),
+        ("LA", (255, 255), (255, 0)),
+        ("P", 2, 0),
+        ("1", 1, 0),
+    ],
+)
+def test_a_painted_mask_marks_any_color_but_black_that_is_not_transparent(
+    tmp_path, mode, marking, other
+):
+    image = Image.new(mode, (4, 3), other)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 0, 255, 0, 255, 0, 0])
+    image.putpixel((1, 2), marking)
+    image.save(tmp_path / "mask.png")
+    with Image.open(tmp_path / "mask.png") as saved:
+        assert saved.mode == mode
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": [{"mask": "mask.png", "color": "#4070c0"}]}')
+    [mask] = read_hints(path)
+    assert np.argwhere(mask.pixels).tolist() == [[2, 1]]
+
+
+def test_null_in_a_hint_file_is_left_out(tmp_path):
+    path = tmp_path / "hints.json"
+    entry = {"x": 1, "y": 1, "kind": "gray", "color": None, "radius": None}
+    path.write_text(json.dumps({"hints": [entry]}))
+    assert read_hints(path) == [Hint(1, 1, kind="gray")]
+
+
+@pytest.mark.parametrize("color", [0, [], False, {}])
+def test_a_mark_of_no_color_takes_no_color_of_another_type(tmp_path, color):
+    path = tmp_path / "hints.json"
+    path.write_text(json.dumps({"hints": [{"x": 1, "y": 1, "kind": "gray", "color": color}]}))
+    with pytest.raises(HintsError, match="expected no color of a hint of kind gray") as caught:
+        read_hints(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "expected an object with a list of hints"),
+        ('{"hints": null}', "expected an object with a list of hints"),
+        ('{"hints": ["red"]}', "hint 1: expected an object, got 'red'"),
+        ('{"hints": [{"x": 1, "color": "#102030"}]}', "got no y"),
+        ('{"hints": [{"color": "#102030"}]}', "got no x and no y"),
+        (
+            '{"hints": [{"x": 1, "y": 2, "colour": "#102030"}]}',
+            "hint 1: unknown 'colour'; known are x, y, color, radius, kind, reach, within",
+        ),
+        (
+            '{"hints": [{"region": [[0, 0], [1, 0], [1, 1]], "radius": 2}]}',
+            "unknown 'radius'; known are region, color, kind",
+        ),
+        (
+            '{"hints": [{"mask": "m.png", "reach": 1}]}',
+            "unknown 'reach'; known are mask, label, color, kind",
+        ),
+        ('{"hints": [{"mask": "data:image/png;base64,?"}]}', "is not base64"),
+    ],
+)
+def test_what_is_wrong_in_a_hint_file_is_said_without_python(tmp_path, content, said):
+    path = tmp_path / "hints.json"
+    path.write_text(content)
+    with pytest.raises(HintsError) as caught:
+        read_hints(path)
+    assert said in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("__init__", "NoneType", "attribute"))
+
+
+@pytest.mark.parametrize("content", ['{"hints": [{"mask": "big", "color": "#102030"}]}', ""])
+def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path, content):
+    path = tmp_path / ("hints.json" if content else "big")
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(2**36)  # sparse
+    if content:
+        path.write_text(content)
+    with pytest.raises(HintsError, match=r"more than \d+ bytes, which is the limit"):
+        read_hints(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_mask_that_claims_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    header = b"IHDR" + struct.pack(">IIBBBBB", 12_000, 12_000, 8, 0, 0, 0, 0)
+    chunks = (header, b"IDAT")  # without data, which decoding would need
+    data = b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in chunks
+    )
+    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": [{"mask": "mask.png", "color": "#102030"}]}')
+    with pytest.raises(HintsError, match=r"12000 x 12000 pixels, and \d+ is the limit"):
         read_hints(path)
 
 
