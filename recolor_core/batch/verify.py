@@ -1,10 +1,10 @@
 """Whether a result is an unaltered coloring of its source: its gray is derived and compared."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from glob import escape
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +17,9 @@ from recolor_core import provenance
 from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.manifest import MANIFEST, Manifest
 from recolor_core.batch.outcome import one_line
-from recolor_core.batch.result import sidecar_of
+from recolor_core.batch.result import STAGES, read_records, sidecar_of
 from recolor_core.batch.tree import OWN, find_files, is_image_name
-from recolor_core.errors import ImageError
+from recolor_core.errors import ImageError, RecolorError
 from recolor_core.files import AtomicFile, sha256_of
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, Page, open_image
@@ -30,7 +30,7 @@ Kind = Literal[
     "damaged",
     "no mark",
     "other source",
-    "source altered",
+    "missing source",
     "format",
     "pages",
     "size",
@@ -43,6 +43,11 @@ Kind = Literal[
 
 _ANY_SIZE = 2**62
 _ROUNDING = 1e-12  # near black, where curves are steep
+_ALTERNATIVE = re.compile(r"(.*\.recolor)\.alt([1-9][0-9]*)(\.[^.]+)", re.DOTALL)
+_STAGE = re.compile(
+    rf".*\.recolor\.(?:page[1-9][0-9]*\.)?(?:{'|'.join(name for name, _ in STAGES)})\.tif",
+    re.DOTALL,
+)
 _NO_PROFILE = {"BMP"}  # formats that hold none
 
 
@@ -108,6 +113,9 @@ class Verification:
 
     def line(self) -> str:
         """The verification in one line."""
+        return one_line(self._words())
+
+    def _words(self) -> str:
         if self.findings:
             return f"{self.output}: ALTERED: {'; '.join(f.words for f in self.findings)}"
         of = (
@@ -311,36 +319,119 @@ def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verifica
     Yields
     ------
     Verification
-        Of one result after the other.
+        Of one result after the other; alternatives count as results.
+
+    Raises
+    ------
+    RecolorError
+        If `source` is not a folder.
     """
-    if not (output / MANIFEST).exists():
-        for path in find_files(output):
-            if OWN in path.name and is_image_name(path.name) and not _is_further(path):
-                yield verify_image(path)
+    if source and not source.is_dir():
+        raise RecolorError(
+            f"{source}: expected the folder of the sources, found no folder; correct its name"
+        )
+    if (output / MANIFEST).exists():
+        yield from _verify_batch(output, source)
         return
+    for path in _find_results(output):
+        record = _first_record(path)
+        original = None
+        if source and record.get("source"):
+            name = Path(str(record["source"])).name
+            original = source / path.parent.relative_to(output) / name
+            if not _is_file(original):
+                original = source / name
+        found = _verify_with(path, original)
+        if main := _main_of_alternative(path):
+            _check_alternative(found, path, _first_record(main).get("source_sha256"))
+        yield found
+
+
+def _verify_batch(output: Path, source: Path | None) -> Iterator[Verification]:
+    """Verify the results that a manifest lists, their alternatives, and all other results."""
+    known: dict[Path, tuple[Path | None, str | None]] = {}
     with Manifest(output) as manifest:
-        known: set[str] = set()
         for row in manifest.files():
             if not row["output"]:
                 continue
             path = output / row["output"]
-            known.add(row["output"])
             original = source / row["path"] if source else None
-            if original and not original.exists():
-                original = None
-            yield verify_image(path, original, known_sha256=row["output_sha256"])
-    for path in find_files(output):
-        name = str(path.relative_to(output))
-        if OWN in path.name and is_image_name(name) and name not in known and not _is_further(path):
+            known[path] = (original, row["source_sha256"])
+            yield _verify_with(path, original, row["output_sha256"])
+    for path in _find_results(output):
+        if path in known:
+            continue
+        main = _main_of_alternative(path)
+        if main in known:
+            original, source_sha256 = known[main]
+            found = _verify_with(path, original)
+            _check_alternative(found, path, source_sha256)
+        else:
             found = Verification(str(path))
             found.add("not in the manifest", "the manifest knows nothing of this file")
-            yield found
+        yield found
 
 
-def _is_further(path: Path) -> bool:
-    """Whether a file is an alternative or a stage of a result beside it, by its name."""
-    before, _, after = path.name.partition(OWN)
-    return "." in after and any(path.parent.glob(f"{escape(before + OWN)}[!.]*"))
+def _verify_with(
+    path: Path, original: Path | None, known_sha256: str | None = None
+) -> Verification:
+    """Verify a result of a folder; a source that is missing or cannot be read is a finding."""
+    if original is None:
+        return verify_image(path, known_sha256=known_sha256)
+    if _is_file(original):
+        try:
+            return verify_image(path, original, known_sha256=known_sha256)
+        except (ImageError, OSError) as error:
+            reason = one_line(error).removeprefix(f"{original}: ")
+            words = f"its source {original} cannot be read ({reason})"
+    else:
+        words = f"its source {original} is not there"
+    found = verify_image(path, known_sha256=known_sha256)
+    found.add("missing source", words)
+    return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _first_record(path: Path) -> dict[str, Any]:
+    """How the first page was made; empty if the file does not say or cannot be read."""
+    try:
+        return next(iter(read_records(path)), {})
+    except (ImageError, OSError):
+        return {}
+
+
+def _find_results(folder: Path) -> Iterator[Path]:
+    """All files that have the name of a result or of an alternative; stages hold no colors."""
+    for path in find_files(folder):
+        if OWN in path.name and is_image_name(path.name) and not _STAGE.fullmatch(path.name):
+            yield path
+
+
+def _main_of_alternative(path: Path) -> Path | None:
+    """The result that a file is an alternative of, by its name."""
+    name = _ALTERNATIVE.fullmatch(path.name)
+    return path.with_name(name[1] + name[3]) if name else None
+
+
+def _check_alternative(found: Verification, path: Path, source_sha256: str | None) -> None:
+    """Check that the mark of an alternative is of its own number and of the result's source."""
+    name = _ALTERNATIVE.fullmatch(path.name)
+    if not found.made or not name:
+        return
+    if found.made.get("alternative") != int(name[2]):
+        found.add("no mark", f"its mark is not that of alternative {name[2]}")
+    if (
+        source_sha256
+        and found.made.get("source_sha256") != source_sha256
+        and not any(finding.kind == "other source" for finding in found.findings)
+    ):
+        found.add("other source", "made from another file than the result beside it")
 
 
 @dataclass

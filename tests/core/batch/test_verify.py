@@ -233,6 +233,9 @@ def test_other_files(made: Path) -> None:
 # --- folders ----------------------------------------------------------------------------------
 
 
+RESULTS = {f"{name}.recolor.{tag}tif" for name in "abcd" for tag in ("", "alt1.")}
+
+
 @pytest.fixture
 def batch(tmp_path: Path) -> tuple[Path, Path]:
     source, out = tmp_path / "in", tmp_path / "out"
@@ -257,9 +260,9 @@ def test_a_folder_against_its_manifest(batch: tuple[Path, Path]) -> None:
     for words in ((out,), (out, source)):
         call, found = verified(*words)
         assert call.code == 0
-        assert found == {f"{name}.recolor.tif": set() for name in "abcd"}
+        assert found == {name: set() for name in RESULTS}
     text = recolor("verify", out, source).out.decode()
-    assert "4 results verified, 4 compared with their sources: none altered" in text
+    assert "8 results verified, 8 compared with their sources: none altered" in text
 
 
 def test_what_happened_to_a_folder(batch: tuple[Path, Path], tmp_path: Path) -> None:
@@ -279,7 +282,7 @@ def test_what_happened_to_a_folder(batch: tuple[Path, Path], tmp_path: Path) -> 
     call = recolor("verify", out, source, "--report", report, "--signed-by", "A. Archivist")
     assert call.code == 2
     facts = json.loads(report.read_text())
-    assert (facts["results"], facts["unaltered"]) == (5, 1)
+    assert (facts["results"], facts["unaltered"]) == (9, 5)
     assert facts["signed_by"] == "A. Archivist"
     assert len(facts["altered"]) == 4
     assert "4 ALTERED" in call.out.decode()
@@ -291,5 +294,58 @@ def test_a_folder_without_a_manifest(batch: tuple[Path, Path]) -> None:
         path.unlink()
     call, found = verified(out)
     assert call.code == 0
-    assert set(found) == {f"{name}.recolor.tif" for name in "abcd"}
+    assert found == {name: set() for name in RESULTS}
+    assert "8 compared" in recolor("verify", out, source).out.decode()
     assert recolor("verify", source).code == 2
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_sources_that_are_missing_or_changed(batch: tuple[Path, Path], manifest: bool) -> None:
+    source, out = batch
+    if not manifest:
+        for path in out.glob("recolor-manifest*"):
+            path.unlink()
+    for place in (source / "none", source / "a.tif"):
+        call = recolor("verify", out, place)
+        assert (call.code, len(call.errors), call.out) == (2, 1, b"")
+    (source / "a.tif").unlink()
+    (source / "b.tif").write_bytes(b"no image")
+    tifffile.imwrite(source / "box" / "c.tif", photo()[::-1])
+    call, found = verified(out, source)
+    assert call.code == 2
+    assert found["a.recolor.tif"] == found["a.recolor.alt1.tif"] == {"missing source"}
+    assert found["b.recolor.tif"] == {"missing source"}
+    assert found["c.recolor.tif"] == {"other source", "gray"}
+    assert found["d.recolor.tif"] == set()
+    assert "a.tif is not there" in recolor("verify", out, source).out.decode()
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_forged_files_beside_results(batch: tuple[Path, Path], manifest: bool) -> None:
+    _, out = batch
+    if not manifest:
+        for path in out.glob("recolor-manifest*"):
+            path.unlink()
+    stored_anew(out / "a.recolor.alt1.tif", out / "a.recolor.alt1.tif", one_value)
+    stored_anew(out / "b.recolor.alt1.tif", out / "b.recolor.alt1.tif", mark_stripped)
+    (out / "a.recolor.alt2.tif").write_bytes((out / "a.recolor.tif").read_bytes())
+    other = out / "box" / "c.recolor.alt1.tif"
+    other.write_bytes((out / "b.recolor.tif").read_bytes())
+    for name in ("final", "uncertainty.alt1", "page1.final"):
+        tifffile.imwrite(out / f"a.recolor.{name}.tif", photo())
+    call, found = verified(out)
+    assert call.code == 2
+    assert found["a.recolor.alt1.tif"] == {"gray"}
+    assert found["b.recolor.alt1.tif"] == {"no mark"}
+    assert found["a.recolor.alt2.tif"] == {"no mark"}
+    assert found["c.recolor.alt1.tif"] == {"no mark", "other source"}
+    for name in ("final", "uncertainty.alt1", "page1.final"):
+        assert found[f"a.recolor.{name}.tif"] == {"not in the manifest" if manifest else "no mark"}
+    assert found["a.recolor.tif"] == found["d.recolor.alt1.tif"] == set()
+
+
+def test_a_line_break_in_a_name(made: Path, tmp_path: Path) -> None:
+    for name in ("color.png", "scan.tif"):
+        path = tmp_path / f"two\nlines-{name}"
+        path.write_bytes((made / name).read_bytes())
+        assert len(recolor("verify", path).out.decode().splitlines()) == 1
