@@ -24,7 +24,8 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise DeviceError(
-            f"expected a device ({', '.join(['auto', *available_devices()])}), got {name!r}"
+            f"expected a device ({', '.join(['auto', *available_devices()])}), got {name!r}; "
+            "use one of these"
         ) from error
     if str(device) not in available_devices() and device.type not in available_devices():
         raise DeviceError(
@@ -32,7 +33,9 @@ def choose_device(name: str = "auto") -> torch.device:
             f"{', '.join(available_devices())}; use one of these, or 'auto'"
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"expected a GPU below {torch.cuda.device_count()}, got {name!r}")
+        raise DeviceError(
+            f"expected a GPU below {torch.cuda.device_count()}, got {name!r}; use a lower number"
+        )
     return device
 
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from recolor_core.errors import HintsError
+import numpy as np
+
+from recolor_core.errors import HintsError, RecolorError
 from recolor_core.gray import Levels
 from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
@@ -163,8 +165,22 @@ def read_reference(path: str | Path) -> Reference:
     Parameters
     ----------
     path : path-like
-        Any image that can be read; of a file with several pages the first one.
+        Any image that can be read; of a file with several pages the first one. No color is
+        taken from a gray image, and the coloring says so.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read.
+    HintsError
+        If the image is not a reference, such as one with NaN.
     """
     with open_image(Path(path)) as file:
         page = next(iter(file))
-        return Reference(page.codes, Path(path).name, file.sha256, page.space)
+        codes = page.codes
+        if codes.ndim == 2:
+            codes = np.broadcast_to(codes[..., None], (*codes.shape, 3))
+        try:
+            return Reference(codes, Path(path).name, file.sha256, page.space)
+        except RecolorError as error:
+            raise HintsError(f"{path}: {error}") from error

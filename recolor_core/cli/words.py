@@ -13,6 +13,9 @@ _WORDS = (
         for kind in (Settings, FilmSettings)
         for setting in list_settings(kind)
     ),
+    (r"\bexpected a (runtime|device) \(([^)]*)\)", r"expected --\1 as one of \2"),
+    (r"\bexpected a GPU below", "expected --device as a GPU below"),
+    (r"(?<=; )use one of these, or 'auto'", "use one of these, or auto, as --device"),
     (r"pass overwrite=True to (renew|replace) it", r"--overwrite \1s it"),
     (r"name another output", "name another with -o"),
     (r"name (the output|it) yourself, shorter", "name it yourself with -o, shorter"),

@@ -79,7 +79,9 @@ def choose_runtime(
         If the quantized networks are damaged.
     """
     if runtime not in RUNTIMES:
-        raise DeviceError(f"expected a runtime ({', '.join(RUNTIMES)}), got {runtime!r}")
+        raise DeviceError(
+            f"expected a runtime ({', '.join(RUNTIMES)}), got {runtime!r}; use one of these"
+        )
     if runtime != "torch":
         try:
             if device.type != "cpu":

@@ -131,7 +131,7 @@ def test_folders_and_files_that_are_not_there(tmp_path: Path) -> None:
         (("--weights", "nope.safetensors"), "found none"),
         (("--weights", "{photo}"), "expected weights by name"),
         (("--weights", "{garbage}"), "damaged or foreign"),
-        (("--device", "tpu"), "expected a device"),
+        (("--device", "tpu"), "expected --device as one of auto, cpu"),
         (("--device", "cuda:99"), "cuda"),
         (("--hints", "nope.json"), "cannot be read (No such file or directory)"),
         (("--hints", "{garbage}"), "is not a file of color hints"),

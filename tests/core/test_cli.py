@@ -585,12 +585,60 @@ def test_defaults_are_those_of_the_library() -> None:
     assert options["max_pixels"].default == MAX_PIXELS
 
 
-def test_usage_errors(jpeg: Path) -> None:
-    assert recolor().code == 2
-    call = recolor(jpeg, "--vivid", "1")
+@pytest.mark.parametrize(
+    ("words", "said", "see"),
+    [
+        ((), "Missing argument", "recolor -h"),
+        (("{photo}", "--vivid", "1"), "--vivid", "recolor -h"),
+        (("{photo}", "--tile", "x"), "--tile", "recolor -h"),
+        (("{photo}", "-o"), "-o", "recolor -h"),
+        (("batch", "--vivid"), "--vivid", "recolor batch -h"),
+        (("batch", "status", "--vivid"), "--vivid", "recolor batch status -h"),
+        (("info", "--vivid"), "--vivid", "recolor info -h"),
+    ],
+)
+def test_usage_errors_are_one_line(jpeg: Path, words: tuple[str, ...], said: str, see: str) -> None:
+    call = recolor(*(word.format(photo=jpeg) for word in words))
     assert call.code == 2
-    assert "--vivid" in call.err
+    [line] = call.err.splitlines()
+    assert line.startswith("recolor: ")
+    assert line.endswith(f"; see {see}")
+    assert said in line
     assert files(jpeg.parent) == ["photo.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("option", "choices"), [("--runtime", "auto, torch, onnxruntime"), ("--device", "auto, cpu")]
+)
+def test_an_unknown_runtime_or_device_names_the_option(
+    jpeg: Path, option: str, choices: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recolor_core.device.available_devices", lambda: ["cpu"])
+    call = recolor(jpeg, option, "foo", *FAST)
+    assert call.code == 2
+    [line] = call.err.splitlines()
+    assert f"expected {option} as one of {choices}, got 'foo'; use one of these" in line
+
+
+def test_no_color_is_taken_from_a_gray_reference(jpeg: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    reference = tmp_path / "other" / "gray.png"
+    Image.fromarray(photo()[::-1]).save(reference)
+    plain, directed = tmp_path / "other" / "a.png", tmp_path / "other" / "b.png"
+    assert recolor(jpeg, "-o", plain, *FAST).code == 0
+    call = recolor(jpeg, "-o", directed, "--reference", reference, *FAST)
+    assert call.code == 0
+    assert "no color taken from gray.png: it has no color" in call.err
+    np.testing.assert_array_equal(pixels(directed), pixels(plain))
+
+
+def test_a_bad_reference_is_named(jpeg: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "nan.tif"
+    tifffile.imwrite(reference, np.full((8, 8, 3), np.nan, np.float32), photometric="rgb")
+    call = recolor(jpeg, "--reference", reference, *FAST)
+    assert call.code == 2
+    [line] = call.err.splitlines()
+    assert "nan.tif: " in line
 
 
 # --- weights and info -------------------------------------------------------------------------
