@@ -37,6 +37,7 @@ from recolor_core.batch.result import (
     sidecar_of,
 )
 from recolor_core.batch.thumbnail import thumbnail_of
+from recolor_core.batch.tree import make_folder
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import (
     ImageError,
@@ -167,7 +168,7 @@ def colorize_image(
         weights = {"name": colorizer.record.name, "sha256": colorizer.record.sha256}
 
         def state() -> ResultState:
-            return find_state(files, request, file.sha256, weights)
+            return find_state(files, request, file.sha256, weights, colorizer.runtime.as_record())
 
         try:
             found = ResultState.ABSENT if request.overwrite else state()
@@ -181,7 +182,7 @@ def colorize_image(
             found, replace = ResultState.INCOMPLETE, True
         if found is ResultState.COMPLETE:
             return _skipped(outcome, files.main)
-        _make_folder(files.main.parent)
+        make_folder(files.main.parent)
         try:
             work.write(file, files, outcome, replace=replace)
         except OutputBusyError:
@@ -370,15 +371,6 @@ def _check_name(path: Path) -> None:
             f"expected a result whose name has at most {longest} bytes, got one of {length} "
             f"({path.name[:40]}...); name it yourself, shorter"
         )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(
-            f"the folder {folder} cannot be made ({error.strerror}); name another output"
-        ) from error
 
 
 def _same_file(first: Path, second: Path | None) -> bool:

@@ -139,6 +139,11 @@ class Making:
         return json.dumps(self.parameters, sort_keys=True)
 
 
+def _is_read_only(error: sqlite3.Error) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)  # only errors of SQLite itself have it
+    return code & 0xFF == sqlite3.SQLITE_READONLY  # the higher bits say why
+
+
 class Manifest:
     """The database of an output folder. A context manager.
 
@@ -165,6 +170,8 @@ class Manifest:
         try:
             self._db = self._open(write)
         except sqlite3.DatabaseError as error:
+            if _is_read_only(error):
+                raise self._not_writable(error) from error
             raise RecolorError(
                 f"{self.path}: the manifest cannot be opened ({error}); restore it from a copy, or "
                 "move it away and repeat the batch: results that are there are found again"
@@ -210,10 +217,18 @@ class Manifest:
         with suppress(sqlite3.OperationalError):  # the same error again
             self.close()
         if isinstance(error, sqlite3.OperationalError):
+            if _is_read_only(error):
+                raise self._not_writable(error) from error
             raise RecolorError(
                 f"{self.path}: the manifest cannot be written ({error}); make room or check the "
                 "disk, then repeat the call to go on from there"
             ) from error
+
+    def _not_writable(self, error: sqlite3.Error) -> RecolorError:
+        return RecolorError(
+            f"{self.folder}: this folder or the manifest in it cannot be written ({error}); choose "
+            "an output folder that you may write to, or change the permissions"
+        )
 
     def close(self) -> None:
         """Close the database."""

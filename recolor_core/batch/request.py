@@ -61,6 +61,9 @@ class Request:
         Make a small pair of before and after for the report of a batch.
     keep_dates : bool
         Give the results the file dates of their sources.
+    runtime : str
+        What runs the networks, as in `recolor_core.Colorizer`. With "auto", a result of any
+        runtime counts as made in the same way.
     max_pixels : int
         Refuse images with more pixels.
     """
@@ -76,18 +79,21 @@ class Request:
     on_changed: OnChanged = "fail"
     thumbnails: bool = False
     keep_dates: bool = False
+    runtime: str = "auto"
     max_pixels: int = MAX_PIXELS
 
     def parameters(self) -> dict[str, Any]:
         """All that determines the colors of a file beside its pixels and the weights, as JSON."""
         settings = asdict(self.settings)
-        facts = {
+        facts: dict[str, Any] = {
             "settings": {k: v for k, v in settings.items() if k not in _WITHOUT_EFFECT},
             "hints": [mark_entry(hint.hint) | {"page": hint.page} for hint in self.hints],
             "palette": None if self.palette is None else palette_record(self.palette),
             "references": [reference.sha256 for reference in self.references],
             "levels": self.levels,
         }
+        if self.runtime != "auto":
+            facts["runtime"] = self.runtime
         plain: dict[str, Any] = json.loads(json.dumps(facts))
         return plain
 

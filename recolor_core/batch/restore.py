@@ -12,7 +12,7 @@ from recolor_core import provenance
 from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.original import profile_of_original
 from recolor_core.batch.result import sidecar_of
-from recolor_core.batch.tree import OWN
+from recolor_core.batch.tree import OWN, make_folder
 from recolor_core.errors import ImageError
 from recolor_core.files import AtomicFile, explained
 from recolor_core.gray import read_gray
@@ -94,6 +94,7 @@ def restore_image(
         records = _records(file, output)
         if target.suffix.lower() == ".png" and len(file) > 1:
             raise ImageError(f"{target}: PNG cannot hold {len(file)} pages; name a .tif instead")
+        make_folder(target.parent)
         with AtomicFile(target, overwrite=overwrite) as place, explained(str(target)):
             writer: _Tiff | _Png = (
                 _Png(place) if target.suffix.lower() == ".png" else _Tiff(place, file)

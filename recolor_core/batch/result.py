@@ -106,7 +106,11 @@ def sidecar_of(output: Path) -> Path:
 
 
 def find_state(
-    files: ResultFiles, request: Request, source_sha256: str, weights: Mapping[str, str]
+    files: ResultFiles,
+    request: Request,
+    source_sha256: str,
+    weights: Mapping[str, str],
+    runtime: Mapping[str, Any],
 ) -> ResultState:
     """What is there of a result. Reads headers only.
 
@@ -120,6 +124,8 @@ def find_state(
         SHA-256 of the source, hexadecimal.
     weights : mapping
         "name" and "sha256" of the networks.
+    runtime : mapping
+        "name" and "precision" of what runs them; it counts only if the request names a runtime.
 
     Raises
     ------
@@ -127,8 +133,10 @@ def find_state(
         If something else has the name of one of the files: the result of another source, of other
         settings or weights, a damaged file, or a file that Recolor did not make.
     """
-    made = {"source_sha256": source_sha256, "weights": dict(weights)}
-    expected = [made | request.page_parameters(page + 1) for page in range(files.pages)]
+    made: dict[str, Any] = {"source_sha256": source_sha256, "weights": dict(weights)}
+    if request.runtime != "auto":
+        made["runtime"] = {name: runtime[name] for name in ("name", "precision")}
+    expected = [request.page_parameters(page + 1) | made for page in range(files.pages)]
     if not _exists(files.main):
         # A call that was killed may have left further files of its result: they are replaced.
         for path in files.further():
@@ -204,7 +212,8 @@ def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) 
     record : mapping
         How a page was made, from its provenance.
     expected : mapping
-        How it should be: "source_sha256", "weights" and what `Request.page_parameters` gives.
+        How it should be: "source_sha256", "weights", "runtime" if it counts, and what
+        `Request.page_parameters` gives.
     """
     if record.get("source_sha256") != expected["source_sha256"]:
         name = record.get("source") or "a source that it does not name"
@@ -225,6 +234,13 @@ def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) 
     taken = [one.get("sha256") for one in record.get("references") or []]
     if taken != (expected.get("references") or []):
         changes.append("other references")
+    if runtime := expected.get("runtime"):
+        before = record.get("runtime") or {}
+        if any(before.get(name) != value for name, value in runtime.items()):
+            changes.append(
+                f"runtime {before.get('name')} ({before.get('precision')}) instead of "
+                f"{runtime['name']} ({runtime['precision']})"
+            )
     if "alternative" in expected and (
         record.get("alternative") != expected["alternative"]
         or settings.get("alternatives") != expected["alternatives"]

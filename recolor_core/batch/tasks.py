@@ -47,7 +47,7 @@ class Work:
     ----------
     request : Request
         How to colorize and what to write.
-    weights, device, runtime : str
+    weights, device : str
         As in `recolor_core.Colorizer`.
     threads : int or None
         Threads of a worker process; None leaves it to PyTorch.
@@ -56,13 +56,12 @@ class Work:
     request: Request = field(default_factory=Request)
     weights: str = "default"
     device: str = "auto"
-    runtime: str = "auto"
     threads: int | None = None
 
 
 def make_colorizer(work: Work) -> Colorizer:
     """The colorizer of a batch."""
-    return Colorizer(work.weights, work.device, work.runtime)
+    return Colorizer(work.weights, work.device, work.request.runtime)
 
 
 def perform(
@@ -102,7 +101,7 @@ def perform(
 def perform_anywhere(task: Task, work: Work) -> Outcome:
     """Do a task in a process that may have done others before, as Dask calls it."""
     with _LOADING:
-        colorizer = _kept_colorizer(work.weights, work.device, work.runtime)
+        colorizer = _kept_colorizer(work.weights, work.device, work.request.runtime)
     return perform(colorizer, task, work.request)
 
 

@@ -1,8 +1,10 @@
-"""Which files of a folder are images. Opens none of them."""
+"""Which files of a folder are images, and folders for results. Opens no image."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from recolor_core.errors import ImageError
 
 OWN = ".recolor."
 """In the name of every result that gets its name from recolor."""
@@ -73,3 +75,19 @@ def find_files(
             continue
         if not (without and without.samefile(entry.path)):
             yield from find_files(Path(entry.path), without=without)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a result, and those above it, unless it is there.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"the folder {folder} cannot be made ({error.strerror}); name another output"
+        ) from error

@@ -194,7 +194,7 @@ def _verify(
                 found.add("pages", f"{len(file)} pages instead of {len(records)} with a mark")
             _check_pages(found, file, source, records)
     except (ImageError, OSError) as error:
-        found.add("damaged", one_line(error).removeprefix(f"{output}: "))
+        found.add("damaged", one_line(error).removeprefix(f"{one_line(output)}: "))
 
 
 def _records(file: ImageFile, output: Path) -> list[dict[str, Any]]:
@@ -382,7 +382,7 @@ def _verify_with(
         try:
             return verify_image(path, original, known_sha256=known_sha256)
         except (ImageError, OSError) as error:
-            reason = one_line(error).removeprefix(f"{original}: ")
+            reason = one_line(error).removeprefix(f"{one_line(original)}: ")
             words = f"its source {original} cannot be read ({reason})"
     else:
         words = f"its source {original} is not there"

@@ -132,12 +132,13 @@ def run(
                 on_changed=on_changed,  # type: ignore[arg-type]
                 thumbnails=page,
                 keep_dates=keep_dates,
+                runtime=runtime,
                 max_pixels=max_pixels,
             )
             batch = Batch(
                 source,
                 output,
-                Work(request, weights, device, runtime, options.threads_of(place)),
+                Work(request, weights, device, options.threads_of(place)),
                 tuple(include or ()),
                 tuple(exclude or ()),
                 limit,

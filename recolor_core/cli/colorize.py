@@ -115,6 +115,7 @@ def colorize(
                 overwrite=overwrite,
                 sidecar=sidecar,
                 keep_dates=keep_dates,
+                runtime=runtime,
                 max_pixels=max_pixels,
             )
             for line in found.notes():

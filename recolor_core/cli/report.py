@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from recolor_core.batch.observer import BatchObserver
-from recolor_core.batch.outcome import STREAM, Outcome
+from recolor_core.batch.outcome import STREAM, Outcome, one_line
 from recolor_core.cli.words import in_words_of_command
 
 
@@ -179,8 +179,8 @@ class Report(BatchObserver):
 
 
 def label_of(name: str, stream: str = "in") -> str:
-    """A file name for people."""
-    return f"<std{stream}>" if name == STREAM else name
+    """A file name for people, on one line."""
+    return f"<std{stream}>" if name == STREAM else one_line(name)
 
 
 class _Amount(ProgressColumn):

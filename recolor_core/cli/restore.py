@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from recolor_core.batch.outcome import show_traceback
+from recolor_core.batch.outcome import one_line, show_traceback
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
+from recolor_core.cli.inputs import Input, Inputs, find_destination
 from recolor_core.cli.interrupts import BAD_INPUT, INTERRUPTED, terminable
 from recolor_core.cli.words import in_words_of_command
 from recolor_core.errors import RecolorError
@@ -19,7 +20,7 @@ from recolor_core.errors import RecolorError
 def restore(
     outputs: Annotated[list[Path], typer.Argument(metavar="OUTPUT", help="Results of recolor.")],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--out",
@@ -42,20 +43,23 @@ def restore(
     Exit codes: 0 everything is done, 1 a bug, 2 bad input or usage (the other images are done),
     130 interrupted.
     """
-    if out and len(outputs) > 1 and not out.is_dir():
-        raise RecolorError(f"expected a folder for several images, got -o {out}; make it first")
+    images = tuple(Input(str(output)) for output in outputs)
+    destination = find_destination(out, Inputs(images, (), (), batch=len(images) > 1))
+    if destination.stream:
+        raise RecolorError("expected a file or folder for -o, got standard output; name one")
     failed = False
     with terminable():
         from recolor_core.batch.restore import restore_image, restored_name
 
-        for output in outputs:
-            target = out / restored_name(output).name if out and out.is_dir() else out
+        for output, image in zip(outputs, images, strict=True):
+            label = one_line(output)
+            target = destination.path(image, restored_name(output).name)
             try:
                 made = restore_image(output, target, overwrite=overwrite)
             except RecolorError as error:
                 show_traceback()
-                words = in_words_of_command(error).removeprefix(f"{output}: ")
-                print(f"recolor: {output}: {words}", file=sys.stderr)
+                words = in_words_of_command(error).removeprefix(f"{label}: ")
+                print(f"recolor: {label}: {words}", file=sys.stderr)
                 failed = True
                 continue
             except KeyboardInterrupt:
@@ -66,7 +70,7 @@ def restore(
             elif not quiet:
                 gray = "the source's gray, exactly" if made.exact else "not exact"
                 notes = "".join(f"; {note}" for note in made.notes)
-                print(f"{output} -> {made.target} ({gray}{notes})", file=sys.stderr)
+                print(f"{label} -> {one_line(made.target)} ({gray}{notes})", file=sys.stderr)
     if failed:
         raise typer.Exit(BAD_INPUT)
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 
 from recolor_core import provenance
 from recolor_core.files import AtomicFile, part_of
+from recolor_core.runtime import Runtime
 
 from .cli_runner import FAST, files, gray_of, photo, pixels, recolor
 
@@ -224,6 +226,17 @@ def test_other_settings_are_noticed(
     assert result.read_bytes() == before
     assert recolor(source, *words, "--overwrite", *FAST).code == 0
     assert status(source, *words) == ("skipped", 0)
+
+
+def test_another_runtime_is_noticed_if_one_is_named(source: Path) -> None:
+    assert recolor(source, "--runtime", "torch", *EVERYTHING).code == 0
+    assert "skipped" in recolor(source, "--runtime", "torch", *EVERYTHING).err
+    other = Runtime("onnxruntime", "1", "int8")
+    with patch("recolor_core.colorizer.choose_runtime", lambda networks, *_: (networks, other)):
+        assert "skipped" in recolor(source, *EVERYTHING).err
+        call = recolor(source, "--runtime", "onnxruntime", *EVERYTHING)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "runtime torch (float32) instead of onnxruntime (int8)" in call.err
 
 
 def test_tiles_and_alternatives_do_not_change_the_main_result(source: Path, result: Path) -> None:

@@ -338,6 +338,35 @@ def test_a_file_that_ended_runs_before_is_tried_last(tmp_path: Path) -> None:
         assert [found.path for found in manifest.pending(run)] == ["b", "c", "a"]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_folder_that_cannot_be_written(archive: Path, tmp_path: Path, begun: bool) -> None:
+    out = tmp_path / "out"
+    recolor("batch", archive, out, *FAST)
+    connect = sqlite3.connect
+
+    def read_only(path: Path, **options: object) -> sqlite3.Connection:
+        db = connect(path, **options)
+        db.execute("PRAGMA query_only=1")
+        return db
+
+    if begun:  # the run finds out when it writes the first row
+        with patch("recolor_core.batch.manifest.sqlite3.connect", read_only):
+            call = recolor("batch", archive, out, *FAST)
+    else:  # the database cannot even be opened for writing
+        (out / MANIFEST).unlink()
+
+        def empty(path: Path, **options: object) -> sqlite3.Connection:
+            connect(path).close()
+            return connect(f"{Path(path).as_uri()}?mode=ro", uri=True, **options)
+
+        with patch("recolor_core.batch.manifest.sqlite3.connect", empty):
+            call = recolor("batch", archive, out, *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "cannot be written" in call.err
+    assert "choose an output folder that you may write to" in call.err
+    assert "from a copy" not in call.err
+
+
 def test_a_manifest_that_cannot_be_written_ends_the_run(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     full = sqlite3.OperationalError("database or disk is full")

@@ -1,6 +1,7 @@
 """The gray scan back from its coloring: codes, depth, profile and tags."""
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,28 @@ def test_what_cannot_be_restored(tmp_path: Path) -> None:
     call = recolor("restore", tmp_path / "altered.png", result)
     assert call.code == 2
     assert (tmp_path / "scan.restored.png").exists()
+
+
+def test_where_restored_images_go(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.fromarray(photo()).save(tmp_path / f"{name}.png")
+        recolor(tmp_path / f"{name}.png", *FAST)
+    results = [tmp_path / f"{name}.recolor.png" for name in ("a", "b")]
+    assert recolor("restore", results[0], "-o", f"{tmp_path}/new/").code == 0
+    assert recolor("restore", *results, "-o", tmp_path / "deep" / "both").code == 0
+    assert files(tmp_path / "new") == ["a.restored.png"]
+    assert files(tmp_path / "deep" / "both") == ["a.restored.png", "b.restored.png"]
+    for words in ((*results, "-o", tmp_path / "c.png"), (results[0], "-o", "-")):
+        call = recolor("restore", *words)
+        assert (call.code, len(call.errors)) == (2, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
+def test_line_breaks_in_names(tmp_path: Path) -> None:
+    source = tmp_path / "two\nlines.png"
+    Image.fromarray(photo()).save(source)
+    result = source.with_name("two\nlines.recolor.png")
+    for words in ((source, *FAST), ("restore", result), ("restore", result), ("restore", source)):
+        call = recolor(*words)
+        assert len(call.err.splitlines()) == 1
+        assert 1 <= call.err.count("two lines") <= 2
