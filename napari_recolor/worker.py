@@ -267,18 +267,19 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self._key: tuple[str, str] | None = None
+        self._key: tuple[Any, ...] | None = None
         self._colorizer: Colorizer | None = None
         self._seen: OrderedDict[tuple[Request, Index], Coarse] = OrderedDict()
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
-        if self._key != (options.weights, options.device):
+        key = (options.weights, options.device, _state_of(options.weights))
+        if self._key != key:
             from recolor_core import Colorizer
 
             self._colorizer = None  # makes room for the next ones
             self._colorizer = Colorizer(options.weights, options.device)
-            self._key = (options.weights, options.device)
+            self._key = key
         assert self._colorizer is not None
         return self._colorizer
 
@@ -299,6 +300,15 @@ class Engine:
     def seen(self, request: Request, index: Index) -> "Coarse | None":
         """What the generator saw last in an image of a request, if that is still known."""
         return self._seen.get((request, index))
+
+
+def _state_of(weights: str) -> tuple[int, int] | None:
+    """What tells one state of a weights file from another; None for weights that have a name."""
+    try:
+        status = Path(weights).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def colorize(

@@ -1,12 +1,15 @@
+import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pytest
 import tifffile
 
+import recolor_core
 from napari_recolor import worker
 from napari_recolor.reading import LevelRule, Request, Source
 from napari_recolor.worker import Engine, Options, Stages, Step, colorize, failure_of, recolor
@@ -213,6 +216,19 @@ def test_errors_become_a_failure_that_says_what_to_do(
     told = failure(engine, photo)
     assert message in told.message
     assert (told.error is error) == unexpected
+
+
+def test_weights_that_are_exported_again_are_loaded_again(tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    shipped = Path(recolor_core.__file__).parent / "data" / "default.safetensors"
+    shutil.copy(shipped, weights)
+    engine, options = Engine(), Options(weights=str(weights))
+    first = engine.colorizer(options)
+    assert engine.colorizer(options) is first
+    replacement = tmp_path / "again.safetensors"
+    replacement.write_bytes(shipped.read_bytes())
+    replacement.replace(weights)
+    assert engine.colorizer(options) is not first
 
 
 def test_unknown_weights_and_devices_are_told_as_the_core_tells_them(photo):
