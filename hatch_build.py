@@ -79,7 +79,7 @@ class ManifestHook(BuildHookInterface[Any]):
 
 
 def library_path(root: Path) -> Path:
-    """Where the compiled kernel belongs."""
+    """Return the path of the compiled kernel in the package."""
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     return (root / KERNEL).with_name(f"compiled{suffix}")
 

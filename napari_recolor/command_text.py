@@ -170,7 +170,7 @@ def _hinted(about: Mapping[str, Any]) -> bool:
 
 
 def _device(about: Mapping[str, Any]) -> str:
-    """Where the generator ran in the end: other devices round otherwise."""
+    """Return the device that the generator ran on; other devices round differently."""
     return str(about["device"]["generator"]).split()[0]
 
 

@@ -325,7 +325,7 @@ class Section(QWidget):
         column.addWidget(self._content)
 
     def fill(self, layout: QLayout) -> None:
-        """What is folded away."""
+        """Put a layout of controls into the part that folds."""
         layout.setContentsMargins(12, 0, 0, 4)
         self._content.setLayout(layout)
 

@@ -34,7 +34,7 @@ class HintPanel(QObject):
     opened = Signal()
     """Emitted when a hint layer came or went."""
     said = Signal(str)
-    """What was done."""
+    """A sentence that says what was done."""
 
     def __init__(
         self, viewer: ViewerModel, controls: Controls, parent: QObject | None = None
@@ -182,7 +182,7 @@ class HintPanel(QObject):
             self.said.emit(f"Saved {count} hint{'' if count == 1 else 's'} to {file}.")
 
     def _folder(self, name: str = "") -> str:
-        """Where the image lies, if that is known, with the name of a file."""
+        """Return the path of a file beside the image, or its name if the folder is unknown."""
         path = None if self._image is None else self._image.source.path
         if path is None:
             return name

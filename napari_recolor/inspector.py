@@ -13,7 +13,7 @@ SPACING = 4  # between the viewboxes, in pixels of the screen
 
 @dataclass(frozen=True)
 class _View:
-    """How a viewer looks at its layers."""
+    """The camera, order, visibility, and selection of a viewer."""
 
     order: tuple[Layer, ...]
     visible: dict[Layer, bool]

@@ -204,7 +204,7 @@ def limits_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
 
 
 def contrast_limits(role: str, limit: float) -> list[float]:
-    """Of the layer of a stage: symmetric for a* and b*."""
+    """Return the contrast limits of a stage's layer: symmetric for a* and b*."""
     return [-limit if role in CHROMA else 0.0, limit]
 
 

@@ -27,7 +27,7 @@ class LivePreview(QObject):
     """
 
     said = Signal(str)
-    """What is going on."""
+    """A sentence that says what is going on."""
     finished = Signal()
     """Emitted when nothing runs and nothing waits any more."""
 

@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from recolor_core.errors import HintsError
 
 COLORS = 16
-"""How many colors an image is reduced to."""
+"""Number of colors that an image is reduced to."""
 
 SHARES = 32
 """A color stands in the text as often as it has 32nds of the image, once at least."""

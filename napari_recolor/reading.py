@@ -24,7 +24,7 @@ Scope = Literal["slice", "stack", "region"]
 LevelMode = Literal["auto", "percentiles", "contrast"]
 
 TIME_NAMES = ("t", "time")
-"""What an axis is called, in lower case, that is taken for time."""
+"""Names of axes, in lower case, that are taken for time."""
 
 SAMPLED_IMAGES = 16
 """The levels of a stack are measured in so many of its images, evenly spaced."""
@@ -123,7 +123,7 @@ class Source:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values."""
+        """Data type of the values."""
         return np.dtype(self.data.dtype)
 
     @property
@@ -186,12 +186,12 @@ class Request:
 
     @property
     def origin(self) -> tuple[int, ...]:
-        """Where in the source the first pixel of the result lies."""
+        """Return the position in the source of the first pixel of the result."""
         first = (0,) * len(self.leading) if self.scope == "stack" else self.indices[0]
         return (*first, self.region[0].start, self.region[1].start)
 
     def slot(self, index: Index) -> Index:
-        """Where in the result an image goes."""
+        """Return the position of an image in the result."""
         return index if self.scope == "stack" else (0,) * len(index)
 
     def films(self) -> list[list[Index]]:
@@ -248,7 +248,7 @@ class Request:
         return (low, high) if low < high else (low, low + 1)
 
     def summary(self) -> str:
-        """What will be done, for people."""
+        """Describe in a sentence what will be done."""
         source, count = self.source, len(self.indices)
         shape, axes = source.shape, source.axes
         if source.rgb:

@@ -1,4 +1,4 @@
-"""What the stages of a coloring say of the pixel under the cursor."""
+"""The values of the stages at the pixel under the cursor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QWidget
 
 ValuesAt = Callable[[Sequence[float]], Mapping[str, Any]]
-"""What is known at a position of the world, by role."""
+"""Values at a position in world coordinates, by role."""
 
 
 def describe(

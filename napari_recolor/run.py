@@ -182,7 +182,7 @@ class Run:
         return [(h["x"], h["y"], h["color"], h.get("radius", 0.0)) for h in hints]
 
     def outcome(self) -> str:
-        """How the run ended, for people."""
+        """Describe in a sentence how the run ended."""
         done, count = len(self.finished), len(self.request.indices)
         images = f"{done} of {count} images" if count > 1 else "1 image"
         if self.failure is not None:

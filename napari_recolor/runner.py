@@ -42,9 +42,9 @@ class Runner(QObject):
     changed = Signal()
     """Emitted when `running` or `runs` has changed."""
     said = Signal(str)
-    """What is going on."""
+    """A sentence that says what is going on."""
     progressed = Signal(object)
-    """How much of the run is done, from 0 to 1; None if no run is on."""
+    """Fraction of the run that is done, from 0 to 1; None if no run is on."""
 
     def __init__(self, viewer: ViewerModel, queue: JobQueue, parent: QObject | None = None) -> None:
         super().__init__(parent)

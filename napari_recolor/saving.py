@@ -15,7 +15,7 @@ from napari_recolor.writer import write_image
 from recolor_core.errors import RecolorError
 
 FILTER = "TIFF (*.tif *.tiff);;PNG (*.png)"
-"""What can be written, as Qt's file dialog takes it."""
+"""File types that can be written, in the syntax of Qt's file dialog."""
 
 
 def suggested_path(layer: Image) -> Path:

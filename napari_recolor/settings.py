@@ -63,7 +63,7 @@ def reset_coloring(chosen: EventedModel) -> None:
 
 
 def options(chosen: EventedModel) -> Options:
-    """How to colorize."""
+    """The settings of a run."""
     return Options(**{name: getattr(chosen, name) for name in Options.__dataclass_fields__})
 
 

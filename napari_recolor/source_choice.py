@@ -17,7 +17,7 @@ NO_TIME = -1
 """In the menu of axes: none of them is time."""
 
 WATCHED = ("data", "axis_labels", "contrast_limits")
-"""What of the chosen layer matters."""
+"""The properties of the chosen layer that matter."""
 
 
 class SourceChoice(QObject):

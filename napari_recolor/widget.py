@@ -60,7 +60,7 @@ UNDOABLE = (
 """Settings whose changes can be undone."""
 
 INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
-"""What Inspect shows, row by row, three in each."""
+"""The roles of the layers that Inspect shows, row by row, three in each row."""
 
 
 class ColorizeWidget(QWidget):
@@ -268,7 +268,7 @@ class ColorizeWidget(QWidget):
         self._enable()
 
     def _request(self) -> Request | str:
-        """What will be done, or why nothing can be."""
+        """Return the request, or a sentence that says why there is none."""
         layer = self._source.layer
         if layer is None:
             return "Open an image: File > Open Files, or File > Open Sample > Recolor."

@@ -48,7 +48,7 @@ IN_MEMORY = 2**32
 """Results of more bytes than this lie in a temporary file, which napari reads as it needs it."""
 
 REMEMBERED = 4
-"""What the generator saw in so many images is kept, for hints."""
+"""Number of images whose generator output is kept for hints."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ class Engine:
         return self._colorizer
 
     def see(self, request: Request, index: Index, gray: "GrayImage", options: Options) -> "Coarse":
-        """What the generator sees in an image of a request."""
+        """Run the generator on an image of a request."""
         from recolor_core import Settings
 
         coarse = self.colorizer(options).generate(gray, Settings(**options.settings))
@@ -479,7 +479,7 @@ def recolor(
 
 
 def _see_again(engine: Engine, options: Options, stages: Stages, index: Index) -> "Coarse":
-    """What the generator sees in an image of a finished run."""
+    """Run the generator on an image of a finished run."""
     from recolor_core.gray import read_gray
 
     known = stages.provenance[index]["levels"]
@@ -583,7 +583,7 @@ def _only_our_warnings() -> None:
 
 
 def failure_of(error: Exception) -> Failure:
-    """What to tell of an error, with a remedy where one is known."""
+    """Describe an error for the user, with a remedy if one is known."""
     text = str(error)
     if isinstance(error, RecolorError):
         return Failure(text)

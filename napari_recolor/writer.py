@@ -125,7 +125,7 @@ def _write_numbers(
 
 
 def _provenance(about: Mapping[str, Any] | None, index: Sequence[int]) -> dict[str, Any] | None:
-    """What holds for the whole run, and what for the one image."""
+    """Combine the facts of the whole run with those of one image."""
     if about is None:
         return None
     facts = {key: value for key, value in about.items() if key != "images"}

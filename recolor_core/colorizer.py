@@ -393,7 +393,7 @@ class Colorizer:
         hints: Sequence[Mark],
         found: Sequence[Sequence[Matches]],
     ) -> list[Direction]:
-        """What the hints and the matches ask of each image of a batch."""
+        """Resolve the hints and the matches for each image of a batch."""
         uncertainty = self.bins.uncertainty(logits)[:, 0]
         return [
             Direction(
@@ -457,5 +457,5 @@ def _blended(directions: Sequence[Direction], ab: Tensor) -> Tensor:
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:
-    """What the generator is shown of an image."""
+    """Return the view of an image that the generator is shown."""
     return look(gray, settings.size, find=settings.find_photograph, correct=settings.correct_tones)

@@ -141,7 +141,7 @@ class Matches:
         }.get(self.note, f"{self.matched:.0%} of the image matched")
 
     def record(self) -> dict[str, Any]:
-        """What the provenance says of the reference, in JSON types."""
+        """Describe the reference for the provenance, in JSON types."""
         return {
             "name": self.reference.name,
             "sha256": self.reference.sha256,

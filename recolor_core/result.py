@@ -60,7 +60,7 @@ class Coarse:
 
     @cached_property
     def things(self) -> tuple[Things, ...]:
-        """What belongs together in each image, for hints."""
+        """Groups of pixels that belong together in each image, for hints."""
         return tuple(
             Things(logits, light[0])
             for logits, light in zip(self.logits, self.lightness, strict=True)

@@ -160,7 +160,7 @@ def documented(kind: _Class) -> _Class:
 @documented
 @dataclass(frozen=True)
 class Settings:
-    """How to colorize an image."""
+    """The settings of a colorization."""
 
     vividness: Annotated[
         float,
@@ -265,7 +265,7 @@ class Settings:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class FilmSettings:
-    """How to colorize and encode a film, in addition to `Settings`."""
+    """The settings of a film, in addition to `Settings`."""
 
     passes: Annotated[
         int,

@@ -70,7 +70,7 @@ class Outlined:
 
 @dataclass(frozen=True)
 class Row:
-    """What one hint did; see the words of this module."""
+    """The effect of one hint; see the docstring of this module."""
 
     image: str
     label: int

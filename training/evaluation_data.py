@@ -30,7 +30,7 @@ COLUMNS = {
     "gray_exact": ("gray exact", 1.0, "{:.3f}"),
     "seconds": ("s/image", 1.0, "{:.2g}"),
 }
-"""What tables for people show: metric -> heading, factor, format."""
+"""Columns of the tables for people: metric -> heading, factor, format."""
 
 
 class EvaluationError(RecolorError, ValueError):

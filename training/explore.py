@@ -105,7 +105,7 @@ class Photographs:
 
     @cached_property
     def correlation(self) -> spatial.LightnessCorrelation:
-        """Of lightness and color."""
+        """Correlation of lightness and color."""
         return spatial.lightness_correlation(self.codes)
 
     @cached_property
@@ -129,7 +129,7 @@ def _save(path: Path, **arrays: Any) -> None:
 
 
 def preparation_section(figures: Figures, photographs: Photographs) -> Section:
-    """What cleaning throws out, and what range of data it leaves."""
+    """Charts of what cleaning throws out, and of the range of data that it leaves."""
     preparation, key = photographs.preparation, photographs.collection
     section = Section(
         "Preparation",

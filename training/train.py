@@ -121,7 +121,7 @@ BUILDERS: dict[str, Callable[[TrainingRequest], TrainingJob]] = {
     "memory": memory,
     "original": original,
 }
-"""What can be trained, by name."""
+"""The tasks that can be trained, by name."""
 
 
 def started(task: Task) -> Task:

@@ -1,4 +1,4 @@
-"""What is told while a file is being made."""
+"""Messages while a file is being made."""
 
 from recolor_core.batch.outcome import Outcome
 

@@ -1,4 +1,4 @@
-"""What became of one file, and the words for what went wrong."""
+"""The outcome of one file, and the words for what went wrong."""
 
 import os
 import sys
@@ -117,7 +117,7 @@ def one_line(message: object) -> str:
 
 
 def bug(error: BaseException) -> str:
-    """What to say about an unexpected error."""
+    """Describe an unexpected error."""
     return (
         f"unexpected error ({type(error).__name__}: {one_line(error)}), a bug of recolor; set "
         "RECOLOR_DEBUG=1 in the environment, run it again and report what it prints"

@@ -18,13 +18,13 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.errors import RecolorError
 
 _LOOK_SECONDS = 1.0
-"""How often to look after time limits."""
+"""Seconds between two checks of the time limits."""
 
 _END_SECONDS = 10.0
-"""How long a worker may take to remove what is half done."""
+"""Seconds that a worker has to remove what is half done."""
 
 _CONNECT_SECONDS = 10.0
-"""How long to look for a cluster at first."""
+"""Seconds to look for a cluster when the batch begins."""
 
 _RECONNECT_SECONDS = 300.0
 """How long to look for a cluster whose scheduler is being restarted."""

@@ -14,7 +14,7 @@ from recolor_core.errors import OutputBusyError
 from recolor_core.files import sha256_of
 
 _WAIT_SECONDS = 600.0
-"""How long to wait for another call that makes the same result."""
+"""Seconds to wait for another call that makes the same result."""
 
 
 @dataclass(frozen=True)

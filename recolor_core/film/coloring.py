@@ -546,7 +546,7 @@ def _facts(
     job: FilmJob,
     parts: Parts,
 ) -> dict[str, Any]:
-    """What the sidecar says about the frames."""
+    """Describe the frames for the sidecar."""
     frames, base = parts.frames, film.facts.time_base
     doubt = [frame.uncertainty for frame in frames]
     facts: dict[str, Any] = {

@@ -380,7 +380,7 @@ def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iter
 
 @dataclass(frozen=True)
 class _Turn:
-    """How to make stored frames upright: swap the axes, then mirror."""
+    """The operations that make stored frames upright: swap the axes, then mirror."""
 
     swapped: bool = False
     left_right: bool = False
@@ -407,7 +407,7 @@ class _Turn:
 
 
 def _luma_of(frame: VideoFrame) -> Luma | None:
-    """What the luma codes of a frame mean; None if it is RGB."""
+    """Return the meaning of a frame's luma codes; None if the frame is RGB."""
     format = frame.format
     first = format.components[0]
     if format.is_rgb or format.has_palette or not first.is_luma:

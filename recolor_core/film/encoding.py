@@ -421,7 +421,7 @@ def _with_dpx_header(made: bytes, header: bytes) -> bytes:
 
 
 def coding_record(coding: Coding | None, pattern: str) -> dict[str, Any]:
-    """How frames are coded, in JSON types."""
+    """Describe the coding of the frames in JSON types."""
     if coding is None:
         return {"images": pattern}
     record = asdict(coding)

@@ -261,7 +261,7 @@ def small_image(image: NDArray[Any]) -> Tensor:
 
 @dataclass
 class _Glance:
-    """What the first pass knows of a frame."""
+    """Measurements of a frame in the first pass."""
 
     number: int
     contrast: float

@@ -22,7 +22,7 @@ from recolor_core.upsample import GuidedUpsampler
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 
 LIBRARY = Path(__file__).with_name(f"compiled{_SUFFIX}")
-"""Where the build puts the compiled kernel."""
+"""Path at which the build puts the compiled kernel."""
 
 _INTERFACE = 1  # as in kernel.c
 

@@ -54,7 +54,7 @@ def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int
 
 
 def hinted_cells(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """What `hint_map` gives, of marks that are known to fit."""
+    """Compute `hint_map` for marks that are known to fit."""
     height, width = image
     row = (torch.arange(grid[0]) + 0.5) * height / grid[0] - 0.5
     column = (torch.arange(grid[1]) + 0.5) * width / grid[1] - 0.5

@@ -154,7 +154,7 @@ class Mask:
 
 
 Mark: TypeAlias = Hint | Stroke | Region | Mask
-"""What the parameter `hints` takes."""
+"""The types that the parameter `hints` takes."""
 
 
 def mark_ab(mark: Mark) -> tuple[float, float]:

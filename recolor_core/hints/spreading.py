@@ -1,4 +1,4 @@
-"""How far what marks say reaches: their colors in the image."""
+"""Spread the colors of marks over the image."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ _JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the frame header (SOF) of a JPEG says."""
+    """The contents of the frame header (SOF) of a JPEG."""
 
     marker: int
     bits: int

@@ -52,7 +52,7 @@ class Profile:
 
 
 def read_profile(icc: bytes) -> Profile | None:
-    """What a profile says, or None if it is damaged."""
+    """Parse a profile; return None if it is damaged."""
     try:
         if icc[36:40] != b"acsp":
             return None

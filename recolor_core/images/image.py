@@ -171,7 +171,7 @@ class Page:
 
     @property
     def further_channels(self) -> int:
-        """How many channels the colorized page has beside RGB."""
+        """Number of channels that the colorized page has beside RGB."""
         return (self.alpha is not None) + (0 if self.extra is None else self.extra.shape[-1])
 
 
@@ -237,7 +237,7 @@ class Stored:
 
     @property
     def channels(self) -> int:
-        """How many channels the colorized page has."""
+        """Number of channels that the colorized page has."""
         return 3 + (len(self.metadata.extra_samples) or self.alpha)
 
 

@@ -1,4 +1,4 @@
-"""Where an image comes from: a file, or the bytes of a stream."""
+"""The source of an image: a file, or the bytes of a stream."""
 
 import os
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def size(self) -> int:
-        """How many bytes the content has."""
+        """Length of the content in bytes."""
         return len(self.buffer or b"") if self.path is None else self.path.stat().st_size
 
     def read(self) -> bytes:

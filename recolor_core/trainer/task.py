@@ -1,4 +1,4 @@
-"""What a training loop asks of a network's task."""
+"""The interface between the training loop and a network's task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
