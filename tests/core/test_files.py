@@ -1,6 +1,8 @@
 """Files that appear whole or not at all, and hashes."""
 
+import errno
 import hashlib
+import os
 from io import BytesIO
 
 import numpy as np
@@ -80,6 +82,22 @@ def test_what_the_system_refuses_is_an_error_with_a_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match="source"), replacing(tmp_path / "a"):
         (tmp_path / "source").read_bytes()  # not the fault of what is written
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EACCES, "choose a folder that you may write to"),
+        (errno.EROFS, "choose a folder that you may write to"),
+        (errno.ENAMETOOLONG, "shorter"),
+        (errno.EIO, "check the folder"),
+    ],
+)
+def test_each_refusal_of_the_system_has_its_own_remedy(number, remedy):
+    told = rf"^out\.png: cannot be written \(.+\); .*{remedy}"
+    with pytest.raises(ImageError, match=told), explained("out.png"):
+        raise OSError(number, os.strerror(number))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1, 5 * 2**20 - 3])
