@@ -234,12 +234,12 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Photographs with outlines, or BSDS500.")],
-    split: Annotated[str, typer.Option(help="Of BSDS500.")] = "val",
+    split: Annotated[str, typer.Option(help="Split of BSDS500 to measure.")] = "val",
     agreement: Annotated[
         float, typer.Option(min=0, max=1, help="Smallest overlap with what others outlined.")
     ] = 0.0,
-    images: Annotated[int, typer.Option(min=1, help="How many images at most.")] = 10_000,
-    regions: Annotated[int, typer.Option(min=1, help="How many regions of an image at most.")] = 4,
+    images: Annotated[int, typer.Option(min=1, help="Largest number of images.")] = 10_000,
+    regions: Annotated[int, typer.Option(min=1, help="Largest number of regions of an image.")] = 4,
     weights: Annotated[str, typer.Option(help="A name or a file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for directed.csv.")] = None,

@@ -540,15 +540,15 @@ def main(
         Path | None, typer.Option(help="Folder of `training.visual_turing_test`.")
     ] = None,
     train: Annotated[
-        list[Path] | None, typer.Option(help="Of the evaluation: photographs to fit on; repeat.")
+        list[Path] | None, typer.Option(help="Evaluation: photographs to fit on; repeat.")
     ] = None,
-    train_count: Annotated[int, typer.Option(help="Of the evaluation: how many.")] = 2000,
-    models: Annotated[str, typer.Option(help="Of the evaluation; all by default.")] = "",
-    original: Annotated[Path | None, typer.Option(help="Of the evaluation.")] = None,
-    hints: Annotated[str, typer.Option(help="Of the evaluation.")] = "1,10,50",
-    alternatives: Annotated[int, typer.Option(help="Of the evaluation.")] = 4,
-    manifest: Annotated[Path | None, typer.Option(help="Of the evaluation: scene types.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of the evaluation.")] = 1,
+    train_count: Annotated[int, typer.Option(help="Evaluation: number of photographs.")] = 2000,
+    models: Annotated[str, typer.Option(help="Evaluation: models; all by default.")] = "",
+    original: Annotated[Path | None, typer.Option(help="Evaluation: a checkpoint.")] = None,
+    hints: Annotated[str, typer.Option(help="Evaluation: numbers of hints.")] = "1,10,50",
+    alternatives: Annotated[int, typer.Option(help="Evaluation: their number.")] = 4,
+    manifest: Annotated[Path | None, typer.Option(help="Evaluation: scene types.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Evaluation: every Nth image.")] = 1,
     weights: Annotated[str, typer.Option(help="Name or path of the weights file.")] = "",
     workers: Annotated[
         int, typer.Option("-n", min=1, help="Number of processes that evaluate.")

@@ -18,7 +18,7 @@ from .cli_runner import recolor
 from .films import FAST, colorize, colorizer, decoded, make_film, rgb
 
 AS_FRAMES = {"find_photograph": False, "correct_tones": False}
-"""How frames are shown to the generator."""
+"""Settings with which the generator sees a frame whole."""
 
 WIDTH, HEIGHT = 96, 72
 BLACK = np.zeros((HEIGHT, WIDTH))
