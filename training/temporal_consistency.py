@@ -3,19 +3,21 @@
 ``python -m training.temporal_consistency PHOTOS... --out DIR``
 
 Clips with known motion are made of photographs that the networks were not trained on, worn like old
-film, and colored in several ways; real color films (``--film``) are colored from their gray, where
-the motion is estimated from it by another method than the product's. Besides, a film of many cuts
-shows whether any color is carried across one.
+film, and colored in several ways; a second set of them has fades, dissolves and leader
+(``--transitions``). Real color films (``--film``) are colored from their gray, where the motion is
+estimated from it by another method than the product's. A film of many cuts shows whether any color
+is carried across one.
 
 It writes into the folder:
 
 ``temporal_consistency.json``
-    ``format``; ``weights`` (name, sha256); ``clips`` (count, frames); ``sources``: source -> way ->
-    metric -> [mean, low, high], the source being ``made clips`` (intervals over clips) or the name
-    of a film (no interval); ``over frame by frame``: source -> way -> ``warped_error`` (relative
-    change) and ``psnr`` (dB); ``cuts``: how many there were, were found, were missed and were seen
-    where there was none, and ``carried``: the largest difference in Lab units between the first
-    frame of a shot in the film and the same frame by itself.
+    ``format``; ``weights`` (name, sha256); ``clips`` (count, frames, transitions); ``sources``:
+    source -> way -> metric -> [mean, low, high], the source being ``made clips`` or ``clips with
+    transitions`` (intervals over clips) or the name of a film (no interval); ``over frame by
+    frame``: source -> way -> ``warped_error`` (relative change) and ``psnr`` (dB); ``cuts``: how
+    many there were, were found, were missed and were seen where there was none, and ``carried``:
+    the largest difference in Lab units between the first frame of a shot in the film and the same
+    frame by itself.
 ``clips.csv``
     Each clip and way.
 ``color_over_time.csv``
@@ -40,6 +42,7 @@ from skimage.transform import resize
 from torch import Tensor
 
 from recolor_core.colorizer import Colorizer
+from recolor_core.film import find_shots
 from recolor_core.frames import colorize_frames
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import (
@@ -54,7 +57,7 @@ from recolor_core.metrics import (
 from recolor_core.motion import warp
 from recolor_core.settings import Settings
 from recolor_core.trainer import TrainingError
-from recolor_core.trainer.clips import make_clips, old_film
+from recolor_core.trainer.clips import add_transitions, make_clips, old_film
 from training.command import run_command
 from training.photographs import DataError, list_photographs, square
 
@@ -73,6 +76,8 @@ SHOT = 4
 METRICS = ("warped_error", "psnr", "cdc", "flicker")
 
 FRAME_BY_FRAME = "frame by frame"
+
+TRANSITIONS = "clips with transitions"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ class Film:
     visible: Tensor
 
 
-def made_clips(photographs: Sequence[Tensor], frames: int, seed: int) -> Iterator[Film]:
+def made_clips(
+    photographs: Sequence[Tensor], frames: int, seed: int, transitions: float = 0.0
+) -> Iterator[Film]:
     """A worn clip of each photograph but the last, occluders cut from the one after it.
 
     Parameters
@@ -109,13 +116,17 @@ def made_clips(photographs: Sequence[Tensor], frames: int, seed: int) -> Iterato
         Of a clip.
     seed
         Of the camera's way and the wear.
+    transitions
+        Probability with which a clip has a fade, a dissolve into the next photograph, or leader.
     """
+    name = TRANSITIONS if transitions else "made clips"
     for number, pair in enumerate(pairwise(photographs)):
         rng = torch.Generator().manual_seed(seed + number)
         codes = torch.stack(pair).float() / 255
         clip = make_clips(codes, frames, SIZE, rng, 2, slice(None))
+        clip = add_transitions(clip, transitions, rng, 2, slice(None)) if transitions else clip
         gray = _codes(old_film(clip, rng, 2, slice(None))[0, :, 0])
-        yield Film("made clips", gray, clip.rgb[0], clip.flow[0], clip.visible[0, :, 0])
+        yield Film(name, gray, clip.rgb[0], clip.flow[0], clip.visible[0, :, 0])
 
 
 def read_film(path: Path, most: int) -> Film:
@@ -169,7 +180,8 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
     """The ab of a film by each way to color it, (T, 2, H, W) in Lab units.
 
     ``"persistence"`` keeps the colors of the first frame where they are, ``"smoothing"`` is an
-    exponential mean over time of the frame-by-frame colors.
+    exponential mean over time of the frame-by-frame colors. ``"memory"`` is the product, which
+    finds the shots of a film first.
     """
     single = torch.stack([_ab(colorizer(gray, settings).ab_refined) for gray in film.gray])
     smooth = [single[0]]
@@ -180,8 +192,11 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
         "persistence": single[:1].expand_as(single),
         "smoothing": torch.stack(smooth),
     }
+    *_, shots = find_shots(enumerate(film.gray))
+    assert shots is not None
+    guides = {number: shots.guide(number) for number in range(len(film.gray))}
     for passes, name in ((1, "memory"), (2, "memory, two passes")):
-        colored = colorize_frames(colorizer, film.gray, settings, passes=passes)
+        colored = colorize_frames(colorizer, film.gray, settings, passes=passes, guides=guides)
         ways[name] = torch.stack([_ab(frame.result.ab_refined) for frame in colored])
     return ways
 
@@ -259,10 +274,13 @@ def main(
     weights: Annotated[str, typer.Option(help="Name or path of a weights file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed of the clips.")] = 0,
+    transitions: Annotated[
+        int, typer.Option(help="Number of clips that have a fade, a dissolve or leader.")
+    ] = 12,
 ) -> None:
     """Measure how steady the colors of a weights file are over time."""
     images = list_photographs(photos)
-    wanted = max(clips, cuts) + 1
+    wanted = max(clips, cuts, transitions) + 1
     if len(images) < wanted:
         raise DataError(
             f"expected at least {wanted} photographs for {clips} clips and {cuts} cuts, got "
@@ -277,7 +295,8 @@ def main(
     rows: list[dict[str, Any]] = []
     colors: list[dict[str, Any]] = []
     made = made_clips(large[: clips + 1], frames, seed)
-    for one in track([*films, *made], "Coloring"):
+    edited = made_clips(large[: transitions + 1], frames, seed, transitions=1.0)
+    for one in track([*films, *made, *edited], "Coloring"):
         first = all(row["source"] != one.name for row in rows)
         for way, ab in color(colorizer, one, settings).items():
             rows.append({"source": one.name, "way": way, **measure_film(one, ab)})
@@ -287,7 +306,7 @@ def main(
     report = {
         "format": 1,
         "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
-        "clips": {"count": clips, "frames": frames},
+        "clips": {"count": clips, "frames": frames, "transitions": transitions},
         **summarize_ways(table),
         "cuts": check_cuts(colorizer, many_cuts(large[: cuts + 1], seed), settings),
     }

@@ -1,7 +1,7 @@
 """Clips made of photographs by known motion, so that temporal consistency is supervised exactly."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,11 +30,17 @@ class Clip:
         (B, T - 1, 2, S, S): backward motion in pixels, as of `recolor_core.motion`.
     visible
         (B, T - 1, 1, S, S), bool: whether that place was in the frame before, and not hidden.
+    begins
+        (B, T), bool: whether a shot begins with the frame, as `recolor_core.film.find_shots` says.
+    empty
+        (B, T), bool: whether the frame is leader, which shows nothing.
     """
 
     rgb: Tensor
     flow: Tensor
     visible: Tensor
+    begins: Tensor
+    empty: Tensor
 
 
 def make_clips(
@@ -78,7 +84,71 @@ def make_clips(
         top = torch.where(cover > 0.5, number, top)
         sharp = torch.where(cover > 1 - RIM, within, sharp & (cover < RIM))
     flow, visible = _flow([path.to(rgb.device) for *_, path in layers], top, sharp)
-    return Clip(image.clamp(0, 1), flow, visible)
+    none = torch.zeros(batch, frames, dtype=torch.bool, device=rgb.device)
+    begins = none.index_fill(1, torch.tensor(0, device=rgb.device), 1)
+    return Clip(image.clamp(0, 1), flow, visible, begins, none)
+
+
+def add_transitions(
+    clip: Clip, probability: float, rng: torch.Generator, count: int, rows: slice
+) -> Clip:
+    """Give some clips a fade, a dissolve or leader, in equal numbers.
+
+    A fade comes out of black or, one in five, of white, and may be preceded by frames of leader. A
+    clip with leader changes to its image at once. Half of both go the other way, from the image to
+    nothing. A dissolve turns one clip of the batch into the next one. Codes are mixed, as a printer
+    or a video mixer does, so that color comes and goes with the light. Nothing is called visible in
+    the frame before while two images are mixed or where a shot begins; leader is still.
+
+    Parameters
+    ----------
+    clip
+        From `make_clips`.
+    probability
+        Probability with which a clip has one of the three.
+    rng, count, rows
+        As in `make_clips`.
+
+    Returns
+    -------
+    Clip
+    """
+    frames, device = clip.rgb.shape[1], clip.rgb.device
+    draws = [uniform(rng, count, 0, 1, rows).to(device)[:, None] for _ in range(6)]
+    which, length, start, backward, white, level = draws
+    kind = (3 * which / max(probability, 1e-9)).floor()  # 0 fade, 1 dissolve, 2 leader, else none
+    time = torch.arange(frames, device=device)
+    length = torch.where(kind == 2, 1, 2 + (length * (frames - 1)).floor())
+    first = 1 + (start * (frames - 1)).floor() - torch.where(kind == 1, length // 2, 0)
+    share = ((time - first + 1) / length).clamp(0, 1)  # of the image, or of the next clip
+    share = torch.where((kind != 1) & (backward < 0.5), share.flip(1), share)
+    share = torch.where(kind <= 2, share, 1.0)
+    mixed = kind == 1
+    empty = (share == 0) & ~mixed
+    changed = torch.where(mixed, share >= 0.5, empty)
+    begins = clip.begins.clone()
+    begins[:, 1:] |= changed[:, 1:] != changed[:, :-1]
+
+    ground = torch.where(white < 0.2, 1 - 0.06 * level, 0.06 * level)[:, :, None, None, None]
+    after = clip.rgb.roll(-1, 0)
+    under = torch.where(_each(mixed, 5), clip.rgb, ground)
+    over = torch.where(_each(mixed, 5), after, clip.rgb)
+    rgb = torch.lerp(under, over, _each(share, 5))
+
+    pure = (share[:, 1:] == share[:, :-1]) & ((share == 0) | (share == 1))[:, 1:]
+    later = _each(mixed & (share[:, 1:] == 1), 5)
+    flow = torch.where(later, clip.flow.roll(-1, 0), clip.flow)
+    visible = torch.where(later, clip.visible.roll(-1, 0), clip.visible)
+    visible = visible & _each(~begins[:, 1:] & (pure | ~mixed), 5)
+    still = _each(empty[:, 1:] & empty[:, :-1], 5)
+    return replace(
+        clip,
+        rgb=rgb,
+        flow=torch.where(still, 0, flow),
+        visible=visible | still,
+        begins=begins,
+        empty=empty,
+    )
 
 
 def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tensor:
@@ -94,7 +164,8 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     Returns
     -------
     Tensor
-        (B, T, 1, S, S), L* in [0, 100]. A quarter of the clips stays as it is.
+        (B, T, 1, S, S), L* in [0, 100]. A quarter of the clips stays as it is, but leader always
+        has grain.
     """
     frames = clip.rgb.shape[1]
     device = clip.rgb.device
@@ -126,6 +197,8 @@ def old_film(clip: Clip, rng: torch.Generator, count: int, rows: slice) -> Tenso
     dusty = ((uniform(rng, count, 0, 1, rows) < 0.4) & worn).tolist()
     for i in [i for i, dust in enumerate(dusty) if dust]:
         light[i] = augment.scratch(light[i], rng, frames, slice(None))
+    grain = uniform(rng, count, 0.5, 5, rows).to(device)[:, None, None, None, None]
+    light = light + _each(clip.empty, 5) * grain * fine
     return light.clamp(0, 100)
 
 
@@ -170,6 +243,11 @@ def camera_path(
     path[..., 0, 1], path[..., 1, 0] = -zoom * angle.sin(), zoom * angle.sin()
     path[..., 0, 2], path[..., 1, 2], path[..., 2, 2] = x, y, 1
     return path
+
+
+def _each(values: Tensor, dimensions: int) -> Tensor:
+    """Values of clips and their frames, (B, T), with more dimensions of length 1."""
+    return values.view(*values.shape, *[1] * (dimensions - values.dim()))
 
 
 def _positions(path: Tensor, size: int) -> Tensor:

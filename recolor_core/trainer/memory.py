@@ -1,7 +1,7 @@
 """The task of the color memory: coarse ab that stays with its things, from frame to frame."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from recolor_core.losses import charbonnier
 from recolor_core.metrics import psnr
 from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
-from recolor_core.models.memory import ColorMemory, MemoryState
+from recolor_core.models.memory import ColorMemory, MemoryState, motion_lightness
 from recolor_core.models.refiner import upsample
 from recolor_core.trainer import augment
-from recolor_core.trainer.clips import make_clips, old_film
+from recolor_core.trainer.clips import add_transitions, make_clips, old_film
 from recolor_core.trainer.recipe import MemoryRecipe
 from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
@@ -37,6 +37,8 @@ class ColoredClip:
         (B, T - 1, 2, s, s): true backward motion, in cells.
     visible
         (B, T - 1, 1, s, s): 1 where a cell and its place before show the same, else 0.
+    begins
+        (B, T), bool: whether a shot begins with the frame.
     """
 
     rgb: Tensor
@@ -45,6 +47,7 @@ class ColoredClip:
     true: Tensor
     flow: Tensor
     visible: Tensor
+    begins: Tensor
 
 
 class MemoryTask(Task):
@@ -73,7 +76,7 @@ class MemoryTask(Task):
             codes = batch["rgb"].float() / 255
             codes = augment.crop_and_flip(codes, codes.shape[-1], 0.8, rng, recipe.batch, rows)
             clip = self.clip(codes, recipe.crop, rng, recipe.batch, rows)
-        steady = steady_colors(self.network, clip.lightness, clip.coarse).float()
+        steady = steady_colors(self.network, clip.lightness, clip.coarse, clip.begins).float()
         accuracy = charbonnier(steady - clip.true, recipe.knee).mean()
         # What differs from the frame before beyond what the true colors do is flicker.
         flicker = changes(steady, clip.flow) - changes(clip.true, clip.flow)
@@ -90,6 +93,7 @@ class MemoryTask(Task):
     ) -> ColoredClip:
         """A clip of each photograph, worn and colored; parameters as of `make_clips`."""
         clip = make_clips(codes, self.recipe.frames, size, rng, count, rows)
+        clip = add_transitions(clip, self.recipe.transitions, rng, count, rows)
         light = old_film(clip, rng, count, rows)
         generator = self._generator[0].to(codes.device)
         coarse = []
@@ -107,6 +111,7 @@ class MemoryTask(Task):
             flow=F.avg_pool3d(clip.flow, on_grid) / SCALE,
             # A cell counts where all of its pixels do.
             visible=1 - F.max_pool3d(1 - clip.visible.float(), on_grid),
+            begins=clip.begins,
         )
 
     @torch.no_grad()
@@ -118,7 +123,7 @@ class MemoryTask(Task):
         rng = rng_of(self.recipe.seed, first)
         clip = self.clip(codes, size, rng, len(codes), slice(None))
         ways = {
-            "": steady_colors(network, clip.lightness, clip.coarse),
+            "": steady_colors(network, clip.lightness, clip.coarse, clip.begins),
             "_frame_by_frame": clip.coarse,
         }
         measures: dict[str, Tensor] = {}
@@ -142,7 +147,9 @@ class MemoryTask(Task):
         return Validation(measures, torch.stack((*shown, clip.rgb[:, -1]), dim=1))
 
 
-def steady_colors(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Tensor:
+def steady_colors(
+    memory: ColorMemory, lightness: Tensor, coarse: Tensor, begins: Tensor | None = None
+) -> Tensor:
     """Steady coarse ab of whole clips, (B, T, 2, h, w).
 
     Parameters
@@ -153,11 +160,17 @@ def steady_colors(memory: ColorMemory, lightness: Tensor, coarse: Tensor) -> Ten
         (B, T, 1, H, W), L* in [0, 100].
     coarse
         (B, T, 2, h, w), Lab units.
+    begins
+        (B, T), bool: whether a shot begins with the frame; None to let the lightness decide.
     """
     state: MemoryState | None = None
     steady = []
-    for light, ab in zip(lightness.unbind(1), coarse.unbind(1), strict=True):
-        state = memory(light, ab, state)
+    for time, (light, ab) in enumerate(zip(lightness.unbind(1), coarse.unbind(1), strict=True)):
+        known: motion.Motion | None = None
+        if state is not None and begins is not None:
+            now = motion_lightness(light, (ab.shape[-2], ab.shape[-1]))
+            known = replace(motion.follow_frame(state.lightness, now), cut=begins[:, time])
+        state = memory(light, ab, state, known)
         steady.append(state.ab)
     return torch.stack(steady, dim=1)
 

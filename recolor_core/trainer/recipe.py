@@ -261,6 +261,8 @@ class MemoryRecipe(Recipe):
         Of the Charbonnier loss on the true color, Lab units.
     consistency
         Weight of what differs from the frame before, beyond what the true colors do.
+    transitions
+        Probability with which a clip has a fade, a dissolve or leader.
     """
 
     kind: ClassVar[str] = "memory"
@@ -271,9 +273,12 @@ class MemoryRecipe(Recipe):
     frames: int = 8
     knee: float = 2.0
     consistency: float = 3.0
+    transitions: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.transitions <= 1:
+            raise TrainingError(f"expected transitions from 0 to 1, got {self.transitions}")
         if self.crop % 32 or not 0 < self.crop <= self.size:
             raise TrainingError(
                 f"expected crop to be a multiple of 32 up to size {self.size}, got {self.crop}"

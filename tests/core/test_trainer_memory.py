@@ -12,7 +12,7 @@ from recolor_core.models.config import GeneratorConfig
 from recolor_core.models.generator import Generator
 from recolor_core.models.memory import ColorMemory
 from recolor_core.trainer import Machine, MemoryRecipe, MemoryTask, Photographs, TrainingError, fit
-from recolor_core.trainer.clips import camera_path, make_clips, old_film
+from recolor_core.trainer.clips import add_transitions, camera_path, make_clips, old_film
 from recolor_core.trainer.memory import changes, steady_colors
 
 ALL = slice(None)
@@ -103,9 +103,67 @@ def test_old_film_flickers_and_stays_lightness():
     assert (apart > 1).any()
 
 
+def test_some_clips_have_a_fade_a_dissolve_or_leader():
+    count = 24
+    plain = clips(count=count, frames=8)
+    edited = add_transitions(plain, 0.75, torch.Generator().manual_seed(4), count, ALL)
+    same = (edited.rgb == plain.rgb).flatten(1).all(1)
+    leader = edited.empty.any(1)
+    assert 2 < same.sum() < count / 2
+    assert (leader & ~same).sum() > 2
+    assert (~leader & ~same).sum() > 2, "dissolves"
+    assert torch.equal(edited.begins[same], plain.begins[same])
+    assert edited.begins[:, 0].all()
+    assert (edited.begins[:, 1:].sum(1) <= 1).all()
+    # Leader is gray, and its true color does not change.
+    spread = (edited.rgb.amax(2) - edited.rgb.amin(2))[edited.empty]
+    assert float(spread.max()) < 1e-6
+    still = edited.empty[:, 1:] & edited.empty[:, :-1]
+    assert edited.visible[still].all()
+    assert not edited.flow[still].any()
+    assert not edited.visible[edited.begins[:, 1:]].any()
+
+
+def test_what_is_visible_in_a_transition_moves_as_the_clip_says():
+    count = 24
+    edited = add_transitions(
+        clips(count=count, frames=8), 1.0, torch.Generator().manual_seed(4), count, ALL
+    )
+    before = motion.warp(edited.rgb[:, :-1].flatten(0, 1), edited.flow.flatten(0, 1))
+    now, visible = edited.rgb[:, 1:].flatten(0, 1), edited.visible.flatten(0, 1)
+    gray = (before - now).mean(1, keepdim=True).abs()
+    # A fade changes the light of what it shows, by as much as its shortest is fast, and no more.
+    assert float(gray[visible].mean()) < 0.1
+    dissolved = ~edited.empty.any(1)
+    apart = (before - now).abs().view(count, 7, 3, *now.shape[-2:])[dissolved]
+    assert float(apart[edited.visible[dissolved].expand_as(apart)].mean()) < 0.01
+
+
+def test_leader_has_grain_even_in_clips_without_wear():
+    count = 24
+    edited = add_transitions(clips(count=count), 1.0, torch.Generator().manual_seed(4), count, ALL)
+    light = old_film(edited, torch.Generator().manual_seed(2), count, ALL)
+    assert float(light[edited.empty].std((-1, -2)).min()) > 0.2
+
+
+def test_a_shot_that_begins_takes_no_color_from_the_frame_before():
+    torch.manual_seed(1)
+    memory = ColorMemory().eval()
+    torch.nn.init.normal_(memory.out.weight, std=0.1)
+    light = 50 + 30 * torch.rand(1, 3, 1, 32, 32)
+    coarse = 20 * torch.randn(1, 3, 2, 8, 8)
+    begins = torch.tensor([[True, False, True]])
+    with torch.no_grad():
+        steady = steady_colors(memory, light[:, :1].expand(-1, 3, -1, -1, -1), coarse, begins)
+    assert torch.equal(steady[:, 2], coarse[:, 2])
+    assert not torch.equal(steady[:, 1], coarse[:, 1])
+
+
 @pytest.mark.slow
 def test_training_lowers_the_flicker_that_the_true_colors_lack(generator, tmp_path):
-    task = MemoryTask(replace(TINY, learning_rate=1e-2, consistency=20.0), generator)
+    task = MemoryTask(
+        replace(TINY, learning_rate=1e-2, consistency=20.0, transitions=0.0), generator
+    )
     squares = [(255 * image).to(torch.uint8) for image in smooth_images(6, 72)]
 
     def loss_of(network):
@@ -127,6 +185,15 @@ def test_training_lowers_the_flicker_that_the_true_colors_lack(generator, tmp_pa
     assert len(list(Path(tmp_path, "images").iterdir())) == 2
 
 
+def test_a_step_on_clips_that_all_have_transitions(generator):
+    task = MemoryTask(replace(TINY, batch=6, transitions=1.0), generator)
+    rgb = (255 * smooth_images(6, 72)).to(torch.uint8)
+    parts = task.forward({"rgb": rgb}, 0, ALL)
+    parts["loss"].backward()
+    assert all(torch.isfinite(part) for part in parts.values())
+    assert float(task.network.out.weight.grad.abs().max()) > 0
+
+
 def test_an_untrained_memory_passes_colors_through(generator):
     task = MemoryTask(TINY, generator)
     rng = torch.Generator().manual_seed(9)
@@ -135,7 +202,9 @@ def test_an_untrained_memory_passes_colors_through(generator):
         assert torch.equal(steady_colors(ColorMemory(), clip.lightness, clip.coarse), clip.coarse)
 
 
-@pytest.mark.parametrize(("name", "value"), [("crop", 48), ("crop", 256), ("frames", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("crop", 48), ("crop", 256), ("frames", 1), ("transitions", 1.5)]
+)
 def test_a_recipe_that_cannot_work_says_so(name, value):
     with pytest.raises(TrainingError, match=name):
         MemoryRecipe.of({name: value})

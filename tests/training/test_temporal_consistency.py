@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from recolor_core.lab import rgb_to_lab
 from training.photographs import DataError
 from training.smoke import write_photographs
-from training.temporal_consistency import FRAME_BY_FRAME, app, made_clips, measure_film, read_film
+from training.temporal_consistency import (
+    FRAME_BY_FRAME,
+    TRANSITIONS,
+    app,
+    made_clips,
+    measure_film,
+    read_film,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +85,41 @@ def test_too_few_photographs_are_refused(photographs, tmp_path):
     assert "at least 100 photographs" in str(result.exception)
 
 
+def test_clips_with_transitions_change_from_nothing_or_to_another_image():
+    photographs = list(
+        (255 * torch.rand(5, 3, 8, 8)).byte().repeat_interleave(32, 2).repeat_interleave(32, 3)
+    )
+    plain = list(made_clips(photographs, 8, 0))
+    edited = list(made_clips(photographs, 8, 0, transitions=1.0))
+    assert len(edited) == len(plain) == 4
+    assert {film.name for film in edited} == {TRANSITIONS}
+    for one, other in zip(plain, edited, strict=True):
+        assert not torch.equal(one.rgb, other.rgb)
+        assert other.visible.float().mean() < 1
+
+
 @pytest.mark.slow
 def test_the_whole_command(photographs, tmp_path):
     words = [str(photographs), "--out", str(tmp_path / "out"), "--clips", "1", "--frames", "8"]
-    words += ["--cuts", "3", "--film", str(write_film(tmp_path / "pan.mkv")), "--device", "cpu"]
+    words += [
+        "--transitions",
+        "2",
+        "--cuts",
+        "3",
+        "--film",
+        str(write_film(tmp_path / "pan.mkv")),
+        "--device",
+        "cpu",
+    ]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0
     report = json.loads(
         (tmp_path / "out" / "temporal_consistency.json").read_text(encoding="utf-8")
     )
-    assert list(report["sources"]) == ["pan.mkv", "made clips"]
-    for ways in report["over frame by frame"].values():
+    assert list(report["sources"]) == ["pan.mkv", "made clips", TRANSITIONS]
+    for source, ways in report["over frame by frame"].items():
         assert ways[FRAME_BY_FRAME]["warped_error"][0] == 0
-        assert ways["memory"]["warped_error"][0] < -0.4
+        assert ways["memory"]["warped_error"][0] < (0 if source == TRANSITIONS else -0.4)
     assert report["cuts"]["found"] == report["cuts"]["cuts"] == 3
     assert report["cuts"]["carried"] == 0
     colors = pd.read_csv(tmp_path / "out" / "color_over_time.csv")
