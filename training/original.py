@@ -101,6 +101,7 @@ class OriginalTask(Task):
                 batch["rgb"],
                 recipe.size,
                 recipe.zoom,
+                0.0,
                 recipe.degrade_probability,
                 rng,
                 recipe.batch,

@@ -5,12 +5,9 @@ devices share the batch; noise is drawn on the device. `torchvision.transforms.v
 parameters for a whole batch, from the global generator, and is not used here.
 """
 
-import io
 import math
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,6 +23,7 @@ def photographs(
     rgb: Tensor,
     size: int,
     zoom: float,
+    mounted: float,
     degraded: float,
     rng: torch.Generator,
     count: int,
@@ -41,6 +39,8 @@ def photographs(
         Side of the squares.
     zoom
         Smallest side of a square as a share of S.
+    mounted
+        Probability with which a photograph lies within a neutral border.
     degraded
         Probability with which an image's lightness is made to look old.
     rng
@@ -54,6 +54,7 @@ def photographs(
         Codes in [0, 1], (B, 3, size, size), and L* in [0, 100], (B, 1, size, size).
     """
     codes = crop_and_flip(rgb.float() / 255, size, zoom, rng, count, rows)
+    codes = mount(codes, mounted, rng, count, rows)
     light = degrade(codes, degraded, rng, count, rows)
     return codes, tone_curve(light, rng, count, rows)
 
@@ -80,6 +81,39 @@ def crop_and_flip(
     theta[:, 0, 2], theta[:, 1, 2] = across, down
     grid = F.affine_grid(theta.to(rgb.device), [len(rgb), 3, size, size], align_corners=False)
     return F.grid_sample(rgb, grid, padding_mode="border", align_corners=False)
+
+
+def mount(rgb: Tensor, probability: float, rng: torch.Generator, count: int, rows: slice) -> Tensor:
+    """Lay neutral borders over the margins of some images, as mounts, rims, and film do.
+
+    Each of the four borders takes up to a fifth of a side; a third of them is left out. All borders
+    of an image have one tone, from black film to white paper, with the grain of paper.
+
+    Parameters
+    ----------
+    rgb
+        (B, 3, H, W), codes in [0, 1].
+    probability
+        Probability with which an image has borders.
+
+    Returns
+    -------
+    Tensor
+        The shape of `rgb`; R = G = B within a border.
+    """
+    there = uniform(rng, count, 0, 1, rows) < probability
+    y, x = (torch.linspace(0, 1, n, device=rgb.device) for n in rgb.shape[-2:])
+    inside = torch.ones_like(rgb[:, :1], dtype=torch.bool)
+    for distance in (y[:, None], 1 - y[:, None], x, 1 - x):
+        width = uniform(rng, count, -0.1, 0.2, rows)
+        inside &= distance >= _fit(torch.where(there, width, -1.0), rgb)
+    tone = _fit(uniform(rng, count, 0, 1, rows), rgb)
+    seed = int(torch.randint(2**62, (), generator=rng)) + rows.start
+    noise = torch.Generator(rgb.device).manual_seed(seed)
+    paper = tone + 0.006 * torch.randn(
+        inside.shape, generator=noise, device=rgb.device, dtype=rgb.dtype
+    )
+    return torch.where(inside, rgb, paper.clamp(0, 1))
 
 
 def tone_curve(lightness: Tensor, rng: torch.Generator, count: int, rows: slice) -> Tensor:
@@ -128,12 +162,8 @@ def degrade(
     light = torch.where(some(0.4), blur(light, rng, count, rows), light)
     light = torch.where(some(0.6), grain(light, rng, count, rows, noise), light)
     light = torch.where(some(0.3), scratch(light, rng, count, rows), light)
-    pressed = some(0.4).flatten()
-    quality = uniform(rng, count, 25, 90, rows)
-    if bool(pressed.any()):  # the flags were drawn on the CPU; only the pixels come from the device
-        light = light.clone()
-        for i in pressed.nonzero().flatten().tolist():
-            light[i, 0] = compress(light[i, 0], int(quality[i]))
+    pressed, quality = some(0.4), uniform(rng, count, 25, 90, rows)
+    light = torch.where(pressed, compress(light, quality), light)
     return light.clamp(0, 100)
 
 
@@ -208,27 +238,63 @@ def scratch(light: Tensor, rng: torch.Generator, count: int, rows: slice) -> Ten
     return light
 
 
-def compress(light: Tensor, quality: int) -> Tensor:
-    """Save L* as a JPEG and read it back.
+def compress(light: Tensor, quality: Tensor) -> Tensor:
+    """L* as a JPEG file keeps it.
+
+    The lossy part of a baseline JPEG is computed on the device: the discrete cosine transform of
+    blocks of 8 x 8 pixels, and its quantization by the luminance table of ITU-T T.81, annex K.1,
+    scaled by the quality as the Independent JPEG Group's encoder does.
 
     Parameters
     ----------
     light : Tensor
-        (H, W), L* in [0, 100].
-    quality : int
-        Of the JPEG encoder, 1 to 100.
+        (B, 1, H, W), L* in [0, 100].
+    quality : Tensor
+        (B,), quality of the encoder, 1 to 100.
 
     Returns
     -------
     Tensor
-        (H, W), L* in [0, 100].
+        (B, 1, H, W), L* in [0, 100].
     """
-    codes = (light.clamp(0, 100) * 2.55).round().to(torch.uint8).cpu().numpy()
-    with io.BytesIO() as file:
-        Image.fromarray(codes).save(file, "JPEG", quality=quality)
-        with Image.open(file) as compressed:
-            decoded = torch.from_numpy(np.array(compressed, dtype=np.float32))
-    return (decoded / 2.55).to(light.device)
+    height, width = light.shape[-2:]
+    padded = F.pad(light, (0, -width % 8, 0, -height % 8), mode="replicate")
+    codes = (padded.clamp(0, 100) * 2.55).round() - 128
+    rows, columns = codes.shape[-2] // 8, codes.shape[-1] // 8
+    blocks = codes.view(-1, 1, rows, 8, columns, 8).transpose(3, 4)
+    quality = quality.floor()
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
+    steps = ((LUMINANCE_STEPS * scale + 50) / 100).floor().clamp(1, 255)
+    steps = steps[:, None, None, None].to(light.device)
+    basis = _cosine_basis().to(light.device)
+    quantized = (basis @ blocks @ basis.T / steps).round() * steps
+    decoded = (basis.T @ quantized @ basis + 128).round().clamp(0, 255) / 2.55
+    image: Tensor = decoded.transpose(3, 4).reshape(padded.shape)[..., :height, :width]
+    return image
+
+
+LUMINANCE_STEPS = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    dtype=torch.float32,
+)
+"""Steps of quantization of the luminance at quality 50 (ITU-T T.81, table K.1)."""
+
+
+def _cosine_basis() -> Tensor:
+    """The orthonormal discrete cosine transform (DCT-II) of 8 samples, (8, 8)."""
+    k, n = torch.arange(8.0)[:, None], torch.arange(8.0)
+    basis = torch.cos(math.pi / 8 * (n + 0.5) * k) / 2
+    basis[0] /= math.sqrt(2)
+    return basis
 
 
 def _fit(value: Tensor, like: Tensor) -> Tensor:

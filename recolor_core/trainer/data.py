@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from recolor_core.trainer.cache import PredictionCache
+from recolor_core.trainer.recipe import TrainingError
 
 
 class StepSampler(Sampler[list[int]]):
@@ -86,6 +87,54 @@ class CachedPhotographs(Dataset[dict[str, Tensor]]):
             "rgb": torch.from_numpy(np.array(self.cache.rgb[index])),
             "logits": torch.from_numpy(np.array(self.cache.logits[index])),
         }
+
+
+def resident_batches(
+    photographs: Dataset[dict[str, Tensor]],
+    sampler: StepSampler,
+    device: torch.device,
+    workers: int,
+) -> Iterator[dict[str, Tensor]]:
+    """Batches from the memory of a device, into which all images are read first.
+
+    Reading and copying images is what a fast GPU waits for; a square of 256 pixels takes 0.2 MB.
+
+    Parameters
+    ----------
+    photographs
+        Dicts of tensors by number.
+    sampler
+        Which images make up which batch.
+    device
+        Where the images stay.
+    workers
+        Number of processes that read them.
+
+    Raises
+    ------
+    TrainingError
+        If the memory of the device does not hold them.
+    """
+    count = len(photographs)  # type: ignore[arg-type]
+    held: dict[str, Tensor] = {}
+    first = 0
+    for batch in DataLoader(photographs, batch_size=64, num_workers=workers):
+        size = len(next(iter(batch.values())))
+        for name, tensor in batch.items():
+            if name not in held:
+                try:
+                    held[name] = tensor.new_empty(count, *tensor.shape[1:], device=device)
+                except RuntimeError as error:  # of which CUDA's is one
+                    needed = count * tensor[0].nbytes / 1e9
+                    raise TrainingError(
+                        f"{count} photographs take {needed:.1f} GB, more than {device} has; train "
+                        "without --resident"
+                    ) from error
+            held[name][first : first + size] = tensor.to(device)
+        first += size
+    for numbers in sampler:
+        chosen = torch.tensor(numbers, device=device)
+        yield {name: tensor[chosen] for name, tensor in held.items()}
 
 
 class OneBatch(Dataset[dict[str, Tensor]]):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,11 @@ from recolor_core.losses import (
 )
 from recolor_core.metrics import coarse_error, colorfulness, psnr
 from recolor_core.models.config import SCALE
-from recolor_core.models.encoder import SemanticEncoder
+from recolor_core.models.encoder import InvertedResidual, SemanticEncoder
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import upsample
 from recolor_core.trainer import augment
-from recolor_core.trainer.pretrained import read_teacher
+from recolor_core.trainer.pretrained import frozen_generator, read_teacher
 from recolor_core.trainer.recipe import GeneratorRecipe
 from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 
@@ -31,8 +32,9 @@ KNEE = 20.0
 class GeneratorTask(Task):
     """Trains a `Generator` as a classifier of colors (Zhang et al. 2016), on random pixels.
 
-    With a teacher, its semantic path learns besides to see in the gray image what a frozen
-    network of the same shape sees in the color one (distillation).
+    With an ensemble, it learns besides what frozen generators predict of the undamaged image
+    (distillation, Hinton et al. 2015). With a teacher, its semantic path learns to see in the gray
+    image what a frozen network of the same shape sees in the color one.
 
     Parameters
     ----------
@@ -51,6 +53,9 @@ class GeneratorTask(Task):
         self.frequency: Tensor
         # In a tuple, hidden from PyTorch: neither trained nor saved.
         self._teacher = (read_teacher(recipe.teacher),) if recipe.teacher else ()
+        names = [name.strip() for name in recipe.ensemble.split(",") if name.strip()]
+        self._ensemble = tuple(frozen_generator(name)[0] for name in names)
+        self._depth = StochasticDepth(self.network.semantic, recipe.drop_path)
 
     def forward(self, batch: Mapping[str, Tensor], step: int, rows: slice) -> dict[str, Tensor]:
         """Loss and its parts of one step; `rows` are this device's of the whole batch."""
@@ -61,12 +66,14 @@ class GeneratorTask(Task):
                 batch["rgb"],
                 recipe.size,
                 recipe.zoom,
+                recipe.mount_probability,
                 recipe.degrade_probability,
                 rng,
                 recipe.batch,
                 rows,
             )
             true, pixels = self.choose(coarse_color(codes), rng, rows)
+            self._depth.draw(rng, recipe.batch, rows, codes.device)
             index, probability = soft_encode(true, bins, recipe.neighbors, recipe.sigma)
             weight = chroma_weight(true, recipe.chroma)
             if step < recipe.rebalance_from * recipe.steps:
@@ -81,7 +88,15 @@ class GeneratorTask(Task):
         logits = logits.gather(1, pixels[..., None].expand(-1, -1, logits.shape[-1]))
         with torch.autocast(light.device.type, enabled=False):
             logits = logits.flatten(0, 1).float()
-            entropy = (weight * color_cross_entropy(logits, index, probability)).mean()
+            entropy = color_cross_entropy(logits, index, probability)
+            if self._ensemble:
+                taught_by = self.predicted_by_ensemble(codes, pixels)
+                entropy = torch.lerp(
+                    entropy, -(taught_by * F.log_softmax(logits, 1)).sum(1), recipe.ensemble_weight
+                )
+                annealed = F.normalize(taught_by ** (1 / TEMPERATURE), p=1, dim=1)
+                true = torch.lerp(true, annealed @ bins, recipe.ensemble_weight)
+            entropy = (weight * entropy).mean()
             mean = F.softmax(logits / TEMPERATURE, dim=1) @ bins
             regression = F.huber_loss(mean / KNEE, true / KNEE)
         parts = {
@@ -94,6 +109,38 @@ class GeneratorTask(Task):
             parts["loss"] = parts["loss"] + recipe.distill * share
             parts["unexplained"] = share.detach()
         return parts
+
+    @torch.no_grad()
+    def predicted_by_ensemble(self, codes: Tensor, pixels: Tensor) -> Tensor:
+        """The mean distribution that the ensemble predicts, of two views by each generator.
+
+        Parameters
+        ----------
+        codes
+            sRGB codes in [0, 1], (B, 3, H, W).
+        pixels
+            Numbers of the coarse pixels that are asked for, (B, n).
+
+        Returns
+        -------
+        Tensor
+            (B n, Q), probabilities.
+        """
+        lightness = rgb_to_lab(codes)[:, :1]
+        total = torch.zeros((), device=codes.device)
+        for generator in self._ensemble:
+            generator.to(codes.device)
+            with torch.autocast(codes.device.type, self.dtype, self.dtype != torch.float32):
+                views = generator(lightness), generator(lightness.flip(-1)).flip(-1)
+            for logits in views:
+                total = total + F.softmax(logits.float(), dim=1)
+        mean = (total / (2 * len(self._ensemble))).flatten(2).transpose(1, 2)
+        return mean.gather(1, pixels[..., None].expand(-1, -1, mean.shape[-1])).flatten(0, 1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the recipe computes convolutions in."""
+        return torch.bfloat16 if self.recipe.precision.startswith("bf16") else torch.float32
 
     def choose(self, ab: Tensor, rng: torch.Generator, rows: slice) -> tuple[Tensor, Tensor]:
         """The pixels that the loss of a step looks at.
@@ -189,6 +236,40 @@ def unexplained(features: Sequence[Tensor], of_teacher: Sequence[Tensor]) -> Ten
         for one, other in zip(features, of_teacher, strict=True)
     ]
     return torch.stack(shares).mean()
+
+
+class StochasticDepth:
+    """Lets images skip residual blocks of an encoder at random (Huang et al. 2016).
+
+    The probability grows linearly with depth up to the given one, as the paper recommends.
+
+    Parameters
+    ----------
+    encoder
+        Gets hooks; what it computes in evaluation mode stays the same.
+    probability
+        Probability with which an image skips the last block, in [0, 1).
+    """
+
+    def __init__(self, encoder: SemanticEncoder, probability: float) -> None:
+        blocks = [m for m in encoder.modules() if isinstance(m, InvertedResidual) and m.skip]
+        self.keep = 1 - probability * torch.arange(1.0, len(blocks) + 1) / len(blocks)
+        self.weights = torch.empty(0)
+        for number, block in enumerate(blocks):
+            block.register_forward_hook(partial(self._skip, number))
+
+    def draw(self, rng: torch.Generator, count: int, rows: slice, device: torch.device) -> None:
+        """Draw which of the `rows` of a batch of `count` images skip which blocks."""
+        drawn = torch.rand(len(self.keep), count, generator=rng)[:, rows]
+        keep = self.keep[:, None]
+        self.weights = ((drawn < keep) / keep).to(device)[..., None, None, None]
+
+    def _skip(
+        self, number: int, block: nn.Module, given: tuple[Tensor], out: Tensor
+    ) -> Tensor | None:
+        if not block.training:
+            return None
+        return given[0] + (out - given[0]) * self.weights[number].to(out.dtype)
 
 
 def _coprime_stride(count: int) -> int:

@@ -23,7 +23,7 @@ from torchvision.utils import make_grid
 
 from recolor_core.files import AtomicFile
 from recolor_core.trainer.average import moving_average
-from recolor_core.trainer.data import StepSampler
+from recolor_core.trainer.data import StepSampler, resident_batches
 from recolor_core.trainer.recipe import Recipe, TrainingError
 from recolor_core.trainer.task import Task
 
@@ -56,6 +56,8 @@ class Machine:
         As in `lightning.fabric.Fabric`.
     workers
         Processes that load images for each device.
+    resident
+        Whether all images are kept in the device's memory.
     """
 
     accelerator: str = "auto"
@@ -63,6 +65,7 @@ class Machine:
     nodes: int = 1
     strategy: str = "auto"
     workers: int = 2
+    resident: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,16 +166,21 @@ def fit(
     run = _Run(fabric, task, folder)
     if state:
         run.restore(state)
-    loader = DataLoader(
-        photographs,
-        batch_sampler=StepSampler(count, recipe.batch, recipe.seed, first, recipe.steps, rows),
-        num_workers=machine.workers,
-        pin_memory=fabric.device.type == "cuda",
-        persistent_workers=False,
-    )
-    batches: Iterator[dict[str, Tensor]] = iter(
-        fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[arg-type]
-    )
+    sampler = StepSampler(count, recipe.batch, recipe.seed, first, recipe.steps, rows)
+    batches: Iterator[dict[str, Tensor]]
+    if machine.resident:
+        batches = resident_batches(photographs, sampler, fabric.device, machine.workers)
+    else:
+        loader = DataLoader(
+            photographs,
+            batch_sampler=sampler,
+            num_workers=machine.workers,
+            pin_memory=fabric.device.type == "cuda",
+            persistent_workers=False,
+        )
+        batches = iter(
+            fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[arg-type]
+        )
     bar = _bar() if progress and fabric.is_global_zero else None
     done, started, waited = first, time.perf_counter(), 0.0
     with bar or nullcontext():
@@ -225,7 +233,8 @@ class _Run:
         self.average.module.to(fabric.device)
         groups = _parameter_groups(task.network, recipe)
         self.rates = [group["lr"] for group in groups]
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99))
+        fused = fabric.device.type == "cuda"  # one kernel for all tensors
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
         self.module, self.optimizer = fabric.setup(task, optimizer)
         self.schedule = self._schedule_from(0)
         self.best = -math.inf

@@ -157,8 +157,20 @@ class GeneratorRecipe(Recipe):
         Fraction of the steps after which rebalancing begins.
     zoom
         Smallest side of a crop as a fraction of the image's.
+    mount_probability
+        Probability with which a photograph lies within a neutral border.
     degrade_probability
         Probability with which the lightness of an image is made to look old.
+    drop_path
+        Probability with which a residual block of the semantic path is skipped in training
+        (stochastic depth, Huang et al. 2016), against memorizing.
+    ensemble
+        Names or paths of weights, separated by commas, whose generators together teach this one:
+        the mean of the distributions that they predict of the image as it was before damage, and
+        of its mirror image. ``""`` turns it off.
+    ensemble_weight
+        With an ensemble, how much of what is learned is its prediction rather than the truth, in
+        [0, 1].
     teacher
         Weights of a semantic path that sees color, in a form that `pretrained` takes: the
         semantic path of the generator learns to see the same in gray. ``""`` turns it off.
@@ -180,7 +192,11 @@ class GeneratorRecipe(Recipe):
     rebalance: float = 0.9
     rebalance_from: float = 0.7
     zoom: float = 0.6
+    mount_probability: float = 0.0
     degrade_probability: float = 0.3
+    drop_path: float = 0.0
+    ensemble: str = ""
+    ensemble_weight: float = 0.5
     teacher: str = ""
     distill: float = 2.0
 

@@ -1,14 +1,17 @@
 import errno
+import io
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from lightning.fabric.loggers import CSVLogger
+from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
+from recolor_core.models.encoder import SemanticEncoder
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import upsample
 from recolor_core.trainer import (
@@ -27,7 +30,7 @@ from recolor_core.trainer import (
 )
 from recolor_core.trainer.average import moving_average
 from recolor_core.trainer.data import OneBatch, StepSampler
-from recolor_core.trainer.generator import coarse_color
+from recolor_core.trainer.generator import StochasticDepth, coarse_color
 from recolor_core.trainer.loop import FORMER_NAMES, schedule_factor
 from recolor_core.trainer.task import rng_of
 
@@ -77,8 +80,8 @@ def refiner_task(generator, **changes):
     return RefinerTask(replace(TINY, **changes), generator)
 
 
-def train(task, folder, **options):
-    return fit(task, Invented(), folder, machine=CPU, progress=False, **options)
+def train(task, folder, machine=CPU, **options):
+    return fit(task, Invented(), folder, machine=machine, progress=False, **options)
 
 
 # --- recipes ----------------------------------------------------------------------------------
@@ -196,7 +199,13 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, generator, kind, m
         common = {name: getattr(TINY, name) for name in ("warm_up", "precision", "log_every")}
         return GeneratorTask(
             GeneratorRecipe(
-                steps=4, batch=2, size=32, checkpoint_every=1, rebalance_from=0.5, **common
+                steps=4,
+                batch=2,
+                size=32,
+                checkpoint_every=1,
+                rebalance_from=0.5,
+                drop_path=0.3,
+                **common,
             )
         )
 
@@ -527,12 +536,56 @@ def test_the_generators_loss_falls_when_it_knows_the_answer():
     rows = slice(0, 4)
     with torch.no_grad():
         before = task(batch, 0, rows)["loss"]
-        codes, _ = augment.photographs(batch["rgb"], 32, 1.0, 0.0, rng_of(0, 0), 4, rows)
+        codes, _ = augment.photographs(batch["rgb"], 32, 1.0, 0.0, 0.0, rng_of(0, 0), 4, rows)
         colors = coarse_color(codes).flatten(2).transpose(1, 2)
         answer = -(torch.cdist(colors, task.network.bins) ** 2) / 50
         task.network.forward = lambda light: answer.transpose(1, 2).unflatten(2, (8, 8))
         after = task(batch, 0, rows)["loss"]
     assert after < 0.5 * before
+
+
+@pytest.mark.slow
+def test_an_ensemble_pulls_the_loss_toward_what_it_predicts():
+    rows, batch = slice(0, 4), {"rgb": F.interpolate(batch_of()["rgb"].float(), size=32).byte()}
+    task = generator_task(
+        ensemble="default", ensemble_weight=1.0, pixels=0, degrade_probability=0.0, zoom=1.0
+    ).eval()
+    (generator,) = task._ensemble
+    with torch.no_grad():
+        apart = task(batch, 0, rows)
+        task.network.forward = generator.forward
+        together = task(batch, 0, rows)
+        _, pixels = task.choose(torch.zeros(4, 2, 8, 8), rng_of(1), rows)
+        predicted = task.predicted_by_ensemble(batch["rgb"] / 255, pixels)
+    assert together["loss"] < 0.7 * apart["loss"]
+    assert together["regression"] < 0.1 * apart["regression"]
+    assert predicted.sum(1) == pytest.approx(torch.ones(4 * 64), abs=1e-5)
+
+
+def test_skipped_blocks_depend_on_the_step_alone_and_none_is_skipped_in_evaluation():
+    encoder = SemanticEncoder()
+    depth = StochasticDepth(encoder, 0.8)
+    shared = []
+    for rows in (slice(0, 4), slice(0, 2), slice(2, 4)):
+        depth.draw(rng_of(5), 4, rows, torch.device("cpu"))
+        shared.append(depth.weights)
+    assert shared[0].equal(torch.cat(shared[1:], 1))
+    assert 0 < (shared[0] == 0).float().mean() < 0.8
+    lightness = torch.randn(4, 1, 64, 64)
+    with torch.no_grad():
+        for module in (encoder, plain := SemanticEncoder()):
+            module.load_state_dict(encoder.state_dict())
+            module.eval()
+        assert all(a.equal(b) for a, b in zip(encoder(lightness), plain(lightness), strict=True))
+
+
+def test_images_in_the_devices_memory_give_the_same_bits(tmp_path, generator):
+    weights = []
+    for resident in (False, True):
+        folder = tmp_path / str(resident)
+        train(refiner_task(generator), folder, machine=replace(CPU, resident=resident))
+        weights.append(torch.load(folder / "last.ckpt", weights_only=True)["network"])
+    assert all(value.equal(weights[1][name]) for name, value in weights[0].items())
 
 
 # --- augmentation -----------------------------------------------------------------------------
@@ -607,8 +660,29 @@ def test_grain_is_strongest_in_the_middle_tones():
     assert grained[..., :32].std() > 1.5 * grained[..., 32:].std()
 
 
-def test_jpeg_costs_more_at_a_lower_quality():
-    light = rgb_to_lab(Invented(1).rgb)[0, 0] + 5 * torch.randn(64, 64)
-    light = light.clamp(0, 100)
-    fine, coarse = (augment.compress(light, q) for q in (95, 20))
-    assert (fine - light).abs().mean() < (coarse - light).abs().mean() < 15
+def test_jpeg_costs_what_an_encoder_makes_it_cost():
+    light = rgb_to_lab(Invented(1).rgb)[:, :1]
+    light = (light + 5 * torch.randn(light.shape)).clamp(0, 100).repeat(3, 1, 1, 1)[..., :60, :57]
+    pressed = augment.compress(light, torch.tensor([95.0, 60.0, 20.0]))
+    losses = (pressed - light).abs().mean((1, 2, 3)).tolist()
+    assert losses == sorted(losses)
+    codes = (light * 2.55).round().to(torch.uint8).numpy()
+    for image, quality, ours in zip(codes, (95, 60, 20), pressed, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(image[0]).save(file, "JPEG", quality=quality)
+        theirs = torch.from_numpy(np.array(Image.open(file), dtype=np.float32)) / 2.55
+        # Their DCT computes with integers, so a coefficient may be rounded the other way.
+        assert (ours[0] - theirs).abs().mean() < 0.1 * losses[-1]
+
+
+def test_borders_are_neutral_and_of_one_tone_and_the_photograph_within_is_kept():
+    rgb = Invented(64).rgb / 255
+    framed = drawn(augment.mount, rgb, 1.0)
+    changed = (framed != rgb).any(1)
+    assert 0.02 < changed.float().mean() < 0.4
+    within = framed.permute(0, 2, 3, 1)[changed]
+    assert torch.equal(within[:, 0], within[:, 2])
+    assert not changed[:, 24:40, 24:40].any()
+    spreads = [image[:, mask].std() for image, mask in zip(framed, changed, strict=True)]
+    assert max(spread for spread in spreads if not spread.isnan()) < 0.02
+    assert torch.equal(drawn(augment.mount, rgb, 0.0), rgb)
