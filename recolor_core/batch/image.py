@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from recolor_core import provenance
-from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.observer import Observer
 from recolor_core.batch.original import describe_original
 from recolor_core.batch.outcome import (
@@ -39,6 +38,7 @@ from recolor_core.batch.result import (
 from recolor_core.batch.thumbnail import thumbnail_of
 from recolor_core.batch.tree import make_folder
 from recolor_core.colorizer import Colorizer
+from recolor_core.digest import digest_codes
 from recolor_core.errors import (
     ImageError,
     OutputBusyError,
@@ -305,8 +305,9 @@ class _Work:
         times: tuple[int, int] | None,
     ) -> None:
         arrays = (result.ab_coarse, result.ab_refined, result.uncertainty)
-        xmp = provenance.xmp_packet(facts)
-        for output, array, (_, description) in zip(outputs, arrays, STAGES, strict=True):
+        for output, array, (name, description) in zip(outputs, arrays, STAGES, strict=True):
+            digest = digest_codes(array.reshape(-1, array.shape[-1]))
+            xmp = provenance.xmp_packet(facts | {"stage": name, "stage_sha256": digest})
             encode_stage(output, array, description=description, xmp=xmp)
             output.finish()
             if times:

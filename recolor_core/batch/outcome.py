@@ -25,7 +25,7 @@ class PageFacts:
     reading : str
         How the page was read, in words.
     gray_sha256 : str
-        SHA-256 of the gray codes that the page keeps; see `recolor_core.batch.digest`.
+        SHA-256 of the gray codes that the page keeps; see `recolor_core.digest`.
     uncertainty : float
         Mean standard deviation of the predicted color, in Lab units.
     """

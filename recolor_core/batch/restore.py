@@ -1,7 +1,7 @@
 """The gray scan back from its coloring, code for code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core import provenance
-from recolor_core.batch.digest import digest_codes
 from recolor_core.batch.original import profile_of_original
+from recolor_core.batch.restoration import Restoration
 from recolor_core.batch.result import sidecar_of
 from recolor_core.batch.tree import OWN, make_folder
+from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError
 from recolor_core.files import AtomicFile, explained
 from recolor_core.gray import read_gray
@@ -21,29 +22,6 @@ from recolor_core.images.tiff_output import Photometric, TiffOutput
 
 _ANY_SIZE = 2**62
 _CLASSIC_TIFF_BYTES = 4_000_000_000  # offsets have 32 bits; some room for the directories
-
-
-@dataclass(frozen=True)
-class Restoration:
-    """What became of a result that was turned back.
-
-    Parameters
-    ----------
-    output, target : str
-        The result, and the gray image that was made of it.
-    pages : int
-        Number of pages.
-    exact : bool
-        Whether the gray codes are those of the source, at every pixel.
-    notes : tuple of str
-        In what the gray image differs from the source.
-    """
-
-    output: str
-    target: str
-    pages: int
-    exact: bool
-    notes: tuple[str, ...]
 
 
 def restored_name(output: Path) -> Path:
@@ -112,6 +90,10 @@ def _records(file: ImageFile, output: Path) -> list[dict[str, Any]]:
     records = [provenance.read_xmp(header.metadata.xmp) for header in file.headers()]
     if file.format == "BMP":
         records = list(provenance.read_sidecar(sidecar_of(output)))
+    if records and records[0] and "stage" in records[0]:
+        raise ImageError(
+            f"{output}: this stage holds no gray; restore the image from the result beside it"
+        )
     known = [record for record in records if record and "original" in record]
     if not known or len(known) != len(file):
         raise ImageError(

@@ -46,6 +46,11 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122 (one in 100,000)
 
 
+def is_film_name(name: str) -> bool:
+    """Whether a file's name ends as those of films do."""
+    return os.path.splitext(name)[1].lower() in FILM_ENDINGS  # noqa: PTH122 (one in 100,000)
+
+
 def find_files(
     folder: Path, *, recursive: bool = True, without: Path | None = None
 ) -> Iterator[Path]:

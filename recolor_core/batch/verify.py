@@ -1,139 +1,38 @@
 """Whether a result is an unaltered coloring of its source: its gray is derived and compared."""
 
+import glob
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core import provenance
-from recolor_core.batch.digest import digest_codes
+from recolor_core.batch.films import verify_film
 from recolor_core.batch.manifest import MANIFEST, Manifest
 from recolor_core.batch.outcome import one_line
 from recolor_core.batch.result import STAGES, read_records, sidecar_of
-from recolor_core.batch.tree import OWN, find_files, is_image_name
+from recolor_core.batch.tree import OWN, find_files, is_film_name, is_image_name
+from recolor_core.batch.verification import Verification
+from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError, RecolorError
-from recolor_core.files import AtomicFile, sha256_of
+from recolor_core.files import sha256_of
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, Page, open_image
-from recolor_core.provenance import now
-
-Kind = Literal[
-    "missing",
-    "damaged",
-    "no mark",
-    "other source",
-    "missing source",
-    "format",
-    "pages",
-    "size",
-    "profile",
-    "gray",
-    "bytes",
-    "not in the manifest",
-]
-"""What can be found. Each is described where it is found, in `verify_image`."""
+from recolor_core.provenance import read_sidecar
 
 _ANY_SIZE = 2**62
 _ROUNDING = 1e-12  # near black, where curves are steep
 _ALTERNATIVE = re.compile(r"(.*\.recolor)\.alt([1-9][0-9]*)(\.[^.]+)", re.DOTALL)
 _STAGE = re.compile(
-    rf".*\.recolor\.(?:page[1-9][0-9]*\.)?(?:{'|'.join(name for name, _ in STAGES)})\.tif",
+    rf"(.*\.recolor)\.(?:page[1-9][0-9]*\.)?({'|'.join(name for name, _ in STAGES)})\.tif",
     re.DOTALL,
 )
 _NO_PROFILE = {"BMP"}  # formats that hold none
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a result that is not as it was written.
-
-    Parameters
-    ----------
-    kind : str
-        One of `Kind`.
-    words : str
-        What was found.
-    """
-
-    kind: Kind
-    words: str
-
-
-@dataclass
-class Verification:
-    """What was found out about a result.
-
-    Parameters
-    ----------
-    output : str
-        The result.
-    source : str or None
-        The source that it was compared with.
-    findings : list of Finding
-        What is not as it was written.
-    pages : int
-        Number of pages whose gray was derived anew.
-    exact_pages : int
-        Number of pages whose gray is exactly that of the source.
-    difference : float or None
-        Largest difference of any gray value from the source, as a fraction of white; None if the
-        source was not compared.
-    made : dict
-        How the first page was made, from its provenance.
-    """
-
-    output: str
-    source: str | None = None
-    findings: list[Finding] = field(default_factory=list)
-    pages: int = 0
-    exact_pages: int = 0
-    difference: float | None = None
-    made: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def unaltered(self) -> bool:
-        """Whether the result is an unaltered coloring of its source."""
-        return not self.findings
-
-    def add(self, kind: Kind, words: str) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(kind, words))
-
-    def record(self) -> dict[str, Any]:
-        """The verification in JSON types."""
-        return {"unaltered": self.unaltered, **asdict(self)}
-
-    def line(self) -> str:
-        """The verification in one line."""
-        return one_line(self._words())
-
-    def _words(self) -> str:
-        if self.findings:
-            return f"{self.output}: ALTERED: {'; '.join(f.words for f in self.findings)}"
-        of = (
-            self.source
-            or f"{self.made.get('source')} (SHA-256 {self.made['source_sha256'][:12]}...)"
-        )
-        pages = f", {self.pages} pages" if self.pages > 1 else ""
-        gray = "its gray is exact" if self.exact_pages else "its format does not keep the gray"
-        if self.difference:
-            gray = f"its gray is within {self.difference * 100:.2g} % of white"
-        return f"{self.output}: unaltered coloring of {of}{pages}; {gray}; {self._maker()}"
-
-    def _maker(self) -> str:
-        weights = self.made.get("weights") or {}
-        return (
-            f"made by {self.made.get('tool')} with weights {weights.get('name')} "
-            f"on {self.made.get('when')}"
-        )
 
 
 def verify_image(
@@ -305,6 +204,36 @@ def _compare(
         found.add("gray", words)
 
 
+def verify_stage(path: Path, source_sha256: str | None = None) -> Verification:
+    """Verify an intermediate stage: its values are compared with the digest in its mark.
+
+    Parameters
+    ----------
+    path : Path
+        A file that ``--stages`` wrote.
+    source_sha256 : str or None
+        SHA-256 of the source of the result that it belongs to.
+    """
+    found = Verification(str(path))
+    try:
+        with open_image(path, max_pixels=_ANY_SIZE) as file:
+            record = provenance.read_xmp(next(file.headers()).metadata.xmp) or {}
+            planes = np.concatenate([page.codes for page in file])
+    except (ImageError, OSError, ValueError) as error:
+        found.add("damaged", one_line(error).removeprefix(f"{one_line(path)}: "))
+        return found
+    name = _STAGE.fullmatch(path.name)
+    if "stage_sha256" not in record or (name and record.get("stage") != name[2]):
+        found.add("no mark", "the mark of this stage is missing")
+        return found
+    found.made = record
+    if digest_codes(planes) != record["stage_sha256"]:
+        found.add("bytes", "its values are not those that were written")
+    if source_sha256 and record.get("source_sha256") != source_sha256:
+        found.add("other source", "made from another file than the result beside it")
+    return found
+
+
 def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verification]:
     """Verify all results of a folder.
 
@@ -319,7 +248,7 @@ def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verifica
     Yields
     ------
     Verification
-        Of one result after the other; alternatives count as results.
+        Of one result after the other; alternatives and stages count as results.
 
     Raises
     ------
@@ -332,8 +261,15 @@ def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verifica
         )
     if (output / MANIFEST).exists():
         yield from _verify_batch(output, source)
+        yield from _verify_films(output, source)
         return
+    yield from _verify_films(output, source)
     for path in _find_results(output):
+        if stage := _STAGE.fullmatch(path.name):
+            mains = (p for p in path.parent.glob(f"{glob.escape(stage[1])}.*") if _is_main(p))
+            records = (_first_record(main) for main in mains)
+            yield verify_stage(path, next((r["source_sha256"] for r in records if r), None))
+            continue
         record = _first_record(path)
         original = None
         if source and record.get("source"):
@@ -347,6 +283,23 @@ def verify_folder(output: Path, source: Path | None = None) -> Iterator[Verifica
         yield found
 
 
+def _verify_films(output: Path, source: Path | None) -> Iterator[Verification]:
+    """Verify the colorized films of a folder: those beside which a JSON file says so."""
+    for path in find_files(output):
+        if not is_film_name(path.name) or not read_sidecar(sidecar_of(path)):
+            continue
+        original = None
+        if source:
+            name = json.loads(sidecar_of(path).read_bytes())["source"]["name"]
+            original = source / path.parent.relative_to(output) / Path(name).name
+        if original is None or original.exists():
+            yield verify_film(path, str(original) if original else None)
+        else:
+            found = verify_film(path)
+            found.add("missing source", f"its source {original} is not there")
+            yield found
+
+
 def _verify_batch(output: Path, source: Path | None) -> Iterator[Verification]:
     """Verify the results that a manifest lists, their alternatives, and all other results."""
     known: dict[Path, tuple[Path | None, str | None]] = {}
@@ -358,8 +311,13 @@ def _verify_batch(output: Path, source: Path | None) -> Iterator[Verification]:
             original = source / row["path"] if source else None
             known[path] = (original, row["source_sha256"])
             yield _verify_with(path, original, row["output_sha256"])
+    of_stems = {path.with_suffix(""): source_sha256 for path, (_, source_sha256) in known.items()}
     for path in _find_results(output):
         if path in known:
+            continue
+        stage = _STAGE.fullmatch(path.name)
+        if stage and path.with_name(stage[1]) in of_stems:
+            yield verify_stage(path, of_stems[path.with_name(stage[1])])
             continue
         main = _main_of_alternative(path)
         if main in known:
@@ -407,10 +365,16 @@ def _first_record(path: Path) -> dict[str, Any]:
 
 
 def _find_results(folder: Path) -> Iterator[Path]:
-    """All files that have the name of a result or of an alternative; stages hold no colors."""
+    """All files that have the name of a result, an alternative or a stage."""
     for path in find_files(folder):
-        if OWN in path.name and is_image_name(path.name) and not _STAGE.fullmatch(path.name):
+        if OWN in path.name and is_image_name(path.name):
             yield path
+
+
+def _is_main(path: Path) -> bool:
+    """Whether a file has the name of a result itself."""
+    further = _STAGE.fullmatch(path.name) or _ALTERNATIVE.fullmatch(path.name)
+    return is_image_name(path.name) and not further
 
 
 def _main_of_alternative(path: Path) -> Path | None:
@@ -432,72 +396,3 @@ def _check_alternative(found: Verification, path: Path, source_sha256: str | Non
         and not any(finding.kind == "other source" for finding in found.findings)
     ):
         found.add("other source", "made from another file than the result beside it")
-
-
-@dataclass
-class Summary:
-    """What was found out about all results of a folder.
-
-    Attributes
-    ----------
-    count, altered : int
-        Number of results, and of those with findings.
-    kinds : Counter
-        Number of findings by kind.
-    """
-
-    count: int = 0
-    altered: int = 0
-    compared: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, verification: Verification) -> None:
-        """Count a result."""
-        self.count += 1
-        self.compared += verification.difference is not None
-        if verification.findings:
-            self.altered += 1
-            self.kinds.update({finding.kind for finding in verification.findings})
-            self.lines.append(verification.record())
-
-    def line(self) -> str:
-        """The summary in one line."""
-        compared = f", {self.compared} compared with their sources" if self.compared else ""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
-        altered = f"{self.altered} ALTERED ({kinds})" if self.altered else "none altered"
-        return f"{self.count} results verified{compared}: {altered}"
-
-    def write(
-        self, path: Path, output: Path, source: Path | None, signed_by: str, *, overwrite: bool
-    ) -> None:
-        """Write the summary as JSON, with the digest of all that it says.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        output, source : Path
-            What was verified, and with what it was compared.
-        signed_by : str
-            Who signs it off.
-        overwrite : bool
-            Whether a file that is there may be replaced.
-        """
-        manifest = output / MANIFEST
-        facts = {
-            "verified": now(),
-            "software": f"recolor {version('napari-recolor')}",
-            "signed_by": signed_by,
-            "output": str(output.absolute()),
-            "source": str(source.absolute()) if source else None,
-            "manifest_sha256": sha256_of(manifest) if manifest.exists() else None,
-            "results": self.count,
-            "compared_with_sources": self.compared,
-            "unaltered": self.count - self.altered,
-            "altered": self.lines,
-        }
-        text = json.dumps(facts, sort_keys=True)
-        facts["sha256_of_the_above"] = sha256(text.encode()).hexdigest()
-        with AtomicFile(path, overwrite=overwrite) as file:
-            file.file.write(json.dumps(facts, indent=2).encode() + b"\n")

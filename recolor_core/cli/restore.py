@@ -18,7 +18,9 @@ from recolor_core.errors import RecolorError
 
 
 def restore(
-    outputs: Annotated[list[Path], typer.Argument(metavar="OUTPUT", help="Results of recolor.")],
+    outputs: Annotated[
+        list[Path], typer.Argument(metavar="OUTPUT", help="Results of recolor: images or films.")
+    ],
     out: Annotated[
         str | None,
         typer.Option(
@@ -36,9 +38,10 @@ def restore(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write the gray images back that results were made of: codes, depth, profile and tags.
+    """Write the gray images and films that results were made of: codes, depth, profile and tags.
 
-    A result whose gray was altered is refused. TIFF stays TIFF; everything else becomes PNG.
+    A result whose gray was altered is refused. TIFF stays TIFF, and other images become PNG. A film
+    becomes FFV1 in Matroska, with all its other streams; images of a film stay images.
 
     Exit codes: 0 everything is done, 1 a bug, 2 bad input or usage (the other images are done),
     130 interrupted.
@@ -49,13 +52,19 @@ def restore(
         raise RecolorError("expected a file or folder for -o, got standard output; name one")
     failed = False
     with terminable():
+        from recolor_core.batch.films import find_film, restore_film, restored_film_name
         from recolor_core.batch.restore import restore_image, restored_name
 
         for output, image in zip(outputs, images, strict=True):
             label = one_line(output)
-            target = destination.path(image, restored_name(output).name)
+            film = find_film(output)
+            name = (restored_film_name(film) if film else restored_name(output)).name
+            target = destination.path(image, name)
             try:
-                made = restore_image(output, target, overwrite=overwrite)
+                if film:
+                    made = restore_film(film, target, overwrite=overwrite)
+                else:
+                    made = restore_image(output, target, overwrite=overwrite)
             except RecolorError as error:
                 show_traceback()
                 words = in_words_of_command(error).removeprefix(f"{label}: ")

@@ -13,17 +13,20 @@ from recolor_core.cli.interrupts import BAD_INPUT, INTERRUPTED, terminable
 from recolor_core.errors import RecolorError
 
 if TYPE_CHECKING:
-    from recolor_core.batch.verify import Verification
+    from recolor_core.batch.verification import Verification
 
 
 def verify(
     output: Annotated[
         Path,
-        typer.Argument(metavar="OUTPUT", help="A result, or the output folder of a batch."),
+        typer.Argument(
+            metavar="OUTPUT",
+            help="A colorized image or film, the output folder of a batch, or a folder of frames.",
+        ),
     ],
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="SOURCE", help="The gray image, or the input folder."),
+        typer.Argument(metavar="SOURCE", help="The gray image or film, or the input folder."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -42,7 +45,8 @@ def verify(
 
     The gray is derived from the colors and compared with what the result itself records and, if
     SOURCE is given, with the source, value by value. The results of a batch are compared with its
-    manifest, too.
+    manifest, too. Films are compared frame by frame; if the codec is lossy, the line says how near
+    the gray is.
 
     Exit codes: 0 everything is unaltered, 1 a bug, 2 something is altered or cannot be read,
     130 interrupted.
@@ -51,14 +55,17 @@ def verify(
         raise RecolorError("expected a folder with --report, got a file; one line says it all")
     with terminable():
         try:
-            from recolor_core.batch.verify import Summary, verify_folder, verify_image
+            from recolor_core.batch.films import find_film, verify_film
+            from recolor_core.batch.verification import Summary
+            from recolor_core.batch.verify import verify_folder, verify_image
 
             summary = Summary()
-            found = (
-                verify_folder(output, source)
-                if output.is_dir()
-                else iter([verify_image(output, source)])
-            )
+            if film := find_film(output):
+                found = iter([verify_film(film, str(source) if source else None)])
+            elif output.is_dir():
+                found = verify_folder(output, source)
+            else:
+                found = iter([verify_image(output, source)])
             for verification in found:
                 summary.add(verification)
                 _show(verification, as_json=as_json, quiet=quiet)

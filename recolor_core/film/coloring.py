@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
+from recolor_core.digest import digest_codes
 from recolor_core.errors import OutputExistsError
-from recolor_core.files import AtomicFile, explained, write_file
-from recolor_core.film.decoding import FilmFrame, Movie
+from recolor_core.files import AtomicFile, explained, sha256_of, write_file
+from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
     CodedPart,
@@ -29,13 +30,14 @@ from recolor_core.film.encoding import (
     choose_coding,
     coding_record,
     is_image_of,
+    kept_gray,
     numbered,
     warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.hints import HintsInTime, KeyHint, trace_back
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
-from recolor_core.film.muxing import check_target, join
+from recolor_core.film.muxing import MARK, check_target, join
 from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
@@ -354,6 +356,7 @@ def _color(
                     frame, result = waiting.popleft(), colorized.result
                     behind.call(partial(writer.write, frame, result))
                     uncertainty = round(float(result.uncertainty.mean()), 3)
+                    gray = kept_gray(frame, result.gray.codes.numpy(), coding, span.film.facts)
                     records.append(
                         FrameRecord(
                             frame.number,
@@ -362,12 +365,21 @@ def _color(
                             colorized.first,
                             index in hints.given,
                             uncertainty,
+                            digest_codes(gray),
+                            _count_cut(frame, coding, span.film.facts),
                         )
                     )
                     state = colorized.state
                     guides.pop(index)
                     yield index + 1
             parts.finish_part(records, state)
+
+
+def _count_cut(frame: FilmFrame, coding: Coding | None, facts: FilmFacts) -> int:
+    """Number of luma codes beyond black and white, if the result is RGB."""
+    if frame.luma is None or facts.luma is None or not _is_exact(coding):
+        return 0
+    return facts.luma.count_beyond(frame.luma)
 
 
 def extract_key_frames(
@@ -437,33 +449,41 @@ def _put_into_place(
     sha256: str,
     overwrite: bool,
 ) -> None:
-    """Write the sidecar, then the film: if the film exists, all is complete."""
-    sidecar = provenance.sidecar(
-        [facts],
-        source=Path(film.facts.name).name,
-        source_sha256=sha256,
-        output=path.name,
-        exact_gray=_is_exact(coding),
-    )
-    with _written(path.with_name(path.name + ".json"), overwrite) as file:
-        file.write(sidecar)
+    """Put the sidecar into its place, then the film: if the film exists, all is complete."""
+
+    def write_sidecar(output_sha256: str = "") -> None:
+        sidecar = provenance.sidecar(
+            [facts],
+            source=Path(film.facts.name).name,
+            source_sha256=sha256,
+            output=path.name,
+            exact_gray=_is_exact(coding),
+            output_sha256=output_sha256,
+        )
+        with _written(path.with_name(path.name + ".json"), overwrite) as file:
+            file.write(sidecar)
+
     if coding is None:
+        write_sidecar()
         for name in (numbered(path.name, frame.number) for frame in parts.frames):
             with explained(str(path.parent / name)), suppress(FileNotFoundError):  # moved already
                 (parts.folder / name).replace(path.parent / name)
         return
-    with _written(path, overwrite) as file, _joined(path, parts):
-        join(
-            file,
-            CONTAINERS[path.suffix.lower()],
-            parts.files(),
-            parts.frames,
-            film.facts,
-            film=film if isinstance(film, Movie) else None,
-            left_out=job.left_out,
-            trimmed=job.start is not None or job.end is not None,
-            comment=_comment(facts),
-        )
+    with _written(path, overwrite) as file:
+        with _joined(path, parts):
+            join(
+                file,
+                CONTAINERS[path.suffix.lower()],
+                parts.files(),
+                parts.frames,
+                film.facts,
+                film=film if isinstance(film, Movie) else None,
+                left_out=job.left_out,
+                trimmed=job.start is not None or job.end is not None,
+                comment=_comment(facts),
+            )
+        file.seek(0)
+        write_sidecar(sha256_of(file))
 
 
 def _is_exact(coding: Coding | None) -> bool:
@@ -562,7 +582,13 @@ def _facts(
         "reading": film.facts.reading,
         "pixel_aspect": str(film.facts.aspect),
         "coding": coding_record(coding, parts.target.name),
-        "frames": {"first": frames[0].number, "count": len(frames)},
+        "original": _original(film),
+        "frames": {
+            "first": frames[0].number,
+            "count": len(frames),
+            "gray_sha256": [frame.gray_sha256 for frame in frames],
+            "cut_codes": sum(frame.cut for frame in frames),
+        },
         "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
@@ -576,10 +602,17 @@ def _facts(
     return facts
 
 
+def _original(film: Movie | Images) -> dict[str, Any]:
+    """How the film stored its gray, so that it can be restored."""
+    luma = film.facts.luma
+    kind = "film" if isinstance(film, Movie) else "images"
+    return {"kind": kind, "dtype": str(film.facts.dtype), "luma": luma and asdict(luma)}
+
+
 def _comment(facts: dict[str, Any]) -> str:
     """The comment in the metadata of the film; the sidecar says more."""
     weights = facts["weights"]
     return (
-        f"Colors made up by recolor {facts['version']}, weights {weights['name']} "
+        f"{MARK} {facts['version']}, weights {weights['name']} "
         f"(SHA-256 {weights['sha256']}); digital source type {provenance.SOURCE_TYPE}"
     )

@@ -24,6 +24,9 @@ from recolor_core.film.luma import Luma
 from recolor_core.images import Page
 from recolor_core.lab import SRGB, ColorSpace
 
+METADATA_ERRORS = "surrogateescape"
+"""How metadata is decoded that is not UTF-8, so that the result has the same bytes."""
+
 FULL_RANGE, LIMITED_RANGE = 2, 1  # AVColorRange
 BT709, SRGB_CURVE, UNKNOWN_CURVE = 1, 13, 2  # AVColorTransferCharacteristic (ITU-T H.273, table 3)
 _SLACK = Fraction(1, 2)  # seconds; files do not say how long the last frame of a film is
@@ -176,7 +179,11 @@ class Movie:
         """Open the file at its beginning."""
         try:
             # Playlists may name anything; read only files of this machine.
-            container = av.open(str(self.path), options={"protocol_whitelist": "file,crypto"})
+            container = av.open(
+                str(self.path),
+                options={"protocol_whitelist": "file,crypto"},
+                metadata_errors=METADATA_ERRORS,
+            )
         except (av.FFmpegError, OSError) as error:
             raise FilmError(
                 f"{self.path}: this cannot be opened as a film ({_reason(error)}); it is not "

@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import av
+import imagecodecs
 import numpy as np
+import tifffile
 from av.codec.context import Flags
 from av.container import OutputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from recolor_core.files import AtomicFile, explained, write_file
 from recolor_core.film.decoding import (
@@ -41,6 +44,9 @@ CONTAINERS = {
     ".ts": "mpegts",
 }
 """FFmpeg's names of the containers that are written, by the ending of the name."""
+
+LOSSLESS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
+"""Options of FFV1: each frame by itself, with checksums, as archives ask for (RFC 9043, 4.9)."""
 
 # ITU-T H.273, tables 2 and 4
 _RGB, _BT709_MATRIX, _BT709_PRIMARIES = 0, 1, 1
@@ -153,9 +159,7 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
     if lossless:
         if ending != ".mkv":
             raise FilmError(f"{target}: --lossless writes FFV1 in Matroska; name the output .mkv")
-        # Every frame by itself, with checksums, as archives ask for (RFC 9043, 4.9).
-        options = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
-        return Coding("ffv1", "gbrp16le" if deep else "bgr0", options, None)
+        return Coding("ffv1", "gbrp16le" if deep else "bgr0", dict(LOSSLESS), None)
     limited = facts.luma is not None and facts.luma.limited
     width, height = facts.size
     # Interlaced 4:2:0 halves the rows of each field.
@@ -315,7 +319,7 @@ class ImagesPart:
         """Write the image of one frame."""
         path = self._folder / numbered(self._pattern, frame.number)
         if path.suffix.lower() == ".dpx":
-            _write_dpx(path, result, frame.header)
+            _write_dpx(path, result.rgb, frame.header)
             return
         page = frame.page or Page(result.gray.codes.numpy(), reading=result.gray.reading)
         with ImageWriter(path, overwrite=True) as writer:
@@ -333,6 +337,34 @@ def is_image_of(pattern: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", name) is not None
 
 
+def kept_gray(
+    frame: FilmFrame, gray: NDArray[Any], coding: Coding | None, facts: FilmFacts
+) -> NDArray[Any]:
+    """The gray codes that the result of a frame holds, but for the loss of its codec.
+
+    Parameters
+    ----------
+    frame : FilmFrame
+        The frame.
+    gray : ndarray
+        (H, W): its gray, of full range.
+    coding : Coding or None
+        How the result is coded; None for images.
+    facts : FilmFacts
+        The facts of the film.
+
+    Returns
+    -------
+    ndarray
+        (H, W): luma codes of the coding if it has luma, else `gray`.
+    """
+    if coding is None or coding.luma is None:
+        return gray
+    if frame.luma is not None and facts.luma is not None:
+        return facts.luma.converted(frame.luma, coding.luma.bits)
+    return coding.luma.codes(gray)
+
+
 def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFacts) -> VideoFrame:
     luma = coding.luma
     if luma is None:
@@ -346,11 +378,8 @@ def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFa
             plane.update(_rows(source, plane))
         coded.color_range, coded.colorspace = FULL_RANGE, _RGB
         return coded
-    if frame.luma is not None and facts.luma is not None:
-        y = facts.luma.converted(frame.luma, luma.bits)
-    else:
-        y = luma.codes(result.gray.codes.numpy())
     gray = result.gray.codes.numpy()
+    y = kept_gray(frame, gray, coding, facts)
     if "420" in coding.pixels:  # colors at the size at which they are coded: a quarter of the work
         gray = halve(gray, interlaced=facts.interlaced)
     planes = (y, *chroma(result.colored(gray), luma, wide=facts.is_hdr))
@@ -382,28 +411,54 @@ def _rows(source: VideoPlane, target: VideoPlane) -> bytes:
     return np.pad(rows, ((0, 0), (0, target.line_size - source.line_size))).tobytes()
 
 
-def _write_dpx(path: Path, result: Colorization, header: bytes) -> None:
+def _write_dpx(path: Path, codes: NDArray[Any], header: bytes) -> None:
     """Write a DPX file; of the header of the source all that is not about how samples are stored.
 
     Parameters
     ----------
     path : Path
         The file.
-    result : Colorization
-        The colored frame.
+    codes : ndarray
+        (H, W, 3) RGB or (H, W) gray, uint8 or uint16.
     header : bytes
         The header of the source's DPX file; empty if it is none.
     """
-    rgb = result.rgb
     # Numbers in the header are in the byte order of the samples.
     order = "le" if header.startswith(b"XPDS") else "be"
+    shallow, deep = ("gray", "gray16") if codes.ndim == 2 else ("rgb24", "rgb48")
+    is_deep = codes.dtype != np.uint8
     context = av.CodecContext.create("dpx", "w")
-    context.height, context.width = result.shape
-    context.pix_fmt = "rgb24" if rgb.dtype == np.uint8 else f"rgb48{order}"
+    context.height, context.width = codes.shape[:2]
+    context.pix_fmt = f"{deep}{order}" if is_deep else shallow
     context.time_base = Fraction(1, 24)  # the encoder requires one; the file has none
-    frame = VideoFrame.from_ndarray(rgb, "rgb24" if rgb.dtype == np.uint8 else "rgb48le")
+    frame = VideoFrame.from_ndarray(codes, f"{deep}le" if is_deep else shallow)
     made = b"".join(map(bytes, context.encode(frame.reformat(format=context.pix_fmt))))
     write_file(path, _with_dpx_header(made, header))
+
+
+def write_gray_image(path: Path, codes: NDArray[Any], frame: FilmFrame) -> None:
+    """Write the gray of a frame as an image: TIFF, PNG or DPX, by the ending of its name.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one that is there is replaced.
+    codes : ndarray
+        (H, W) uint8 or uint16: gray codes.
+    frame : FilmFrame
+        The colorized frame, whose DPX header is kept.
+    """
+    ending = path.suffix.lower()
+    if ending == ".dpx":
+        _write_dpx(path, codes, frame.header)
+        return
+    with AtomicFile(path, overwrite=True) as output, explained(output.name):
+        if ending == ".png":
+            output.file.write(imagecodecs.png_encode(codes))
+        else:
+            tifffile.imwrite(
+                output.file, codes, photometric="minisblack", compression="zlib", predictor=True
+            )
 
 
 # SMPTE ST 268: creation time, creator, project and copyright; transfer and colorimetry of the first
@@ -412,12 +467,23 @@ _DPX_KEPT = ((136, 660), (801, 803), (1408, 2048))
 
 
 def _with_dpx_header(made: bytes, header: bytes) -> bytes:
+    """Put what the header of the source says in front of the samples that FFmpeg coded.
+
+    FFmpeg writes the generic header only, so that the samples move behind the film and television
+    headers. In the source these are there if its samples begin behind them.
+    """
     if len(header) < DPX_HEADER or made[:4] != header[:4]:
         return made  # no header to keep, or 8 bits in the other byte order
-    content = bytearray(made)
-    for start, end in _DPX_KEPT:
-        content[start:end] = header[start:end]
-    return bytes(content)
+    order: Literal["little", "big"] = "little" if made.startswith(b"XPDS") else "big"
+    samples_at = int.from_bytes(made[4:8], order)
+    end = min(DPX_HEADER, int.from_bytes(header[4:8], order))
+    content = bytearray(made[:samples_at]).ljust(DPX_HEADER, b"\xff")  # what is not known
+    for start, stop in _DPX_KEPT:
+        content[start : min(stop, end)] = header[start : min(stop, end)]
+    size = DPX_HEADER + len(made) - samples_at
+    for at, value in ((4, DPX_HEADER), (16, size), (28, DPX_HEADER - samples_at)):
+        content[at : at + 4] = value.to_bytes(4, order)
+    return bytes(content) + made[samples_at:]
 
 
 def coding_record(coding: Coding | None, pattern: str) -> dict[str, Any]:

@@ -74,6 +74,10 @@ class Luma:
         codes: NDArray[Any] = np.rint(levels).astype(self.dtype)[gray]
         return codes
 
+    def count_beyond(self, codes: NDArray[Any]) -> int:
+        """Number of codes below black or above white, which `gray` cuts off."""
+        return int(np.count_nonzero((codes < self.black) | (codes > self.white)))
+
     def converted(self, codes: NDArray[Any], bits: int) -> NDArray[Any]:
         """The codes at another depth, of the same range; nearest, and the same at the same depth.
 

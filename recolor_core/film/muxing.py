@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from recolor_core.film.decoding import FilmFacts, Movie
+from recolor_core.film.decoding import METADATA_ERRORS, FilmFacts, Movie
 from recolor_core.film.encoding import CONTAINERS, Coding
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.matroska import set_pixel_aspect
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 # What Matroska files say of the streams that they hold, and would be wrong of new ones.
 _STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS", "ENCODER", "encoder", "rotate")
 
+MARK = "Colors made up by recolor"
+"""How the comment of a colorized film begins; it may follow another one."""
+
 _MICROSECOND = Fraction(1, 1_000_000)
 _OPTIONS = {"fflags": "+bitexact"}  # no random numbers, no time: the same call gives the same file
 _MATROSKA = ("matroska", "webm")
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _COVERS = {"png": ("cover.png", "image/png"), "mjpeg": ("cover.jpg", "image/jpeg")}
+_BETWEEN = " | "  # of comments
 _FIRST_PACKETS = 500  # packets that the check before the start looks at
 
 
@@ -189,8 +193,11 @@ def _open_output(file: BinaryIO, format: str, streams: Sequence[Stream]) -> Outp
                 "w",
                 format="tee",
                 io_open=lambda *_: _LeftOpen(file),
+                metadata_errors=METADATA_ERRORS,
             )
-    return av.open(file, "w", format=format, options=dict(_OPTIONS))
+    return av.open(
+        file, "w", format=format, options=dict(_OPTIONS), metadata_errors=METADATA_ERRORS
+    )
 
 
 class _LeftOpen:
@@ -244,6 +251,7 @@ def join(
     left_out: Collection[int] = (),
     trimmed: bool = False,
     comment: str,
+    without_mark: bool = False,
 ) -> None:
     """Write the whole film.
 
@@ -268,6 +276,8 @@ def join(
         is shown with the frames is copied of the other streams.
     comment : str
         A text for the metadata of the file.
+    without_mark : bool
+        Whether comments of Recolor are left out, because the result has no color.
 
     Raises
     ------
@@ -297,8 +307,10 @@ def join(
             if copies:
                 packets.append(_copied_packets(source, copies, clock))
         key = next((key for key in output.metadata if key.lower() == "comment"), "comment")
-        before = output.metadata.get(key)
-        output.metadata[key] = f"{before} | {comment}" if before else comment
+        said = [text for text in output.metadata.get(key, "").split(_BETWEEN) if text]
+        if without_mark:
+            said = [text for text in said if not text.startswith(MARK)]
+        output.metadata[key] = _BETWEEN.join((*said, comment))
         for _, packet in heapq.merge(*packets, key=lambda item: item[0]):
             output.mux(packet)
     if (

@@ -44,6 +44,10 @@ class FrameRecord:
         Whether a hint is given for it.
     uncertainty : float
         Mean standard deviation of its predicted color, in Lab units.
+    gray_sha256 : str
+        SHA-256 of the gray that the result keeps (`recolor_core.digest.digest_codes`).
+    cut : int
+        Number of luma codes of the source beyond black and white that the result cannot hold.
     """
 
     number: int
@@ -52,6 +56,8 @@ class FrameRecord:
     first: bool
     hinted: bool
     uncertainty: float
+    gray_sha256: str = ""
+    cut: int = 0
 
 
 class Parts:

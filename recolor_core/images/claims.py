@@ -152,7 +152,7 @@ def isobmff_boxes(data: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
         length, kind = struct.unpack(">I4s", data[at : at + 8])
         head = 8
         if length == 1:
-            length, head = struct.unpack(">Q", data[at + 8 : at + 16])[0], 16
+            length, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
         elif length == 0:  # to the end
             length = len(data) - at
         if length < head:

@@ -91,6 +91,12 @@ def read(source: Source) -> list[Stored]:
     else:
         # The plugin itself, not Image.open: that has its own limit of pixels, which is global.
         image = Jpeg2KImageFile(BytesIO(data))
+        if image.size != (stream.width, stream.height):  # Pillow would make what the box claims
+            raise source.error(
+                f"its header states {image.size[0]} x {image.size[1]} pixels, its codestream "
+                f"{stream.width} x {stream.height}",
+                "copy it again from its origin",
+            )
         mode = "CMYK" if image.mode == "CMYK" else "RGBA" if "A" in image.mode else "RGB"
         model, alpha = ("cmyk" if mode == "CMYK" else "rgb"), mode == "RGBA"
         decode, notes = partial(_by_pillow, image, mode), (f"stored as {image.mode}",)

@@ -16,7 +16,7 @@ from recolor_core.film.encoding import choose_coding
 from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.matroska import set_pixel_aspect
 
-from .cli_runner import files
+from .cli_runner import files, gray_of
 from .films import FULL, colorize, decoded, make_film, packets, times
 
 
@@ -371,6 +371,10 @@ def test_a_dpx_header_stays(tmp_path, order):
     colorize(tmp_path / "a.mkv", tmp_path / "p_%d.dpx")
     path = tmp_path / "p_0.dpx"
     content = bytearray(path.read_bytes())
+    # FFmpeg writes the generic header only; scanners also write those of film and television.
+    assert content[4:8] == (1664).to_bytes(4, "big")
+    content[1664:1664] = b"\xff" * 384
+    content[4:8] = (2048).to_bytes(4, "big")
     if order == "little":
         samples = np.frombuffer(bytes(content[2048:]), ">u2").astype("<u2").tobytes()
         # SMPTE ST 268: numbers of the header that FFmpeg reads, and the samples.
@@ -393,7 +397,11 @@ def test_a_dpx_header_stays(tmp_path, order):
     for start, end in ((160, 170), (801, 803), (1628, 1636), (1664, 1674), (1920, 1924)):
         assert made[start:end] == content[start:end]
     with pytest.warns(FilmWarning, match="hold logarithmic"):
-        assert open_film(str(tmp_path / "out_%06d.dpx")).facts.aspect == Fraction(4, 3)
+        result = open_film(str(tmp_path / "out_%06d.dpx"))
+    assert result.facts.aspect == Fraction(4, 3)
+    (before,) = open_film(str(tmp_path / "a.mkv")).frames()
+    (after,) = result.frames()
+    np.testing.assert_array_equal(gray_of(after.image), before.image)
 
 
 @pytest.mark.slow
@@ -418,3 +426,11 @@ def test_the_light_of_a_master_goes_to_x265(tmp_path):
     assert open_film(str(tmp_path / "b.mkv")).facts.light == facts.light
     with pytest.warns(FilmWarning, match="mastering display and content light level"):
         colorize(tmp_path / "lit.mkv", tmp_path / "c.mkv", lossless=True)
+
+
+def test_metadata_that_is_not_utf_8_stays_byte_for_byte(tmp_path):
+    source = tmp_path / "old.mkv"
+    make_film(source, 1)
+    source.write_bytes(source.read_bytes().replace(b"A film", b"caf\xe9 \xff"))
+    colorize(source, tmp_path / "color.mkv")
+    assert b"caf\xe9 \xff" in (tmp_path / "color.mkv").read_bytes()

@@ -327,6 +327,25 @@ def test_a_compressed_packet_is_not_inflated_beyond_the_limit() -> None:
     assert "XMP left out (too large)" in page.reading
 
 
+# -- what the fuzzer found ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [b"\0\0\0\1ftypab", b"\0\0\0\1ftyp", b"\0\0\0\1"])
+def test_a_box_that_ends_within_its_length_is_one_line(head: bytes) -> None:
+    with pytest.raises(ImageError):
+        pages(head)
+
+
+def test_a_jp2_box_does_not_claim_more_than_its_codestream() -> None:
+    data = bytearray(jpeg_2000(RGB_8))
+    at = data.index(b"ihdr")
+    data[at + 4 : at + 8] = (1 << 30).to_bytes(4, "big")
+    color = data.index(b"colr") + 7
+    data[color : color + 4] = (18).to_bytes(4, "big")  # sYCC: Pillow's path
+    with pytest.raises(ImageError, match="its header states"):
+        pages(bytes(data))
+
+
 # -- anything -------------------------------------------------------------------------------------
 
 SEEDS = {

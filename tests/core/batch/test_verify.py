@@ -234,7 +234,8 @@ def test_other_files(made: Path) -> None:
 # --- folders ----------------------------------------------------------------------------------
 
 
-RESULTS = {f"{name}.recolor.{tag}tif" for name in "abcd" for tag in ("", "alt1.")}
+TAGS = ("", "alt1.", "ab-coarse.", "ab-refined.", "uncertainty.")
+RESULTS = {f"{name}.recolor.{tag}tif" for name in "abcd" for tag in TAGS}
 
 
 @pytest.fixture
@@ -263,7 +264,7 @@ def test_a_folder_against_its_manifest(batch: tuple[Path, Path]) -> None:
         assert call.code == 0
         assert found == {name: set() for name in RESULTS}
     text = recolor("verify", out, source).out.decode()
-    assert "8 results verified, 8 compared with their sources: none altered" in text
+    assert "20 results verified, 8 compared with their sources: none altered" in text
 
 
 def test_what_happened_to_a_folder(batch: tuple[Path, Path], tmp_path: Path) -> None:
@@ -283,7 +284,7 @@ def test_what_happened_to_a_folder(batch: tuple[Path, Path], tmp_path: Path) -> 
     call = recolor("verify", out, source, "--report", report, "--signed-by", "A. Archivist")
     assert call.code == 2
     facts = json.loads(report.read_text())
-    assert (facts["results"], facts["unaltered"]) == (9, 5)
+    assert (facts["results"], facts["unaltered"]) == (21, 17)
     assert facts["signed_by"] == "A. Archivist"
     assert len(facts["altered"]) == 4
     assert "4 ALTERED" in call.out.decode()
@@ -343,6 +344,36 @@ def test_forged_files_beside_results(batch: tuple[Path, Path], manifest: bool) -
     for name in ("final", "uncertainty.alt1", "page1.final"):
         assert found[f"a.recolor.{name}.tif"] == {"not in the manifest" if manifest else "no mark"}
     assert found["a.recolor.tif"] == found["d.recolor.alt1.tif"] == set()
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_stages_that_were_altered(batch: tuple[Path, Path], manifest: bool) -> None:
+    _, out = batch
+    if not manifest:
+        for path in out.glob("recolor-manifest*"):
+            path.unlink()
+    values = tifffile.imread(out / "a.recolor.uncertainty.tif")
+    with tifffile.TiffFile(out / "a.recolor.uncertainty.tif") as file:
+        packet = file.pages[0].tags[700].value
+    values[0, 0] += 0.5
+    tifffile.imwrite(
+        out / "a.recolor.uncertainty.tif",
+        values,
+        extratags=[(700, 1, len(packet), packet, True)],
+        metadata=None,
+    )
+    tifffile.imwrite(out / "b.recolor.ab-coarse.tif", values)
+    (out / "b.recolor.ab-refined.tif").write_bytes(
+        (out / "box" / "c.recolor.ab-refined.tif").read_bytes()
+    )
+    _, found = verified(out)
+    assert found.pop("a.recolor.uncertainty.tif") == {"bytes"}
+    assert found.pop("b.recolor.ab-coarse.tif") == {"no mark"}
+    assert found.pop("b.recolor.ab-refined.tif") == {"other source"}
+    assert not any(found.values())
+    call = recolor("restore", out / "box" / "c.recolor.ab-refined.tif")
+    assert (call.code, len(call.errors)) == (2, 1)
+    assert "this stage holds no gray" in call.err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
