@@ -259,11 +259,13 @@ def test_the_sidecar_and_the_film_say_how_it_was_made(tmp_path):
     assert facts["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
     digest = hashlib.sha256((tmp_path / "a.mkv").read_bytes()).hexdigest()
     assert facts["source"] == {"name": "a.mkv", "sha256": digest}
-    assert facts["output"] == {"name": "b.mp4", "exact_gray": False}
+    written = hashlib.sha256((tmp_path / "b.mp4").read_bytes()).hexdigest()
+    assert facts["output"] == {"name": "b.mp4", "exact_gray": False, "sha256": written}
     (page,) = facts["pages"]
     assert page["weights"]["sha256"] == colorizer().record.sha256
     assert page["hints"] == [{"x": 3, "y": 4, "color": "#2040e0", "radius": 8, "time": 0.04}]
-    assert (page["passes"], page["frames"]) == (2, {"first": 0, "count": 2})
+    assert (page["passes"], page["frames"]["first"], page["frames"]["count"]) == (2, 0, 2)
+    assert len(page["frames"]["gray_sha256"]) == 2
     assert len(page["uncertainty"]["frames"]) == 2
     with av.open(str(tmp_path / "b.mp4")) as film:
         assert "compositeWithTrainedAlgorithmicMedia" in film.metadata["comment"]
