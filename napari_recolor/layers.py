@@ -12,6 +12,8 @@ from napari.utils.events import Event
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
+from napari_recolor.pyramid import is_large, levels_of
+
 KEY = "recolor"
 """Under which a layer's metadata tell what it is."""
 
@@ -146,7 +148,9 @@ def make_layers(
             else:
                 arguments |= {"colormap": "viridis" if role == "uncertainty" else "magma"}
             arguments |= {"contrast_limits": contrast_limits(role, limits[role])}
-        layer = layers[role] = Image(array, **arguments, **place.arguments)
+        shown = shown_data(role, array)
+        arguments["multiscale"] = isinstance(shown, list)
+        layer = layers[role] = Image(shown, **arguments, **place.arguments)
         layer.name_overlay.font_size = 7  # fits into a cell of the grid
         if not is_image(role):
             layer.colorbar.size = (10, 70)
@@ -154,6 +158,13 @@ def make_layers(
             layer.colorbar.position = "bottom_right"
             layer.events.visible.connect(_label)
     return layers
+
+
+def shown_data(role: str, array: NDArray[Any]) -> NDArray[Any] | list[NDArray[Any]]:
+    """Return what a layer shows of a result: of large images a pyramid."""
+    if is_image(role) and is_large(array.shape[-3:-1]):
+        return levels_of(array)
+    return array
 
 
 def _label(event: Event) -> None:

@@ -35,6 +35,7 @@ class LivePreview(QObject):
         super().__init__(parent)
         self.viewer, self._queue = viewer, queue
         self._job: Job | None = None
+        self._previewed: Run | None = None  # whose image is not at full resolution yet
 
     @property
     def busy(self) -> bool:
@@ -70,6 +71,7 @@ class LivePreview(QObject):
             index=index,
             hints=run.hints(hints),
         )
+        run.look(self.viewer)
         job = Job(work, partial(self._on_event, run, wanted))
         job.on_end = partial(self._on_end, job)
         self._job = job
@@ -85,7 +87,11 @@ class LivePreview(QObject):
         if isinstance(event, Failure):
             self.said.emit(f"Failed: {event.message}")
             tell_failure(event)
+        elif event is not None and not event.finished:
+            self._previewed = run
+            run.show_preview(self.viewer.layers, event)
         elif event is not None:
+            self._previewed = None
             run.options = options
             run.stages.replace(event)
             run.show(self.viewer.layers, event.index)
@@ -98,4 +104,7 @@ class LivePreview(QObject):
     def _on_end(self, job: Job) -> None:
         if self._job is job:
             self._job = None
+            if self._previewed is not None:
+                self._previewed.show_again(self.viewer.layers)
+                self._previewed = None
             self.finished.emit()

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from napari.components import LayerList
+from napari.components import LayerList, ViewerModel
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from napari_recolor.layers import (
     CHROMA,
@@ -20,8 +21,10 @@ from napari_recolor.layers import (
     make_layers,
 )
 from napari_recolor.palette import colors_of
-from napari_recolor.reading import Index, Request
-from napari_recolor.worker import Failure, HintValue, Options, Stages
+from napari_recolor.pyramid import levels_of
+from napari_recolor.reading import Index, Request, Source, visible_region
+from napari_recolor.worker import Failure, HintValue, Options, Recolored, Stages
+from recolor_core.errors import ImageError
 
 STAGES = (*CHROMA, "uncertainty")
 """The results that tell of a pixel, beside its color."""
@@ -49,15 +52,20 @@ class Run:
         self.geometry = Geometry.of(source)
         self.stages = Stages(request)
         self.finished: list[Index] = []
+        self.previewed: list[Index] = []
+        """Images that are shown, but not at full resolution yet."""
         self.layers: dict[str, Image] = {}
         self.canceled = False
         self.failure: Failure | None = None
         self._limits: dict[str, float] = {}  # of the stages, by role
 
     def about(self) -> dict[str, Any]:
-        """What ``layer.metadata["recolor"]`` tells; JSON types alone."""
+        """Return what ``layer.metadata["recolor"]`` tells: JSON types only.
+
+        ``unfinished`` is there, and true, while the pixels are not those of a finished image.
+        """
         source, rows_columns = self.request.source, self.request.region
-        first = dict(self.stages.provenance[self.finished[0]])
+        first = dict(self.stages.provenance[(self.finished or self.previewed)[0]])
         whole = rows_columns == source.whole
         about = {
             **first,
@@ -79,6 +87,8 @@ class Run:
             "steady": self._steady(),
             "images": [self._image(index) for index in sorted(self.finished)],
         }
+        if not self.finished:
+            about["unfinished"] = True
         of_images = ("levels", "hints", "frames")
         return {name: value for name, value in about.items() if name not in of_images}
 
@@ -124,8 +134,42 @@ class Run:
                 shown, wanted = (contrast_limits(role, x[role]) for x in (before, self._limits))
                 if layer.contrast_limits == shown != wanted:  # not if the user chose others
                     layer.contrast_limits_range = layer.contrast_limits = wanted
-            if layer.visible:
+            if layer.multiscale:
+                self._put(layer, self.stages.arrays[role])
+            elif layer.visible:
                 layer.refresh(extent=False)
+
+    def look(self, viewer: ViewerModel) -> None:
+        """Note which rows are in view: they are computed first."""
+        layer = self.layers.get("rgb", self.source)
+        try:
+            rows, _ = visible_region(layer, viewer, Source.of(layer))
+        except ImageError:
+            rows = slice(0, 0)
+        top = 0 if "rgb" in self.layers else self.request.region[0].start
+        height = self.request.size[0]
+        first, last = (min(max(row - top, 0), height) for row in (rows.start, rows.stop))
+        self.stages.in_view = (min(first, height - 1), last)
+
+    def show_preview(self, viewer_layers: LayerList, recolored: Recolored) -> None:
+        """Show the preview of another coloring; `show` or `show_again` ends that."""
+        rgb = self.layers.get("rgb")
+        if rgb is not None and rgb in viewer_layers:
+            self._put(rgb, self.stages.as_shown(recolored.arrays["rgb"]))
+            rgb.metadata = {**rgb.metadata, KEY: {**rgb.metadata[KEY], "unfinished": True}}
+
+    def show_again(self, viewer_layers: LayerList) -> None:
+        """Show the finished image again after a preview that came to nothing."""
+        rgb = self.layers.get("rgb")
+        if rgb is not None and rgb in viewer_layers and self.finished:
+            self._put(rgb, self.stages.arrays["rgb"])
+            rgb.metadata = {**rgb.metadata, KEY: {**self.about(), "layer": "rgb"}}
+
+    def _put(self, layer: Image, image: NDArray[Any]) -> None:
+        if not np.may_share_memory(layer.data[0], image):
+            layer.data = levels_of(image)
+        elif layer.visible:
+            layer.refresh(extent=False)
 
     def values_at(self, position: Sequence[float]) -> dict[str, Any]:
         """What is known at a position of the world, by role; nothing of unfinished images.

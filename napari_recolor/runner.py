@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -174,8 +175,8 @@ class Runner(QObject):
             return
         if rgb.visible != self._covers:  # the user chose otherwise
             return
-        index = shown_index(rgb, self.viewer, run.request.leading)
-        self._covers = any(run.request.slot(one) == index for one in run.finished)
+        index, shown = shown_index(rgb, self.viewer, run.request.leading), run.finished
+        self._covers = any(run.request.slot(one) == index for one in (*shown, *run.previewed))
         rgb.visible = self._covers
 
     def _next_number(self) -> int:
@@ -192,6 +193,10 @@ class Runner(QObject):
             return
         if self._bars.canceled:
             self.cancel()
+        if event.stage == "refining":
+            run.look(self.viewer)
+        if event.previewed is not None:
+            self._show_preview(run, event.previewed)
         if event.finished is not None:
             run.finished.append(event.finished)
             if run.layers:
@@ -200,6 +205,14 @@ class Runner(QObject):
                 self._add_image(run)
             self.uncover()
         self._show_progress(run, event)
+
+    def _show_preview(self, run: Run, index: Index) -> None:
+        """Show a large image that is colored in part."""
+        if run.layers:
+            run.layers["rgb"].refresh(extent=False)
+        elif not run.canceled:
+            run.previewed.append(index)
+            self._add_image(run)
 
     def _show_progress(self, run: Run, step: Step) -> None:
         now, shown = time.monotonic(), (step.image, step.stage)
@@ -230,6 +243,10 @@ class Runner(QObject):
         self.running = self._job = None
         self._close_bars()
         rgb = run.layers.get("rgb")
+        if rgb is not None and not run.finished:  # only a preview of it is there
+            with suppress(ValueError):
+                self.viewer.layers.remove(rgb)
+            rgb = None
         if rgb is not None and rgb.visible == self._covers:
             rgb.visible = True
         if rgb is None or rgb in self.viewer.layers:

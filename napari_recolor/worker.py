@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_recolor.palette import colors_of
+from napari_recolor.pyramid import is_large, paint_preview
 from napari_recolor.reading import Index, Request, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 from recolor_core.settings import Settings, list_settings
@@ -123,6 +124,9 @@ class Stages:
         Whether colors are kept steady over time. They are not where the weights have no memory.
     carried
         What each image has from those before it, where they are.
+    in_view
+        The first row that is in view and the last one plus 1: these rows of a large image are
+        computed first. The main thread may set it at any time.
     """
 
     request: Request
@@ -131,21 +135,41 @@ class Stages:
     provenance: dict[Index, dict[str, Any]] = field(default_factory=dict)
     steady: bool = False
     carried: dict[Index, Carried] = field(default_factory=dict)
+    in_view: tuple[int, int] = (0, 0)
 
-    def fill(self, index: Index, result: "Colorization", levels: Levels) -> Iterator[int]:
-        """Take over the results of an image; the number of steps done, of `fill_steps`."""
+    @property
+    def has_preview(self) -> bool:
+        """Whether the image is shown before its full resolution is known: a large single one."""
+        return prod(self.request.leading) == 1 and is_large(self.request.size)
+
+    def fill(
+        self, index: Index, result: "Colorization", levels: Levels
+    ) -> Iterator[tuple[int, bool]]:
+        """Take over the results of an image.
+
+        Yields
+        ------
+        int
+            Number of steps done, of `fill_steps`.
+        bool
+            Whether what is in view has changed: the preview is there, or the strips in view are.
+        """
         colorings = {"rgb": result.ab_refined}
         colorings |= {f"alternative {i}": ab for i, ab in enumerate(result.ab_alternatives, 1)}
+        codes = np.asarray(result.gray.codes[:1, :1])
         done = 0
+        if self.has_preview:
+            self.fill_stages(index, result, levels)
         for role, ab in colorings.items():
-            bottom = 0
-            for strip in result.strips(ab):
-                target = self._slot(role, index, (*result.shape, 3), strip.dtype)
-                target[bottom : bottom + len(strip)] = strip
-                bottom += len(strip)
+            target = self._slot(role, index, (*result.shape, 3), codes.dtype)
+            if role == "rgb" and self.has_preview:
+                paint_preview(result, target)
+                yield done, True
+            for seen in paint(result, ab, target, self.in_view if role == "rgb" else (0, 0)):
                 done += 1
-                yield done
-        self.fill_stages(index, result, levels)
+                yield done, seen and self.has_preview
+        if not self.has_preview:
+            self.fill_stages(index, result, levels)
 
     @staticmethod
     def fill_steps(result: "Colorization") -> int:
@@ -156,7 +180,10 @@ class Stages:
         """Take over another coloring of an image that is finished."""
         index, before = recolored.index, self.provenance[recolored.index]
         for role, values in recolored.arrays.items():
-            self._slot(role, index, values.shape, values.dtype)[...] = values
+            if role == "rgb" and self.has_preview:  # a copy would stop the window
+                self.arrays[role] = self.as_shown(values)
+            else:
+                self._slot(role, index, values.shape, values.dtype)[...] = values
         self.provenance[index] = {**recolored.provenance, "levels": before["levels"]}
         if "frames" in before:  # over time, the last hints are the image's own
             frames = {**before["frames"], "given": recolored.given}
@@ -200,6 +227,10 @@ class Stages:
         known = None if levels is None else list(levels)
         self.provenance[index] = {**result.provenance, "levels": known}
 
+    def as_shown(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Give a single image the leading axes of the request."""
+        return image.reshape((*self.request.leading, *image.shape))
+
     def _slot(
         self, role: str, index: Index, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
@@ -224,17 +255,24 @@ class Recolored:
         How it came to be.
     given
         How many hints were given for the image.
+    finished
+        Whether this is the last event. If not, `arrays` has ``rgb`` only, as a preview that is
+        still being filled with the full resolution.
     """
 
     index: Index
     arrays: dict[str, NDArray[Any]]
     provenance: dict[str, Any]
     given: int
+    finished: bool = True
 
 
 @dataclass(frozen=True)
 class Step:
-    """What was done last: `done` of `total` steps of image number `image` (from 0)."""
+    """What was done last: `done` of `total` steps of image number `image` (from 0).
+
+    `previewed` says that a large image has changed where it is in view, and is not finished yet.
+    """
 
     image: int
     images: int
@@ -242,6 +280,7 @@ class Step:
     total: int
     stage: str
     finished: Index | None = None
+    previewed: Index | None = None
 
 
 @dataclass(frozen=True)
@@ -424,8 +463,8 @@ def _fill(
     stages: Stages, number: int, index: Index, result: "Colorization", levels: Levels
 ) -> Iterator[Step]:
     count, total = len(stages.request.indices), stages.fill_steps(result)
-    for done in stages.fill(index, result, levels):
-        yield Step(number, count, done, total, "coloring")
+    for done, seen in stages.fill(index, result, levels):
+        yield Step(number, count, done, total, "coloring", previewed=index if seen else None)
     yield Step(number, count, total, total, "done", finished=index)
 
 
@@ -469,13 +508,50 @@ def recolor(
     coarse, known = stages.hinted(index, coarse, hints)
     settings = Settings(**{**options.settings, "alternatives": 0})
     result = engine.colorizer(options).refine(coarse, settings, known, options.read_palette())
-    arrays = _looked_at(result)
-    strips = []
-    for strip in result.strips():
-        yield None
-        strips.append(strip)
-    arrays["rgb"] = np.concatenate(strips)
+    # No event comes before the new colors: a newer request ends this one at an event, and while a
+    # slider moves there is always a newer one.
+    if stages.has_preview:
+        rgb = np.empty((*result.shape, 3), stages.arrays["rgb"].dtype)
+        paint_preview(result, rgb)
+        preview = Recolored(index, {"rgb": rgb}, result.provenance, len(hints), finished=False)
+        yield preview
+        for seen in paint(result, result.ab_refined, rgb, stages.in_view):
+            yield preview if seen else None
+    else:
+        rgb = np.concatenate(list(result.strips()))
+    arrays = {**_looked_at(result), "rgb": rgb}
     yield Recolored(index, arrays, result.provenance, len(hints))
+
+
+def paint(
+    result: "Colorization", ab: NDArray[np.float32], target: NDArray[Any], in_view: tuple[int, int]
+) -> Iterator[bool]:
+    """Compute the full resolution strip by strip, beginning with the strips in view.
+
+    Parameters
+    ----------
+    result : Colorization
+        The image.
+    ab : ndarray
+        (2, h, w): its colors.
+    target : ndarray
+        (H, W, 3): is filled.
+    in_view : tuple of int
+        The first row that is in view and the last one plus 1.
+
+    Yields
+    ------
+    bool
+        After each strip: whether it was the last one that is in view.
+    """
+    from recolor_core.full_resolution import strip_tops
+
+    first, last = in_view
+    tops = strip_tops(result.shape, first)
+    unseen = sum(first < top + 1 <= last for top in tops[1:]) + 1
+    for number, (top, strip) in enumerate(zip(tops, result.strips(ab, first), strict=True), 1):
+        target[top : top + len(strip)] = strip
+        yield number == unseen < len(tops)
 
 
 def _see_again(engine: Engine, options: Options, stages: Stages, index: Index) -> "Coarse":

@@ -47,6 +47,11 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     if meta.get("multiscale"):
         data = data[0]
     about = (meta.get("metadata") or {}).get("recolor")
+    if about and about.get("unfinished"):
+        raise ImageError(
+            f"expected a finished image, got {meta.get('name')!r}, whose full resolution is still "
+            "being computed; save it again in a moment"
+        )
     if meta.get("rgb"):
         _write_image(path, data, meta, about)
     elif about:

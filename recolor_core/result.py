@@ -138,13 +138,18 @@ class Colorization:
                 vars(self)["rgb"] = np.concatenate(strips)  # where the cached property keeps it
             yield len(strips)
 
-    def strips(self, ab: NDArray[np.float32] | None = None) -> Iterator[NDArray[Any]]:
+    def strips(
+        self, ab: NDArray[np.float32] | None = None, first_row: int = 0
+    ) -> Iterator[NDArray[Any]]:
         """Colorize the image from top to bottom.
 
         Parameters
         ----------
         ab : ndarray, optional
             (2, h, w) float32, Lab units: color to use in place of `ab_refined`.
+        first_row : int
+            A row of the strip to begin with, such as the first one that someone looks at. After the
+            last strip come those above; see `recolor_core.full_resolution.strip_tops`.
 
         Yields
         ------
@@ -160,7 +165,7 @@ class Colorization:
         if not bool(torch.isfinite(chroma).all()):
             raise ImageError("expected finite ab, got NaN or infinity; check where it comes from")
         guide = torch.from_numpy(self.working_lightness)
-        yield from color_strips(self.gray.codes, self.gray.space, chroma, guide)
+        yield from color_strips(self.gray.codes, self.gray.space, chroma, guide, first_row)
 
     def colored(self, gray: NDArray[Any]) -> NDArray[Any]:
         """The colors of the image on gray of another size, such as that of halved chroma.

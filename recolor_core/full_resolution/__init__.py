@@ -34,8 +34,28 @@ def strip_rows(width: int) -> int:
     return max(1, STRIP // width)
 
 
+def strip_tops(shape: tuple[int, int], first_row: int = 0) -> list[int]:
+    """Return the first row of each strip of an image, in the order of `color_strips`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the image.
+    first_row : int
+        A row of the strip to begin with.
+
+    Returns
+    -------
+    list of int
+    """
+    rows = strip_rows(shape[1])
+    tops = list(range(0, shape[0], rows))
+    first = first_row // rows
+    return [*tops[first:], *tops[:first]]
+
+
 def color_strips(
-    codes: Tensor, space: ColorSpace, ab: Tensor, guide: Tensor
+    codes: Tensor, space: ColorSpace, ab: Tensor, guide: Tensor, first_row: int = 0
 ) -> Iterator[NDArray[Any]]:
     """Compute the RGB codes of an image from top to bottom, in strips of `strip_rows` rows.
 
@@ -53,6 +73,8 @@ def color_strips(
         (2, h, w): a* and b* in Lab units, finite.
     guide : Tensor
         (h, w): L* in [0, 100] at the size of `ab`.
+    first_row : int
+        A row of the strip to begin with; after the last strip come those above this one.
 
     Yields
     ------
@@ -63,7 +85,7 @@ def color_strips(
     ab, guide = ab.to(torch.float32), guide.to(torch.float32)
     upsampler = GuidedUpsampler(ab, guide, (codes.shape[0], codes.shape[1]))
     rows = strip_rows(codes.shape[1])
-    tops = range(0, codes.shape[0], rows)
+    tops = strip_tops((codes.shape[0], codes.shape[1]), first_row)
     kernel = load_kernel() if max_code(codes.dtype) > 1 else None
     if kernel is None:
         for top in tops:

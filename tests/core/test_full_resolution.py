@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recolor_core import full_resolution
-from recolor_core.full_resolution import color_strips, in_order, strip_rows
+from recolor_core.full_resolution import color_strips, in_order, strip_rows, strip_tops
 from recolor_core.full_resolution.kernel import LIBRARY, load_kernel
 from recolor_core.lab import SRGB, max_code
 from tests.core.test_lab import SPACES, differing, every_code, every_space
@@ -113,6 +113,19 @@ def test_strips_and_threads_change_no_bit(monkeypatch, dtype):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     assert strip_rows(700) == 3
     assert torch.equal(whole(*image), once)
+
+
+@pytest.mark.parametrize("first_row", [0, 2, 50, 96])
+def test_strips_may_begin_with_the_rows_in_view(monkeypatch, first_row):
+    monkeypatch.setattr(full_resolution, "STRIP", 700 * 3)
+    codes, size = codes_of((97, 700), torch.uint8), (97, 700)
+    image = (codes, SRGB, *scene((20, 30)))
+    tops, strips = strip_tops(size, first_row), list(color_strips(*image, first_row=first_row))
+    assert tops[0] <= first_row < tops[0] + len(strips[0])
+    rgb = np.zeros((*size, 3), np.uint8)
+    for top, strip in zip(tops, strips, strict=True):
+        rgb[top : top + len(strip)] = strip
+    np.testing.assert_array_equal(rgb, whole(*image).permute(1, 2, 0).numpy())
 
 
 def test_rows_that_lie_apart_in_memory_are_read_right():

@@ -1,0 +1,74 @@
+"""Large images: shown as pyramids, and at about one megapixel before they are finished.
+
+The levels of a pyramid are views of the full resolution that take every second, fourth, ... pixel.
+They need no memory and no update, and each pixel on the screen is a pixel of the result.
+"""
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from recolor_core.result import Colorization
+
+LARGE = 2**22
+"""Images with more pixels than this are shown as pyramids."""
+
+SMALLEST = 2**18
+"""Maximum number of pixels of the smallest level of a pyramid."""
+
+PREVIEW = 3 * 2**19
+"""Maximum number of pixels of a preview."""
+
+
+def is_large(size: tuple[int, ...]) -> bool:
+    """Whether an image of this height and width is shown as a pyramid."""
+    return prod(size) > LARGE
+
+
+def levels_of(image: NDArray[Any]) -> list[NDArray[Any]]:
+    """Make a pyramid of an image, for a multiscale layer.
+
+    Parameters
+    ----------
+    image : ndarray
+        (..., H, W, 3).
+
+    Returns
+    -------
+    list of ndarray
+        The image, then views of it, each with half as many rows and columns as the one before.
+    """
+    levels, step = [image], 1
+    while prod(levels[-1].shape[-3:-1]) > SMALLEST:
+        step *= 2
+        rows, columns = (_every(step, size) for size in image.shape[-3:-1])
+        levels.append(image[..., rows, columns, :])
+    return levels
+
+
+def paint_preview(result: "Colorization", target: NDArray[Any]) -> None:
+    """Fill an image with the colors of every n-th pixel, about a megapixel of them.
+
+    Parameters
+    ----------
+    result : Colorization
+        Its full resolution is not computed.
+    target : ndarray
+        (H, W, 3): takes the colors. Each pixel that is computed covers n by n pixels.
+    """
+    height, width = result.shape
+    step = 1
+    while height * width > PREVIEW * step**2:
+        step *= 2
+    codes = np.asarray(result.gray.codes)[_every(step, height), _every(step, width)]
+    small = result.colored(np.ascontiguousarray(codes))
+    wide = np.take(small, np.arange(width) // step, axis=1, mode="clip")
+    np.take(wide, np.arange(height) // step, axis=0, out=target, mode="clip")
+
+
+def _every(step: int, size: int) -> slice:
+    """Select the pixels in the middle of blocks of `step`, at least one of `size`."""
+    return slice(min(step // 2, size - 1), None, step)
