@@ -4,7 +4,6 @@ Gray codes -> lightness -> generator -> mean color (and hints) -> refiner -> ups
 gray is the input. The last two steps are in `recolor_core.result`.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -12,21 +11,23 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recolor_core.alternatives import draw_alternatives
 from recolor_core.blotches import calm_blotches
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import Direction, Mark, mark_entry
+from recolor_core.hints import Area, Direction, Mark, area_entry, cover, mark_entry
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
 from recolor_core.reference import Matches, Reference, Seen, match, matched_colors
-from recolor_core.result import Coarse, Colorization, Progress, to_numpy
+from recolor_core.result import Coarse, Colorization, Progress, limited, to_numpy
 from recolor_core.runtime import choose_runtime
 from recolor_core.settings import VIEWS, Settings
 from recolor_core.view import View, look
@@ -92,6 +93,8 @@ class Colorizer:
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
         references: Sequence[Reference] = (),
+        seed: int = 0,
+        region: Area | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -112,6 +115,11 @@ class Colorizer:
         references : sequence of Reference
             Color images; their colors go where they show the same as the image. The matches are
             in the result, and the share of the image that has one is in the provenance.
+        seed : int
+            Another seed gives other alternatives.
+        region : ndarray, Region or Mask, optional
+            Where the alternatives differ from the coloring; everywhere if None. An array is a mask
+            of the shape (H, W) of the image.
         space : ColorSpace
             What the codes of the image mean.
         levels : tuple of float, "auto" or None
@@ -133,7 +141,7 @@ class Colorizer:
         settings = replace(settings or Settings(), **changes)
         coarse = self.generate(read_gray(image, space, levels), settings)
         seen = [self.look(reference, settings) for reference in references]
-        return self.refine(coarse, settings, hints, palette, seen)
+        return self.refine(coarse, settings, hints, palette, seen, seed=seed, region=region)
 
     def events(
         self,
@@ -143,6 +151,8 @@ class Colorizer:
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
         references: Sequence[Reference] = (),
+        seed: int = 0,
+        region: Area | None = None,
         space: ColorSpace = SRGB,
         levels: Levels | str | None = None,
         **changes: Any,
@@ -162,7 +172,7 @@ class Colorizer:
         coarse = self.generate(read_gray(image, space, levels), settings)
         seen = [self.look(reference, settings) for reference in references]
         yield Progress("refiner", 0, 1)
-        result = self.refine(coarse, settings, hints, palette, seen)
+        result = self.refine(coarse, settings, hints, palette, seen, seed=seed, region=region)
         total = result.strip_count
         yield Progress("color", 0, total)
         for done in result.compute():
@@ -244,6 +254,9 @@ class Colorizer:
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
         references: Sequence[Seen] = (),
+        *,
+        seed: int = 0,
+        region: Area | None = None,
     ) -> Colorization:
         """Choose a color from the prediction of the generator and run the refiner.
 
@@ -257,17 +270,22 @@ class Colorizer:
             As in a call.
         references : sequence of Seen
             From `look`.
+        seed, region
+            As in a call.
 
         Returns
         -------
         Colorization
+            With `Settings.alternatives` other colorings. Its full resolution, and theirs, are
+            computed only when they are used.
 
         Raises
         ------
         HintsError
             If a hint lies outside the image.
         """
-        return self._refine(coarse, settings or Settings(), hints, palette, references)[0]
+        settings = settings or Settings()
+        return self._refine(coarse, settings, hints, palette, references, seed, region)[0]
 
     @torch.inference_mode()
     def coarse_ab(
@@ -322,22 +340,25 @@ class Colorizer:
         hints: Sequence[Mark],
         palette: Palette | None,
         references: Sequence[Seen] = (),
+        seed: int = 0,
+        region: Area | None = None,
     ) -> list[Colorization]:
-        """Refine a batch: the coloring itself, then its alternatives, which lean toward a hue."""
+        """Refine a batch: the coloring itself, then its alternatives."""
         logits = self._steered(coarse, palette)
         uncertainty = self.bins.uncertainty(logits)
         found = _matches(coarse, references)
         directions = self._directions(coarse, logits, settings, hints, found)
         hinted = torch.stack([direction.hinted for direction in directions])
+        inside = _inside(coarse, region)
+        shifts = self._alternatives(coarse, logits, settings.alternatives, seed, inside)
         colorings, devices = [], []
-        turns = range(settings.alternatives)
-        for angle in (None, *(2 * math.pi * turn / settings.alternatives for turn in turns)):
-            given = coarse.ab if angle is None else None  # wishes are in it already
+        for shift in (None, *shifts):
+            given = coarse.ab if shift is None else None  # wishes are in it already
             if given is not None and not any(bool(d.weight.any()) for d in directions):
                 ab = blended = given
             else:
-                tilted = logits if angle is None else self.bins.tilted(logits, angle)
-                ab = self._mean_color(tilted, uncertainty, settings)
+                shifted = logits if shift is None else logits + shift
+                ab = self._mean_color(shifted, uncertainty, settings)
                 ab = _directed(coarse, directions, ab)
                 blended = _blended(directions, ab)
                 if given is not None:
@@ -353,9 +374,16 @@ class Colorizer:
             "settings": asdict(settings) | {"size": coarse.size, "views": coarse.views},
             "hints": [mark_entry(hint) for hint in hints],
             "palette": None if palette is None else palette_record(palette),
+            **({"seed": seed} if settings.alternatives else {}),
+            **({"region": area_entry(region)} if region is not None else {}),
             "device": {"generator": coarse.device, "refiner": ", ".join(dict.fromkeys(devices))},
             "runtime": self.runtime.as_record(),
         }
+        if inside is not None:
+            (main, refined), *others = colorings
+            colorings[1:] = [
+                (limited(inside, main, ab), limited(inside, refined, other)) for ab, other in others
+            ]
         (ab_coarse, ab_refined), *others = colorings
         return [
             Colorization(
@@ -364,6 +392,7 @@ class Colorizer:
                 ab_refined=to_numpy(ab_refined[i]),
                 uncertainty=to_numpy(uncertainty[i, 0]),
                 ab_alternatives=tuple(to_numpy(refined[i]) for _, refined in others),
+                ab_coarse_alternatives=tuple(to_numpy(ab[i]) for ab, _ in others),
                 working_lightness=to_numpy(coarse.lightness[i, 0]),
                 provenance=provenance
                 | {"reading": gray.reading, "view": coarse.shown[i].record}
@@ -376,6 +405,21 @@ class Colorizer:
     def _mean_color(self, logits: Tensor, uncertainty: Tensor, settings: Settings) -> Tensor:
         """The color of a distribution, without its blotches."""
         return calm_blotches(self.bins.mean_color(logits, settings.temperature), uncertainty)
+
+    def _alternatives(
+        self, coarse: Coarse, logits: Tensor, count: int, seed: int, inside: Tensor | None
+    ) -> list[Tensor]:
+        """What alternatives add to the logits of a batch: `count` of (B, Q, h, w)."""
+        if not count:
+            return []
+        grid = (logits.shape[-2], logits.shape[-1])
+        where = None if inside is None else F.adaptive_avg_pool2d(inside[None], grid)[0].numpy()
+        bins = self.bins.bins.numpy()
+        drawn = [
+            draw_alternatives(things, one, bins, count, seed, where)
+            for things, one in zip(coarse.things, logits, strict=True)
+        ]
+        return [torch.from_numpy(np.stack(shifts)) for shifts in zip(*drawn, strict=True)]
 
     def _steered(self, coarse: Coarse, palette: Palette | None) -> Tensor:
         """The distribution with the colors of a palette; the borders of a print have none."""
@@ -408,6 +452,13 @@ class Colorizer:
             )
             for i, gray in enumerate(coarse.grays)
         ]
+
+
+def _inside(coarse: Coarse, region: Area | None) -> Tensor | None:
+    """How much of each pixel of the working size is in a region; None without one."""
+    if region is None:
+        return None
+    return cover(region, coarse.gray.shape, coarse.lightness[0, 0])
 
 
 def _matches(coarse: Coarse, references: Sequence[Seen]) -> list[tuple[Matches, ...]]:

@@ -1,7 +1,7 @@
 """What colorizing an image gives: the result with all its stages, and progress on the way to it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from recolor_core.errors import ImageError
 from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
+from recolor_core.hints import Area, area_entry, cover
 from recolor_core.hints.things import Things
-from recolor_core.lab import lightness
+from recolor_core.lab import lab_to_rgb, lightness
 from recolor_core.reference import Matches
 from recolor_core.view import View
 
@@ -83,12 +85,16 @@ class Colorization:
     uncertainty : ndarray
         (ceil(h / 4), ceil(w / 4)) float32, Lab units: standard deviation of the predicted color.
     ab_alternatives : tuple of ndarray
-        Other plausible colorings, each like `ab_refined`.
+        Other plausible colorings, each like `ab_refined`; see `take`.
     working_lightness : ndarray
         (h, w) float32: L* in [0, 100], as the networks saw it.
     provenance : dict
         How the result was made: software, version, weights and their SHA-256, settings, device, and
         how the image was read. It holds only JSON types.
+    matches : tuple of Matches
+        What the references show of the image.
+    ab_coarse_alternatives : tuple of ndarray
+        The coarse color of each alternative, like `ab_coarse`.
     """
 
     gray: GrayImage
@@ -99,6 +105,7 @@ class Colorization:
     working_lightness: NDArray[np.float32]
     provenance: dict[str, Any]
     matches: tuple[Matches, ...] = ()
+    ab_coarse_alternatives: tuple[NDArray[np.float32], ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -122,6 +129,107 @@ class Colorization:
     def alternatives(self) -> tuple[NDArray[Any], ...]:
         """The other colorings as images, each like `rgb`."""
         return tuple(np.concatenate(list(self.strips(ab))) for ab in self.ab_alternatives)
+
+    def take(self, number: int) -> "Colorization":
+        """Take an alternative as the result.
+
+        Parameters
+        ----------
+        number : int
+            From 1; 0 is the coloring itself.
+
+        Returns
+        -------
+        Colorization
+            Its provenance has the number as ``"alternative"``; it has no alternatives of its own.
+
+        Raises
+        ------
+        ImageError
+            If there is no such alternative.
+        """
+        count = len(self.ab_alternatives)
+        if not 0 <= number <= count:
+            raise ImageError(
+                f"expected an alternative from 0 to {count}, got {number}; make more alternatives"
+            )
+        taken = replace(self, ab_alternatives=(), ab_coarse_alternatives=())
+        if number == 0:
+            return taken
+        return replace(
+            taken,
+            ab_coarse=self.ab_coarse_alternatives[number - 1],
+            ab_refined=self.ab_alternatives[number - 1],
+            provenance=self.provenance | {"alternative": number},
+        )
+
+    def combine(self, other: "Colorization", region: Area) -> "Colorization":
+        """Put another coloring of the same image into a region of this one.
+
+        Parameters
+        ----------
+        other : Colorization
+            Made from the same `Coarse` prediction, such as another alternative.
+        region : ndarray, Region or Mask
+            Where the other one counts; an array is a mask of the shape (H, W) of the image. Its
+            edge follows an edge of the image nearby.
+
+        Returns
+        -------
+        Colorization
+            Its provenance lists the regions and what is there as ``"combined"``.
+
+        Raises
+        ------
+        ImageError
+            If the other one is of another image or of another working size.
+        HintsError
+            If the region does not fit the image.
+        """
+        same = other.gray is self.gray or torch.equal(other.gray.codes, self.gray.codes)
+        if not same or other.ab_refined.shape != self.ab_refined.shape:
+            raise ImageError(
+                "expected two colorings of one image at one working size, got colorings of two; "
+                "combine alternatives of one result"
+            )
+        inside = cover(region, self.shape, torch.from_numpy(self.working_lightness))
+
+        def mixed(own: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+            return to_numpy(limited(inside, torch.from_numpy(own), torch.from_numpy(others)))
+
+        entry = area_entry(region) | {"alternative": other.provenance.get("alternative", 0)}
+        combined = [*self.provenance.get("combined", ()), entry]
+        return replace(
+            self,
+            ab_coarse=mixed(self.ab_coarse, other.ab_coarse),
+            ab_refined=mixed(self.ab_refined, other.ab_refined),
+            ab_alternatives=(),
+            ab_coarse_alternatives=(),
+            provenance=self.provenance | {"combined": combined},
+        )
+
+    def thumbnail(self, max_side: int = 256) -> NDArray[np.uint8]:
+        """A small version, without computing the full resolution.
+
+        Parameters
+        ----------
+        max_side : int
+            The longer side, in pixels; it is not enlarged beyond the working size.
+
+        Returns
+        -------
+        ndarray
+            (h, w, 3) uint8, sRGB.
+        """
+        lab = np.concatenate((self.working_lightness[None], self.ab_refined))
+        height, width = lab.shape[1:]
+        scale = min(1.0, max_side / max(height, width))
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        small = F.interpolate(
+            torch.from_numpy(lab)[None], size=size, mode="bilinear", antialias=True
+        )[0]
+        rgb = lab_to_rgb(small).clamp(0, 1)
+        return np.asarray((255 * rgb).round().byte().permute(1, 2, 0))
 
     def compute(self) -> Iterator[int]:
         """Compute `rgb` strip by strip; stop iterating to cancel.
@@ -210,6 +318,25 @@ class Progress:
     done: int
     total: int
     result: Colorization | None = None
+
+
+def limited(inside: Tensor, outer: Tensor, inner: Tensor) -> Tensor:
+    """One coloring, with another one inside a region.
+
+    Parameters
+    ----------
+    inside : Tensor
+        (H', W') in [0, 1]: the region, at the working size.
+    outer, inner : Tensor
+        (..., 2, h, w), Lab units. Where the region is 0, the outer one stays bit for bit.
+
+    Returns
+    -------
+    Tensor
+        (..., 2, h, w), Lab units.
+    """
+    share = F.adaptive_avg_pool2d(inside[None], (outer.shape[-2], outer.shape[-1]))[0]
+    return torch.where(share > 0, torch.lerp(outer, inner, share), outer)
 
 
 def to_numpy(x: Tensor) -> NDArray[Any]:

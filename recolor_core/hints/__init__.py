@@ -5,11 +5,12 @@ they cover, `things` finds what belongs together, and `spreading` puts their col
 """
 
 from recolor_core.hints.drawing import hint_map
-from recolor_core.hints.files import mark_entry, read_entries, read_hints, write_hints
-from recolor_core.hints.marks import Hint, Kind, Mark, Mask, Region, Stroke, check_marks
-from recolor_core.hints.spreading import Direction, spread_hints
+from recolor_core.hints.files import area_entry, mark_entry, read_entries, read_hints, write_hints
+from recolor_core.hints.marks import Area, Hint, Kind, Mark, Mask, Region, Stroke, check_marks
+from recolor_core.hints.spreading import Direction, cover, spread_hints
 
 __all__ = [
+    "Area",
     "Direction",
     "Hint",
     "Kind",
@@ -17,7 +18,9 @@ __all__ = [
     "Mask",
     "Region",
     "Stroke",
+    "area_entry",
     "check_marks",
+    "cover",
     "hint_map",
     "mark_entry",
     "read_entries",

@@ -14,7 +14,17 @@ from PIL import Image
 
 from recolor_core.errors import HintsError
 from recolor_core.files import write_file
-from recolor_core.hints.marks import MAX_MARKS, Hint, Mark, Mask, Region, Stroke, check_mark
+from recolor_core.hints.marks import (
+    MAX_MARKS,
+    Area,
+    Hint,
+    Mark,
+    Mask,
+    Region,
+    Stroke,
+    as_area,
+    check_mark,
+)
 
 EXAMPLE = '{"hints": [{"x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
 
@@ -128,6 +138,13 @@ def mark_entry(mark: Mark) -> dict[str, Any]:
         points = [list(point) for point in mark.points]
         return {"stroke" if isinstance(mark, Stroke) else "region": points, **own}
     return own
+
+
+def area_entry(area: Area) -> dict[str, Any]:
+    """A part of an image in JSON types: its corners as ``"region"``, or its ``"mask"``."""
+    entry = mark_entry(as_area(area))
+    del entry["kind"]
+    return entry
 
 
 def _read(path: Path) -> bytes:

@@ -156,6 +156,16 @@ class Mask:
 Mark: TypeAlias = Hint | Stroke | Region | Mask
 """The types that the parameter `hints` takes."""
 
+Area: TypeAlias = Region | Mask | NDArray[Any]
+"""A part of an image; an array is the pixels of a mask. Its color and kind have no effect."""
+
+
+def as_area(area: Area) -> Region | Mask:
+    """Convert a part of an image to a mark that keeps it."""
+    if isinstance(area, Region):
+        return Region(area.points, kind="keep")
+    return Mask(area.pixels if isinstance(area, Mask) else np.asarray(area), kind="keep")
+
 
 def mark_ab(mark: Mark) -> tuple[float, float]:
     """a* and b* that a mark asks for, in Lab units; gray for a mark of another kind."""

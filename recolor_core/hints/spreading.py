@@ -8,7 +8,17 @@ from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
 from recolor_core.hints.drawing import draw, hinted_cells, polygon
-from recolor_core.hints.marks import Hint, Mark, Mask, Region, Stroke, check_marks, mark_ab
+from recolor_core.hints.marks import (
+    Area,
+    Hint,
+    Mark,
+    Mask,
+    Region,
+    Stroke,
+    as_area,
+    check_marks,
+    mark_ab,
+)
 from recolor_core.hints.things import IMPOSSIBLE, Things, reach_odds
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
@@ -209,10 +219,8 @@ class Direction:
                 color = torch.tensor(mark_ab(mark)) / self._chroma
                 self.given += wish * share * color[:, None, None]
 
-    def _fill(self, mark: Mark) -> None:
-        light = self._things.lightness
-        inside = draw([mark], self._image, (light.shape[-2], light.shape[-1]))
-        inside = _snap(inside, light)
+    def _fill(self, mark: Region | Mask) -> None:
+        inside = _snapped(mark, self._image, self._things.lightness)
         for part in (self.weight, self.given, self.kept):
             part *= 1 - inside
         if mark.kind == "keep":
@@ -221,6 +229,38 @@ class Direction:
             self.weight += inside
             color = torch.tensor(mark_ab(mark)) / self._chroma
             self.given += inside * color[:, None, None]
+
+
+def cover(area: Area, image: tuple[int, int], lightness: Tensor) -> Tensor:
+    """How much of each pixel is in a part of an image, whose edge follows an edge nearby.
+
+    Parameters
+    ----------
+    area : Region, Mask or ndarray
+        In pixels of the image.
+    image : (int, int)
+        Height and width of the image.
+    lightness : Tensor
+        (H', W'): L* in [0, 100] at the working size.
+
+    Returns
+    -------
+    Tensor
+        (H', W') in [0, 1].
+
+    Raises
+    ------
+    HintsError
+        If the area does not fit the image.
+    """
+    mark = as_area(area)
+    check_marks([mark], image)
+    return _snapped(mark, image, lightness)
+
+
+def _snapped(mark: Region | Mask, image: tuple[int, int], lightness: Tensor) -> Tensor:
+    inside = draw([mark], image, (lightness.shape[-2], lightness.shape[-1]))
+    return _snap(inside, lightness)
 
 
 _LITTLE = 0.05  # what is smaller is not worth the time

@@ -1,6 +1,5 @@
 """Color bins: the classes of the generator, and what a distribution over them says."""
 
-import math
 from functools import lru_cache
 
 import torch
@@ -73,32 +72,6 @@ class ColorBins(nn.Module):
         moments = _expectation(logits, torch.cat((self.bins, squares), dim=1))
         mean, square = moments[:, :2], moments[:, 2:]
         return (square - (mean**2).sum(1, keepdim=True)).clamp(min=0).sqrt()
-
-    def tilted(self, logits: Tensor, angle: float) -> Tensor:
-        """Tilt the distribution toward a hue wherever it is undecided.
-
-        Exponential tilting, ``p'(ab) ~ p(ab) exp(t)``, where t is the distance of ab from the mean
-        along the direction of the angle, in standard deviations of p. It moves the mean by about
-        one standard deviation: a lot where many colors are plausible, hardly where one is certain.
-        t is clipped to +-2, so that colors that are nearly impossible stay so.
-
-        Parameters
-        ----------
-        logits : Tensor
-            (B, Q, h, w).
-        angle : float
-            Hue angle in radians: 0 is red (+a*), pi / 2 is yellow (+b*).
-
-        Returns
-        -------
-        Tensor
-            (B, Q, h, w): logits of the tilted distribution.
-        """
-        along = self.bins @ self.bins.new_tensor([math.cos(angle), math.sin(angle)])
-        moments = _expectation(logits, torch.stack((along, along**2), dim=1))
-        mean, square = moments[:, :1], moments[:, 1:]
-        spread = (square - mean**2).clamp(min=1).sqrt()
-        return logits + ((along[:, None, None] - mean) / spread).clamp(-2, 2)
 
     def steered(self, logits: Tensor, colors: Tensor) -> Tensor:
         """Steer the distribution toward a palette over the image as a whole.

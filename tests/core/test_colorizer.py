@@ -337,10 +337,9 @@ def test_the_number_of_threads_changes_no_byte_of_the_mathematics_of_colors(reco
     colors = torch.from_numpy(palette_of_colors(["#5b3a1e", "#6ca0dc"]))
 
     def everything():
-        tilted = recolor.bins.tilted(logits, 1.0)
         steered = recolor.bins.steered(logits, colors)
         uncertainty = recolor.bins.uncertainty(logits)
-        return [recolor.bins.mean_color(logits, 0.4), uncertainty, tilted, steered]
+        return [recolor.bins.mean_color(logits, 0.4), uncertainty, steered]
 
     threads = torch.get_num_threads()
     results = []
@@ -533,38 +532,6 @@ def test_hints_mean_what_they_say_however_vivid_the_rest_is(recolor, photograph,
     height, width = result.ab_refined.shape[1:]
     at = result.ab_refined[:, 200 * height // 452, 300 * width // 588]
     assert np.hypot(*(at - hints[0].ab)) < 15
-
-
-def test_alternatives_differ_from_each_other_and_keep_the_gray(recolor, photograph):
-    result = recolor(photograph, SMALL, alternatives=3)
-    assert len(result.ab_alternatives) == len(result.alternatives) == 3
-    colorings = [result.ab_refined, *result.ab_alternatives]
-    for i, one in enumerate(colorings):
-        for other in colorings[:i]:
-            assert np.hypot(*(one - other)).mean() > 2
-    for rgb in result.alternatives:
-        np.testing.assert_array_equal(gray_of(rgb), photograph)
-    assert same(result, recolor(photograph, SMALL))
-
-
-@pytest.mark.parametrize(
-    "name", ["colorado.png", "saratoga.jpg", "migrant-mother.jpg", "deadwood.jpg"]
-)
-def test_alternatives_differ_where_the_color_is_uncertain(recolor, name):
-    result = recolor(read_sample(name), size=96, alternatives=4)
-    # Without the refiner, which sees more than one cell.
-    coarse = recolor.generate(read_gray(read_sample(name)), size=96)
-    bins = recolor.bins
-    plain = bins.mean_color(coarse.logits)
-    away = [
-        (bins.mean_color(bins.tilted(coarse.logits, k * np.pi / 2)) - plain).norm(dim=1)
-        for k in range(4)
-    ]
-    moved = torch.cat(away).mean(0).numpy()
-    unsure = result.uncertainty > np.quantile(result.uncertainty, 0.9)
-    sure = result.uncertainty < np.quantile(result.uncertainty, 0.1)
-    assert moved[unsure].mean() > 1.2 * moved[sure].mean()
-    assert bool((moved < 2 * result.uncertainty).all())
 
 
 # Hints

@@ -158,29 +158,3 @@ def test_each_image_may_have_its_temperature(generator):
     both = generator.mean_color(logits, torch.tensor([1.0, 0.5])[:, None, None, None])
     torch.testing.assert_close(both[0], generator.mean_color(logits, 1.0)[0])
     torch.testing.assert_close(both[1], generator.mean_color(logits, 0.5)[1])
-
-
-@pytest.mark.parametrize("angle", [0, math.pi / 3, math.pi, 3 * math.pi / 2])
-@pytest.mark.parametrize("deviation", [8.0, 15.0])
-def test_tilting_moves_the_mean_by_the_deviation_towards_the_hue(generator, angle, deviation):
-    logits = gaussian(generator, (0.0, 0.0), deviation)
-    moved = generator.mean_color(generator.tilted(logits, angle)).flatten()
-    along = moved @ torch.tensor([math.cos(angle), math.sin(angle)])
-    across = moved @ torch.tensor([-math.sin(angle), math.cos(angle)])
-    assert along.item() == pytest.approx(deviation, rel=0.15)
-    assert abs(across.item()) < 0.15 * deviation
-
-
-def test_tilting_leaves_certain_colors_alone(generator):
-    logits = certain(generator, (30, 20), (-40, 10))
-    moved = generator.mean_color(generator.tilted(logits, 1.0))
-    torch.testing.assert_close(moved, generator.mean_color(logits), rtol=0, atol=0.01)
-
-
-def test_tilting_does_not_follow_what_is_all_but_impossible(generator):
-    # One in a hundred thousand for the far end of the gamut, where the generator sees gray.
-    logits = torch.logaddexp(
-        gaussian(generator, (0.0, 0.0), 4), certain(generator, (90, 60)) + math.log(1e-5)
-    )
-    moved = generator.mean_color(generator.tilted(logits, math.atan2(60, 90)))
-    assert moved.norm() < 3 * generator.uncertainty(logits)
