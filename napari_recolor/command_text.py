@@ -1,29 +1,54 @@
 """A finished run as a call of the command, or a Python program, that gives the same pixels."""
 
+import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recolor_core.errors import RecolorError
+from recolor_core.files import write_file
 
 
-def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> str:
+@dataclass(frozen=True)
+class Copy:
+    """A run as text, and the files of hints that the text names.
+
+    Parameters
+    ----------
+    text : str
+        The command or the program.
+    files : dict
+        The hints of each file, in JSON types, by its path.
+    """
+
+    text: str
+    files: dict[Path, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def write_files(self) -> None:
+        """Write the files of hints."""
+        for path, hints in self.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, json.dumps({"hints": hints}, indent=1) + "\n")
+
+
+def command(about: Mapping[str, Any], folder: Path) -> Copy:
     """A call of ``recolor`` whose result is that of the run.
 
     Parameters
     ----------
-    about
+    about : mapping
         What ``layer.metadata["recolor"]`` tells of the run.
-    hints_file
-        Where the hints of the run lie, where it has any.
+    folder : Path
+        Where files of hints go.
 
     Raises
     ------
     RecolorError
-        Where the command, which colorizes whole files, cannot do the same.
+        If the command, which colorizes whole files, cannot do the same.
     """
     file, images = about["source"]["file"], about["images"]
     if about["steady"] is not None:
@@ -61,22 +86,29 @@ def command(about: Mapping[str, Any], hints_file: str | Path | None = None) -> s
     (span,) = levels
     if span:
         words.append(f"--levels={span[0]!r},{span[1]!r}")  # = : the first may begin with a minus
-    if hinted:
-        words += ["--hints", str(hints_file)]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    files = {folder / f"{about['id']}.json": image["hints"] for image in hinted}
+    for path in files:
+        words += ["--hints", str(path)]
+    joined = subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    return Copy(joined, files)
 
 
-def python(about: Mapping[str, Any]) -> str:
+def python(about: Mapping[str, Any], folder: Path) -> Copy:
     """A program whose ``rgb`` is that of the run, image by image; over time, the whole stack.
 
     Parameters
     ----------
-    about
+    about : mapping
         What ``layer.metadata["recolor"]`` tells of the run.
+    folder : Path
+        Where files of hints go: masks do not fit into a program.
     """
     source, images = about["source"], about["images"]
     names = ["Colorizer" if about["steady"] is None else "colorize_stack"]
-    names[:0] = ["Hint"] if _hinted(about) else []
+    given = [_given(image) for image in images]
+    hints, files = _written_hints(given, about["id"], folder)
+    inline = [own for own, text in zip(given, hints, strict=True) if text.startswith("[")]
+    names += {_kind(hint) for own in inline for hint in own}
     lines = [f"from recolor_core import {', '.join(sorted(names))}"]
     space = ""
     if source["file"] is None:
@@ -107,7 +139,8 @@ def python(about: Mapping[str, Any]) -> str:
         lines.append("from recolor_core.palette import palette_of_colors")
         settings += f", palette=palette_of_colors({about['palette_colors']!r})"
     if about["steady"] is not None:
-        return "\n".join([*lines, *_stack_lines(about, settings, space)]) + "\n"
+        lines += _stack_lines(about, settings, space, hints)
+        return Copy("\n".join(_importing(lines, files)) + "\n", files)
     lines += [
         f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
         f"settings = dict({settings})",
@@ -115,23 +148,25 @@ def python(about: Mapping[str, Any]) -> str:
     ]
     region = () if about["region"] is None else tuple(slice(*span) for span in about["region"])
     rows = []
-    for image in images:
+    for image, known in zip(images, hints, strict=True):
         window = ", ".join([*map(str, image["of_source"]), *(_slice(s) for s in region)])
         what = f"image[{window}]" if window else "image"
         more = space
         if image["levels"] is not None:
             more += f", levels=({image['levels'][0]!r}, {image['levels'][1]!r})"
         if image["hints"]:
-            more += f", hints={_hints(image['hints'])}"
+            more += f", hints={known}"
         rows.append(f"colorizer({what}, **settings{more}).rgb")
     if len(rows) == 1:
         lines.append(f"rgb = {rows[0]}")
     else:
         lines += ["rgb = [", *(f"    {row}," for row in rows), "]"]
-    return "\n".join(lines) + "\n"
+    return Copy("\n".join(_importing(lines, files)) + "\n", files)
 
 
-def _stack_lines(about: Mapping[str, Any], settings: str, space: str) -> list[str]:
+def _stack_lines(
+    about: Mapping[str, Any], settings: str, space: str, hints: Sequence[str]
+) -> list[str]:
     """Colorize the whole stack: every frame needs those before it."""
     steady, images = about["steady"], about["images"]
     lines = [
@@ -148,8 +183,12 @@ def _stack_lines(about: Mapping[str, Any], settings: str, space: str) -> list[st
     levels = images[0]["levels"]
     if levels is not None:
         lines.append(f"    levels=({levels[0]!r}, {levels[1]!r}),")
-    if given := {tuple(p["of_source"]): own for p in images if (own := _given(p))}:
-        rows = (f"        {index!r}: {_hints(own)}," for index, own in given.items())
+    rows = [
+        f"        {tuple(image['of_source'])!r}: {known},"
+        for image, known in zip(images, hints, strict=True)
+        if _given(image)
+    ]
+    if rows:
         lines += ["    hints={", *rows, "    },"]
     return [*lines, ")"]
 
@@ -160,13 +199,38 @@ def _given(image: Mapping[str, Any]) -> list[dict[str, Any]]:
     return hints[len(hints) - image["frames"]["given"] :] if "frames" in image else hints
 
 
-def _hints(hints: list[dict[str, Any]]) -> str:
-    known = (f"Hint({h['x']!r}, {h['y']!r}, {h['color']!r}, {h['radius']!r})" for h in hints)
-    return f"[{', '.join(known)}]"
+def _written_hints(
+    given: Sequence[Sequence[Mapping[str, Any]]], run: str, folder: Path
+) -> tuple[list[str], dict[Path, Sequence[Mapping[str, Any]]]]:
+    """The hints of each image as Python, and the files that it reads."""
+    texts, files = [], {}
+    for number, hints in enumerate(given, 1):
+        if any("mask" in hint for hint in hints):
+            path = folder / f"{run}-{number}.json"
+            files[path] = hints
+            texts.append(f"read_hints({str(path)!r})")
+        else:
+            texts.append(f"[{', '.join(map(_call, hints))}]")
+    return texts, files
 
 
-def _hinted(about: Mapping[str, Any]) -> bool:
-    return any(image["hints"] for image in about["images"])
+def _kind(hint: Mapping[str, Any]) -> str:
+    return next((name.title() for name in ("stroke", "region") if name in hint), "Hint")
+
+
+def _call(hint: Mapping[str, Any]) -> str:
+    """A mark as Python; the first arguments of each are its place."""
+    rest = dict(hint)
+    places = [rest.pop(name) for name in ("stroke", "region", "x", "y") if name in rest]
+    words = [*map(repr, places), *(f"{name}={value!r}" for name, value in rest.items())]
+    return f"{_kind(hint)}({', '.join(words)})"
+
+
+def _importing(lines: list[str], files: Mapping[Path, Any]) -> list[str]:
+    if not files:
+        return lines
+    after = max(i for i, line in enumerate(lines) if line.startswith("from recolor_core"))
+    return [*lines[: after + 1], "from recolor_core.hints import read_hints", *lines[after + 1 :]]
 
 
 def _device(about: Mapping[str, Any]) -> str:

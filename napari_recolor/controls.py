@@ -6,6 +6,7 @@ from typing import Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -139,16 +140,63 @@ class Controls(QWidget):
         self.readout = readout
         self.hints = _button(
             "hints",
-            "Add color hints",
+            "Add hints",
             "Add a layer of points: each tells the color of what it lies on. Move or recolor them, "
             "and the image follows.",
+        )
+        self.draw = _button(
+            "draw",
+            "Draw shapes",
+            "Draw regions (polygons, rectangles, ellipses), which get their color all over, and "
+            "strokes (lines, paths).",
+        )
+        self.paint = _button(
+            "paint", "Paint a mask", "Paint which pixels get the color of a label."
+        )
+        self.color = QToolButton()
+        self.color.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        _name(
+            self.color,
+            "color",
+            "The color of the selected hint, or of the next one: choose among the likeliest "
+            "colors, all colors of this lightness, and those used last.",
+        )
+        self.kind = _menu(
+            "kind",
+            "What the selected hint, or the next one, asks for: its color; that the color here "
+            "stays as the networks give it; no color, as of paper, silver or smoke. A region may "
+            "also do nothing but limit the hints in it.",
+            {
+                "color": "its color",
+                "keep": "keep as it is",
+                "gray": "gray",
+                "limit": "region: only limits hints",
+            },
+        )
+        self.reach = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.reach.setRange(0, 1)
+        self.reach.setSingleStep(0.05)
+        self.reach.setDecimals(2)
+        self.reach.setValue(0.5)
+        _name(
+            self.reach,
+            "reach",
+            "How far the selected hint, or the next one, goes beyond its disk: 0 not at all, 0.5 "
+            "as far as the thing that it is on, toward 1 further and further.",
+        )
+        self.only_here = QCheckBox("Only here")
+        _name(
+            self.only_here,
+            "only_here",
+            "The hint does not leave the region that is drawn around it.",
         )
         self.eyedropper = _button(
             "eyedropper", "Eyedropper", "Take the next hint's color from an image: click on it."
         )
         self.eyedropper.setCheckable(True)
         self.strokes = _menu(
-            "strokes", "A Labels or Shapes layer whose strokes are hints too, in their colors."
+            "strokes",
+            "A Labels or Shapes layer of yours whose marks are hints too, in their colors.",
         )
         self.load_hints = _button("load_hints", "Load…", "Load hints from a file.")
         self.save_hints = _button(
@@ -163,8 +211,8 @@ class Controls(QWidget):
             "Colors that the image as a whole should have. Where they go is decided by what the "
             "networks see. Empty: whatever they predict.",
         )
-        self.reference = _menu(
-            "reference", "Take the palette from an image in color, such as one of the same place."
+        self.palette_of = _menu(
+            "palette_of", "Take the palette from an image in color, such as one of the same place."
         )
         self.undo = _button(
             "undo", "Undo", "Take back the last change of hints or settings (Ctrl+Z)."
@@ -245,15 +293,18 @@ class Controls(QWidget):
 
         hints = QGridLayout()
         hints.setContentsMargins(0, 0, 0, 0)
-        hints.addWidget(self.hints, 0, 0)
-        hints.addWidget(self.eyedropper, 0, 1)
-        hints.addWidget(self.load_hints, 1, 0)
-        hints.addWidget(self.save_hints, 1, 1)
+        hints.addWidget(_row(self.hints, self.draw, self.paint), 0, 0)
+        asks = _form()
+        asks.addRow("Color", _row(self.color, self.eyedropper))
+        asks.addRow("Hint asks for", self.kind)
+        asks.addRow("Reach", _row(self.reach, self.only_here))
+        asks.addRow("Marks of", self.strokes)
+        hints.addLayout(asks, 1, 0)
+        hints.addWidget(_row(self.load_hints, self.save_hints), 2, 0)
         strokes = _form()
-        strokes.addRow("Strokes", self.strokes)
         strokes.addRow("Palette", self.palette)
-        strokes.addRow("Like", self.reference)
-        hints.addLayout(strokes, 2, 0, 1, 2)
+        strokes.addRow("Palette of", self.palette_of)
+        hints.addLayout(strokes, 3, 0)
         self.more_hints.fill(hints)
 
         column = QVBoxLayout(self)
@@ -339,6 +390,22 @@ class Section(QWidget):
         arrows = Qt.ArrowType
         self.title.setArrowType(arrows.DownArrow if on else arrows.RightArrow)
         self._content.setVisible(on)
+
+
+def show_color(button: QToolButton, color: str | None) -> None:
+    """Show a color on a button.
+
+    Parameters
+    ----------
+    button : QToolButton
+        The button.
+    color : str or None
+        ``"#rrggbb"``; an empty one is the predicted color, None is no color.
+    """
+    swatch = QPixmap(16, 16)
+    swatch.fill(QColor(color) if color else Qt.GlobalColor.transparent)
+    button.setIcon(QIcon(swatch))
+    button.setText({None: "none", "": "predicted"}.get(color, color))
 
 
 def fill(menu: QComboBox, items: Iterable[tuple[str, Any]], keep: Any = None) -> None:

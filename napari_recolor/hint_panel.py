@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_recolor.controls import Controls
-from napari_recolor.hints import SIZE, HintLayer
+from napari_recolor.controls import Controls, show_color
+from napari_recolor.hints import HintLayer
+from napari_recolor.layers import is_result
 from napari_recolor.palette import palette_text
+from napari_recolor.placing import color_at
 from recolor_core.errors import RecolorError
 
 
 class HintPanel(QObject):
-    """Wires the controls for hints to the hint layer of the image that is chosen.
+    """Wires the controls for hints to the hint layers of the image that is chosen.
 
     Parameters
     ----------
@@ -33,6 +35,8 @@ class HintPanel(QObject):
     """Emitted with a `HintLayer` whose hints have changed."""
     opened = Signal()
     """Emitted when a hint layer came or went."""
+    placed = Signal(object, int)
+    """Emitted with a `HintLayer` and the number of a point that was just added to it."""
     said = Signal(str)
     """A sentence that says what was done."""
 
@@ -43,11 +47,15 @@ class HintPanel(QObject):
         self.viewer, self._controls = viewer, controls
         self._of: dict[Image, HintLayer] = {}
         self._image: Image | None = None
-        self._size = SIZE
         controls.hints.clicked.connect(self.add)
+        controls.draw.clicked.connect(self._draw)
+        controls.paint.clicked.connect(self._paint)
         controls.eyedropper.toggled.connect(self._use_eyedropper)
-        controls.strokes.currentIndexChanged.connect(self._choose_strokes)
-        controls.reference.activated.connect(self._take_palette)
+        controls.strokes.activated.connect(self._choose_strokes)
+        controls.kind.activated.connect(self._choose_kind)
+        controls.reach.valueChanged.connect(self._choose_reach)
+        controls.only_here.toggled.connect(self._choose_only_here)
+        controls.palette_of.activated.connect(self._take_palette)
         controls.load_hints.clicked.connect(self._load)
         controls.save_hints.clicked.connect(self._save)
 
@@ -59,17 +67,6 @@ class HintPanel(QObject):
     def of(self, image: Any) -> HintLayer | None:
         """The hint layer of an image."""
         return self._of.get(image)
-
-    @property
-    def size(self) -> int:
-        """The working size that strokes are taken for."""
-        return self._size
-
-    @size.setter
-    def size(self, size: int) -> None:
-        self._size = size
-        for hint_layer in self._of.values():
-            hint_layer.size = size
 
     def states(self) -> dict[Image, Any]:
         """The hints of all images, to be compared and restored."""
@@ -88,38 +85,42 @@ class HintPanel(QObject):
         if self.current is not None:
             self.current.eyedropper = False
         self._image = image if isinstance(image, Image) else None
-        strokes = None if self.current is None else self.current.strokes
-        menu = self._controls.strokes
-        blocked = menu.blockSignals(True)
-        index = next((i for i in range(menu.count()) if menu.itemData(i) is strokes), 0)
-        menu.setCurrentIndex(index)
-        menu.blockSignals(blocked)
         self.enable()
 
-    def add(self) -> None:
-        """Add a hint layer to the chosen image."""
+    def add(self) -> HintLayer | None:
+        """Add a hint layer to the chosen image, unless it has one.
+
+        Returns
+        -------
+        HintLayer or None
+            That of the chosen image; None if none is chosen.
+        """
         image = self._image
         if image is None or image in self._of:
-            return
-        hint_layer = self._of[image] = HintLayer(self.viewer, image)
-        hint_layer.size = self._size
+            return self.current
+        hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
         hint_layer.changed.connect(partial(self._tell, hint_layer))
         hint_layer.closed.connect(partial(self._on_closed, image))
         hint_layer.eyedropper_changed.connect(self._on_eyedropper)
+        hint_layer.selected.connect(self._show_style)
+        hint_layer.placed.connect(partial(self._on_placed, hint_layer))
+        hint_layer.said.connect(self._say)
         self.enable()
         self.opened.emit()
+        return hint_layer
 
     def enable(self) -> None:
         """Enable what can be used."""
         controls, hinted = self._controls, self.current is not None
         controls.hints.setEnabled(self._image is not None and not hinted)
+        for control in (controls.draw, controls.paint, controls.load_hints, controls.strokes):
+            control.setEnabled(self._image is not None)
         for control in (
-            controls.eyedropper,
-            controls.strokes,
-            controls.load_hints,
-            controls.save_hints,
+            *(controls.eyedropper, controls.color, controls.kind, controls.save_hints),
+            *(controls.reach, controls.only_here),
         ):
             control.setEnabled(hinted)
+        self._show_style()
 
     def close(self) -> None:
         """Watch no more; the layers stay where they are."""
@@ -127,8 +128,17 @@ class HintPanel(QObject):
             hint_layer.close()
         self._of.clear()
 
+    def _predicted(self, position: Any) -> str | None:
+        return color_at(self.viewer, position, is_result)
+
     def _tell(self, hint_layer: HintLayer) -> None:
         self.changed.emit(hint_layer)
+
+    def _on_placed(self, hint_layer: HintLayer, number: int) -> None:
+        self.placed.emit(hint_layer, number)
+
+    def _say(self, text: str) -> None:
+        self.said.emit(text)
 
     def _on_eyedropper(self, on: bool) -> None:
         self._controls.eyedropper.setChecked(on)
@@ -142,12 +152,69 @@ class HintPanel(QObject):
         if self.current is not None:
             self.current.eyedropper = on
 
+    # --- strokes, regions and masks -------------------------------------------------------------
+
+    def _draw(self) -> None:
+        hint_layer = self.add()
+        if hint_layer is not None:
+            hint_layer.draw()
+            self.opened.emit()
+
+    def _paint(self) -> None:
+        hint_layer = self.add()
+        if hint_layer is not None:
+            hint_layer.paint()
+            self.opened.emit()
+
     def _choose_strokes(self, _: Any = None) -> None:
+        """Take the marks of a layer that the user has made, or of none."""
+        layer, hint_layer = self._controls.strokes.currentData(), self.add()
+        if hint_layer is None:
+            return
+        if layer is None:
+            hint_layer.shapes = hint_layer.labels = None
+        elif isinstance(layer, Shapes):
+            hint_layer.shapes = layer
+        elif isinstance(layer, Labels):
+            hint_layer.labels = layer
+        self.opened.emit()
+
+    def _choose_kind(self, _: Any = None) -> None:
         if self.current is not None:
-            self.current.strokes = self._controls.strokes.currentData()
+            self.current.set_style(kind=self._controls.kind.currentData())
+
+    def _choose_reach(self, reach: float) -> None:
+        if self.current is not None:
+            self.current.set_style(reach=round(reach, 2))
+
+    def _choose_only_here(self, on: bool) -> None:
+        if self.current is not None:
+            self.current.set_style(only_here=on)
+
+    def _show_style(self) -> None:
+        """Show in the controls what is selected, or what the next hint will be."""
+        controls, hint_layer = self._controls, self.current
+        if hint_layer is None:
+            show_color(controls.color, None)
+            return
+        style, labels = hint_layer.style, isinstance(hint_layer.target, Labels)
+        for control in (controls.kind, controls.reach, controls.only_here):
+            control.blockSignals(True)
+        controls.kind.setCurrentIndex(max(0, controls.kind.findData(style.kind)))
+        controls.reach.setValue(style.reach)
+        controls.only_here.setChecked(bool(style.within))
+        for control in (controls.kind, controls.reach, controls.only_here):
+            control.blockSignals(False)
+        for control in (controls.reach, controls.only_here):
+            control.setEnabled(not labels)
+        predicts = hint_layer.predicts and hint_layer.target is hint_layer.layer
+        selected = not labels and bool(hint_layer.target.selected_data)
+        show_color(controls.color, "" if predicts and not selected else hint_layer.color)
+
+    # --- palette and files ------------------------------------------------------------------------
 
     def _take_palette(self, _: Any = None) -> None:
-        reference = self._controls.reference.currentData()
+        reference = self._controls.palette_of.currentData()
         if reference is not None:
             self._controls.palette.setText(palette_text(reference))
 
@@ -155,12 +222,14 @@ class HintPanel(QObject):
         path, _ = QFileDialog.getOpenFileName(
             self._controls, "Color hints", self._folder(), "Hints (*.json)"
         )
-        if path and self.current is not None:
+        hint_layer = self.add() if path else None
+        if hint_layer is not None:
             try:
-                self.current.load(path)
+                hint_layer.load(path)
             except RecolorError as error:
                 show_error(str(error))
             else:
+                self.opened.emit()
                 self.said.emit(f"Loaded the hints of {path}.")
 
     def _save(self) -> None:
@@ -172,8 +241,8 @@ class HintPanel(QObject):
         file = Path(path)
         if file.suffix != ".json":  # Load offers no others
             file = file.with_name(f"{file.name}.json")
-        count = len(self.current.values())
         try:
+            count = len(self.current.values())
             self.current.save(file)
         except (OSError, RecolorError) as error:
             reason = getattr(error, "strerror", None) or error

@@ -1,80 +1,132 @@
-"""Color hints: the points of a layer, and strokes, as `recolor_core` takes them."""
+"""The hint layers of an image: points, shapes and labels, as `recolor_core` takes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.layers.base import ActionType
+from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
-from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-if TYPE_CHECKING:
-    from recolor_core import Hint
-
-Value = tuple[float, float, str, float]
-"""x, y, color and radius of a hint: what `recolor_core.Hint` takes, without importing torch."""
+from napari_recolor.marks import (
+    LIMIT,
+    MASKS,
+    SYMBOLS,
+    Style,
+    fill_points,
+    label_kinds,
+    limits_of,
+    marks_inside,
+    marks_of_labels,
+    marks_of_points,
+    marks_of_shapes,
+    next_style,
+    numbered,
+    put_masks,
+    put_points,
+    put_shapes,
+    region_around,
+    restore_shapes,
+    set_label,
+    set_next_style,
+    set_styles,
+    shapes_state,
+    shown_color,
+    styles_of,
+)
+from napari_recolor.placing import (
+    cell_size,
+    color_at,
+    hex_color,
+    hex_rgba,
+    image_shape,
+    place_in,
+    planar,
+)
+from recolor_core.errors import HintsError
+from recolor_core.hints import Hint, Mark, Mask, Region, read_hints, write_hints
 
 QUIET_MS = 25
 """A change is told when so many milliseconds have passed without a further one."""
-
-SIZE = 224
-"""The usual working size, in pixels."""
-
-CELL = 4
-"""The networks see one cell of color for so many pixels of the working size, across and down."""
 
 WHEEL_STEP = 1.15
 """A step of the mouse wheel makes a hint so much larger or smaller."""
 
 FIRST_COLOR = "#c08040"
 _GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-_HINT_EVENTS = ("data", "face_color", "current_face_color", "size", "current_size")
-_STROKE_EVENTS = (
-    *("data", "paint", "labels_update", "colormap", "selected_label"),
-    *("set_data", "edge_color", "face_color", "edge_width", "scale", "translate", "affine"),
+_POINT_EVENTS = ("data", "face_color", "current_face_color", "size", "current_size", "features")
+_SHAPE_EVENTS = (
+    *("data", "set_data", "edge_color", "face_color", "edge_width", "features"),
+    *("scale", "translate", "affine"),
 )
-_PATHS = ("line", "path")
+_LABEL_EVENTS = (
+    *("data", "paint", "labels_update", "colormap", "features"),
+    *("scale", "translate", "affine"),
+)
 
 
 class HintLayer:
-    """A Points layer over an image: each point is a hint, its face color the color hinted.
+    """The hints of an image: a Points layer, and a Shapes and a Labels layer if there are any.
 
-    What a disk covers is hinted, so a hint's size is its reach. Points may be added, moved,
-    recolored, resized and deleted with napari's own tools. The layer follows the image's scale,
-    rotation and so on.
+    A point hints its disk, so its size is what is known for certain. Lines and paths are strokes,
+    other shapes are regions, and labels are masks. All may be added, moved, recolored, resized and
+    deleted with napari's own tools. The points follow the image's scale, rotation and so on. A
+    right click on a hint removes it, and the wheel over a point resizes it.
 
     Parameters
     ----------
-    viewer
-        Where the layer is added.
-    image
+    viewer : ViewerModel
+        Where the layers are added.
+    image : Image
         The image, 2D or a stack of images along its leading axes; RGB or gray.
-
-    A right click on a hint removes it, and the wheel over a hint resizes it.
+    predicted : callable, optional
+        Takes a position of the world and gives the color that the networks predict there, or
+        None. New points begin with it.
 
     Attributes
     ----------
     layer
         The Points layer.
+    predicts
+        Whether new points begin with the predicted color: until a color is chosen for them.
+    only_here
+        Whether new points and strokes stay within the region around them.
     changed
         Emitted once after changes that alter the hints of the image shown.
     closed
-        Emitted when the layer was removed from the viewer.
+        Emitted when the Points layer was removed from the viewer.
     eyedropper_changed
         Emitted with whether the eyedropper is on.
+    selected
+        Emitted when another mark, layer or style is selected.
+    placed
+        Emitted with the number of a point that was just added with the mouse.
+    said
+        Emitted with a sentence about what cannot be done.
     """
 
     changed = Signal()
     closed = Signal()
     eyedropper_changed = Signal(bool)
+    selected = Signal()
+    placed = Signal(int)
+    said = Signal(str)
 
-    def __init__(self, viewer: ViewerModel, image: Image) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        predicted: Callable[[Sequence[float]], str | None] = lambda _: None,
+    ) -> None:
         self.viewer, self.image = viewer, image
-        self._size = SIZE
+        self._predicted = predicted
+        self.predicts, self.only_here = True, False
         self.layer = Points(
             np.empty((0, image.ndim)),
             ndim=image.ndim,
@@ -84,20 +136,25 @@ class HintLayer:
             border_color="white",
             border_width=0.15,
             canvas_size_limits=(12, 10000),  # small hints stay visible and can be grabbed
-            **{name: getattr(image, name) for name in _GEOMETRY},
+            **self._geometry(),
         )
+        set_next_style(self.layer, Style())
         viewer.add_layer(self.layer)
         self.layer.mode = "add"
-        self._strokes: Labels | Shapes | None = None
+        self._shapes: Shapes | None = None
+        self._labels: Labels | None = None
         self._mode_before = ""
-        self._told: list[Value] = []
+        self._told: list[Mark] = []
+        self._problem = ""
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._tell)
-        for name in _HINT_EVENTS:
+        for name in _POINT_EVENTS:
             self.layer.events[name].connect(self._touch)
-        self.layer.events.features.connect(self._deselect_added)  # the last event of adding a point
+        self.layer.events.features.connect(self._on_added)  # the last event of adding a point
+        self.layer.events.current_face_color.connect(self._on_color)
+        self.layer.selected_data.events.items_changed.connect(self._on_selected)
         self.layer.mouse_drag_callbacks.insert(0, self._on_layer_press)  # before napari's own
         self.layer.mouse_wheel_callbacks.append(self._on_wheel)
         for name in _GEOMETRY:
@@ -105,15 +162,18 @@ class HintLayer:
                 image.events[name].connect(self._follow)
         viewer.dims.events.current_step.connect(self._touch)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_selected)
 
     def close(self) -> None:
-        """Stop watching; the layer stays where it is."""
+        """Stop watching; the layers stay where they are."""
         self.eyedropper = False
-        self.strokes = None
+        self.shapes = self.labels = None
         self._timer.stop()
-        for name in _HINT_EVENTS:
+        for name in _POINT_EVENTS:
             self.layer.events[name].disconnect(self._touch)
-        self.layer.events.features.disconnect(self._deselect_added)
+        self.layer.events.features.disconnect(self._on_added)
+        self.layer.events.current_face_color.disconnect(self._on_color)
+        self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
         if self._on_wheel in self.layer.mouse_wheel_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._on_layer_press)
             self.layer.mouse_wheel_callbacks.remove(self._on_wheel)
@@ -122,129 +182,346 @@ class HintLayer:
                 self.image.events[name].disconnect(self._follow)
         self.viewer.dims.events.current_step.disconnect(self._touch)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_selected)
 
     # --- what is hinted -----------------------------------------------------------------------
 
-    def values(self, index: Sequence[int] | None = None, everywhere: bool = True) -> list[Value]:
-        """The hints of one image as plain numbers, points first, then strokes.
+    def values(self, index: Sequence[int] | None = None, everywhere: bool = True) -> list[Mark]:
+        """The hints of one image: points, strokes, regions, then masks.
 
         Parameters
         ----------
-        index
+        index : sequence of int, optional
             Position of the image along the axes before height and width; None for the one shown.
-        everywhere
-            Whether strokes of a 2D layer count for every image of a stack, or for the one shown.
+        everywhere : bool
+            Whether 2D shapes and labels count for every image of a stack, or for the one shown.
 
         Returns
         -------
-        list of (x, y, color, radius)
-            In pixels of the image. Points outside of it are left out.
+        list of Hint, Stroke, Region or Mask
+            In pixels of the image. Those outside of it are left out.
+
+        Raises
+        ------
+        HintsError
+            If a layer holds more than can be hinted.
         """
         index = self._index_shown() if index is None else tuple(index)
-        matrix = data_to_data(self.layer, self.image)
-        colors = self.layer.face_color
-        found: list[Value] = []
-        for point, color, size in zip(self.layer.data, colors, self.layer.size, strict=True):
-            position = (matrix @ [*point, 1])[:-1]
-            if tuple(np.rint(position[:-2]).astype(int)) == index:
-                found.append((position[-1], position[-2], hex_color(color), size / 2))
-        flat = self._strokes is not None and self._strokes.ndim == 2
-        if self._strokes is not None and (everywhere or not flat or index == self._index_shown()):
-            found += stroke_values(
-                self._strokes, self.image, index, self.viewer.dims.point, self._size
-            )
-        height, width = image_shape(self.image)
-        return [
-            (round(float(x), 3), round(float(y), 3), color, round(float(radius), 3))
-            for x, y, color, radius in found
-            if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
-        ]
-
-    def hints(self, index: Sequence[int] | None = None) -> "list[Hint]":
-        """The hints of one image; the parameters are those of `values`."""
-        from recolor_core import Hint
-
-        return [Hint(*value) for value in self.values(index)]
+        limits: dict[int, Any] = {}
+        found: list[Mark] = []
+        shown = index == self._index_shown()
+        if self._shapes is not None and (everywhere or shown or self._shapes.ndim > 2):
+            at = self._at(self._shapes, index)
+            limits = limits_of(self._shapes, self.image, at)
+            found += marks_of_shapes(self._shapes, self.image, at)
+        if self._labels is not None and (everywhere or shown or self._labels.ndim > 2):
+            at = self._at(self._labels, index)
+            found += marks_of_labels(self._labels, self.image, at)
+        found = [*marks_of_points(self.layer, self.image, index, limits), *found]
+        shape = image_shape(self.image)
+        return marks_inside(found, (slice(0, shape[0]), slice(0, shape[1])), shape)
 
     def save(self, path: str | Path) -> None:
         """Write the hints of the image shown into a file that the command takes too."""
-        from recolor_core.hints import write_hints
-
-        write_hints(path, self.hints())
+        write_hints(path, self.values())
 
     def load(self, path: str | Path) -> None:
-        """Replace the points of the image shown by the hints of a file.
+        """Replace the hints of the image shown by those of a file.
 
         Raises
         ------
         recolor_core.HintsError
-            If it is no file of hints, or has others than points of color.
+            If it is not a file of hints, or a mask in it does not fit the image.
         """
-        from recolor_core.errors import HintsError
-        from recolor_core.hints import Hint, read_hints
+        self.put(read_hints(path))
 
-        marks = read_hints(path)
-        hints = [mark for mark in marks if isinstance(mark, Hint) and mark.kind == "color"]
-        if len(hints) < len(marks):
-            raise HintsError(
-                f"expected points with a color, got {len(marks) - len(hints)} other hints in "
-                f"{path}; use the file with the command"
-            )
+    def put(self, marks: Sequence[Mark]) -> None:
+        """Replace the hints of the image shown.
+
+        Raises
+        ------
+        recolor_core.HintsError
+            If a mask does not fit the image.
+        """
+        masks = [mark for mark in marks if isinstance(mark, Mask)]
+        points = [mark for mark in marks if isinstance(mark, Hint)]
+        shapes = [mark for mark in marks if not isinstance(mark, Mask | Hint)]
+        shape = image_shape(self.image)
+        for mask in masks:
+            if np.shape(mask.pixels) != shape:
+                got = " x ".join(map(str, np.shape(mask.pixels)[::-1]))
+                raise HintsError(
+                    f"expected masks of {shape[1]} x {shape[0]} pixels, as the image has, got one "
+                    f"of {got}; use the hints of this image"
+                )
+        limits: dict[Any, int] = {}
+        known = [style.number for style in styles_of(self._shapes)] if self._shapes else []
+        for mark in [*points, *shapes]:
+            within = mark.points if isinstance(mark, Region) else mark.within
+            if within and within not in limits:
+                limits[within] = max([0, *known, *limits.values()]) + 1
         index = self._index_shown()
-        leading = np.rint(self.layer.data[:, :-2]).astype(int)
-        kept = ~(leading == np.array(index, int)).all(axis=1)
-        points = [[*index, hint.y, hint.x] for hint in hints]
-        data = np.concatenate((self.layer.data[kept], np.reshape(points, (-1, self.layer.ndim))))
-        colors = [*self.layer.face_color[kept], *(hex_rgba(hint.color) for hint in hints)]
-        sizes = [*self.layer.size[kept], *(2 * hint.radius for hint in hints)]
-        self._put(data, colors, sizes)
-
-    def _put(self, data: Any, colors: Sequence[Any], sizes: Sequence[float]) -> None:
-        """Replace all points at once: data alone would resize or recolor the selected ones."""
-        self.layer.selected_data = set()
-        self.layer.data = np.reshape(data, (-1, self.layer.ndim))
-        if len(sizes):
-            self.layer.face_color = np.array(colors)
-            self.layer.size = sizes
-
-    @property
-    def size(self) -> int:
-        """The working size: strokes hint every cell of color that the networks see at it."""
-        return self._size
-
-    @size.setter
-    def size(self, size: int) -> None:
-        self._size = size
-        self._touch()
+        put_points(self.layer, index, points, limits)
+        if limits or shapes or self._shapes is not None:
+            own = self._own("shapes")
+            put_shapes(own, self._at(own, index), shapes, limits)
+        if masks or self._labels is not None:
+            own = self._own("labels")
+            put_masks(own, self._at(own, index), masks)
 
     def state(self) -> Any:
-        """All points and, of a Shapes layer, all strokes; to be compared and restored."""
-        layer, strokes = self.layer, self._strokes
+        """All points and shapes, to be compared and restored."""
+        layer, shapes = self.layer, self._shapes
         points = tuple(
-            (tuple(point), tuple(color), float(size))
-            for point, color, size in zip(
-                layer.data.tolist(), layer.face_color.tolist(), layer.size, strict=True
+            (tuple(point), tuple(color), float(size), style)
+            for point, color, size, style in zip(
+                layer.data.tolist(),
+                layer.face_color.tolist(),
+                layer.size,
+                styles_of(layer),
+                strict=True,
             )
         )
-        return points, strokes, _shapes_state(strokes) if isinstance(strokes, Shapes) else ()
+        return points, shapes, () if shapes is None else shapes_state(shapes)
 
     def restore(self, state: Any) -> None:
         """Bring back what `state` gave."""
-        points, strokes, shapes = state
-        self._put(*([one[i] for one in points] for i in range(3)))
-        if isinstance(strokes, Shapes) and strokes in self.viewer.layers:
-            _restore_shapes(strokes, shapes)
+        points, shapes, of_shapes = state
+        fill_points(self.layer, *([one[i] for one in points] for i in range(4)))
+        if shapes is not None and shapes in self.viewer.layers:
+            restore_shapes(shapes, of_shapes)
 
-    # --- colors -------------------------------------------------------------------------------
+    # --- shapes and labels --------------------------------------------------------------------
+
+    @property
+    def shapes(self) -> Shapes | None:
+        """The layer of strokes and regions."""
+        return self._shapes
+
+    @shapes.setter
+    def shapes(self, layer: Shapes | None) -> None:
+        if layer is not None and not isinstance(layer, Shapes):
+            raise TypeError(f"expected a Shapes layer for strokes and regions, got {layer!r}")
+        if self._shapes is not None:
+            if self._on_layer_press in self._shapes.mouse_drag_callbacks:
+                self._shapes.mouse_drag_callbacks.remove(self._on_layer_press)
+            self._shapes.events.data.disconnect(self._on_drawn)
+            self._shapes.events.highlight.disconnect(self._on_selected)
+        self._watch(self._shapes, layer, _SHAPE_EVENTS)
+        if layer is not None:
+            layer.mouse_drag_callbacks.insert(0, self._on_layer_press)
+            layer.events.data.connect(self._on_drawn)
+            layer.events.highlight.connect(self._on_selected)
+        self._shapes = layer
+        self._touch()
+
+    @property
+    def labels(self) -> Labels | None:
+        """The layer of masks."""
+        return self._labels
+
+    @labels.setter
+    def labels(self, layer: Labels | None) -> None:
+        if layer is not None and not isinstance(layer, Labels):
+            raise TypeError(f"expected a Labels layer for masks, got {layer!r}")
+        if self._labels is not None:
+            self._labels.events.selected_label.disconnect(self._on_selected)
+        self._watch(self._labels, layer, _LABEL_EVENTS)
+        if layer is not None:
+            layer.events.selected_label.connect(self._on_selected)
+        self._labels = layer
+        self._touch()
+
+    def draw(self) -> Shapes:
+        """Return the layer of strokes and regions, ready to draw polygons; make it if needed."""
+        shapes: Shapes = self._own("shapes")
+        shapes.mode = "add_polygon"
+        self.viewer.layers.selection.active = shapes
+        return shapes
+
+    def paint(self) -> Labels:
+        """Return the layer of masks, ready to paint; make it if needed."""
+        labels: Labels = self._own("labels")
+        labels.mode = "paint"
+        self.viewer.layers.selection.active = labels
+        return labels
+
+    def _own(self, kind: str) -> Any:
+        """Return the layer of shapes or labels; make one over the image if needed."""
+        if kind == "shapes" and self._shapes is None:
+            shapes = Shapes(
+                ndim=self.image.ndim,
+                name="Strokes and regions",
+                edge_width=cell_size(self.image),
+                edge_color=FIRST_COLOR,
+                face_color=FIRST_COLOR,
+                opacity=0.5,
+                **self._geometry(),
+            )
+            set_next_style(shapes, Style())
+            self.shapes = self.viewer.add_layer(shapes)
+        if kind == "labels" and self._labels is None:
+            shape = self.image.data.shape[:-1] if self.image.rgb else self.image.data.shape
+            colors = {None: FIRST_COLOR, 0: "transparent"}
+            labels = Labels(
+                np.zeros(shape, np.uint8),
+                name="Masks",
+                colormap=DirectLabelColormap(color_dict=colors),
+                opacity=0.5,
+                metadata={MASKS: True},
+                **self._geometry(),
+            )
+            labels.brush_size = max(1, round(2 * cell_size(self.image)))
+            self.labels = self.viewer.add_layer(labels)
+        return self._shapes if kind == "shapes" else self._labels
+
+    def _watch(self, before: Layer | None, layer: Layer | None, names: Sequence[str]) -> None:
+        for watched, act in ((before, "disconnect"), (layer, "connect")):
+            if watched is not None:
+                for name in set(names).intersection(watched.events):
+                    getattr(watched.events[name], act)(self._touch)
+
+    def _at(self, layer: Layer, index: tuple[int, ...]) -> tuple[int, ...]:
+        return place_in(layer, self.image, index, self.viewer.dims.point)
+
+    # --- colors and styles --------------------------------------------------------------------
+
+    @property
+    def target(self) -> Points | Shapes | Labels:
+        """The layer that colors and styles are for: the active one, or the points."""
+        active = self.viewer.layers.selection.active
+        if active is not None and active in (self._shapes, self._labels):
+            return active
+        return self.layer
 
     @property
     def color(self) -> str:
         """``"#rrggbb"`` of the next hint; setting it also recolors selected hints."""
-        return hex_color(transform_color(self.layer.current_face_color)[0])
+        target = self.target
+        if isinstance(target, Labels):
+            color = target.get_color(target.selected_label)
+            return FIRST_COLOR if color is None else hex_color(color)
+        shown = transform_color(target.current_face_color)[0]
+        return hex_color(shown)
 
     @color.setter
     def color(self, color: str) -> None:
-        self.layer.current_face_color = color
+        target = self.target
+        if isinstance(target, Labels):
+            set_label(target, target.selected_label, "color", color)
+        else:
+            if self.style.kind != "color":
+                self.set_style(kind="color")
+            if isinstance(target, Shapes):
+                target.current_edge_color = color
+            target.current_face_color = color
+            self.predicts = self.predicts and bool(target.selected_data)
+        self._on_selected()
+
+    @property
+    def style(self) -> Style:
+        """The style of what is selected, or of the next hint if nothing is."""
+        target = self.target
+        if isinstance(target, Labels):
+            return Style(label_kinds(target).get(target.selected_label, "color"))
+        chosen = sorted(target.selected_data)
+        if chosen and chosen[0] < len(target.data):
+            return styles_of(target)[chosen[0]]
+        style = next_style(target)
+        return replace(style, within=int(self.only_here))
+
+    def set_style(self, **changes: Any) -> None:
+        """Change what is selected, and the next hint.
+
+        Parameters
+        ----------
+        **changes
+            ``kind`` and ``reach``, as of `marks.Style`; ``only_here``, whether a hint stays within
+            the region around it.
+        """
+        target = self.target
+        if isinstance(target, Labels):
+            if "kind" in changes:
+                set_label(target, target.selected_label, changes["kind"], self.color)
+            return
+        chosen = [i for i in sorted(target.selected_data) if i < len(target.data)]
+        if "only_here" in changes:
+            only = changes.pop("only_here")
+            self.only_here = only if not chosen else self.only_here
+            self._limit(target, chosen, only)
+        if not changes:
+            return
+        styles = styles_of(target)
+        for i in chosen:
+            styles[i] = replace(styles[i], **changes)
+        if not chosen:
+            set_next_style(target, replace(next_style(target), **changes))
+        elif styles != styles_of(target):
+            set_styles(target, styles)
+        if "kind" in changes:
+            self._dress(target, chosen)
+        self._on_selected()
+
+    def _dress(self, target: Points | Shapes, chosen: Sequence[int]) -> None:
+        """Show marks in the way of their kind."""
+        styles = styles_of(target)
+        if isinstance(target, Points):
+            color = hex_color(transform_color(target.current_face_color)[0])
+            if chosen:
+                faces = np.array(target.face_color)
+                symbols = list(target.symbol)
+                for i in chosen:
+                    faces[i] = hex_rgba(shown_color(styles[i].kind, color))
+                    symbols[i] = SYMBOLS.get(styles[i].kind, "disc")
+                target.face_color, target.symbol = faces, symbols
+            else:
+                target.current_symbol = SYMBOLS.get(next_style(target).kind, "disc")
+            return
+        faces, edges = np.array(target.face_color), np.array(target.edge_color)
+        for i in chosen:
+            kind = styles[i].kind
+            color = hex_color(transform_color(target.current_edge_color)[0])
+            faces[i] = edges[i] = hex_rgba(shown_color(kind, color))
+            faces[i, 3] = kind != LIMIT
+        if chosen:
+            target.face_color, target.edge_color = faces, edges
+        else:
+            self._dress_next(target)
+
+    def _dress_next(self, shapes: Shapes) -> None:
+        """Draw the next shape in the color of its kind."""
+        kind = next_style(shapes).kind
+        color = shown_color(kind, self.color)
+        shapes.current_edge_color = color
+        shapes.current_face_color = "transparent" if kind == LIMIT else color
+
+    def _limit(self, target: Points | Shapes, chosen: Sequence[int], on: bool) -> None:
+        """Keep marks within the region around each of them, or let them go."""
+        styles = styles_of(target)
+        for i in chosen:
+            number = self._region_of(target, i) if on else 0
+            if number is None:
+                self.said.emit(
+                    "Only here: no region is around the hint. Draw one with “Draw shapes”; its "
+                    "kind may be “only limits hints”."
+                )
+                number = 0
+            styles[i] = replace(styles[i], within=number)
+        if chosen and styles != styles_of(target):
+            set_styles(target, styles)
+        self._on_selected()
+
+    def _region_of(self, target: Points | Shapes, i: int) -> int | None:
+        """Return the number of the smallest region around a mark."""
+        if self._shapes is None:
+            return None
+        vertices = np.atleast_2d(target.data[i])
+        world = self.image.world_to_data(target.data_to_world(vertices[0]))
+        index = tuple(int(n) for n in np.rint(world[-self.image.ndim : -2]))
+        place = planar(vertices, target, self.image).mean(axis=0)
+        at = self._at(self._shapes, index)
+        found = region_around(self._shapes, self.image, at, place)
+        return None if found is None else numbered(self._shapes)[found].number
 
     @property
     def eyedropper(self) -> bool:
@@ -272,17 +549,12 @@ class HintLayer:
 
     # --- the mouse ----------------------------------------------------------------------------
 
-    def _deselect_added(self) -> None:
-        """A point that was just added is selected: the next color would be its color, too."""
-        if self.layer.mode == "add":
-            self.layer.selected_data = set()
-
-    def _on_layer_press(self, layer: Points, event: Any) -> Iterator[None]:
+    def _on_layer_press(self, layer: Points | Shapes, event: Any) -> Iterator[None]:
         """A right click removes the hint under it."""
         if event.button != 2 or self.eyedropper:
             return
         mode, layer.mode = str(layer.mode), "pan_zoom"  # or the click would add a hint
-        index = self._hint_at(event.position)
+        index = self._hint_at(event.position, layer)
         yield
         dragged = False
         while event.type == "mouse_move":
@@ -304,8 +576,11 @@ class HintLayer:
         sizes[index] = np.clip(sizes[index], 1, 2 * max(image_shape(self.image)))
         layer.size = sizes
 
-    def _hint_at(self, position: Sequence[float]) -> int | None:
-        index = self.layer.get_value(position, world=True)
+    def _hint_at(
+        self, position: Sequence[float], layer: Points | Shapes | None = None
+    ) -> int | None:
+        value: Any = (layer or self.layer).get_value(position, world=True)
+        index = value[0] if isinstance(value, tuple) else value  # of a shape, its vertex too
         return None if index is None else int(index)
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
@@ -319,34 +594,79 @@ class HintLayer:
         if color is not None:
             self.eyedropper = False
 
-    # --- strokes ------------------------------------------------------------------------------
-
-    @property
-    def strokes(self) -> Labels | Shapes | None:
-        """A layer whose strokes count as hints too, in the colors they are shown in."""
-        return self._strokes
-
-    @strokes.setter
-    def strokes(self, layer: Labels | Shapes | None) -> None:
-        if layer is not None and not isinstance(layer, Labels | Shapes):
-            raise TypeError(f"expected a Labels or Shapes layer for strokes, got {layer!r}")
-        for watched, act in ((self._strokes, "disconnect"), (layer, "connect")):
-            if watched is not None:
-                for name in set(_STROKE_EVENTS).intersection(watched.events):
-                    getattr(watched.events[name], act)(self._touch)
-        self._strokes = layer
-        self._touch()
-
     # --- events -------------------------------------------------------------------------------
+
+    def _geometry(self) -> dict[str, Any]:
+        return {name: getattr(self.image, name) for name in _GEOMETRY}
 
     def _touch(self) -> None:
         self._timer.start()
 
     def _tell(self) -> None:
-        values = self.values()
+        try:
+            values, problem = self.values(), ""
+        except HintsError as error:
+            values, problem = self._told, str(error)
+        if problem and problem != self._problem:
+            self.said.emit(problem)
+        self._problem = problem
         if values != self._told:
             self._told = values
             self.changed.emit()
+
+    def _on_selected(self, _: Any = None) -> None:
+        self.selected.emit()
+
+    def _on_color(self) -> None:
+        """A color that is chosen while nothing is selected is that of the hints to come."""
+        if not self.layer.selected_data:
+            self.predicts = False
+
+    def _on_added(self) -> None:
+        """Complete a point that was just added.
+
+        It is selected: without this, the next color would be its color, too.
+        """
+        layer = self.layer
+        if layer.mode != "add" or not layer.selected_data:
+            return
+        added = [i for i in sorted(layer.selected_data) if i < len(layer.data)]
+        layer.selected_data = set()
+        if self.only_here:
+            self._limit(layer, added, on=True)
+        styles = styles_of(layer)
+        color = None
+        if self.predicts and added and styles[added[-1]].kind == "color":
+            color = self._predicted(layer.data_to_world(layer.data[added[-1]]))
+        if added and styles[added[-1]].kind != "color":
+            self._dress(layer, added)
+        if color is not None:
+            self.recolor(added[-1], color)
+        if added:
+            self.placed.emit(added[-1])
+
+    def recolor(self, number: int, color: str) -> None:
+        """Give one point a color; the color of the next one stays."""
+        layer = self.layer
+        styles = styles_of(layer)
+        if styles[number].kind != "color":
+            styles[number] = replace(styles[number], kind="color")
+            set_styles(layer, styles)
+            symbols = list(layer.symbol)
+            symbols[number] = SYMBOLS["color"]
+            layer.symbol = symbols
+        faces = np.array(layer.face_color)
+        faces[number] = hex_rgba(color)
+        layer.face_color = faces
+
+    def _on_drawn(self, event: Any) -> None:
+        """Complete a shape that was just drawn."""
+        shapes = self._shapes
+        if shapes is None or getattr(event, "action", None) != ActionType.ADDED:
+            return
+        last = len(shapes.data) - 1
+        if self.only_here and last >= 0 and shapes.shape_type[last] in ("line", "path"):
+            self._limit(shapes, [last], on=True)
 
     def _follow(self) -> None:
         for name in _GEOMETRY:
@@ -354,8 +674,12 @@ class HintLayer:
         self._touch()
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self._strokes:
-            self.strokes = None
+        if event.value is self._shapes:
+            self.shapes = None
+            self.selected.emit()
+        if event.value is self._labels:
+            self.labels = None
+            self.selected.emit()
         if event.value is self.layer:
             self.close()
             self.closed.emit()
@@ -365,217 +689,3 @@ class HintLayer:
             return ()
         position = self.image.world_to_data(self.viewer.dims.point)
         return tuple(int(i) for i in np.rint(position[:-2]))
-
-
-def stroke_values(
-    strokes: Labels | Shapes,
-    image: Image,
-    index: tuple[int, ...],
-    point: Sequence[float] = (),
-    size: int = SIZE,
-) -> list[Value]:
-    """What strokes hint: one hint for each cell of the networks' color grid that they touch.
-
-    Parameters
-    ----------
-    strokes : Labels or Shapes
-        Labels hint the color that each label is shown in. Of Shapes, lines, paths and outlines
-        hint their edge color, filled ones their face color. A 2D layer counts for every image of a
-        stack.
-    image : Image
-        The image.
-    index : tuple of int
-        Position of the image along the axes before height and width.
-    point : sequence of float
-        What the viewer shows, in world coordinates: decides about axes that the image has not.
-    size : int
-        The working size, in pixels.
-    """
-    at = _place_in(strokes, image, index, point)
-    cell = cell_size(image, size)
-    if isinstance(strokes, Labels):
-        return _label_values(strokes, image, at, cell)
-    return _shape_values(strokes, image, at, cell)
-
-
-def _place_in(
-    strokes: Layer, image: Image, index: tuple[int, ...], point: Sequence[float]
-) -> tuple[int, ...]:
-    """Where an image lies in a layer of strokes, along the axes before height and width."""
-    world = list(image.data_to_world((*index, 0, 0)))
-    extra = strokes.ndim - len(world)
-    if extra > 0:
-        shown = [0.0] * max(0, strokes.ndim - len(point)) + list(point)
-        world = shown[-strokes.ndim :][:extra] + world
-    at = strokes.world_to_data(world[len(world) - strokes.ndim :])
-    return tuple(int(i) for i in np.rint(at[:-2]))
-
-
-def _label_values(labels: Labels, image: Image, at: tuple[int, ...], cell: float) -> list[Value]:
-    shape = labels.data.shape
-    if any(not 0 <= i < length for i, length in zip(at, shape, strict=False)):
-        return []  # fewer slices than the image has
-    plane = np.asarray(labels.data[at])
-    rows, columns = np.nonzero(plane)
-    if not len(rows):
-        return []
-    ids = plane[rows, columns]
-    points = np.empty((len(rows), labels.ndim))
-    points[:, :-2], points[:, -2], points[:, -1] = at, rows, columns
-    yx = _planar(points, labels, image)
-    values: list[Value] = []
-    for label in np.unique(ids):
-        color = labels.get_color(int(label))
-        if color is not None and color[3] > 0:
-            values += _per_cell(yx[ids == label], image, hex_color(color), cell)
-    return values
-
-
-def _shape_values(shapes: Shapes, image: Image, at: tuple[int, ...], cell: float) -> list[Value]:
-    values: list[Value] = []
-    for i, vertices in enumerate(shapes.data):
-        if tuple(np.rint(vertices[0, :-2]).astype(int)) != at:
-            continue
-        outline = _planar(vertices, shapes, image)
-        kind = shapes.shape_type[i]
-        if kind == "ellipse":
-            outline = _ellipse(outline)
-        if kind not in _PATHS:
-            outline = np.concatenate((outline, outline[:1]))
-        points, color = _along(outline, cell / 4), shapes.edge_color[i]
-        if kind not in _PATHS and shapes.face_color[i][3] > 0:
-            points, color = np.concatenate((points, _inside(outline, cell))), shapes.face_color[i]
-        if color[3] > 0:
-            values += _per_cell(points, image, hex_color(color), cell)
-    return values
-
-
-def _shapes_state(shapes: Shapes) -> Any:
-    return tuple(
-        (kind, tuple(map(tuple, vertices.tolist())), tuple(edge), tuple(face), float(width))
-        for kind, vertices, edge, face, width in zip(
-            shapes.shape_type,
-            shapes.data,
-            shapes.edge_color.tolist(),
-            shapes.face_color.tolist(),
-            shapes.edge_width,
-            strict=True,
-        )
-    )
-
-
-def _restore_shapes(shapes: Shapes, state: Any) -> None:
-    shapes.selected_data = set()
-    shapes.data = []
-    if state:
-        kinds, vertices, edges, faces, widths = (
-            list(values) for values in zip(*state, strict=True)
-        )
-        shapes.add(
-            [np.array(one) for one in vertices],
-            shape_type=kinds,
-            edge_color=np.array(edges),
-            face_color=np.array(faces),
-            edge_width=widths,
-        )
-        shapes.selected_data = set()
-
-
-def _per_cell(yx: NDArray[Any], image: Image, color: str, cell: float) -> list[Value]:
-    """The mean of the points in each cell, as a hint of no radius: it marks exactly that cell."""
-    height, width = image_shape(image)
-    within = (yx >= -0.5).all(axis=1) & (yx <= (height - 0.5, width - 0.5)).all(axis=1)
-    yx = yx[within]
-    cells = np.floor((yx + 0.5) / cell).astype(int)
-    _, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    which = which.ravel()
-    y, x = (np.bincount(which, yx[:, axis], len(count)) / count for axis in (0, 1))
-    return [(x_, y_, color, 0.0) for x_, y_ in zip(x, y, strict=True)]
-
-
-def _along(line: NDArray[Any], step: float) -> NDArray[Any]:
-    """Points on a polyline, not further apart than `step`."""
-    lengths = np.linalg.norm(np.diff(line, axis=0), axis=1)
-    at = np.concatenate(([0.0], np.cumsum(lengths)))
-    wanted = np.linspace(0, at[-1], max(2, int(np.ceil(at[-1] / step)) + 1))
-    return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def _inside(outline: NDArray[Any], cell: float) -> NDArray[Any]:
-    """Points of a grid, two by two to a cell, that lie within a polygon."""
-    from skimage.measure import points_in_poly  # napari needs scikit-image too
-
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    axes = [np.arange(low[axis], high[axis] + cell / 2, cell / 2) for axis in (0, 1)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    return grid[points_in_poly(grid, outline)]
-
-
-def _ellipse(box: NDArray[Any]) -> NDArray[Any]:
-    """The outline of the ellipse in a box of four corners."""
-    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
-    across, down = (box[1] - box[0]) / 2, (box[3] - box[0]) / 2
-    return box.mean(axis=0) + np.cos(angle) * across + np.sin(angle) * down
-
-
-def color_at(viewer: ViewerModel, position: Sequence[float]) -> str | None:
-    """The color of the topmost visible RGB layer at a position of the world, or None."""
-    for layer in reversed(viewer.layers):
-        if not (isinstance(layer, Image) and layer.rgb and layer.visible):
-            continue
-        value: Any = layer.get_value(position, world=True)
-        if layer.multiscale and value is not None:
-            value = value[1]  # behind the level that it was looked up in
-        if value is not None:
-            codes = np.asarray(value)[:3]
-            top = np.iinfo(codes.dtype).max if codes.dtype.kind in "ui" else 1
-            return hex_color(codes / top)
-    return None
-
-
-def image_shape(image: Image) -> tuple[int, int]:
-    """Height and width of an image, at full resolution."""
-    shape = image.data.shape[:-1] if image.rgb else image.data.shape
-    return shape[-2], shape[-1]
-
-
-def cell_size(image: Image, size: int = SIZE) -> float:
-    """Side of a cell of the networks' color grid, in pixels of the image, at least 1."""
-    return max(1.0, min(image_shape(image)) * CELL / size)
-
-
-def data_to_data(source: Layer, target: Layer) -> NDArray[Any]:
-    """The matrix that takes homogeneous data coordinates of one layer to those of another.
-
-    It has ``target.ndim + 1`` rows and ``source.ndim + 1`` columns.
-    """
-
-    def through(point: NDArray[Any]) -> NDArray[Any]:
-        world = np.asarray(source.data_to_world(point), float)
-        missing = target.ndim - len(world)
-        return np.asarray(target.world_to_data([*np.zeros(max(missing, 0)), *world]), float)
-
-    origin = through(np.zeros(source.ndim))
-    columns = [through(unit) - origin for unit in np.eye(source.ndim)]
-    matrix = np.zeros((target.ndim + 1, source.ndim + 1))
-    matrix[:-1] = np.stack([*columns, origin], axis=1)
-    matrix[-1, -1] = 1
-    return matrix
-
-
-def _planar(points: NDArray[Any], source: Layer, image: Image) -> NDArray[Any]:
-    """Points of a layer in rows and columns of the image, (N, 2)."""
-    matrix = data_to_data(source, image)
-    moved: NDArray[Any] = points @ matrix[:-1, :-1].T + matrix[:-1, -1]
-    return moved[:, -2:]
-
-
-def hex_color(color: Any) -> str:
-    """``"#rrggbb"`` of red, green, blue (and alpha, left out) in [0, 1]."""
-    codes = np.rint(np.clip(np.asarray(color, float)[:3], 0, 1) * 255).astype(int)
-    return "#{:02x}{:02x}{:02x}".format(*codes)
-
-
-def hex_rgba(color: str) -> NDArray[Any]:
-    """Red, green, blue and alpha in [0, 1] of ``"#rrggbb"``."""
-    return np.array([*bytes.fromhex(color.removeprefix("#")), 255]) / 255

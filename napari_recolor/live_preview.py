@@ -10,7 +10,8 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.reading import Index
 from napari_recolor.run import Run
 from napari_recolor.runner import tell_failure
-from napari_recolor.worker import Failure, HintValue, Options, Recolored, recolor
+from napari_recolor.worker import Failure, Options, Recolored, recolor
+from recolor_core.hints import Mark
 
 
 class LivePreview(QObject):
@@ -46,7 +47,7 @@ class LivePreview(QObject):
         self,
         run: Run,
         index: Index,
-        hints: Sequence[HintValue],
+        hints: Sequence[Mark],
         options: Options | None = None,
     ) -> None:
         """Color an image of a finished run anew, in place of whatever was requested before.
@@ -57,22 +58,22 @@ class LivePreview(QObject):
             A finished run; its options are used.
         index : tuple of int
             Of the image.
-        hints : sequence of (x, y, color, radius)
+        hints : sequence of Mark
             All hints of the image, in pixels of the source.
         options : Options, optional
             How to colorize, if not as in the run; the run takes them over. Those of the generator
             have had their effect already.
         """
-        wanted = options or run.options
+        wanted, inside = options or run.options, run.hints(hints)
         work = partial(
             recolor,
             options=wanted,
             stages=run.stages,
             index=index,
-            hints=run.hints(hints),
+            hints=inside,
         )
         run.look(self.viewer)
-        job = Job(work, partial(self._on_event, run, wanted))
+        job = Job(work, partial(self._on_event, run, wanted, inside))
         job.on_end = partial(self._on_end, job)
         self._job = job
         self.said.emit("Coloring anew…")
@@ -83,7 +84,9 @@ class LivePreview(QObject):
         if self._job is not None:
             self._queue.cancel(self._job)
 
-    def _on_event(self, run: Run, options: Options, event: Recolored | Failure | None) -> None:
+    def _on_event(
+        self, run: Run, options: Options, hints: list[Mark], event: Recolored | Failure | None
+    ) -> None:
         if isinstance(event, Failure):
             self.said.emit(f"Failed: {event.message}")
             tell_failure(event)
@@ -94,6 +97,7 @@ class LivePreview(QObject):
             self._previewed = None
             run.options = options
             run.stages.replace(event)
+            run.given[event.index] = hints
             run.show(self.viewer.layers, event.index)
             count = len(event.provenance["hints"])
             said = f"Colored with {count} hint{'' if count == 1 else 's'}."

@@ -137,6 +137,11 @@ class Source:
         return self.shape[:-2]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of each image."""
+        return self.shape[-2], self.shape[-1]
+
+    @property
     def whole(self) -> Region:
         """The region that is the whole image."""
         return slice(0, self.shape[-2]), slice(0, self.shape[-1])

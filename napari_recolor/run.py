@@ -20,11 +20,13 @@ from napari_recolor.layers import (
     limits_of,
     make_layers,
 )
+from napari_recolor.marks import marks_inside
 from napari_recolor.palette import colors_of
 from napari_recolor.pyramid import levels_of
 from napari_recolor.reading import Index, Request, Source, visible_region
-from napari_recolor.worker import Failure, HintValue, Options, Recolored, Stages
+from napari_recolor.worker import Failure, Options, Recolored, Stages
 from recolor_core.errors import ImageError
+from recolor_core.hints import Mark
 
 STAGES = (*CHROMA, "uncertainty")
 """The results that tell of a pixel, beside its color."""
@@ -55,6 +57,8 @@ class Run:
         self.previewed: list[Index] = []
         """Images that are shown, but not at full resolution yet."""
         self.layers: dict[str, Image] = {}
+        self.given: dict[Index, list[Mark]] = {}
+        """The hints that each image was colored with last, without those carried to it."""
         self.canceled = False
         self.failure: Failure | None = None
         self._limits: dict[str, float] = {}  # of the stages, by role
@@ -206,24 +210,9 @@ class Run:
         slot = self.request.slot(index)
         return limits_of({role: array[slot] for role, array in self.stages.arrays.items()})
 
-    def hints(self, values: Sequence[HintValue]) -> list[HintValue]:
+    def hints(self, values: Sequence[Mark]) -> list[Mark]:
         """Hints in pixels of the source, in pixels of what is colorized of it."""
-        rows, columns = self.request.region
-        height, width = self.request.size
-        moved = [(x - columns.start, y - rows.start, *more) for x, y, *more in values]
-        return [
-            hint
-            for hint in moved
-            if -0.5 <= hint[0] <= width - 0.5 and -0.5 <= hint[1] <= height - 0.5
-        ]
-
-    def given_hints(self, index: Index) -> list[HintValue]:
-        """The hints that a finished image was colored with, without those carried to it."""
-        provenance = self.stages.provenance[index]
-        hints = provenance["hints"]
-        if "frames" in provenance:
-            hints = hints[len(hints) - provenance["frames"]["given"] :]
-        return [(h["x"], h["y"], h["color"], h.get("radius", 0.0)) for h in hints]
+        return marks_inside(values, self.request.region, self.request.source.size)
 
     def outcome(self) -> str:
         """Describe in a sentence how the run ended."""

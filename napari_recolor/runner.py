@@ -16,7 +16,8 @@ from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
 from napari_recolor.run import Run
-from napari_recolor.worker import Failure, HintValue, Options, Step, colorize
+from napari_recolor.worker import Failure, Options, Step, colorize
+from recolor_core.hints import Mark
 
 PROGRESS_MS = 100
 """Progress within a stage is shown this often, in milliseconds."""
@@ -85,7 +86,7 @@ class Runner(QObject):
         source: Image,
         request: Request,
         options: Options,
-        hints: Mapping[Index, Sequence[HintValue]],
+        hints: Mapping[Index, Sequence[Mark]],
     ) -> None:
         """Start a run. If this raises, no run is on.
 
@@ -99,7 +100,7 @@ class Runner(QObject):
             In pixels of the source.
         """
         run = Run(self._next_number(), source, request, options)
-        inside = {index: run.hints(values) for index, values in hints.items()}
+        inside = run.given = {index: run.hints(values) for index, values in hints.items()}
         work = partial(colorize, options=options, stages=run.stages, hints=inside)
         self._bars = ProgressBars(request.source.name, len(request.indices))
         self.running, self._covers = run, True

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls, fill
 from napari_recolor.layers import is_result
+from napari_recolor.marks import MASKS
 from napari_recolor.reading import Source, time_axis
 from recolor_core.errors import RecolorError
 
@@ -74,12 +75,12 @@ class SourceChoice(QObject):
         """Offer the layers that are there now; what was chosen stays chosen."""
         controls = self._controls
         layers = list(reversed(self.viewer.layers))
-        sources = [x for x in layers if isinstance(x, Image | Labels) and not is_result(x)]
+        sources = [x for x in layers if isinstance(x, Image | Labels) and not _is_ours(x)]
         strokes = [x for x in self.viewer.layers if isinstance(x, Labels | Shapes)]
         colored = [x for x in layers if isinstance(x, Image) and x.rgb]
         fill(controls.layer, _named(sources))
         fill(controls.strokes, [("none", None), *_named(strokes)])
-        fill(controls.reference, [("choose an image…", None), *_named(colored)])
+        fill(controls.palette_of, [("choose an image…", None), *_named(colored)])
         self._names.close()
         for layer in self.viewer.layers:
             self._names.connect(layer.events.name, self.list_layers)
@@ -88,7 +89,7 @@ class SourceChoice(QObject):
     def _follow_active(self, _: Any = None) -> None:
         active, menu = self.viewer.layers.selection.active, self._controls.layer
         for i in range(menu.count()):
-            if menu.itemData(i) is active:
+            if menu.itemData(i) is active and isinstance(active, Image):
                 menu.setCurrentIndex(i)
 
     def _on_chosen(self, _: Any = None) -> None:
@@ -117,6 +118,10 @@ class SourceChoice(QObject):
         found = time_axis(axes)
         none = ("over no axis", NO_TIME)
         fill(self._controls.time, [none, *items], NO_TIME if found is None else found)
+
+
+def _is_ours(layer: Layer) -> bool:
+    return is_result(layer) or MASKS in layer.metadata
 
 
 def _named(layers: list[Layer]) -> list[tuple[str, Layer]]:

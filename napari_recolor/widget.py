@@ -1,6 +1,7 @@
 """The Colorize panel: only wires its parts to each other."""
 
 import atexit
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,8 +43,9 @@ from napari_recolor.settings import (
 )
 from napari_recolor.shortcuts import REDO, RUN, SAVE, UNDO, Shortcuts
 from napari_recolor.source_choice import SourceChoice
-from napari_recolor.worker import Failure, HintValue, choices, failure_of
+from napari_recolor.worker import Failure, choices, failure_of
 from recolor_core.errors import ImageError, RecolorError
+from recolor_core.hints import Mark
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
@@ -212,8 +214,6 @@ class ColorizeWidget(QWidget):
         self._describe_soon()
         self._history.note_soon()
         chosen, palette = self._preferences, self.controls.palette
-        if name == "size":
-            self._hints.size = chosen.size
         if name == "palette":
             wrong = bool(wrong_colors(chosen.palette))
             palette.setStyleSheet("border: 1px solid #d04030" if wrong else "")
@@ -330,7 +330,7 @@ class ColorizeWidget(QWidget):
             self._say(f"Failed: {failure.message}")
             tell_failure(failure)
 
-    def _hints_for(self, request: Request) -> dict[Index, list[HintValue]]:
+    def _hints_for(self, request: Request) -> dict[Index, list[Mark]]:
         """The hints of each image, in pixels of the source."""
         hint_layer = self._hints.of(self._source.layer)
         if hint_layer is None:
@@ -371,7 +371,7 @@ class ColorizeWidget(QWidget):
         if index in run.stages.provenance:
             values = hint_layer.values(index, everywhere=not run.stages.steady)
             # Another frame of a stack has other hints, and the colors of these already.
-            if self._live.busy or run.hints(values) != run.given_hints(index):
+            if self._live.busy or run.hints(values) != run.given.get(index, []):
                 self._live.request(run, index, values)
 
     def _on_live_finished(self) -> None:
@@ -449,28 +449,23 @@ class ColorizeWidget(QWidget):
         self.controls.inspect.setChecked(on)
 
     def _copy_python(self) -> None:
-        about = self._runner.about(self.viewer.layers.selection.active)
-        if about is not None:
-            QGuiApplication.clipboard().setText(command_text.python(about))
-            self._say("Copied: a Python program that gives the same pixels.")
+        self._copy(command_text.python, "a Python program that gives the same pixels")
 
     def _copy_command(self) -> None:
+        self._copy(command_text.command, "a command that gives the same image")
+
+    def _copy(self, write: Callable[[Any, Path], command_text.Copy], what: str) -> None:
         about = self._runner.about(self.viewer.layers.selection.active)
         if about is None:
             return
-        hints = Path(platformdirs.user_data_dir("recolor")) / "hints" / f"{about['id']}.json"
         try:
-            text = command_text.command(about, hints)
-        except RecolorError as error:
+            copy = write(about, Path(platformdirs.user_data_dir("recolor")) / "hints")
+            copy.write_files()
+        except (OSError, RecolorError) as error:
             self._say(str(error))
             return
-        if str(hints) in text:
-            from recolor_core.hints import Hint, write_hints
-
-            hints.parent.mkdir(parents=True, exist_ok=True)
-            write_hints(hints, [Hint(**hint) for hint in about["images"][0]["hints"]])
-        QGuiApplication.clipboard().setText(text)
-        self._say("Copied: a command that gives the same image.")
+        QGuiApplication.clipboard().setText(copy.text)
+        self._say(f"Copied: {what}.")
 
 
 def _short(value: Any) -> str:

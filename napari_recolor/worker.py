@@ -25,6 +25,7 @@ from napari_recolor.palette import colors_of
 from napari_recolor.pyramid import is_large, paint_preview
 from napari_recolor.reading import Index, Request, Source
 from recolor_core.errors import DeviceWarning, RecolorError
+from recolor_core.hints import Mark
 from recolor_core.settings import Settings, list_settings
 
 if TYPE_CHECKING:
@@ -32,17 +33,13 @@ if TYPE_CHECKING:
 
     from recolor_core.colorizer import Colorizer
     from recolor_core.gray import GrayImage
-    from recolor_core.hints import Hint
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
     from recolor_core.result import Coarse, Colorization
 
 Levels = tuple[float, float] | None
 
-HintValue = tuple[float, float, str, float]
-"""x, y, color and radius of a `recolor_core.Hint`."""
-
-Hints = Mapping[Index, Sequence[HintValue]]
+Hints = Mapping[Index, Sequence[Mark]]
 """The hints of each image."""
 
 IN_MEMORY = 2**32
@@ -99,8 +96,8 @@ class Carried:
     """
 
     ab: "Tensor"
-    hints: "tuple[Hint, ...]"
-    given: "tuple[Hint, ...]"
+    hints: tuple[Mark, ...]
+    given: tuple[Mark, ...]
 
 
 @dataclass(eq=False)
@@ -190,8 +187,8 @@ class Stages:
             self.provenance[index]["frames"] = frames
 
     def hinted(
-        self, index: Index, coarse: "Coarse", values: Sequence[HintValue]
-    ) -> "tuple[Coarse, list[Hint]]":
+        self, index: Index, coarse: "Coarse", values: Sequence[Mark]
+    ) -> "tuple[Coarse, list[Mark]]":
         """How to color a finished image with other hints of its own.
 
         Parameters
@@ -201,18 +198,17 @@ class Stages:
         coarse
             What the generator saw in it.
         values
-            x, y, color and radius of its own hints.
+            Its own hints.
 
         Returns
         -------
-        Coarse, list of Hint
+        Coarse, list of Mark
             For `Colorizer.refine`. Hints carried to the image count, too; and without other hints
             than it had, its colors are those of the run.
         """
-        from recolor_core import Hint
         from recolor_core.frames import uncovered
 
-        own = tuple(Hint(*value) for value in values)
+        own = tuple(values)
         carried = self.carried.get(index)
         if carried is None:
             return coarse, list(own)
@@ -375,7 +371,7 @@ def colorize(
     _only_our_warnings()
     yield Step(0, count, 0, 1, "starting")
     _load_torch()
-    from recolor_core import Hint, Settings
+    from recolor_core import Settings
 
     settings, palette = Settings(**options.settings), options.read_palette()
     yield Step(0, count, 0, 1, "loading the weights")
@@ -383,9 +379,8 @@ def colorize(
     yield Step(0, count, 0, 1, "reading")
     stages.file, space = file_of(request.source)
     stages.steady = request.time is not None and colorizer.runner.has_memory
-    known = {index: [Hint(*hint) for hint in own] for index, own in (hints or {}).items()}
     way = _over_time if stages.steady else _each
-    yield from way(engine, options, stages, settings, known, palette, space)
+    yield from way(engine, options, stages, settings, hints or {}, palette, space)
 
 
 def _each(
@@ -393,7 +388,7 @@ def _each(
     options: Options,
     stages: Stages,
     settings: "Settings",
-    hints: "Mapping[Index, Sequence[Hint]]",
+    hints: Hints,
     palette: "Palette | None",
     space: "ColorSpace",
 ) -> Iterator[Step]:
@@ -417,7 +412,7 @@ def _over_time(
     options: Options,
     stages: Stages,
     settings: "Settings",
-    hints: "Mapping[Index, Sequence[Hint]]",
+    hints: Hints,
     palette: "Palette | None",
     space: "ColorSpace",
 ) -> Iterator[Step]:
@@ -473,7 +468,7 @@ def recolor(
     options: Options,
     stages: Stages,
     index: Index,
-    hints: Sequence[HintValue],
+    hints: Sequence[Mark],
 ) -> Iterator[Recolored | None]:
     """Color a finished image anew, with other hints.
 
@@ -489,7 +484,7 @@ def recolor(
         Of the finished run. They are read, not changed.
     index : tuple of int
         Of the image.
-    hints : sequence of (x, y, color, radius)
+    hints : sequence of Mark
         All hints of the image.
 
     Yields

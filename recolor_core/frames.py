@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from recolor_core.color_from import ColorSource, TakenColor, mixed, take_color, 
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import Hint
+from recolor_core.hints import Hint, Mark, Mask, Region, Stroke
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.memory import MemoryState, motion_lightness
 from recolor_core.motion import Motion, follow_frame, follow_points
@@ -78,7 +79,7 @@ class FrameState:
 
     number: int = 0
     memory: MemoryState | None = None
-    hints: tuple[Hint, ...] = ()
+    hints: tuple[Mark, ...] = ()
     shape: tuple[int, int] | None = None
     visible: float = 1.0
 
@@ -147,7 +148,7 @@ def colorize_frames(
     frames: Iterable[Any],
     settings: Settings | None = None,
     *,
-    hints: Mapping[int, Sequence[Hint]] | None = None,
+    hints: Mapping[int, Sequence[Mark]] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
     levels: Levels | None = None,
@@ -246,7 +247,7 @@ def see_frames(
     frames: Iterable[Any],
     settings: Settings,
     *,
-    hints: Mapping[int, Sequence[Hint]] | None = None,
+    hints: Mapping[int, Sequence[Mark]] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
     levels: Levels | None = None,
@@ -288,7 +289,7 @@ def _see(
     colorizer: Colorizer,
     grays: Iterable[GrayImage],
     settings: Settings,
-    hints: Mapping[int, Sequence[Hint]],
+    hints: Mapping[int, Sequence[Mark]],
     palette: Palette | None,
     state: FrameState,
     guides: Mapping[int, FrameGuide],
@@ -441,44 +442,80 @@ def _motion(before: MemoryState | None, coarse: Coarse, guide: FrameGuide) -> Mo
 
 
 def _carried(
-    hints: Sequence[Hint], motion: Motion | None, coarse: Coarse, given: Sequence[Hint]
-) -> tuple[Hint, ...]:
-    """Move the hints of the previous frame along the motion; a cut removes them."""
-    if not hints or motion is None or bool(motion.cut[0]):
+    hints: Sequence[Mark], motion: Motion | None, coarse: Coarse, given: Sequence[Mark]
+) -> tuple[Mark, ...]:
+    """Move the hints of the previous frame along the motion; a cut removes them.
+
+    The corners of strokes and regions move one by one. A mask counts for its own frame only.
+    """
+    moving = [hint for hint in hints if not isinstance(hint, Mask)]
+    if not moving or motion is None or bool(motion.cut[0]):
         return ()
     grid = motion.flow.shape[-2:]
     height, width = coarse.gray.shape
     scale = torch.tensor([grid[1] / width, grid[0] / height])
-    places = torch.tensor([[hint.x, hint.y] for hint in hints])
+    corners = [point for hint in moving for point in _corners(hint)]
+    places = torch.tensor(corners, dtype=torch.float32)
     places = (follow_points((places + 0.5) * scale - 0.5, motion.flow) + 0.5) / scale - 0.5
-    moved = [
-        replace(hint, x=x, y=y)
-        for hint, (x, y) in zip(hints, places.tolist(), strict=True)
-        if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
-    ]
-    return uncovered(moved, given, coarse)
+    rest = iter([(x, y) for x, y in places.tolist()])
+    moved = [_moved(hint, list(islice(rest, len(_corners(hint))))) for hint in moving]
+    inside = [hint for hint in moved if _touches(hint, width, height)]
+    return uncovered(inside, given, coarse)
 
 
-def uncovered(carried: Sequence[Hint], given: Sequence[Hint], coarse: Coarse) -> tuple[Hint, ...]:
-    """Remove the carried hints that a hint given for the frame covers.
+def _corners(mark: Hint | Stroke | Region) -> list[tuple[float, float]]:
+    """The points that a mark moves with: its own, then those that it stays within."""
+    own = ((mark.x, mark.y),) if isinstance(mark, Hint) else mark.points
+    return [*own, *(() if isinstance(mark, Region) else mark.within)]
+
+
+def _moved(
+    mark: Hint | Stroke | Region, corners: list[tuple[float, float]]
+) -> Hint | Stroke | Region:
+    """A mark at other corners, in the order of `_corners`."""
+    if isinstance(mark, Hint):
+        (x, y), *within = corners
+        return replace(mark, x=x, y=y, within=tuple(within))
+    if isinstance(mark, Region):
+        return replace(mark, points=tuple(corners))
+    count = len(mark.points)
+    return replace(mark, points=tuple(corners[:count]), within=tuple(corners[count:]))
+
+
+def _touches(mark: Hint | Stroke | Region, width: int, height: int) -> bool:
+    """Whether a mark lies, with a part of it, in the frame."""
+    own = [(mark.x, mark.y)] if isinstance(mark, Hint) else mark.points
+    x, y = torch.tensor(own).T
+    return bool(
+        (x.max() >= -0.5) & (y.max() >= -0.5) & (x.min() <= width - 0.5) & (y.min() <= height - 0.5)
+    )
+
+
+def uncovered(carried: Sequence[Mark], given: Sequence[Mark], coarse: Coarse) -> tuple[Mark, ...]:
+    """Remove the carried points that a point given for the frame covers.
 
     Parameters
     ----------
-    carried : sequence of Hint
+    carried : sequence of Mark
         Hints from the previous frame, at their positions in this frame.
-    given : sequence of Hint
+    given : sequence of Mark
         Hints given for this frame.
     coarse : Coarse
         The output of the generator for this frame.
 
     Returns
     -------
-    tuple of Hint
+    tuple of Mark
         The hints of `carried` that remain.
     """
     cell = coarse.gray.shape[0] / coarse.logits.shape[-2]
     return tuple(
         hint
         for hint in carried
-        if all(math.hypot(hint.x - x.x, hint.y - x.y) > max(x.radius, cell) for x in given)
+        if not isinstance(hint, Hint)
+        or all(
+            math.hypot(hint.x - x.x, hint.y - x.y) > max(x.radius, cell)
+            for x in given
+            if isinstance(x, Hint)
+        )
     )

@@ -26,7 +26,7 @@ from recolor_core.frames import (
     see_frames,
 )
 from recolor_core.gray import Levels, auto_levels, read_gray, working_size
-from recolor_core.hints import Hint
+from recolor_core.hints import Mark
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.config import SCALE
 from recolor_core.palette import Palette
@@ -36,7 +36,7 @@ from recolor_core.settings import Settings
 Index = tuple[int, ...]
 """Position of an image along the axes before height and width."""
 
-Hints = Mapping[Index, Sequence[Hint]]
+Hints = Mapping[Index, Sequence[Mark]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def colorize_stack(
     *,
     time_axis: int | None = 0,
     passes: int = 1,
-    hints: Mapping[int | Index, Sequence[Hint]] | None = None,
+    hints: Mapping[int | Index, Sequence[Mark]] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
     levels: Levels | str | None = None,
@@ -193,7 +193,7 @@ class _Way:
     roles: tuple[str, ...]
 
     def see(
-        self, frames: Iterable[Any], hints: Mapping[int, Sequence[Hint]], state: FrameState | None
+        self, frames: Iterable[Any], hints: Mapping[int, Sequence[Mark]], state: FrameState | None
     ) -> Iterator[Seen]:
         return see_frames(
             self.colorizer,
@@ -212,7 +212,7 @@ class _Way:
             if one is not None:
                 yield color_frame(self.colorizer, one, self.settings, self.palette).result
 
-    def alone(self, image: Any, hints: Sequence[Hint]) -> Colorization:
+    def alone(self, image: Any, hints: Sequence[Mark]) -> Colorization:
         return self.colorizer(
             image,
             # The stages of a stack have one shape.
@@ -229,7 +229,7 @@ class _Way:
         self,
         chunk: "_Chunk",
         before: FrameState | None,
-        hints: Mapping[int, Sequence[Hint]],
+        hints: Mapping[int, Sequence[Mark]],
     ) -> list[Seen]:
         return list(self.see(self._frames(chunk.read()), hints, before))
 
@@ -239,7 +239,7 @@ class _Way:
         return self._chunk(islice(self.color([*seen, *(ahead or ())]), len(seen)), lead)
 
     def alone_chunk(
-        self, chunk: "_Chunk", hints: Sequence[Hint], lead: int
+        self, chunk: "_Chunk", hints: Sequence[Mark], lead: int
     ) -> dict[str, NDArray[Any]]:
         return self._chunk([self.alone(next(self._frames(chunk.read())), hints)], lead)
 
@@ -372,7 +372,7 @@ def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
         yield [(*rest[:time_axis], t, *rest[time_axis:]) for t in range(leading[time_axis])]
 
 
-def _numbered(hints: Hints, film: Sequence[Index]) -> dict[int, Sequence[Hint]]:
+def _numbered(hints: Hints, film: Sequence[Index]) -> dict[int, Sequence[Mark]]:
     return {number: hints[index] for number, index in enumerate(film) if index in hints}
 
 
@@ -412,8 +412,8 @@ def _together(images: Any) -> NDArray[Any]:
         ) from error
 
 
-def _by_index(hints: Mapping[int | Index, Sequence[Hint]], leading: Index) -> Hints:
-    known: dict[Index, Sequence[Hint]] = {}
+def _by_index(hints: Mapping[int | Index, Sequence[Mark]], leading: Index) -> Hints:
+    known: dict[Index, Sequence[Mark]] = {}
     for key, value in hints.items():
         index = key if isinstance(key, tuple) else (key,)
         if len(index) != len(leading) or any(

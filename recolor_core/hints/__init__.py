@@ -2,29 +2,11 @@
 
 `marks` has the marks themselves, `files` reads and writes them, `drawing` finds the pixels that
 they cover, `things` finds what belongs together, and `spreading` puts their colors into an image.
+
+The public names are those of `__init__.pyi`. Each is loaded when it is first used: marks and their
+files do not import torch.
 """
 
-from recolor_core.hints.drawing import hint_map
-from recolor_core.hints.files import area_entry, mark_entry, read_entries, read_hints, write_hints
-from recolor_core.hints.marks import Area, Hint, Kind, Mark, Mask, Region, Stroke, check_marks
-from recolor_core.hints.spreading import Direction, cover, spread_hints
+import lazy_loader
 
-__all__ = [
-    "Area",
-    "Direction",
-    "Hint",
-    "Kind",
-    "Mark",
-    "Mask",
-    "Region",
-    "Stroke",
-    "area_entry",
-    "check_marks",
-    "cover",
-    "hint_map",
-    "mark_entry",
-    "read_entries",
-    "read_hints",
-    "spread_hints",
-    "write_hints",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,7 @@
-"""Marks: the points, strokes, regions and masks with which a person directs the colors."""
+"""Marks: the points, strokes, regions and masks with which a person directs the colors.
+
+Importing this module does not import torch: the plugin makes marks while its window is drawn.
+"""
 
 import math
 import re
@@ -10,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core.errors import HintsError
-from recolor_core.lab import rgb_to_lab
-from recolor_core.palette import hex_ab
 
 Kind = Literal["color", "keep", "gray"]
 """What a mark asks for: ``"color"``, its color; ``"keep"``, the color that the networks give, so
@@ -169,11 +170,15 @@ def as_area(area: Area) -> Region | Mask:
 
 def mark_ab(mark: Mark) -> tuple[float, float]:
     """a* and b* that a mark asks for, in Lab units; gray for a mark of another kind."""
+    from recolor_core.palette import hex_ab
+
     return hex_ab(mark.color) if mark.kind == "color" else (0.0, 0.0)
 
 
 def marks_ab(marks: Sequence[Mark]) -> NDArray[np.float32]:
     """(N, 2): a* and b* that each of the marks asks for, in Lab units, as `mark_ab`."""
+    from recolor_core.lab import rgb_to_lab
+
     known = {mark.color: (0.0, 0.0) for mark in marks}
     colors = [color for color in known if color]
     codes = np.array([list(bytes.fromhex(color[1:])) for color in colors]).reshape(-1, 3)

@@ -7,7 +7,6 @@ import pytest
 
 from napari_recolor import worker
 from napari_recolor.layers import KEY
-from recolor_core import Hint
 
 pytestmark = pytest.mark.gui
 
@@ -54,7 +53,7 @@ def test_dragging_a_hint_runs_one_job_at_a_time_and_ends_with_the_newest(
     qtbot.waitUntil(lambda: not panel._live.busy and panel._queue.job is None, timeout=60_000)
     assert most == 1
     assert threading.get_ident() not in asked
-    hint = Hint(*panel._hints.current.values()[0])
+    hint = panel._hints.current.values()[0]
     assert hint.x == 88
     np.testing.assert_array_equal(image_of(panel).data, direct(photo, hints=[hint]).rgb)
 
@@ -68,7 +67,7 @@ def test_hints_wait_for_a_run(panel, photo, finish, qtbot, direct):
     qtbot.waitUntil(lambda: panel._queue.job is None and not panel._live.busy, timeout=60_000)
     qtbot.wait(200)
     qtbot.waitUntil(lambda: panel._queue.job is None and not panel._live.busy, timeout=60_000)
-    hint = Hint(*panel._hints.current.values()[0])
+    hint = panel._hints.current.values()[0]
     (rgb,) = (x for x in panel.viewer.layers if x.name.endswith("run 2 · RGB"))
     np.testing.assert_array_equal(rgb.data, direct(photo, hints=[hint]).rgb)
 

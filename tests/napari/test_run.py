@@ -7,6 +7,7 @@ from napari.layers import Image
 from napari_recolor.reading import LevelRule, Request, Source
 from napari_recolor.run import Run
 from napari_recolor.worker import Options, colorize
+from recolor_core.hints import Hint
 
 
 @pytest.fixture
@@ -46,5 +47,5 @@ def test_nothing_is_known_of_unfinished_frames_and_outside(run, pixel):
 
 
 def test_hints_are_moved_into_the_region_and_those_outside_left_out(run):
-    inside, outside = (20.0, 30.0, "#ff0000", 5.0), (3.0, 30.0, "#ff0000", 5.0)
-    assert run.hints([inside, outside]) == [(4.0, 22.0, "#ff0000", 5.0)]
+    inside, outside = Hint(20.0, 30.0, "#ff0000", 5.0), Hint(3.0, 30.0, "#ff0000", 5.0)
+    assert run.hints([inside, outside]) == [Hint(4.0, 22.0, "#ff0000", 5.0)]

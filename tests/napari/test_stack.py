@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_recolor.layers import KEY
 from napari_recolor.worker import Options
-from recolor_core import Hint, colorize_stack
+from recolor_core import colorize_stack
 from recolor_core.models.memory import ColorMemory
 
 pytestmark = pytest.mark.gui
@@ -139,8 +139,7 @@ def test_hints_belong_to_their_frame_and_are_carried_on(
     widget.viewer.layers.selection.active = None
     run(widget, finish)
     rgb = widget._runner.last.layers["rgb"]
-    (x, y, color, radius), *_ = widget._hints.current.values((1,))
-    hints = {1: [Hint(x, y, color, radius)]}
+    hints = {1: widget._hints.current.values((1,))}
     expected = colorize_stack(film, colorizer=colorizer, size=64, hints=hints)
     np.testing.assert_array_equal(rgb.data, expected)
     np.testing.assert_array_equal(rgb.data[1], live[1])  # what was shown at once

@@ -15,6 +15,7 @@ from superqt.utils import WorkerBase
 
 from napari_recolor import command_text, worker
 from napari_recolor.layers import KEY
+from recolor_core import Hint, Mask, Region, Stroke
 
 pytestmark = pytest.mark.gui
 
@@ -434,7 +435,7 @@ def test_a_palette_is_taken_from_a_image_and_steers(panel, finish):
     color = np.zeros((30, 40, 3), np.uint8)
     color[:20], color[20:] = (200, 40, 30), (20, 90, 40)
     panel.viewer.add_image(color, name="reference", rgb=True)
-    menu = panel.findChild(QComboBox, "recolor.reference")
+    menu = panel.findChild(QComboBox, "recolor.palette_of")
     menu.setCurrentIndex(menu.findText("reference"))
     menu.activated.emit(menu.currentIndex())
     panel.controls.layer.setCurrentText("photo")
@@ -655,7 +656,7 @@ def test_preferences_are_those_that_the_library_declares(panel):
         "file",
         *(
             pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("stack", "levels", "region", "viewer", "hints", "palette")
+            for kind in ("stack", "levels", "region", "viewer", "hints", "marks", "palette")
         ),
     ],
 )
@@ -679,13 +680,18 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
     if kind == "hints":
         button(widget, "hints").click()
         widget._hints.current.layer.add([40, 60])
+    if kind == "marks":
+        button(widget, "hints").click()
+        widget._hints.current.put(every_kind(photo.shape))
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
     rgb = run(widget, finish)["rgb"]
     button(widget, "copy_python").click()
+    qtbot.waitUntil(lambda: text(widget, "status").startswith("Copied"))
     program = QGuiApplication.clipboard().text()
     assert ("hints=[Hint(" in program) == (kind == "hints")
+    assert ("read_hints(" in program) == (kind == "marks")
     assert ("levels=(" in program) == (kind == "levels")
     scope = {"viewer": viewer}
     exec(program, scope)
@@ -693,7 +699,7 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints", "palette"])
+@pytest.mark.parametrize("kind", ["file", "stack", "levels", "hints", "marks", "palette"])
 def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_path, kind, qtbot):
     import shlex
 
@@ -708,6 +714,9 @@ def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_pat
     if kind == "hints":
         button(widget, "hints").click()
         widget._hints.current.layer.add([40, 60])
+    if kind == "marks":
+        button(widget, "hints").click()
+        widget._hints.current.put(every_kind(photo.shape))
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     qtbot.waitUntil(button(widget, "run").isEnabled)
@@ -717,6 +726,20 @@ def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_pat
     assert command == "recolor"
     subprocess.run([sys.executable, "-c", RECOLOR, *words], check=True)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "my photo.recolor.tif"), rgb.data)
+
+
+def every_kind(shape):
+    """A mark of every sort that a person can make."""
+    pixels = np.zeros(shape, bool)
+    pixels[60:80, 90:110] = True
+    corners = ((30.0, 20.0), (60.0, 20.0), (60.0, 50.5))
+    return [
+        Hint(40, 30, "#ff0000", 5, reach=0.25, within=corners),
+        Hint(51, 40, kind="keep", radius=3),
+        Stroke(((80, 10), (100, 12), (110, 9)), "#0000ff", 4),
+        Region(((10, 60), (40, 60), (40, 90), (10, 90)), "#ffff00"),
+        Mask(pixels, kind="gray"),
+    ]
 
 
 RECOLOR = "from recolor_core.cli import main; main()"
@@ -742,7 +765,7 @@ def test_color_profiles_of_files_count(open_panel, photo, finish, tmp_path):
     widget.viewer.open(path, plugin="napari")
     rgb = run(widget, finish)["rgb"]
     assert rgb.metadata[KEY]["source"]["file"]["path"] == str(path)
-    command = command_text.command(rgb.metadata[KEY])
+    command = command_text.command(rgb.metadata[KEY], tmp_path).text
     assert str(path) in command
 
 

@@ -13,7 +13,7 @@ import recolor_core
 from napari_recolor import worker
 from napari_recolor.reading import LevelRule, Request, Source
 from napari_recolor.worker import Engine, Options, Stages, Step, colorize, failure_of, recolor
-from recolor_core import Colorizer, DeviceWarning
+from recolor_core import Colorizer, DeviceWarning, Hint
 
 SMALL = Options(size=64)
 
@@ -161,7 +161,7 @@ def test_what_a_canceled_run_has_finished_is_whole(engine, photo):
 
 
 def test_hints_go_to_their_image_only(engine, photo):
-    hint = (20.0, 30.0, "#ff0000", 12.0)
+    hint = Hint(20.0, 30.0, "#ff0000", 12.0)
     stages, _ = run(engine, request_of(np.stack([photo, photo])), hints={(1,): [hint]})
     plain = direct(engine, photo).rgb
     np.testing.assert_array_equal(stages.arrays["rgb"][0], plain)
@@ -281,16 +281,14 @@ def test_what_the_generator_saw_is_kept_for_hints_and_found_again(engine, photo)
 
 
 def test_recoloring_is_what_the_library_makes_with_these_hints(engine, photo):
-    from recolor_core import Hint
-
     stages, _ = run(engine, request_of(np.stack([photo, photo])))
-    before, hint = stages.arrays["rgb"].copy(), (20.0, 30.0, "#ff0000", 12.0)
+    before, hint = stages.arrays["rgb"].copy(), Hint(20.0, 30.0, "#ff0000", 12.0)
     with warnings.catch_warnings():
         *early, last = recolor(engine, SMALL, stages, (1,), [hint])
     assert set(early) == {None}
     np.testing.assert_array_equal(stages.arrays["rgb"], before)  # not the worker's to change
     stages.replace(last)
-    expected = direct(engine, photo, hints=[Hint(*hint)])
+    expected = direct(engine, photo, hints=[hint])
     np.testing.assert_array_equal(stages.arrays["rgb"][1], expected.rgb)
     np.testing.assert_array_equal(stages.arrays["rgb"][0], before[0])
     np.testing.assert_array_equal(stages.arrays["a refined"][1], expected.ab_refined[0])
