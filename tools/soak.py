@@ -1,11 +1,12 @@
 """Kill a batch repeatedly, then check that every good scan has exactly one result.
 
-The script makes scans of several kinds, some of them broken on purpose. It colorizes them with
-`recolor batch`, kills the batch at random moments, lets the disk run full once, and checks the
-result.
+The script makes scans of several kinds, some of them broken on purpose, in a folder that is
+read-only. It colorizes them with `recolor batch`, kills the batch and its workers at random
+moments, lets the disk run full once, and checks the result. Where it may mount one, the results go
+to a disk of its own in memory, which it fills; elsewhere the size of files is limited instead.
 
-    make soak                                   # 300 scans, 8 kills
-    python tools/soak.py --scans 2000 --kills 20 --jobs 4
+    make soak                                   # 2,000 scans, 20 kills; takes most of an hour
+    make soak ARGS="--scans 300 --kills 8"
 """
 
 import argparse
@@ -32,14 +33,15 @@ from recolor_core.batch.verify import verify_image
 from recolor_core.files import sha256_of
 
 BATCH = "import sys; sys.argv[0] = 'recolor'; from recolor_core.cli import main; main()"
-DISK_BYTES = 20_000  # maximum size of a file while the disk is full
+DISK_BYTES_PER_SCAN = 200_000  # of the disk that is filled
+FILE_BYTES = 20_000  # maximum size of a file while the disk is full, if none can be mounted
 
 
 def main() -> None:
     """Run the test. The exit code is 0 if nothing was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scans", type=int, default=300)
-    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--scans", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--broken", type=float, default=0.05, help="fraction of the scans, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
@@ -52,6 +54,7 @@ def main() -> None:
             folder, words.scans, words.kills, words.jobs, words.broken, random.Random(words.seed)
         )
     finally:
+        subprocess.run(["umount", str(folder / "disk")], capture_output=True)
         if not words.folder:
             (folder / "scans").chmod(0o755)
             shutil.rmtree(folder)
@@ -66,46 +69,79 @@ def soak(
     folder: Path, scans: int, kills: int, jobs: int, broken: float, chance: random.Random
 ) -> tuple[list[str], dict[str, object]]:
     """Make scans, colorize them while killing the batch, and return the problems found."""
-    source, out = folder / "scans", folder / "colored"
+    source, disk = folder / "scans", folder / "disk"
     good, bad = make_scans(source, scans, broken, chance)
-    source.chmod(0o555)
+    for path in (*source.iterdir(), source):
+        path.chmod(0o555)
+    mounted = mount(disk, DISK_BYTES_PER_SCAN * scans)
+    out, filler = disk / "colored", disk / "filler"
     command = [sys.executable, "-c", BATCH, "batch", str(source), str(out), "--size", "32"]
     command += ["--quiet", "--no-report", "--jobs", str(jobs)]
-    killed = 0
+    killed = filled = 0
     for number in range(kills):
         full = number == kills // 2
+        if full and mounted:
+            filled += fill(filler)
         process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=fill_disk if full else None,
+            preexec_fn=limit_files if full and not mounted else None,
         )
-        done = len(list(out.rglob("*.recolor.*"))) if out.exists() else 0
+        done = count_results(out)
         wanted = done + chance.randint(1, max(1, scans // (kills + 2)))
-        end = time.monotonic() + 120
+        end = time.monotonic() + (30 if full else 120)
         while process.poll() is None and time.monotonic() < end:
-            if len(list(out.rglob("*.recolor.*")) if out.exists() else []) >= wanted:
+            if count_results(out) >= wanted:
                 time.sleep(chance.uniform(0, 0.3))
                 break
-            time.sleep(0.02)
-            if full and time.monotonic() > end - 90:
-                break
+            time.sleep(0.05)
         if process.poll() is None:
             killed += 1
-            os.killpg(process.pid, signal.SIGKILL)  # kills the workers too
+            os.killpg(process.pid, signal.SIGKILL)  # the process group: workers too
         process.wait()
+        filler.unlink(missing_ok=True)
     last = subprocess.run(command, capture_output=True, text=True)
     problems = list(check(source, out, good, bad))
     if last.returncode != (2 if bad else 0):
         problems.append(f"the last call ended with {last.returncode}: {last.stderr[-500:]}")
-    return problems, {"scans": scans, "broken": len(bad), "kills": killed, "jobs": jobs}
+    how = f"filled to {filled} bytes" if mounted else "size of files limited"
+    facts = {"scans": scans, "broken": len(bad), "kills": killed, "jobs": jobs, "full disk": how}
+    return problems, facts
 
 
-def fill_disk() -> None:
-    """Limit the size of files, as on a full disk. Called in the batch process."""
+def mount(disk: Path, size: int) -> bool:
+    """Mount a disk in memory; whether that is permitted."""
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)]
+    return (
+        shutil.which("mount") is not None
+        and not subprocess.run(command, capture_output=True).returncode
+    )
+
+
+def fill(filler: Path) -> int:
+    """Fill a disk up; return the number of bytes that it took."""
+    written = 0
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while count := file.write(bytes(1 << 16)):
+                written += count
+        except OSError:
+            pass
+    return written
+
+
+def count_results(out: Path) -> int:
+    """Number of results so far."""
+    return len(list(out.rglob("*.recolor.*"))) if out.exists() else 0
+
+
+def limit_files() -> None:
+    """Limit the size of files, almost as on a full disk. Called in the batch process."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, resource.RLIM_INFINITY))
 
 
 def make_scans(

@@ -15,8 +15,8 @@ from recolor_core.batch.lock import only_one
 from recolor_core.batch.manifest import Found, Making, Manifest
 from recolor_core.batch.observer import BatchObserver
 from recolor_core.batch.outcome import Outcome
-from recolor_core.batch.schedulers import Scheduler, Serial, make_scheduler
-from recolor_core.batch.tasks import Task, Work, make_colorizer, perform
+from recolor_core.batch.schedulers import Lost, Scheduler, Serial, make_scheduler
+from recolor_core.batch.tasks import Task, Work, make_colorizer
 from recolor_core.batch.tree import OWN, find_files, is_image_name
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, RecolorError
@@ -48,9 +48,10 @@ class Batch:
     limit : int or None
         How many files to do at most.
     scheduler : str
-        See `recolor_core.batch.schedulers.make_scheduler`.
+        "serial" works in this process, which is ended if a damaged file crashes a decoder. See
+        `recolor_core.batch.schedulers.make_scheduler` for the others.
     seconds : float or None
-        Time limit of a file.
+        A process that makes no progress for this time is ended, and its file has failed.
     check : bool
         Look into every result instead of trusting its size and date.
     """
@@ -209,10 +210,12 @@ def _work_through(
             scheduler: Scheduler = (
                 Serial(colorizer, batch.work, observer)
                 if colorizer
-                else make_scheduler(batch.scheduler, batch.work, batch.seconds)
+                else make_scheduler(batch.scheduler, batch.work, batch.seconds, observer)
             )
             for task, outcome in scheduler.run(take()):
-                if outcome is None:
+                if isinstance(outcome, Lost) or outcome.status == "failed":
+                    remove_abandoned(Path(task.folder))  # a process that is ended cannot do it
+                if isinstance(outcome, Lost):
                     losses[task.path] += 1
                     if losses[task.path] < _LOSSES:
                         manifest.note_waiting([task.path])
@@ -221,8 +224,7 @@ def _work_through(
                     outcome = Outcome(
                         task.source,
                         "failed",
-                        "the process that worked on it ended unexpectedly, twice; perhaps it ran "
-                        "out of memory",
+                        f"the process that worked on it was ended twice, {outcome.reason}",
                     )
                 begun.discard(task.path)
                 manifest.note_outcome(task.path, outcome, making, now())
@@ -278,8 +280,7 @@ def estimate_batch(batch: Batch) -> Estimate:
         Which files, how, and where.
     """
     _check(batch)
-    colorizer = make_colorizer(batch.work)
-    making = _making(batch, colorizer)
+    making = _making(batch, None)
     left_out: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="recolor-") as scratch:
         # A copy of the manifest says what is done, and takes the notes of this rehearsal.
@@ -304,7 +305,7 @@ def estimate_batch(batch: Batch) -> Estimate:
         sizes = [size for found in chosen if (size := _megapixels(batch, found.path)) is not None]
         megapixels = files * sum(sizes) / len(sizes) if sizes else 0.0
         samples = chosen[:: max(1, len(chosen) // _SAMPLES)][:_SAMPLES] if sizes else []
-        spent, pixels, made = _try_out(batch, colorizer, samples, Path(scratch, "results"))
+        spent, pixels, made = _try_out(batch, samples, Path(scratch, "results"))
     where = batch.output
     while not where.exists():
         where = where.parent
@@ -334,19 +335,23 @@ def _making(batch: Batch, colorizer: Colorizer | None) -> Making:
     return Making(parameters, record.name, record.sha256, version("napari-recolor"))
 
 
-def _try_out(
-    batch: Batch, colorizer: Colorizer, samples: Sequence[Found], folder: Path
-) -> tuple[float, float, float]:
+def _try_out(batch: Batch, samples: Sequence[Found], folder: Path) -> tuple[float, float, float]:
     """Seconds, megapixels and bytes of some results."""
+    tasks = [
+        Task(found.path, str(batch.source / found.path), str(folder / str(number)))
+        for number, found in enumerate(samples)
+    ]
+    scheduler: Scheduler = (
+        Serial(make_colorizer(batch.work), batch.work)
+        if batch.scheduler == "serial"
+        else make_scheduler("local:1", batch.work, batch.seconds)
+    )
     seconds = pixels = size = 0.0
-    for number, found in enumerate(samples):
-        place = folder / str(number)
-        task = Task(found.path, str(batch.source / found.path), str(place))
-        outcome = perform(colorizer, task, batch.work.request)
-        if outcome.status == "done":
+    for task, outcome in scheduler.run(iter(tasks)):
+        if not isinstance(outcome, Lost) and outcome.status == "done":
             seconds += outcome.seconds
             pixels += outcome.megapixels
-            size += sum(path.stat().st_size for path in place.iterdir())
+            size += sum(path.stat().st_size for path in Path(task.folder).iterdir())
     return seconds, pixels, size
 
 
@@ -359,8 +364,8 @@ def _check(batch: Batch) -> None:
         raise ImageError(f"{batch.output}: this is a file; name a folder for the results")
     if batch.seconds is not None and not batch.scheduler.startswith("local:"):
         raise RecolorError(
-            "expected --jobs N or --scheduler local:N with --timeout, got none: only a process of "
-            "its own can be ended"
+            "expected --jobs N or --scheduler local:N with --timeout, got another scheduler: only "
+            "a process of its own can be ended"
         )
 
 

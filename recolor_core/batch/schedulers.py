@@ -20,6 +20,9 @@ from recolor_core.errors import RecolorError
 _LOOK_SECONDS = 1.0
 """Seconds between two checks of the time limits."""
 
+_TELL_SECONDS = 0.2
+"""Seconds between two messages of a worker about its progress."""
+
 _END_SECONDS = 10.0
 """Seconds that a worker has to remove what is half done."""
 
@@ -30,10 +33,23 @@ _RECONNECT_SECONDS = 300.0
 """How long to look for a cluster whose scheduler is being restarted."""
 
 
+@dataclass(frozen=True)
+class Lost:
+    """What is known of a task whose process ended before it was done.
+
+    Parameters
+    ----------
+    reason : str
+        How it ended, in words.
+    """
+
+    reason: str
+
+
 class Scheduler(Protocol):
     """Does the tasks of a batch."""
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; they are taken when there is somebody to do them.
 
         Parameters
@@ -44,7 +60,7 @@ class Scheduler(Protocol):
         Yields
         ------
         task, outcome
-            In any order. The outcome is None if the process that did the task was lost.
+            In any order. It is `Lost` if the process that did the task was lost.
         """
         ...
 
@@ -67,16 +83,16 @@ class Serial:
         self._work = work
         self._observer = observer
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; see `Scheduler`."""
         for task in tasks:
             yield task, perform(self._colorizer, task, self._work.request, self._observer)
 
 
 class LocalProcesses:
-    """Does tasks in several processes of this machine.
+    """Does tasks in processes of their own on this machine.
 
-    A process that crashes costs one file, and a file may be given a time limit.
+    A process that crashes costs one file, and so does one that hangs.
 
     Parameters
     ----------
@@ -85,15 +101,25 @@ class LocalProcesses:
     work : Work
         What is the same for all files.
     seconds : float or None
-        After this time the process that does a file is ended, and the file has failed.
+        A process that makes no progress for this time is ended, and its file has failed.
+    observer : Observer or None
+        Is told how the work on a file goes on, if there is one process.
     """
 
-    def __init__(self, count: int, work: Work, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        work: Work,
+        seconds: float | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self._count = count
         self._work = work
         self._seconds = seconds
+        # The messages of several files at once would be mixed up.
+        self._observer = observer if observer and count == 1 else Observer()
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; see `Scheduler`."""
         workers: list[_Worker] = []
         try:
@@ -104,7 +130,7 @@ class LocalProcesses:
                     if free:
                         worker = free.pop()
                     else:
-                        workers.append(worker := _Worker(self._work))
+                        workers.append(worker := _Worker(self._work, self._observer))
                     worker.begin(task)
                 busy = [worker for worker in workers if worker.task]
                 if not busy:
@@ -112,7 +138,7 @@ class LocalProcesses:
                 wait([worker.connection for worker in busy], _LOOK_SECONDS)
                 for worker in busy:
                     task, outcome = worker.task, worker.outcome(self._seconds)
-                    if task and worker.task is None:
+                    if task and outcome:
                         yield task, outcome
         finally:
             for worker in workers:
@@ -122,7 +148,7 @@ class LocalProcesses:
 class _Worker:
     """A process that does one task at a time."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, observer: Observer) -> None:
         # Not forked: threads of PyTorch do not survive that.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
@@ -130,40 +156,48 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.task: Task | None = None
-        self._began = time.monotonic()
+        self._observer = observer
+        self._heard: float | None = None  # None until the task is begun: loading takes a while
 
     def begin(self, task: Task) -> None:
         """Hand out a task."""
         self.task = task
-        self._began = time.monotonic()
+        self._heard = None
         with contextlib.suppress(OSError):  # it has died: `outcome` finds out
             self.connection.send(task)
 
-    def outcome(self, seconds: float | None) -> Outcome | None:
-        """The outcome of the task, if there is one; `task` is None when it has come to an end."""
+    def outcome(self, seconds: float | None) -> Outcome | Lost | None:
+        """What became of the task; None, and it stays in `task`, if it is still being done."""
         assert self.task is not None
         try:
-            if self.connection.poll():
+            while self.connection.poll():
                 answer = self.connection.recv()
                 if isinstance(answer, Exception):
                     raise answer
-                self.task = None
-                outcome: Outcome = answer
-                return outcome
+                if isinstance(answer, Outcome):
+                    self.task = None
+                    return answer
+                self._heard = time.monotonic()
+                name, *facts = answer
+                if name:
+                    getattr(self._observer, name)(*facts)
         except (EOFError, ConnectionError):
             self.task = None
             self.end()
+            return Lost(_how_it_ended(self.process.exitcode))
+        if seconds is None or self._heard is None or time.monotonic() - self._heard <= seconds:
             return None
-        if seconds is not None and time.monotonic() - self._began > seconds:
-            late = Outcome(
-                self.task.source,
-                "failed",
-                f"not done within {seconds:g} s; raise --timeout if the file is good",
-            )
-            self.task = None
-            self.end()
-            return late
-        return None
+        late = Outcome(
+            self.task.source,
+            "failed",
+            f"no progress for {seconds:g} s, so the process that read it was ended; raise "
+            "--timeout if the file is good",
+        )
+        self.process.kill()  # what hangs in a decoder hears nothing else
+        self.process.join()
+        self.task = None
+        self.end()
+        return late
 
     def end(self) -> None:
         """End the process, after it has removed what is half done."""
@@ -175,6 +209,48 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+def _how_it_ended(exit_code: int | None) -> str:
+    """How a process ended, in words."""
+    if exit_code is None or exit_code >= 0:
+        return f"with exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = str(-exit_code)
+    if name == "SIGKILL":
+        return "by SIGKILL; perhaps it ran out of memory"
+    return f"by {name}; perhaps the file is made to crash its decoder"
+
+
+class _Teller(Observer):
+    """Tells the main process how the work goes on, a few times a second."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._megapixels = 0.0
+        self._told = 0.0
+
+    def begin(self) -> None:
+        """A task is begun."""
+        self._megapixels = 0.0
+        self._connection.send(("",))
+
+    def page(self, page: int, pages: int, megapixels: float) -> None:
+        """See `Observer`."""
+        self._connection.send(("page", page, pages, megapixels))
+
+    def advance(self, megapixels: float) -> None:
+        """See `Observer`."""
+        self._megapixels += megapixels
+        if time.monotonic() - self._told > _TELL_SECONDS:
+            self._connection.send(("advance", self._megapixels))
+            self._megapixels, self._told = 0.0, time.monotonic()
+
+    def warn(self, text: str) -> None:
+        """See `Observer`."""
+        self._connection.send(("warn", text))
 
 
 def _serve(connection: Connection, work: Work) -> None:
@@ -192,9 +268,11 @@ def _serve(connection: Connection, work: Work) -> None:
         except RecolorError as error:
             connection.send(error)
             return
+        teller = _Teller(connection)
         while True:
             task: Task = connection.recv()
-            connection.send(perform(colorizer, task, work.request))
+            teller.begin()
+            connection.send(perform(colorizer, task, work.request, teller))
 
 
 def _interrupt(*_: Any) -> None:
@@ -205,7 +283,7 @@ def _interrupt(*_: Any) -> None:
 class _Done:
     """Futures that ended: with an outcome, or lost together with their scheduler."""
 
-    outcomes: list[tuple[Any, Outcome | None]]
+    outcomes: list[tuple[Any, Outcome | Lost]]
     lost: list[Any]
 
 
@@ -259,7 +337,7 @@ class Cluster:
                     ) from error
                 time.sleep(1)
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; see `Scheduler`."""
         waiting: dict[Any, Task] = {}
         again: list[Task] = []
@@ -329,13 +407,15 @@ class Cluster:
             self._client.close(timeout=5)
         self._client = self._connect(_RECONNECT_SECONDS)
 
-    def _failed(self, task: Task, error: BaseException | None) -> Outcome | None:
+    def _failed(self, task: Task, error: BaseException | None) -> Outcome | Lost:
         if isinstance(error, self._dask.KilledWorker):
-            return None
+            return Lost("several times, on the cluster; perhaps it ran out of memory")
         return Outcome(task.source, "failed", f"the cluster could not do it ({error})")
 
 
-def make_scheduler(name: str, work: Work, seconds: float | None = None) -> Scheduler:
+def make_scheduler(
+    name: str, work: Work, seconds: float | None = None, observer: Observer | None = None
+) -> Scheduler:
     """The scheduler outside this process that a text names.
 
     Parameters
@@ -345,7 +425,9 @@ def make_scheduler(name: str, work: Work, seconds: float | None = None) -> Sched
     work : Work
         What is the same for all files.
     seconds : float or None
-        Time limit of a file; needs "local:N".
+        How long a process may make no progress; needs "local:N".
+    observer : Observer or None
+        Is told how the work on a file goes on, with "local:1".
 
     Raises
     ------
@@ -359,4 +441,4 @@ def make_scheduler(name: str, work: Work, seconds: float | None = None) -> Sched
         raise RecolorError(
             f"expected --scheduler local:N with N from 1 to 1024, got {name!r}; for example local:4"
         )
-    return LocalProcesses(int(count), work, seconds)
+    return LocalProcesses(int(count), work, seconds, observer)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _ON_CHANGED = ("fail", "redo", "skip")
 
+ONE_PROCESS = "local:1"
+"""Where a batch works unless it is told: a process of its own, which a bad file may crash."""
+
+_SECONDS = 300.0
+"""How long a process may make no progress."""
+
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The output folder of a batch.")]
 
 
@@ -48,14 +54,17 @@ def run(
     scheduler: Annotated[
         str | None,
         typer.Option(
-            metavar="local:N|ADDRESS",
-            help="Where to work: N processes of this machine, or a Dask cluster.",
+            metavar="local:N|ADDRESS|serial",
+            help="Where to work: in N processes of this machine, on a Dask cluster, or in this "
+            "process.",
         ),
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, help="Give up on a file after this time; needs --jobs."
+            metavar="SECONDS",
+            min=0,
+            help="Give up on a file that makes no progress for this time; 300 by default, 0 never.",
         ),
     ] = None,
     on_changed: Annotated[
@@ -109,7 +118,8 @@ def run(
         )
     if scheduler and jobs > 1:
         raise RecolorError("expected --jobs or --scheduler, got both; --jobs 4 is local:4")
-    place = scheduler or (f"local:{jobs}" if jobs > 1 or timeout else "serial")
+    place = scheduler or (f"local:{jobs}" if jobs > 1 else ONE_PROCESS)
+    seconds = _SECONDS if timeout is None and place.startswith("local:") else timeout or None
     span = options.parse_levels(levels)
     with (
         terminable(),
@@ -143,7 +153,7 @@ def run(
                 tuple(exclude or ()),
                 limit,
                 place,
-                timeout,
+                seconds,
                 check,
             )
             if dry_run:

@@ -36,7 +36,7 @@ class Call:
 
 
 def recolor(*words: object, stdin: bytes = b"", stdout: BinaryIO | None = None) -> Call:
-    """What ``recolor WORDS...`` does; the weights are read once for all calls."""
+    """What ``recolor WORDS...`` does; the weights are read once, and a batch works in here too."""
     out, err = stdout or BytesIO(), BytesIO()
     streams = {
         "stdin": TextIOWrapper(BytesIO(stdin)),
@@ -48,6 +48,7 @@ def recolor(*words: object, stdin: bytes = b"", stdout: BinaryIO | None = None) 
         patch.multiple(sys, argv=["recolor", *map(str, words)], **streams),
         patch.dict(os.environ),
         patch("recolor_core.colorizer.load_weights", _load_once),
+        patch("recolor_core.cli.batch.ONE_PROCESS", "serial"),
     ):
         try:
             main()

@@ -571,41 +571,64 @@ def test_several_processes_do_what_one_does(archive: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(pixels(one / name), pixels(two / name))
 
 
+def signal_workers(numbers: list[int], out: Path) -> threading.Thread:
+    """Send a signal to one worker after the other, when it has begun a file."""
+
+    def send() -> None:
+        done: set[int] = set()
+        for number in numbers:
+            while True:
+                children = {c.pid or 0 for c in multiprocessing.active_children()} - done
+                if children and list(out.rglob(".recolor-*.part")):
+                    break
+                time.sleep(0.002)
+            for child in children:
+                os.kill(child, number)
+            done |= children
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
 @posix
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_nothing(archive: Path, tmp_path: Path) -> None:
-    from recolor_core.batch.request import Request
-    from recolor_core.batch.schedulers import LocalProcesses
-    from recolor_core.batch.tasks import Task, Work
-    from recolor_core.settings import Settings
-
     out = tmp_path / "out"
     out.mkdir()
-    task = Task("a.png", str(archive / "a.png"), str(out))
-    scheduler = LocalProcesses(1, Work(Request(Settings(size=32)), threads=1))
-
-    def kill() -> None:
-        while not multiprocessing.active_children():
-            time.sleep(0.01)
-        [child] = multiprocessing.active_children()
-        os.kill(child.pid or 0, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    assert list(scheduler.run(iter([task]))) == [(task, None)]
-    killer.join()
-    [(_, outcome)] = scheduler.run(iter([task]))
-    assert outcome is not None
-    assert outcome.status == "done"
-    assert files(out) == ["a.recolor.png"]
+    thread = signal_workers([signal.SIGKILL], out)
+    call = recolor("batch", archive, out, "--include", "a.png", "--scheduler", "local:1", *FAST)
+    thread.join()
+    assert call.code == 0, call.err
+    assert statuses(out) == {"a.png": "done"}
+    assert "a.recolor.png" in files(out)
 
 
 @posix
 @pytest.mark.slow
-def test_a_file_that_takes_too_long_is_given_up(archive: Path, tmp_path: Path) -> None:
+def test_a_file_that_crashes_its_decoder_has_failed(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    call = recolor("batch", archive, out, "--include", "a.png", "--timeout", "0.05", *FAST)
+    out.mkdir()
+    thread = signal_workers([signal.SIGSEGV, signal.SIGSEGV], out)
+    words = (archive, out, "--scheduler", "local:1", *FAST)
+    call = recolor("batch", *words, "--include", "a.png")
+    thread.join()
     assert call.code == 2
-    assert "not done within 0.05 s" in call.err
+    assert "was ended twice, by SIGSEGV" in call.err
+    assert statuses(out) == {"a.png": "failed"}
+    assert [name for name in files(out) if name.endswith(".part")] == []
+
+
+@posix
+@pytest.mark.slow
+def test_a_file_that_makes_no_progress_is_given_up(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    thread = signal_workers([signal.SIGSTOP], out)
+    words = ("--include", "a.png", "--timeout", "5", "--scheduler", "local:1", *FAST)
+    call = recolor("batch", archive, out, *words)
+    thread.join()
+    assert call.code == 2
+    assert "no progress for 5 s" in call.err
     assert statuses(out) == {"a.png": "failed"}
     assert [name for name in files(out) if name.endswith(".part")] == []
