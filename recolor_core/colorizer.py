@@ -21,7 +21,16 @@ from recolor_core.blotches import calm_blotches
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import Area, Direction, Mark, area_entry, cover, mark_entry
+from recolor_core.hints import (
+    Area,
+    Direction,
+    DirectionInTime,
+    Mark,
+    MarksInTime,
+    area_entry,
+    cover,
+    mark_entry,
+)
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
@@ -251,7 +260,7 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings | None = None,
-        hints: Sequence[Mark] = (),
+        hints: Sequence[Mark] | MarksInTime = (),
         palette: Palette | None = None,
         references: Sequence[Seen] = (),
         *,
@@ -292,11 +301,13 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings | None = None,
-        hints: Sequence[Mark] = (),
+        hints: Sequence[Mark] | MarksInTime = (),
         palette: Palette | None = None,
         references: Sequence[Seen] = (),
     ) -> Tensor:
         """Compute the coarse ab that `refine` begins with, before its chroma is scaled.
+
+        If the coarse stage has an ab of its own, the hints are put into that.
 
         The parameters and errors are those of `refine`.
 
@@ -309,7 +320,9 @@ class Colorizer:
         logits = self._steered(coarse, palette)
         found = _matches(coarse, references)
         directions = self._directions(coarse, logits, settings, hints, found)
-        ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
+        ab = coarse.ab
+        if ab is None:
+            ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
         return _blended(directions, _directed(coarse, directions, ab))
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
@@ -337,7 +350,7 @@ class Colorizer:
         self,
         coarse: Coarse,
         settings: Settings,
-        hints: Sequence[Mark],
+        hints: Sequence[Mark] | MarksInTime,
         palette: Palette | None,
         references: Sequence[Seen] = (),
         seed: int = 0,
@@ -434,11 +447,15 @@ class Colorizer:
         coarse: Coarse,
         logits: Tensor,
         settings: Settings,
-        hints: Sequence[Mark],
+        hints: Sequence[Mark] | MarksInTime,
         found: Sequence[Sequence[Matches]],
     ) -> list[Direction]:
         """Resolve the hints and the matches for each image of a batch."""
         uncertainty = self.bins.uncertainty(logits)[:, 0]
+        if isinstance(hints, MarksInTime):
+            (gray,), (things,) = coarse.grays, coarse.things
+            parts = (things, logits[0], uncertainty[0], self.bins.bins, settings.chroma)
+            return [DirectionInTime(hints, gray.shape, *parts)]
         return [
             Direction(
                 hints,

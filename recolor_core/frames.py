@@ -14,7 +14,7 @@ from recolor_core.color_from import ColorSource, TakenColor, mixed, take_color, 
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import Hint, Mark, Mask, Region, Stroke
+from recolor_core.hints import Hint, Mark, MarksInTime, Mask, Region, Stroke
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.memory import MemoryState, motion_lightness
 from recolor_core.motion import Motion, follow_frame, follow_points
@@ -49,6 +49,9 @@ class FrameGuide:
     sources : tuple of tuple
         Images whose color the frame takes, as pairs of a `ColorSource` and its weight; see
         `recolor_core.color_from`.
+    marks : MarksInTime or None
+        Hints of this and other frames of the film, at their places in this frame. They have no
+        effect on other frames.
     """
 
     begins: bool | None = None
@@ -56,6 +59,7 @@ class FrameGuide:
     light: float = 1.0
     passing: bool = False
     sources: tuple[tuple[ColorSource, float], ...] = ()
+    marks: MarksInTime | None = None
 
 
 @dataclass(frozen=True)
@@ -411,9 +415,12 @@ def color_frame(
         The colorized frame.
     """
     coarse = replace(seen.coarse, ab=seen.steady)
+    marks = seen.guide.marks
+    if marks is not None:  # on top of the steady color, so that the memory does not delay them
+        coarse = replace(coarse, ab=colorizer.coarse_ab(coarse, settings, marks, palette))
     if seen.guide.light < 1:
         settings = replace(settings, saturation=settings.saturation * seen.guide.light)
-    result = colorizer.refine(coarse, settings, seen.state.hints, palette)
+    result = colorizer.refine(coarse, settings, marks or seen.state.hints, palette)
     if seen.taken is not None:
         refined = torch.from_numpy(result.ab_refined)[None]
         sources = [source for source, _ in seen.guide.sources]
@@ -454,25 +461,25 @@ def _carried(
     grid = motion.flow.shape[-2:]
     height, width = coarse.gray.shape
     scale = torch.tensor([grid[1] / width, grid[0] / height])
-    corners = [point for hint in moving for point in _corners(hint)]
+    corners = [point for hint in moving for point in corners_of(hint)]
     places = torch.tensor(corners, dtype=torch.float32)
     places = (follow_points((places + 0.5) * scale - 0.5, motion.flow) + 0.5) / scale - 0.5
     rest = iter([(x, y) for x, y in places.tolist()])
-    moved = [_moved(hint, list(islice(rest, len(_corners(hint))))) for hint in moving]
-    inside = [hint for hint in moved if _touches(hint, width, height)]
+    moved = [moved_to(hint, list(islice(rest, len(corners_of(hint))))) for hint in moving]
+    inside = [hint for hint in moved if touches(hint, width, height)]
     return uncovered(inside, given, coarse)
 
 
-def _corners(mark: Hint | Stroke | Region) -> list[tuple[float, float]]:
+def corners_of(mark: Hint | Stroke | Region) -> list[tuple[float, float]]:
     """The points that a mark moves with: its own, then those that it stays within."""
     own = ((mark.x, mark.y),) if isinstance(mark, Hint) else mark.points
     return [*own, *(() if isinstance(mark, Region) else mark.within)]
 
 
-def _moved(
+def moved_to(
     mark: Hint | Stroke | Region, corners: list[tuple[float, float]]
 ) -> Hint | Stroke | Region:
-    """A mark at other corners, in the order of `_corners`."""
+    """A mark at other corners, in the order of `corners_of`."""
     if isinstance(mark, Hint):
         (x, y), *within = corners
         return replace(mark, x=x, y=y, within=tuple(within))
@@ -482,7 +489,7 @@ def _moved(
     return replace(mark, points=tuple(corners[:count]), within=tuple(corners[count:]))
 
 
-def _touches(mark: Hint | Stroke | Region, width: int, height: int) -> bool:
+def touches(mark: Hint | Stroke | Region, width: int, height: int) -> bool:
     """Whether a mark lies, with a part of it, in the frame."""
     own = [(mark.x, mark.y)] if isinstance(mark, Hint) else mark.points
     x, y = torch.tensor(own).T

@@ -35,16 +35,16 @@ from recolor_core.film.encoding import (
     warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.hints import HintsInTime, KeyHint, trace_back
+from recolor_core.film.hints import HintTracks, KeyHint
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
 from recolor_core.film.muxing import MARK, check_target, join
 from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.shots import Shots, find_shots, read_shots
-from recolor_core.film.timestamps import Moment
+from recolor_core.film.timestamps import Moment, frame_at
 from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
-from recolor_core.hints import hint_map
+from recolor_core.hints import Mark, check_marks
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import FilmSettings, Settings
 
@@ -66,7 +66,7 @@ class FilmJob(FilmSettings):
     palette : ndarray or None
         The palette of a call of `Colorizer`.
     hints : Sequence of KeyHint
-        Points of known color.
+        Points, strokes, regions and masks of known color.
     keys : Sequence of KeyFrame
         Key frames in color.
     color_from : str or None
@@ -187,8 +187,7 @@ def colorize_film(
     coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf)
     span = _Span(film, job.start, job.end)
     given = read_shots(job.shots) if job.shots and job.shots.exists() else None
-    for key in job.hints:  # refuses hints outside the image before hours of work
-        hint_map([key.hint], film.facts.size[::-1], (1, 1))
+    hints = _hints_by_frame(span, job.hints)
     # A call that was killed while it moved its outputs into place may replace them.
     overwrite = job.overwrite or is_joining(path)
     if coding is None:
@@ -216,18 +215,14 @@ def colorize_film(
             write_file(job.shots, shots.as_json(film.facts.rate))
         resumed = len(parts.frames)
         yield FilmProgress(resumed, max(total, resumed))
-        hints = HintsInTime([*job.hints, *_traced_back(span, shots, job.hints)])
+        tracks = HintTracks(hints, shots)
+        if tracks.last >= 0:
+            tracks.look(span.images())
         colors = ColorSources(film.facts, shots, job.keys, job.color_from)
-        for done in _color(colorizer, span, path, coding, job, parts, hints, shots, colors):
+        for done in _color(colorizer, span, path, coding, job, parts, tracks, shots, colors):
             yield FilmProgress(done, max(total, done))
         if not parts.frames:
             raise FilmError(f"{source}: no frame could be decoded in the requested part")
-        if hints.waiting:
-            warnings.warn(
-                f"{len(hints.waiting)} hints are for moments that were not colorized",
-                FilmWarning,
-                stacklevel=2,
-            )
         facts = _facts(colorizer, film, coding, job, parts) | shots.record(film.facts.rate)
         parts.begin_joining()
         _put_into_place(path, film, coding, job, parts, facts, sha256, overwrite)
@@ -269,7 +264,12 @@ class _Span:
         self._end = end
         name, times, numbers = film.facts.name, film.facts.times, film.facts.numbers
         moments = [(time - times[0]) * film.facts.time_base for time in times]
-        self.total = sum(self._holds(*moment) for moment in zip(numbers, moments, strict=True))
+        self.numbers = [
+            number
+            for number, moment in zip(numbers, moments, strict=True)
+            if self._holds(number, moment)
+        ]
+        self.total = len(self.numbers)
         length = f"it has {len(times)} frames in {float(moments[-1]) if moments else 0:g} s"
         if self.total == 0:
             raise FilmError(
@@ -311,7 +311,7 @@ def _color(
     coding: Coding | None,
     job: FilmJob,
     parts: Parts,
-    hints: HintsInTime,
+    hints: HintTracks,
     shots: Shots,
     colors: ColorSources,
 ) -> Iterator[int]:
@@ -323,11 +323,13 @@ def _color(
     def images(
         frames: Iterable[tuple[FilmFrame, Fraction, Fraction]],
     ) -> Iterator[NDArray[Any]]:
-        for index, (frame, time, until) in enumerate(frames):
-            hints.frame(index, frame.number, time, until)
+        for index, (frame, time, _) in enumerate(frames):
             if index >= resumed:
-                sources = colors.at(frame.number, time)
-                guides[index] = replace(shots.guide(frame.number), sources=sources)
+                guides[index] = replace(
+                    shots.guide(frame.number),
+                    sources=colors.at(frame.number, time),
+                    marks=hints.at(frame.number),
+                )
                 waiting.append(frame)
                 yield frame.image
 
@@ -336,7 +338,6 @@ def _color(
             colorizer,
             images(frames),
             job.settings,
-            hints=hints.given,
             palette=job.palette,
             space=span.film.facts.space,
             passes=job.passes,
@@ -363,7 +364,6 @@ def _color(
                             frame.pts,
                             frame.duration,
                             colorized.first,
-                            index in hints.given,
                             uncertainty,
                             digest_codes(gray),
                             _count_cut(frame, coding, span.film.facts),
@@ -423,12 +423,32 @@ def extract_key_frames(
             yield FilmProgress(done, total, stage="key frames")
 
 
-def _traced_back(span: _Span, shots: Shots, hints: Sequence[KeyHint]) -> list[KeyHint]:
-    """Hints that are not for the first frame of their shot, in the frames before."""
-    if all(key.moment is None for key in hints):
-        return []
-    frames = ((frame.number, frame.image, time, until) for frame, time, until in span.frames())
-    return trace_back(frames, shots, hints)
+def _hints_by_frame(span: _Span, hints: Sequence[KeyHint]) -> dict[int, list[Mark]]:
+    """The hints of each frame, by its number; warns about those that no frame gets.
+
+    Raises
+    ------
+    HintsError
+        If hints do not fit the film, which is found before hours of work.
+    """
+    given: dict[int, list[Mark]] = {}
+    size = span.film.facts.size[::-1]
+    inside = set(span.numbers)
+    left_out = 0
+    for key in hints:
+        check_marks([key.hint], size)
+        number = frame_at(span.film.facts, key.moment) if key.moment else span.numbers[0]
+        if number in inside:
+            given.setdefault(number, []).append(key.hint)
+        else:
+            left_out += 1
+    for marks in given.values():
+        check_marks(marks, size)
+    if left_out:
+        warnings.warn(
+            f"{left_out} hints are for moments that are not colorized", FilmWarning, stacklevel=3
+        )
+    return given
 
 
 def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:
@@ -589,7 +609,7 @@ def _facts(
             "gray_sha256": [frame.gray_sha256 for frame in frames],
             "cut_codes": sum(frame.cut for frame in frames),
         },
-        "cuts": [f.number for f in frames[1:] if f.first and not f.hinted],
+        "cuts": [frame.number for frame in frames[1:] if frame.first],
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
     if job.keys:

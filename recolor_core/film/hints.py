@@ -1,22 +1,33 @@
-"""Hints of key frames: their file, which frame each is for, and where it was before."""
+"""Hints of key frames: their file, which frame each is for, and where they are in the others."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
 from recolor_core.film.errors import FilmError
 from recolor_core.film.shots import Shots, small_image
 from recolor_core.film.timestamps import Moment, parse_moment
-from recolor_core.hints import Hint, Mark, mark_entry, read_entries
-from recolor_core.motion import estimate_motion, follow_points
+from recolor_core.frames import corners_of, moved_to, touches
+from recolor_core.hints import (
+    Mark,
+    MarksInTime,
+    Mask,
+    mark_entry,
+    read_entries,
+)
+from recolor_core.motion import estimate_motion, follow_points, warp
+
+TRACKED_HEIGHT = 112
+"""Short side, in pixels, of the images in which hints are followed: as in the color memory."""
 
 _EXAMPLE = '{"hints": [{"frame": 120, "x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
 
@@ -27,13 +38,13 @@ class KeyHint:
 
     Parameters
     ----------
-    hint : Hint
+    hint : Hint, Stroke, Region or Mask
         The hint.
     moment : Moment or None
         None for the first frame that is colorized.
     """
 
-    hint: Hint
+    hint: Mark
     moment: Moment | None = None
 
     def record(self) -> dict[str, Any]:
@@ -69,8 +80,6 @@ def read_key_hints(path: str | Path) -> list[KeyHint]:
 
 def _key_hint(mark: Mark, facts: Mapping[str, Any]) -> KeyHint:
     frame, time = facts.get("frame"), facts.get("time")
-    if not isinstance(mark, Hint):
-        raise FilmError("expected points, since strokes, regions and masks cannot follow a film")
     if frame is not None and time is not None:
         raise FilmError("expected frame or time of a hint, got both")
     if time is not None:
@@ -82,111 +91,187 @@ def _key_hint(mark: Mark, facts: Mapping[str, Any]) -> KeyHint:
     return KeyHint(mark, Moment(frame=frame))
 
 
-class HintsInTime:
-    """Hands out hints as the frames go by.
+class HintTracks:
+    """Where hints are in every frame of their shots.
+
+    Hints are followed along the motion of the lightness, forward and backward, through their shot
+    and through the shots that return to it. A hint ends where it leaves the image.
 
     Parameters
     ----------
-    hints : Sequence of KeyHint
-        The hints of the film.
-
-    Attributes
-    ----------
-    given : dict
-        The hints of the frames so far, by the index of the frame among those that are colorized.
-    waiting : list of KeyHint
-        Those whose moment has not come.
+    hints : Mapping of int to sequence of Mark
+        The hints, by the number of their frame.
+    shots : Shots
+        The shots of the film.
     """
 
-    def __init__(self, hints: Sequence[KeyHint]) -> None:
-        self.given: dict[int, list[Hint]] = {}
-        self.waiting = list(hints)
+    def __init__(self, hints: Mapping[int, Sequence[Mark]], shots: Shots) -> None:
+        self._hints = {number: tuple(marks) for number, marks in sorted(hints.items())}
+        self._shots = shots
+        self._chains = {shots.chain(number) for number in self._hints} - {()}
+        self._frames: dict[int, tuple[Tensor, ...]] = {}
+        self._tracks: dict[int, dict[int, _Place]] = {}
+        self._shape = (0, 0)
 
-    def frame(self, index: int, number: int, time: Fraction, until: Fraction) -> None:
-        """Give out the hints of a frame.
+    @property
+    def last(self) -> int:
+        """The number of the last frame that has to be looked at; -1 if there is none."""
+        return max((chain[-1].last for chain in self._chains), default=-1)
+
+    def look(self, frames: Iterable[tuple[int, NDArray[Any]]]) -> None:
+        """Follow the hints through the frames of the film.
 
         Parameters
         ----------
-        index : int
-            The index of the frame among those that are colorized.
+        frames : Iterable of tuple
+            The number of each frame and its image, (H, W) or (H, W, 3), in order.
+        """
+        seen: dict[int, list[tuple[int, Tensor]]] = {}
+        for number, image in frames:
+            if number > self.last:
+                break
+            shot, chain = self._shots.of(number), self._shots.chain(number)
+            if shot is None or chain not in self._chains or number in shot.flashes:
+                continue
+            self._shape = (image.shape[0], image.shape[1])
+            small = small_image(image, TRACKED_HEIGHT) * 2.55
+            seen.setdefault(chain[0].first, []).append((number, small.round().to(torch.uint8)))
+        for frames_of_chain in seen.values():
+            self._follow(frames_of_chain)
+
+    def at(self, number: int) -> MarksInTime | None:
+        """The hints of a frame; None if it has none.
+
+        The hints of the two hinted frames on both sides decide, weighted by their distance. Those
+        of other frames of the shot, then those of shots that it returns to, count where these
+        claim nothing.
+
+        Parameters
+        ----------
         number : int
             The number of the frame in the film.
-        time, until : Fraction
-            When it is shown, in seconds after the first frame of the film.
         """
-        waiting, self.waiting = self.waiting, []
-        for key in waiting:
-            if key.moment is None:
-                meant = index == 0
-            elif key.moment.time is None:
-                meant = key.moment.frame == number
-            else:
-                meant = time <= key.moment.time < until
-            if meant:
-                self.given.setdefault(index, []).append(key.hint)
-            else:
-                self.waiting.append(key)
+        tracks = self._tracks.get(number, {})
+        groups = {key: place.marks(self._hints[key], self._shape) for key, place in tracks.items()}
+        groups = {key: marks for key, marks in groups.items() if marks}
+        shot = self._shots.of(number)
+        if not groups or shot is None:
+            return None
+        keys = sorted(groups)
+        own = [key for key in keys if shot.first <= key <= shot.last] or keys
+        after = bisect_right(own, number)
+        low, high = own[max(after - 1, 0)], own[min(after, len(own) - 1)]
+        share = (number - low) / (high - low) if high > low else 0.0
+        anchors = [(1 - share, low), (share, high)]
+        orders = [
+            (weight, tuple(keys.index(key) for key in _ordered(keys, own, anchor)))
+            for weight, anchor in anchors
+            if weight > 0
+        ]
+        return MarksInTime(tuple(groups[key] for key in keys), tuple(orders))
+
+    def _follow(self, chain: list[tuple[int, Tensor]]) -> None:
+        """Follow the hints of one shot and of those that return to it."""
+        for step in (1, -1):
+            alive: dict[int, _Place] = {}
+            before: Tensor | None = None
+            for index in range(len(chain))[::step]:
+                number, small = chain[index]
+                now = small.float() / 2.55
+                if before is not None and alive:
+                    flow = estimate_motion(before, now)
+                    alive = {
+                        key: place.moved(self._hints[key], flow, self._shape)
+                        for key, place in alive.items()
+                    }
+                if number in self._hints:
+                    alive[number] = _place(self._hints[number], now)
+                for key, place in alive.items():
+                    self._tracks.setdefault(number, {})[key] = place
+                before = now
 
 
-def trace_back(
-    frames: Iterable[tuple[int, NDArray[Any], Fraction, Fraction]],
-    shots: Shots,
-    hints: Sequence[KeyHint],
-) -> list[KeyHint]:
-    """Follow hints backward through their shot, so that they color what was before, too.
+def _ordered(keys: Sequence[int], own: Sequence[int], anchor: int) -> list[int]:
+    """Hinted frames in the order in which they decide: those of the shot first, near ones first."""
+    return sorted(keys, key=lambda key: (key not in own, abs(key - anchor), key))
 
-    Of each shot the hints of the first frame that has any are followed, along the motion of the
-    lightness, to the beginning of the shot, or to where what they lie on comes into the image.
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the marks of a frame are in another one.
 
     Parameters
     ----------
-    frames : Iterable of tuple
-        The number of each frame, its image, and from when until when it is shown.
-    shots : Shots
-        The shots of the film.
-    hints : Sequence of KeyHint
-        The hints of the film.
-
-    Returns
-    -------
-    list of KeyHint
-        The same hints where they are first seen; those of hints that are there already are not
-        among them.
+    points : Tensor
+        (N, 2): x and y of all their corners, in pixels of the film.
+    gone : frozenset of int
+        The indices of the marks that have left the image.
+    origin : Tensor or None
+        (1, 2, h, w) float16: where each pixel was in the frame of the marks, in [-1, 1]. None if
+        there are no masks, which alone need it.
     """
-    resolved = HintsInTime(hints)
-    traced: list[KeyHint] = []
-    before: list[Tensor] = []  # the small images of the shot, up to this frame
-    done = False  # with this shot
-    for index, (number, image, time, until) in enumerate(frames):
-        shot = shots.of(number)
-        if shot is None or number == shot.first or index == 0:
-            before, done = [], shot is None
-        resolved.frame(index, number, time, until)
-        if done:
-            continue
-        before.append(small_image(image).half())
-        if given := resolved.given.get(index):
-            done = True
-            traced += [
-                KeyHint(moved, Moment(frame=number - steps))
-                for hint in given
-                for moved, steps in _traced(hint, before, image.shape)
-            ]
-        if not resolved.waiting:
-            break
-    return traced
+
+    points: Tensor
+    gone: frozenset[int]
+    origin: Tensor | None
+
+    def moved(self, marks: Sequence[Mark], flow: Tensor, shape: tuple[int, int]) -> "_Place":
+        """The place in the next frame, by the backward motion (1, 2, h, w) of small images."""
+        scale = torch.tensor([flow.shape[-1] / shape[1], flow.shape[-2] / shape[0]])
+        points = self.points
+        if len(points):
+            points = (follow_points((points + 0.5) * scale - 0.5, flow) + 0.5) / scale - 0.5
+        gone = set(self.gone)
+        start = 0
+        for index, mark in enumerate(marks):
+            if isinstance(mark, Mask):
+                continue
+            count = len(corners_of(mark))
+            moved = moved_to(mark, _pairs(points[start : start + count]))
+            if not touches(moved, shape[1], shape[0]):
+                gone.add(index)
+            start += count
+        origin = None if self.origin is None else warp(self.origin.float(), flow).half()
+        return _Place(points, frozenset(gone), origin)
+
+    def marks(self, marks: Sequence[Mark], shape: tuple[int, int]) -> tuple[Mark, ...]:
+        """The marks at this place; those that have left the image are missing."""
+        found: list[Mark] = []
+        start = 0
+        for index, mark in enumerate(marks):
+            count = 0 if isinstance(mark, Mask) else len(corners_of(mark))
+            corners = _pairs(self.points[start : start + count])
+            start += count
+            if index not in self.gone:
+                found += _placed(mark, corners, self.origin, shape)
+        return tuple(found)
 
 
-def _traced(hint: Hint, before: Sequence[Tensor], shape: tuple[int, ...]) -> list[tuple[Hint, int]]:
-    """The hint in the earliest frame that it can be followed to, and how many frames that is."""
-    height, width = shape[:2]
-    scale = torch.tensor([before[0].shape[-1] / width, before[0].shape[-2] / height])
-    place = (torch.tensor([[hint.x, hint.y]]) + 0.5) * scale - 0.5
-    found: list[tuple[Hint, int]] = []
-    for steps, (now, then) in enumerate(pairwise(reversed(before)), 1):
-        place = follow_points(place, estimate_motion(now.float(), then.float()))
-        x, y = ((place + 0.5) / scale - 0.5)[0].tolist()
-        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-            break
-        found = [(replace(hint, x=x, y=y), steps)]
-    return found
+def _place(marks: Sequence[Mark], small: Tensor) -> _Place:
+    """The place of marks in their own frame."""
+    corners = [
+        corner for mark in marks if not isinstance(mark, Mask) for corner in corners_of(mark)
+    ]
+    origin = None
+    if any(isinstance(mark, Mask) for mark in marks):
+        identity = torch.eye(2, 3)[None]
+        grid = F.affine_grid(identity, [1, 1, *small.shape[-2:]], align_corners=False)
+        origin = grid.permute(0, 3, 1, 2).half()
+    return _Place(torch.tensor(corners).view(-1, 2), frozenset(), origin)
+
+
+def _pairs(points: Tensor) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in points.tolist()]
+
+
+def _placed(
+    mark: Mark, corners: list[tuple[float, float]], origin: Tensor | None, shape: tuple[int, int]
+) -> list[Mark]:
+    """A mark with its corners elsewhere; nothing of a mask that cannot be seen any more."""
+    if not isinstance(mark, Mask):
+        return [moved_to(mark, corners)]
+    assert origin is not None
+    grid = F.interpolate(origin.float(), size=shape, mode="bilinear").permute(0, 2, 3, 1)
+    pixels = torch.from_numpy(np.asarray(mark.pixels) != 0).float()[None, None]
+    moved = F.grid_sample(pixels, grid, mode="nearest", align_corners=False)[0, 0] > 0
+    return [replace(mark, pixels=moved.numpy())] if bool(moved.any()) else []

@@ -24,7 +24,7 @@ from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.errors import FilmError
 from recolor_core.film.sequences import IMAGES, Images, open_film
 from recolor_core.film.shots import Shots
-from recolor_core.film.timestamps import Moment, parse_moment
+from recolor_core.film.timestamps import Moment, frame_at, parse_moment
 
 _NAME = re.compile(r"_f(\d+)(?:\D.*)?\.\w+")
 
@@ -183,7 +183,6 @@ class ColorSources:
     ) -> None:
         self._shots = shots
         self._keys = sorted((_number(facts, key), key) for key in keys)
-        self._numbers = [number for number, _ in self._keys]
         self._still: ColorSource | None = None
         self._film: _ColorFilm | None = None
         if color_from is not None and is_still(color_from):
@@ -195,8 +194,7 @@ class ColorSources:
         """The images for a frame, which must be asked for in order.
 
         A key frame of its own shot, or the two on both sides of it, weighted by their distance.
-        If its shot has none, those of the shots before the last and after the next one: it may
-        return to one of them.
+        If its shot has none, those of the shots that show the same.
 
         Parameters
         ----------
@@ -213,21 +211,16 @@ class ColorSources:
         return sources
 
     def _near(self, number: int) -> list[tuple[KeyFrame, float]]:
-        if not self._keys:
+        shot = self._shots.of(number)
+        if shot is None:
             return []
-        found = self._shots.around(number)
-        for first, last in found:
-            begin, end = (bisect_right(self._numbers, n) for n in (first - 1, last))
-            if begin < end:
-                return self._between(number, begin, end)
-        return []
-
-    def _between(self, number: int, begin: int, end: int) -> list[tuple[KeyFrame, float]]:
-        after = min(max(bisect_right(self._numbers, number), begin), end)
-        if after in (begin, end):
-            return [(self._keys[begin if after == begin else end - 1][1], 1.0)]
-        (low, one), (high, other) = self._keys[after - 1], self._keys[after]
-        weight = (number - low) / (high - low)
+        keys = [key for key in self._keys if self._shots.of(key[0]) in self._shots.chain(number)]
+        own = [key for key in keys if shot.first <= key[0] <= shot.last] or keys
+        if not own:
+            return []
+        after = bisect_right([at for at, _ in own], number)
+        (low, one), (high, other) = own[max(after - 1, 0)], own[min(after, len(own) - 1)]
+        weight = (number - low) / (high - low) if high > low else 0.0
         return [(key, w) for key, w in ((one, 1 - weight), (other, weight)) if w > 0]
 
 
@@ -284,11 +277,7 @@ def _read(path: Path) -> ColorSource:
 
 def _number(facts: FilmFacts, key: KeyFrame) -> int:
     """The number of the frame that a key frame is."""
-    if key.moment.time is None:
-        number = key.moment.frame or 0
-    else:
-        ticks = facts.times[0] + key.moment.time / facts.time_base
-        number = facts.numbers[max(0, bisect_right(facts.times, ticks) - 1)]
+    number = frame_at(facts, key.moment)
     if not facts.numbers[0] <= number <= facts.numbers[-1]:
         raise FilmError(
             f"{key.path}: expected a key frame within the film, frames {facts.numbers[0]} to "

@@ -40,8 +40,6 @@ class FrameRecord:
         In the time base of the film.
     first : bool
         Whether nothing was carried over from the frame before.
-    hinted : bool
-        Whether a hint is given for it.
     uncertainty : float
         Mean standard deviation of its predicted color, in Lab units.
     gray_sha256 : str
@@ -54,7 +52,6 @@ class FrameRecord:
     pts: int
     duration: int
     first: bool
-    hinted: bool
     uncertainty: float
     gray_sha256: str = ""
     cut: int = 0

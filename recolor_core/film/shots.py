@@ -49,6 +49,13 @@ _UNEVEN = 0.12  # largest deviation of a dissolve from an even one
 _DISSOLVE_ERROR = 0.08  # of mixtures, as a part of the squared difference of both images
 _MATCHING = 0.75  # correlation above which two frames are of one shot, without regard to motion
 _PURE = 0.97  # part of the full contrast at which a fade has ended
+_SAME = (
+    1 + CUT_MATCH
+) / 2  # correlation, with regard to motion, above which two frames show the same
+_SIMILAR = 0.25  # correlation, without regard to motion, below which they certainly do not
+_TELLING = 4.0  # standard deviation of the gray, in percent, below which all images look alike
+_REMEMBERED = 8  # shots, among which one that returns is looked for
+_SAMPLED = (1, 5, 12)  # frames of a shot by which it is recognized, besides the last
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Shot:
         Over how many frames the shot before turns into this one. `first` is the middle of them.
     flashes : tuple of int
         Numbers of frames that show something else for a moment, such as a flash of light.
+    returns_to : int or None
+        The number of a frame of an earlier shot, if this one goes on with what that showed.
     """
 
     first: int
@@ -76,6 +85,7 @@ class Shot:
     fade_out: int = 0
     dissolve: int = 0
     flashes: tuple[int, ...] = ()
+    returns_to: int | None = None
 
     @property
     def representative(self) -> int:
@@ -98,28 +108,35 @@ class Shots:
     def __init__(self, shots: Sequence[Shot]) -> None:
         self.shots = tuple(shots)
         self._at = {number: i for i, s in enumerate(shots) for number in range(s.first, s.last + 1)}
+        self._origin: list[int] = []  # of each shot, the index of the first one that shows the same
+        for index, shot in enumerate(shots):
+            earlier = None if shot.returns_to is None else self._at.get(shot.returns_to)
+            known = earlier is not None and earlier < index
+            self._origin.append(self._origin[earlier] if known and earlier is not None else index)
+        self._chains = {
+            origin: tuple(
+                s for s, other in zip(shots, self._origin, strict=True) if other == origin
+            )
+            for origin in set(self._origin)
+        }
 
     def of(self, number: int) -> Shot | None:
         """The shot of a frame; None if no shot has it."""
         index = self._at.get(number)
         return None if index is None else self.shots[index]
 
-    def around(self, number: int) -> list[tuple[int, int]]:
-        """First and last frames of the shot of a frame, then of those that it may return to.
+    def chain(self, number: int) -> tuple[Shot, ...]:
+        """The shots that show what the shot of a frame shows, itself included, in their order.
 
-        A shot often returns to the one before the last, as in a dialogue.
+        A shot often returns, as in a dialogue.
 
         Parameters
         ----------
         number : int
-            The number of the frame in the film.
+            The number of the frame in the film; no shot may have it.
         """
         index = self._at.get(number)
-        if index is None:
-            return []
-        places = (index, index - 2, index + 2)
-        shots = [self.shots[i] for i in places if 0 <= i < len(self.shots)]
-        return [(shot.first, shot.last) for shot in shots]
+        return () if index is None else self._chains[self._origin[index]]
 
     def guide(self, number: int) -> FrameGuide:
         """What coloring has to know of a frame.
@@ -215,6 +232,8 @@ def _entry(shot: Shot, rate: Fraction | None) -> dict[str, Any]:
     for name in ("fade_in", "fade_out", "dissolve", "flashes"):
         if value := getattr(shot, name):
             entry[name] = list(value) if name == "flashes" else value
+    if shot.returns_to is not None:
+        entry["returns_to"] = shot.returns_to
     return entry
 
 
@@ -235,26 +254,28 @@ def _shot(entry: dict[str, Any]) -> Shot:
     return shot
 
 
-def small_image(image: NDArray[Any]) -> Tensor:
+def small_image(image: NDArray[Any], short_side: int = HEIGHT) -> Tensor:
     """The gray of a frame in percent, small.
 
     Parameters
     ----------
     image : ndarray
         (H, W) or (H, W, 3), uint8 or uint16.
+    short_side : int
+        Short side of the result, in pixels.
 
     Returns
     -------
     Tensor
-        (1, 1, `HEIGHT`, w) float32, or higher than wide.
+        (1, 1, `short_side`, w) float32, or higher than wide.
     """
     height, width = image.shape[:2]
-    step = max(1, min(height, width) // (4 * HEIGHT))  # skips what averaging does not need
+    step = max(1, min(height, width) // (4 * short_side))  # skips what averaging does not need
     codes = torch.from_numpy(np.ascontiguousarray(image[::step, ::step])).float()
     codes *= 100 / np.iinfo(image.dtype).max
     if codes.ndim == 3:
         codes = codes @ torch.tensor([0.2126, 0.7152, 0.0722])
-    scale = HEIGHT / min(height, width)
+    scale = short_side / min(height, width)
     size = (max(8, round(height * scale)), max(8, round(width * scale)))
     return F.interpolate(codes[None, None], size=size, mode="area")
 
@@ -291,6 +312,7 @@ def find_shots(frames: Iterable[tuple[int, NDArray[Any]]]) -> Iterator[Shots | N
     glances: list[_Glance] = []
     flashes: set[int] = set()
     dissolves: list[tuple[int, int, float]] = []  # index of the middle, length, unevenness
+    returning = _Returning()
     window: deque[NDArray[np.float32]] = deque(maxlen=_DISSOLVES[-1] + 1)
     recent: deque[Tensor] = deque(maxlen=LONGEST_FLASH + 2)
     for index, (number, image) in enumerate(frames):
@@ -303,13 +325,85 @@ def find_shots(frames: Iterable[tuple[int, NDArray[Any]]]) -> Iterator[Shots | N
             glance.cut = bool(follow_frame(recent[-1], small).cut[0])
             if glance.cut:
                 _find_flash(glances, recent, small, glance, flashes)
-        recent.append(small)
         window.append(mixed)
-        glances.append(glance)
         if found := _find_dissolve(list(window), index):
             dissolves.append(found)
+        changed = bool(glances) and glance.empty != glances[-1].empty
+        returning.look(number, small, begins=glance.cut or changed or found is not None)
+        recent.append(small)
+        glances.append(glance)
         yield None
-    yield Shots(_assemble(glances, flashes, _best(dissolves, glances)))
+    returning.finish()
+    shots = _assemble(glances, flashes, _best(dissolves, glances))
+    yield Shots(_with_returns(shots, returning.found))
+
+
+class _Returning:
+    """Recognizes shots that show again what one of the shots before showed.
+
+    Attributes
+    ----------
+    found : dict of int to int
+        Numbers of frames, each with the number of an earlier frame that shows the same.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[int, int] = {}
+        self._before: deque[list[tuple[int, Tensor]]] = deque(maxlen=_REMEMBERED)
+        self._samples: list[tuple[int, Tensor]] = []
+        self._last: tuple[int, Tensor] | None = None
+        self._count = 0
+
+    def look(self, number: int, small: Tensor, *, begins: bool) -> None:
+        """Take in a frame; `begins` tells whether a shot may begin with it."""
+        if begins:
+            self.finish()
+        if self._count in _SAMPLED:
+            self._samples.append((number, small))
+        self._last = (number, small)
+        self._count += 1
+
+    def finish(self) -> None:
+        """Compare the shot that has ended with those before."""
+        samples = [*self._samples, *filter(None, [self._last])]
+        samples = [(number, small) for number, small in samples if float(small.std()) > _TELLING]
+        for earlier in reversed(self._before):
+            if same := _same(earlier, samples):
+                self.found[same[1]] = same[0]
+                break
+        if samples:
+            self._before.append(samples)
+        self._samples, self._last, self._count = [], None, 0
+
+
+def _same(
+    earlier: Sequence[tuple[int, Tensor]], later: Sequence[tuple[int, Tensor]]
+) -> tuple[int, int] | None:
+    """The numbers of two frames that show the same; None if no two do."""
+    pairs = [(one, other) for one in earlier for other in later]
+    if not pairs:
+        return None
+    before = torch.cat([small for (_, small), _ in pairs])
+    now = torch.cat([small for _, (_, small) in pairs])
+    alike = match(before, now)
+    best = int(alike.argmax())
+    if float(alike[best]) < _SIMILAR:
+        return None
+    (first, one), (second, other) = pairs[best]
+    motion = follow_frame(one, other)
+    return (first, second) if float(match(motion.aligned, other)) > _SAME else None
+
+
+def _with_returns(shots: Sequence[Shot], found: dict[int, int]) -> list[Shot]:
+    """The shots, and which of them return to an earlier one."""
+    at = {number: i for i, s in enumerate(shots) for number in range(s.first, s.last + 1)}
+    returning = list(shots)
+    for later, earlier in found.items():
+        index, origin = at[later], at[earlier]
+        images = shots[index].kind == shots[origin].kind == "image"
+        if origin < index and images:
+            returning[index] = replace(shots[index], returns_to=shots[origin].first)
+    return returning
 
 
 def _find_flash(
@@ -323,7 +417,7 @@ def _find_flash(
     for length in range(1, min(LONGEST_FLASH, len(recent) - 1) + 1):
         before = recent[-1 - length]
         motion = follow_frame(before, small)
-        same = float(match(warp(before, motion.flow), small)) > (1 + CUT_MATCH) / 2
+        same = float(match(warp(before, motion.flow), small)) > _SAME
         if glances[-length].cut and same:
             for passing in glances[-length:]:
                 flashes.add(passing.number)

@@ -1,8 +1,11 @@
 """Moments of a film, as people write them: ``90``, ``1:30.5``, ``00:01:30`` or ``2250f``."""
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from recolor_core.film.errors import FilmError
 
@@ -52,3 +55,38 @@ def parse_moment(text: str) -> Moment:
     raise FilmError(
         f"expected a time such as 90, 1:30.5 or 00:01:30, or a frame such as 2250f, got {text!r}"
     )
+
+
+class Timeline(Protocol):
+    """When the frames of a film are shown; `FilmFacts` is one."""
+
+    @property
+    def times(self) -> Sequence[int]:
+        """When frames are shown, in ticks, ascending."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The number of each frame."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """The length of a tick, in seconds."""
+
+
+def frame_at(film: Timeline, moment: Moment) -> int:
+    """The number of the frame that is shown at a moment; after the end, one more than the last.
+
+    Parameters
+    ----------
+    film : Timeline
+        The film.
+    moment : Moment
+        The moment. The number of a frame is returned as it is, whether or not the film has it.
+    """
+    if moment.time is None:
+        return moment.frame or 0
+    ticks = film.times[0] + moment.time / film.time_base
+    usual = film.times[-1] - film.times[-2] if len(film.times) > 1 else 1
+    if ticks >= film.times[-1] + usual:
+        return film.numbers[-1] + 1
+    return film.numbers[bisect_right(film.times, ticks) - 1]

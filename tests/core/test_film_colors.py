@@ -97,9 +97,9 @@ def test_between_two_key_frames_colors_pass_smoothly(tmp_path):
 
 def test_a_shot_that_returns_takes_the_color_that_it_had():
     facts = open_film_of_three_shots()
-    sources = ColorSources(facts, Shots([Shot(0, 3), Shot(4, 6), Shot(7, 9)]), [], None)
+    shots = Shots([Shot(0, 3), Shot(4, 6), Shot(7, 9, returns_to=0)])
+    sources = ColorSources(facts, shots, [], None)
     sources._keys = [(2, "key")]
-    sources._numbers = [2]
     assert sources._near(1) == [("key", 1.0)]
     assert sources._near(5) == []
     assert sources._near(8) == [("key", 1.0)]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from recolor_core.errors import HintsError
 from recolor_core.film import FilmError, KeyHint, Moment, parse_moment, read_key_hints
-from recolor_core.film.hints import HintsInTime
 from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.resume import FrameRecord, Parts, pack_state, unpack_state
+from recolor_core.film.timestamps import frame_at
 from recolor_core.frames import FrameState
 from recolor_core.hints import Hint
 from recolor_core.models.memory import MemoryState
@@ -114,12 +114,34 @@ def test_hints_of_key_frames(tmp_path):
         {"x": 1, "y": 2, "color": "#0000ff", "radius": 3, "time": "0:00.5"},
     ]
     path.write_text(json.dumps({"hints": entries}))
-    hints = HintsInTime(read_key_hints(path))
-    for index, number in enumerate(range(10, 16)):  # 25 a second, begun at frame 10
-        hints.frame(index, number, Fraction(number, 25), Fraction(number + 1, 25))
-    colors = {index: [hint.color for hint in given] for index, given in hints.given.items()}
-    assert colors == {0: ["#ff0000"], 2: ["#00ff00", "#0000ff"]}
-    assert not hints.waiting
+    hints = read_key_hints(path)
+    assert [key.hint.color for key in hints] == ["#ff0000", "#00ff00", "#0000ff"]
+    assert [key.moment for key in hints] == [None, Moment(frame=12), Moment(time=Fraction(1, 2))]
+
+
+class Clock:
+    """A film of 4 frames, 25 a second, whose container begins at tick 7."""
+
+    times = (7, 8, 9, 11)
+    numbers = range(4)
+    time_base = Fraction(1, 25)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("0.039", 0),
+        ("0.04", 1),
+        ("0.1", 2),
+        ("0.16", 3),
+        ("0.23", 3),
+        ("0.24", 4),
+        ("9f", 9),
+    ],
+)
+def test_the_frame_that_is_shown_at_a_moment(text, number):
+    assert frame_at(Clock, parse_moment(text)) == number
 
 
 @pytest.mark.parametrize(
@@ -181,7 +203,7 @@ def test_hints_of_a_state_come_back_bit_for_bit(x, radius):
 
 def test_parts_go_on_where_the_last_record_is(tmp_path):
     target, job = tmp_path / "film.mp4", {"source": "abc"}
-    frames = [FrameRecord(n, 2 * n, 2, n == 0, False, 20.5) for n in range(4)]
+    frames = [FrameRecord(n, 2 * n, 2, n == 0, 20.5) for n in range(4)]
     parts = Parts(target, job)
     parts.finish_part(frames[:2], FrameState(2))
     parts.finish_part(frames[2:], _state())
@@ -196,7 +218,7 @@ def test_parts_go_on_where_the_last_record_is(tmp_path):
 
 def test_parts_of_another_job_are_refused_or_thrown_away(tmp_path):
     target = tmp_path / "film.mp4"
-    Parts(target, {"source": "abc"}).finish_part([FrameRecord(0, 0, 1, True, False, 1.0)], _state())
+    Parts(target, {"source": "abc"}).finish_part([FrameRecord(0, 0, 1, True, 1.0)], _state())
     with pytest.raises(FilmError, match="parts of another call"):
         Parts(target, {"source": "def"})
     assert Parts(target, {"source": "abc"}).count == 1
@@ -205,14 +227,7 @@ def test_parts_of_another_job_are_refused_or_thrown_away(tmp_path):
 
 def test_a_damaged_state_is_told(tmp_path):
     parts = Parts(tmp_path / "film.mp4", {})
-    parts.finish_part([FrameRecord(0, 0, 1, True, False, 1.0)], _state())
+    parts.finish_part([FrameRecord(0, 0, 1, True, 1.0)], _state())
     (parts.folder / "000001.safetensors").write_bytes(b"\x10" * 40)
     with pytest.raises(FilmError, match=r"damaged .*; remove the folder"):
         Parts(tmp_path / "film.mp4", {}).state()
-
-
-def test_what_cannot_follow_a_film_is_refused(tmp_path):
-    path = tmp_path / "hints.json"
-    path.write_text('{"hints": [{"stroke": [[1, 2], [3, 4]], "color": "#102030"}]}', "utf-16")
-    with pytest.raises(HintsError, match=r"expected points, since strokes"):
-        read_key_hints(path)

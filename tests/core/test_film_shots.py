@@ -2,16 +2,13 @@
 
 import json
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
-from recolor_core.film import FilmError, KeyHint, Moment, Shot, Shots, find_shots, read_shots
-from recolor_core.film.hints import trace_back
+from recolor_core.film import FilmError, Shot, Shots, find_shots, read_shots
 from recolor_core.frames import FrameGuide, colorize_frames
-from recolor_core.hints import Hint
 from recolor_core.settings import Settings
 
 from .cli_runner import recolor
@@ -54,6 +51,29 @@ def test_a_still_and_moving_shot_is_one():
 def test_cuts():
     shots = found([shown(i, 1) for i in range(5)] + [shown(i, 2) for i in range(6)])
     assert shots == (Shot(0, 4), Shot(5, 10))
+
+
+def test_a_shot_that_returns_is_recognized_and_another_is_not():
+    frames = [shown(i, 1) for i in range(6)] + [shown(i, 2) for i in range(5)]
+    frames += [shown(8 + i, 1) for i in range(6)] + [shown(i, 4) for i in range(5)]
+    frames += [shown(14 + i, 1) for i in range(4)] + [shown(6 + i, 2) for i in range(4)]
+    shots = found(frames)
+    assert [shot.first for shot in shots] == [0, 6, 11, 17, 22, 26]
+    assert [shot.returns_to for shot in shots] == [None, None, 0, None, 11, 6]
+    chains = Shots(shots)
+    assert [shot.first for shot in chains.chain(24)] == [0, 11, 22]
+    assert chains.chain(7) == chains.chain(28) == (shots[1], shots[5])
+    assert chains.chain(99) == ()
+
+
+def test_a_shot_returns_in_other_light_and_after_a_fade():
+    dim = [0.1 + 0.6 * shown(6 + i, 1) for i in range(6)]
+    frames = [shown(i, 1) for i in range(6)] + [shown(i, 2) for i in range(5)] + dim
+    assert found(frames)[-1].returns_to == 0
+    ramp = np.arange(1, 13) / 12
+    faded = [a * shown(6 + i, 1) for i, a in enumerate(ramp)] + [shown(18 + i, 1) for i in range(4)]
+    frames = [shown(i, 1) for i in range(6)] + [shown(i, 2) for i in range(5)] + [BLACK] * 3
+    assert found(frames + faded)[-1].returns_to == 0
 
 
 @pytest.mark.parametrize("level", [0.03, 0.97])
@@ -111,7 +131,9 @@ def test_flashes(flash):
 
 def test_shots_come_back_from_a_file(tmp_path):
     faded = Shot(5, 30, fade_in=6, fade_out=3, flashes=(9, 10))
-    shots = Shots([Shot(0, 4, "leader"), faded, Shot(31, 60, dissolve=8)])
+    shots = Shots(
+        [Shot(0, 4, "leader"), faded, Shot(31, 60, dissolve=8), Shot(61, 70, returns_to=5)]
+    )
     (tmp_path / "shots.json").write_text(shots.as_json(24))
     assert read_shots(tmp_path / "shots.json").shots == shots.shots
     assert json.loads(shots.as_json(24))["shots"][1]["time"] == 0.208
@@ -238,23 +260,6 @@ def test_a_file_of_shots_nested_too_deeply_is_refused(tmp_path):
     path.write_text("[" * 100_000)
     with pytest.raises(FilmError, match="is not a file of shots"):
         read_shots(path)
-
-
-def test_hints_are_traced_back_to_where_they_come_into_the_image():
-    images = codes([shown(2 * i, 1) for i in range(6)], grain=0)  # to the left by 1 pixel a frame
-    frames = [(n, image, Fraction(n), Fraction(n + 1)) for n, image in enumerate(images)]
-    near = KeyHint(Hint(40, 36, "#c04020", 3), Moment(frame=4))
-    (found,) = trace_back(frames, Shots([Shot(0, 5)]), [near])
-    assert found.moment == Moment(frame=0)
-    assert found.hint.x == pytest.approx(44, abs=1)
-    assert found.hint.y == pytest.approx(36, abs=1)
-    edge = KeyHint(Hint(WIDTH - 3, 36, "#c04020", 3), Moment(frame=4))
-    (found,) = trace_back(frames, Shots([Shot(0, 5)]), [edge])
-    assert found.moment.frame in (1, 2, 3)
-    (found,) = trace_back(frames, Shots([Shot(0, 2), Shot(3, 5)]), [near])
-    assert found.moment == Moment(frame=3)
-    at_once = replace(near, moment=Moment(frame=0))
-    assert trace_back(frames, Shots([Shot(0, 5)]), [at_once]) == []
 
 
 def test_saturation_of_a_guided_frame_is_in_its_settings():
