@@ -87,7 +87,7 @@ class GrayFilm:
         plane.update(rows.tobytes())
         gray.color_range = self._range
         gray.pts, gray.time_base = frame.pts, self._like.facts.time_base
-        self._records.append(FrameRecord(frame.number, frame.pts, frame.duration, True, False, 0))
+        self._records.append(FrameRecord(frame.number, frame.pts, frame.duration, True, 0))
         with explained(str(self._target)):
             self._container.mux(self._stream.encode(gray))
 
