@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
@@ -43,7 +43,17 @@ from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.shots import Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment, frame_at
-from recolor_core.frames import BLOCK, FrameGuide, colorize_frames
+from recolor_core.frames import (
+    BLOCK,
+    Frame,
+    FrameGuide,
+    FrameState,
+    Seen,
+    check_frames,
+    color_frame,
+    look_both_ways,
+    see_frames,
+)
 from recolor_core.hints import Mark, check_marks
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import FilmSettings, Settings
@@ -180,6 +190,7 @@ def colorize_film(
         If the output exists and may not be replaced.
     """
     job = job or FilmJob()
+    check_frames(job.settings, job.passes)
     film = open_film(source, job.rate)
     path = Path(target)
     if path.is_dir() or target.endswith((os.sep, "/")):
@@ -333,16 +344,16 @@ def _color(
                 waiting.append(frame)
                 yield frame.image
 
-    with ReadAhead(span.frames()) as frames:
-        colored = colorize_frames(
-            colorizer,
-            images(frames),
-            job.settings,
-            palette=job.palette,
-            space=span.film.facts.space,
-            passes=job.passes,
-            state=parts.state(),
-            guides=guides,
+    # Four steps run beside each other: reading, the networks up to the color memory, the refiner,
+    # and the full resolution with its coding.
+    with (
+        ReadAhead(span.frames()) as frames,
+        ReadAhead(_seen(colorizer, images(frames), span, job, parts.state(), guides)) as seen,
+    ):
+        colored = (
+            color_frame(colorizer, one, job.settings, job.palette)
+            for one in seen
+            if one is not None
         )
         for _, part in groupby(enumerate(colored, resumed), lambda item: item[0] // PART):
             records: list[FrameRecord] = []
@@ -351,28 +362,60 @@ def _color(
                 if coding
                 else ImagesPart(parts.folder, target.name)
             )
-            # The full resolution of a frame is made and coded while the next one is colored.
+            finish = partial(_finish_frame, writer, records, coding, span.film.facts)
             with writer, WriteBehind() as behind:
                 for index, colorized in part:
-                    frame, result = waiting.popleft(), colorized.result
-                    behind.call(partial(writer.write, frame, result))
-                    uncertainty = round(float(result.uncertainty.mean()), 3)
-                    gray = kept_gray(frame, result.gray.codes.numpy(), coding, span.film.facts)
-                    records.append(
-                        FrameRecord(
-                            frame.number,
-                            frame.pts,
-                            frame.duration,
-                            colorized.first,
-                            uncertainty,
-                            digest_codes(gray),
-                            _count_cut(frame, coding, span.film.facts),
-                        )
-                    )
+                    behind.call(partial(finish, waiting.popleft(), colorized))
                     state = colorized.state
                     guides.pop(index)
                     yield index + 1
             parts.finish_part(records, state)
+
+
+def _seen(
+    colorizer: Colorizer,
+    images: Iterator[NDArray[Any]],
+    span: _Span,
+    job: FilmJob,
+    state: FrameState,
+    guides: Mapping[int, FrameGuide],
+) -> Iterator[Seen | None]:
+    """The frames after the color memory, of one or two passes."""
+    seen = see_frames(
+        colorizer,
+        images,
+        job.settings,
+        palette=job.palette,
+        space=span.film.facts.space,
+        state=state,
+        guides=guides,
+    )
+    return look_both_ways(colorizer, seen) if job.passes == 2 else seen
+
+
+def _finish_frame(
+    writer: CodedPart | ImagesPart,
+    records: list[FrameRecord],
+    coding: Coding | None,
+    facts: FilmFacts,
+    frame: FilmFrame,
+    colorized: Frame,
+) -> None:
+    """Write one frame and add its record."""
+    result = colorized.result
+    writer.write(frame, result)
+    gray = kept_gray(frame, result.gray.codes.numpy(), coding, facts)
+    records.append(
+        FrameRecord(
+            frame.number,
+            frame.pts,
+            frame.duration,
+            colorized.first,
+            round(float(result.uncertainty.mean()), 3),
+            digest_codes(gray),
+            _count_cut(frame, coding, facts),
+        )
+    )
 
 
 def _count_cut(frame: FilmFrame, coding: Coding | None, facts: FilmFacts) -> int:
