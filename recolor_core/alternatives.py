@@ -36,7 +36,6 @@ _FLOOR = -5.0  # log probability: what is certain cannot be ruled out
 _CORRELATION = 0.5
 """How errors of two things in one photograph correlate; measured on the validation split."""
 _DRAWS = 256  # random joint choices that the alternatives have to stand for
-_ENOUGH = 3  # times as many joint choices as alternatives
 
 Array = NDArray[np.float32]
 
@@ -107,17 +106,17 @@ def draw_alternatives(
         raise ImageError(f"expected a seed as a whole number, 0 or more, got {seed!r:.40}")
     probability = F.softmax(logits.float(), dim=0).numpy()
     parts = find_things(things, probability, bins, region)
-    found = [_thing(cells, probability, bins, 1) for cells in parts]
-    fewest = 1
-    while np.prod([len(thing.colors) for thing in found]) < _ENOUGH * count and fewest < 64:
+    shifts: list[Array] = []
+    places: list[Array] = []
+    fewest = 0
+    while len(shifts) < count:  # with more colors for each thing if there are too few choices
         fewest += 1
         found = [_thing(cells, probability, bins, fewest) for cells in parts]
-    shifts = []
-    for chosen in _choose(found, count, seed):
-        shift = np.zeros(probability.shape, np.float32)
-        for thing, k in zip(found, chosen, strict=True):
-            shift += thing.shift[k][:, None, None] * thing.cells
-        shifts.append(shift)
+        for chosen in _choose(found, count - len(shifts), seed, places):
+            shift = np.zeros(probability.shape, np.float32)
+            for thing, k in zip(found, chosen, strict=True):
+                shift += thing.shift[k][:, None, None] * thing.cells
+            shifts.append(shift)
     return shifts
 
 
@@ -198,9 +197,14 @@ def _representatives(probability: Array, bins: Array, fewest: int) -> Array:
     return colors.astype(np.float32)
 
 
-def _choose(found: Sequence[Thing], count: int, seed: int) -> NDArray[np.intp]:
-    """Choose joint choices, (count, T): which color each thing gets."""
+def _choose(found: Sequence[Thing], count: int, seed: int, places: list[Array]) -> NDArray[np.intp]:
+    """Choose up to `count` joint choices, (count, T): which color each thing gets.
+
+    `places` has the colors of the things in each earlier choice, and gets those of the new ones.
+    """
     choices = np.indices([len(thing.colors) for thing in found]).reshape(len(found), -1).T
+    if len(choices) == 1:  # the coloring itself
+        return choices[:0]
     log = np.zeros(len(choices))
     away, colors, mean = [], [], []
     for thing, k in zip(found, choices.T, strict=True):
@@ -211,24 +215,25 @@ def _choose(found: Sequence[Thing], count: int, seed: int) -> NDArray[np.intp]:
         away.append((thing.colors[k] - center) / max(deviation, 1.0))
         colors.append(weight * thing.colors[k])
         mean.append(weight * center)
-    away_sum = np.sum(away, axis=0)
     shared = _CORRELATION / (1 + (len(found) - 1) * _CORRELATION)
     alone = np.square(away).sum((0, 2))
-    log -= ((alone - shared * (away_sum**2).sum(1)) / (1 - _CORRELATION) - alone) / 2
+    together = np.square(np.sum(away, axis=0)).sum(1)
+    log -= ((alone - shared * together) / (1 - _CORRELATION) - alone) / 2
     weight = np.exp(log - log.max())
     weight /= weight.sum()
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(_DRAWS, weight) / _DRAWS
+    drawn = np.random.default_rng(seed).multinomial(_DRAWS, weight) / _DRAWS
     drawn = 0.95 * drawn + 0.05 * weight
     place = np.concatenate(colors, axis=1)
-    near = ((place - np.concatenate(mean)) ** 2).sum(1)
+    distance = ((place[:, None] - place) ** 2).sum(2)
+    known = np.stack([np.concatenate(mean), *places])
+    near = ((place[:, None] - known) ** 2).sum(2).min(1)
     chosen: list[int] = []
-    for _ in range(count):
-        distance = ((place[:, None] - place) ** 2).sum(2)
+    while len(chosen) < min(count, len(choices)):
         gain = drawn @ (near[:, None] - distance).clip(0)
         gain[chosen] = -1
         chosen.append(int(gain.argmax()))
         near = np.minimum(near, distance[:, chosen[-1]])
+    places += list(place[chosen])
     return choices[chosen]
 
 
