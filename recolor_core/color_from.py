@@ -6,7 +6,7 @@ structure its color is taken; elsewhere the color of the networks stays. The gra
 the input, as always.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.errors import ImageError
-from recolor_core.files import sha256_of
 from recolor_core.gray import working_size
 from recolor_core.images import open_image
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
@@ -118,7 +117,7 @@ class TakenColor:
 
 
 def read_color_source(path: str | Path) -> ColorSource:
-    """Read an image whose color is to be taken.
+    """Read the first page of an image whose color is to be taken.
 
     Parameters
     ----------
@@ -130,19 +129,42 @@ def read_color_source(path: str | Path) -> ColorSource:
     ImageError
         If it cannot be read, or is gray.
     """
+    return next(iter(read_color_sources(path)))
+
+
+def read_color_sources(path: str | Path) -> Generator[ColorSource]:
+    """Read the pages of an image file whose color is to be taken, one after the other.
+
+    Parameters
+    ----------
+    path : str or Path
+        An image file in color.
+
+    Yields
+    ------
+    ColorSource
+
+    Raises
+    ------
+    ImageError
+        If a page cannot be read, or is gray.
+    """
     path = Path(path)
     with open_image(path) as opened:
-        page = next(iter(opened))
-    codes = np.array(page.codes)
-    if codes.ndim != 3 or codes.dtype.kind != "u":
-        raise ImageError(
-            f"{path}: expected an image in color of 8 or 16 bits, got "
-            f"{'a gray one' if codes.ndim != 3 else codes.dtype}"
-        )
-    source = ColorSource(codes, path.name, sha256_of(path), page.space)
-    if source.is_gray:
-        raise ImageError(f"{path}: expected an image in color, got one whose pixels are all gray")
-    return source
+        for page in opened:
+            codes = np.array(page.codes)
+            if codes.ndim != 3 or codes.dtype.kind != "u":
+                raise ImageError(
+                    f"{path}: expected an image in color of 8 or 16 bits, got "
+                    f"{'a gray one' if codes.ndim != 3 else codes.dtype}; name an image in color"
+                )
+            source = ColorSource(codes, path.name, opened.sha256, page.space)
+            if source.is_gray:
+                raise ImageError(
+                    f"{path}: expected an image in color, got one whose pixels are all gray; name "
+                    "an image in color"
+                )
+            yield source
 
 
 def apply_color(result: Colorization, source: ColorSource) -> Colorization:

@@ -242,19 +242,28 @@ class Colorizer:
     def look(self, reference: Reference, settings: Settings | None = None) -> Seen:
         """Look at a reference image, in gray, as at the image to colorize.
 
+        What the networks see is kept in the reference, so that they look only once.
+
         Parameters
         ----------
         reference : Reference
         settings : Settings, optional
-            Only `size` and `views` matter here.
+            As of `generate`.
 
         Returns
         -------
         Seen
             What `refine` takes.
         """
-        coarse = self.generate(read_gray(reference.rgb, reference.space), settings)
-        return Seen(reference, coarse.lightness[0], coarse.logits[0])
+        settings = settings or Settings()
+        key = (
+            *(self.record.sha256, self.runtime, str(self.device), settings.size, settings.views),
+            *(settings.find_photograph, settings.correct_tones),
+        )
+        if key not in reference.seen:
+            coarse = self.generate(read_gray(reference.rgb, reference.space), settings)
+            reference.seen[key] = Seen(reference, coarse.lightness[0], coarse.logits[0])
+        return reference.seen[key]
 
     def refine(
         self,

@@ -41,13 +41,26 @@ class Reference:
     Parameters
     ----------
     rgb : ndarray
-        (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1], upright.
+        (H, W, 3) or (H, W, 4), uint8, uint16 or floating point in [0, 1], upright. From a gray
+        image, (H, W), no color is taken; `without_color` and `Matches.note` say so.
     name : str
         For the provenance, such as a file name.
     sha256 : str
         Of the file, hexadecimal; of the pixels if none is given.
     space : ColorSpace
         What the codes mean.
+
+    Raises
+    ------
+    HintsError
+        If the array is not an image, or has NaN or infinity.
+
+    Attributes
+    ----------
+    lab : Tensor
+        (3, H, W) float32: its colors in Lab units.
+    seen : dict
+        What networks saw in it; `recolor_core.Colorizer.look` looks once at each reference.
     """
 
     rgb: NDArray[Any]
@@ -55,13 +68,17 @@ class Reference:
     sha256: str = ""
     space: ColorSpace = SRGB
     lab: Tensor = field(init=False, repr=False)
+    seen: dict[Any, "Seen"] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         array = np.asarray(self.rgb)
+        if array.ndim == 2:
+            array = np.broadcast_to(array[..., None], (*array.shape, 3))
+            object.__setattr__(self, "rgb", array)
         if array.ndim != 3 or array.shape[-1] not in (3, 4) or array.size == 0:
             raise HintsError(
-                f"expected a reference image in color, (H, W, 3), got shape {array.shape}; "
-                "use a color photograph"
+                f"expected a reference image as (H, W, 3), got shape {array.shape}; use a color "
+                "photograph"
             )
         if not self.sha256:
             digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -6,8 +6,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, fields
+from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +26,7 @@ from recolor_core.batch.outcome import (
     one_line,
     show_traceback,
 )
-from recolor_core.batch.request import Request
+from recolor_core.batch.request import ColorFile, Request
 from recolor_core.batch.result import (
     STAGES,
     ResultFiles,
@@ -35,8 +36,10 @@ from recolor_core.batch.result import (
     read_records,
     sidecar_of,
 )
+from recolor_core.batch.sheet import contact_sheet
 from recolor_core.batch.thumbnail import thumbnail_of
 from recolor_core.batch.tree import make_folder
+from recolor_core.color_from import ColorSource, apply_color, read_color_sources
 from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
 from recolor_core.errors import (
@@ -150,6 +153,7 @@ def colorize_image(
     RecolorError
         If the image cannot be read, colorized or written.
     """
+    request = request.resolved(source if isinstance(source, Path) else None)
     work = _Work(colorizer, request, observer or Observer())
     with open_image(source, max_pixels=request.max_pixels) as file:
         output = place(file.output_name())
@@ -242,6 +246,18 @@ class _Work:
                 ]
                 for page in (files.stages if files else ())
             ]
+            sheets = [
+                stack.enter_context(AtomicFile(path, overwrite=replaceable(path)))
+                for path in (files.sheets if files else ())
+            ]
+            colors = (
+                stack.enter_context(closing(read_color_sources(request.color_from.path)))
+                if isinstance(request.color_from, ColorFile)
+                else None
+            )
+            settings = request.settings
+            if request.take > settings.alternatives:
+                settings = changed(settings, alternatives=request.take)
             if not main.exact_gray:
                 text = "JPEG cannot keep the gray exactly; name a .png or .tif for that"
                 outcome.warnings.append(text)
@@ -255,9 +271,18 @@ class _Work:
                 coarse = self.colorizer.generate(
                     read_gray(page.codes, page.space, request.levels), request.settings
                 )
-                result = self.colorizer.refine(
-                    coarse, request.settings, request.page_hints(number), request.palette, seen
+                result = drawn = self.colorizer.refine(
+                    coarse,
+                    settings,
+                    request.page_hints(number),
+                    request.palette,
+                    seen,
+                    seed=request.seed,
                 )
+                if request.take:
+                    result = drawn.take(request.take)
+                if colors is not None:
+                    result = apply_color(result, _next(colors, request, len(file)))
                 for matches in result.matches:
                     if matches.note:
                         text = f"no color taken from {matches.reference.name}: {matches.words}"
@@ -282,8 +307,14 @@ class _Work:
                 }
                 main.write(page, self._counted(result.strips()), facts)
                 for i, alternative in enumerate(alternatives):
-                    strips = self._counted(result.strips(result.ab_alternatives[i]))
+                    strips = self._counted(drawn.strips(drawn.ab_alternatives[i]))
                     alternative.write(page, strips, facts | {"alternative": i + 1})
+                if sheets:
+                    with explained(sheets[number - 1].name):
+                        sheets[number - 1].file.write(contact_sheet(drawn, facts))
+                    sheets[number - 1].finish()
+                    if times:
+                        sheets[number - 1].copy_times(times)
                 if stages:
                     self._write_stages(stages[number - 1], result, facts, times)
                 _note(outcome, known, facts)
@@ -295,6 +326,7 @@ class _Work:
                 image.finish()
         outcome.sidecar = str(main.sidecar_path) if main.sidecar_path else None
         outcome.alternatives = [alternative.name for alternative in alternatives]
+        outcome.sheets = [sheet.name for sheet in sheets]
         outcome.stages = [stage.name for page in stages for stage in page]
 
     def _write_stages(
@@ -317,6 +349,18 @@ class _Work:
         for strip in strips:
             yield strip
             self.observer.advance(strip.shape[0] * strip.shape[1] / 1e6)
+
+
+def _next(colors: Iterator[ColorSource], request: Request, pages: int) -> ColorSource:
+    """The color of the next page."""
+    source = next(colors, None)
+    if source is None:
+        assert isinstance(request.color_from, ColorFile)
+        raise ImageError(
+            f"{request.color_from.path}: expected {pages} pages in color, as the image has, got "
+            "fewer; name a file with all of them"
+        )
+    return source
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

@@ -53,7 +53,7 @@ class Outcome:
         Why it was skipped or failed.
     warnings : list of str
         What has to be said about the file although it was done.
-    alternatives, stages, sidecar
+    alternatives, sheets, stages, sidecar
         Names of the further files that were written.
     reading : list of str
         How every page was read, in words.
@@ -88,6 +88,7 @@ class Outcome:
     output: str | None = None
     warnings: list[str] = field(default_factory=list)
     alternatives: list[str] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
     stages: list[str] = field(default_factory=list)
     sidecar: str | None = None
     reading: list[str] = field(default_factory=list)

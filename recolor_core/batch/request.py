@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from recolor_core.errors import HintsError, RecolorError
+from recolor_core.batch.tree import OWN, find_files, is_image_name
+from recolor_core.errors import HintsError, ImageError, RecolorError
+from recolor_core.files import sha256_of
 from recolor_core.gray import Levels
 from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
@@ -39,6 +39,22 @@ class PageHint:
 
 
 @dataclass(frozen=True)
+class ColorFile:
+    """A file whose color is put on the gray of an image.
+
+    Parameters
+    ----------
+    path : Path
+        An image in color.
+    sha256 : str
+        Of the file, hexadecimal.
+    """
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Request:
     """How image files are to be colorized and written.
 
@@ -48,6 +64,15 @@ class Request:
         As in a call of `recolor_core.Colorizer`.
     hints : sequence of PageHint
         Points of known color.
+    color_from : Path, ColorFile or None
+        A file in color of the same thing, page by page, whose color is put on the gray; or a folder
+        that has one of the same name, whatever its ending, for each image.
+    take : int
+        Which alternative is the result; 0 is the coloring itself.
+    seed : int
+        Another seed gives other alternatives.
+    sheet : bool
+        Put the alternatives on one numbered sheet for each page instead of into files of their own.
     stages : bool
         Write the intermediate stages as TIFF beside the result.
     sidecar : bool
@@ -72,7 +97,11 @@ class Request:
     hints: Sequence[PageHint] = ()
     palette: Palette | None = None
     references: Sequence[Reference] = ()
+    color_from: "Path | ColorFile | None" = None
     levels: Levels | str | None = None
+    take: int = 0
+    seed: int = 0
+    sheet: bool = False
     stages: bool = False
     sidecar: bool = False
     overwrite: bool = False
@@ -81,6 +110,16 @@ class Request:
     keep_dates: bool = False
     runtime: str = "auto"
     max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.sheet and not self.settings.alternatives:
+            raise ImageError(
+                "expected 1 alternative or more on a sheet, got 0; ask for alternatives=6"
+            )
+        if self.color_from is not None and (self.take or self.settings.alternatives):
+            raise ImageError(
+                "expected color_from or alternatives, got both; the color of another file has none"
+            )
 
     def parameters(self) -> dict[str, Any]:
         """All that determines the colors of a file beside its pixels and the weights, as JSON."""
@@ -92,10 +131,35 @@ class Request:
             "references": [reference.sha256 for reference in self.references],
             "levels": self.levels,
         }
+        if self.take:
+            facts |= {"alternative": self.take, "seed": self.seed}
+        if self.color_from is not None:
+            facts["color_from"] = (
+                self.color_from.sha256
+                if isinstance(self.color_from, ColorFile)
+                else str(self.color_from)
+            )
         if self.runtime != "auto":
             facts["runtime"] = self.runtime
         plain: dict[str, Any] = json.loads(json.dumps(facts))
         return plain
+
+    def resolved(self, source: Path | None) -> "Request":
+        """The same for one image file: with the file that its color comes from.
+
+        Parameters
+        ----------
+        source : Path or None
+            The image; None if it is a stream.
+
+        Raises
+        ------
+        ImageError
+            If there is no such file, or more than one.
+        """
+        if not isinstance(self.color_from, Path):
+            return self
+        return replace(self, color_from=find_color_file(self.color_from, source))
 
     def page_parameters(self, page: int) -> dict[str, Any]:
         """The same for one page, as the provenance of that page records it."""
@@ -150,6 +214,59 @@ def _page(facts: Mapping[str, Any]) -> int | None:
     return page
 
 
+def check_color_place(place: Path) -> Path:
+    """Check that the file or folder of `Request.color_from` is there.
+
+    Raises
+    ------
+    ImageError
+        If it is not.
+    """
+    if not place.is_dir() and not place.is_file():
+        what = "a pipe or a device" if place.exists() else "nothing"
+        raise ImageError(
+            f"{place}: expected an image in color or a folder of such images, got {what}; "
+            "check the path"
+        )
+    return place
+
+
+def find_color_file(place: Path, source: Path | None) -> ColorFile:
+    """Find the file that the color of an image comes from.
+
+    Parameters
+    ----------
+    place : Path
+        The file, or a folder that has a file of the name of the image, whatever its ending.
+    source : Path or None
+        The image; None if it is a stream.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file, or more than one, or if it cannot be read.
+    """
+    if not place.is_dir():
+        return ColorFile(check_color_place(place), sha256_of(place))
+    if source is None:
+        raise ImageError(
+            f"{place}: expected the color of an image from standard input as a file, got a folder; "
+            "name the file"
+        )
+    found = [
+        path
+        for path in find_files(place, recursive=False)
+        if path.stem.removesuffix(OWN.rstrip(".")) == source.stem and is_image_name(path.name)
+    ]
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise ImageError(
+            f"{place}: expected one image in color named {source.stem}, got {names}; "
+            "name the file itself, or correct the folder"
+        )
+    return ColorFile(found[0], sha256_of(found[0]))
+
+
 def read_palette(text: str) -> Palette:
     """The palette that a text names.
 
@@ -183,10 +300,7 @@ def read_reference(path: str | Path) -> Reference:
     """
     with open_image(Path(path)) as file:
         page = next(iter(file))
-        codes = page.codes
-        if codes.ndim == 2:
-            codes = np.broadcast_to(codes[..., None], (*codes.shape, 3))
         try:
-            return Reference(codes, Path(path).name, file.sha256, page.space)
+            return Reference(page.codes, Path(path).name, file.sha256, page.space)
         except RecolorError as error:
             raise HintsError(f"{path}: {error}") from error

@@ -21,6 +21,9 @@ STAGES = (
 )
 """Tags and descriptions of the intermediate stages."""
 
+SHEET = "sheet"
+"""Tag of a sheet with all alternatives."""
+
 _ANY_SIZE = 2**62  # it was written by us: its size is no surprise
 
 
@@ -46,6 +49,8 @@ class ResultFiles:
         The colorized image.
     alternatives : tuple of Path
         Further colorings.
+    sheets : tuple of Path
+        For every page, a sheet with the alternatives.
     stages : tuple of tuple
         For every page, the files of its stages in the order of `STAGES`.
     sidecar : Path or None
@@ -56,6 +61,7 @@ class ResultFiles:
 
     main: Path
     alternatives: tuple[Path, ...] = ()
+    sheets: tuple[Path, ...] = ()
     stages: tuple[tuple[Path, ...], ...] = ()
     sidecar: Path | None = None
     pages: int = 1
@@ -76,9 +82,11 @@ class ResultFiles:
         # BMP has no place for the provenance.
         wants_sidecar = request.sidecar or main.suffix.lower() in (".bmp", ".dib")
         tags = [f"page{page + 1}." if pages > 1 else "" for page in range(pages)]
+        count = 0 if request.sheet else request.settings.alternatives
         return cls(
             main,
-            tuple(beside(main, f"alt{i + 1}") for i in range(request.settings.alternatives)),
+            tuple(beside(main, f"alt{i + 1}") for i in range(count)),
+            tuple(beside(main, tag + SHEET, ".png") for tag in tags) if request.sheet else (),
             tuple(tuple(beside(main, tag + name, ".tif") for name, _ in STAGES) for tag in tags)
             if request.stages
             else (),
@@ -89,6 +97,7 @@ class ResultFiles:
     def further(self) -> Iterator[Path]:
         """All files but the main one."""
         yield from self.alternatives
+        yield from self.sheets
         for page in self.stages:
             yield from page
         if self.sidecar:
@@ -150,8 +159,11 @@ def find_state(
     complete = True
     for number, path in enumerate(files.alternatives, 1):
         if complete := complete and _exists(path):
-            facts = {"alternative": number, "alternatives": len(files.alternatives)}
+            facts = {"alternative": number, "seed": request.seed}
             _check(path, [page | facts for page in expected])
+    for path, page in zip(files.sheets, expected, strict=False):
+        if complete := complete and _exists(path):
+            _check(path, [page | {"sheet": request.settings.alternatives, "seed": request.seed}])
     for stages, page in zip(files.stages, expected, strict=False):
         for path in stages:
             if complete := complete and _exists(path):
@@ -234,6 +246,9 @@ def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) 
     taken = [one.get("sha256") for one in record.get("references") or []]
     if taken != (expected.get("references") or []):
         changes.append("other references")
+    sources = (record.get("color_from") or {}).get("sources") or [{}]
+    if sources[0].get("sha256") != expected.get("color_from"):
+        changes.append("color from another file")
     if runtime := expected.get("runtime"):
         before = record.get("runtime") or {}
         if any(before.get(name) != value for name, value in runtime.items()):
@@ -241,11 +256,10 @@ def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) 
                 f"runtime {before.get('name')} ({before.get('precision')}) instead of "
                 f"{runtime['name']} ({runtime['precision']})"
             )
-    if "alternative" in expected and (
-        record.get("alternative") != expected["alternative"]
-        or settings.get("alternatives") != expected["alternatives"]
-    ):
-        changes.append(f"one of {settings.get('alternatives')} alternatives")
+    for name in ("alternative", "seed", "sheet"):
+        before, wanted = record.get(name, 0), expected.get(name, 0)
+        if before != wanted and (name in expected or name == "alternative"):
+            changes.append(f"{name} {before} instead of {wanted}")
     return f"made with other settings ({', '.join(changes)})" if changes else ""
 
 

@@ -15,7 +15,7 @@ from recolor_core import provenance
 from recolor_core.batch.films import verify_film
 from recolor_core.batch.manifest import MANIFEST, Manifest
 from recolor_core.batch.outcome import one_line
-from recolor_core.batch.result import STAGES, read_records, sidecar_of
+from recolor_core.batch.result import SHEET, STAGES, read_records, sidecar_of
 from recolor_core.batch.tree import OWN, find_files, is_film_name, is_image_name
 from recolor_core.batch.verification import Verification
 from recolor_core.digest import digest_codes
@@ -32,6 +32,7 @@ _STAGE = re.compile(
     rf"(.*\.recolor)\.(?:page[1-9][0-9]*\.)?({'|'.join(name for name, _ in STAGES)})\.tif",
     re.DOTALL,
 )
+_SHEET = re.compile(rf".*\.recolor\.(?:page[1-9][0-9]*\.)?{SHEET}\.png", re.DOTALL)
 _NO_PROFILE = {"BMP"}  # formats that hold none
 
 
@@ -365,15 +366,18 @@ def _first_record(path: Path) -> dict[str, Any]:
 
 
 def _find_results(folder: Path) -> Iterator[Path]:
-    """All files that have the name of a result, an alternative or a stage."""
+    """All files that have the name of a result, an alternative or a stage.
+
+    Sheets are left out: they are too small to have the gray of a source.
+    """
     for path in find_files(folder):
-        if OWN in path.name and is_image_name(path.name):
+        if OWN in path.name and is_image_name(path.name) and not _SHEET.fullmatch(path.name):
             yield path
 
 
 def _is_main(path: Path) -> bool:
     """Whether a file has the name of a result itself."""
-    further = _STAGE.fullmatch(path.name) or _ALTERNATIVE.fullmatch(path.name)
+    further = any(kind.fullmatch(path.name) for kind in (_STAGE, _ALTERNATIVE, _SHEET))
     return is_image_name(path.name) and not further
 
 

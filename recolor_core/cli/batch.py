@@ -87,6 +87,7 @@ def run(
     settings: Settings,
     stages: options.Stages = False,
     palette: options.Palette = None,
+    reference: options.References = None,
     levels: options.Levels = None,
     sidecar: options.Sidecar = False,
     keep_dates: options.KeepDates = False,
@@ -129,13 +130,14 @@ def run(
     ):
         try:
             # These import torch.
-            from recolor_core.batch.request import Request, read_palette
+            from recolor_core.batch.request import Request, read_palette, read_reference
             from recolor_core.batch.run import Batch, estimate_batch, run_batch
             from recolor_core.batch.tasks import Work
 
             request = Request(
                 settings=settings,
                 palette=read_palette(palette) if palette else None,
+                references=[read_reference(path) for path in reference or ()],
                 levels=span,
                 stages=stages,
                 sidecar=sidecar,

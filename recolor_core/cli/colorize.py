@@ -1,6 +1,7 @@
 """The command ``recolor FILES``."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,6 @@ from recolor_core.errors import OutputBusyError, RecolorError
 from recolor_core.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recolor_core.batch.request import Request
     from recolor_core.colorizer import Colorizer
 
@@ -46,6 +45,10 @@ def colorize(
     hints: options.Hints = None,
     palette: options.Palette = None,
     reference: options.References = None,
+    color_from: options.ColorFrom = None,
+    sheet: options.Sheet = False,
+    take: options.Take = 0,
+    seed: options.Seed = 0,
     levels: options.Levels = None,
     recursive: options.Recursive = False,
     overwrite: Annotated[
@@ -99,6 +102,7 @@ def colorize(
             # These import torch.
             from recolor_core.batch.request import (
                 Request,
+                check_color_place,
                 read_page_hints,
                 read_palette,
                 read_reference,
@@ -110,7 +114,11 @@ def colorize(
                 hints=read_page_hints(hints) if hints else (),
                 palette=read_palette(palette) if palette else None,
                 references=[read_reference(path) for path in reference or ()],
+                color_from=check_color_place(Path(color_from)) if color_from else None,
                 levels=span,
+                take=take,
+                seed=seed,
+                sheet=sheet,
                 stages=stages,
                 overwrite=overwrite,
                 sidecar=sidecar,
@@ -150,7 +158,7 @@ def _colorize_all(
     swept: set[Path] = set()
 
     def colorize_one(image: Input) -> Outcome:
-        def place(name: str) -> "Path | None":
+        def place(name: str) -> Path | None:
             output = destination.path(image, name)
             if output and (other := results.setdefault(output, image)) is not image:
                 raise RecolorError(_shared(output, image, other, destination))

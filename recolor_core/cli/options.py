@@ -56,6 +56,30 @@ References = Annotated[
         help="A color image that shows the same things: their colors go to them. Repeatable.",
     ),
 ]
+ColorFrom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|FOLDER",
+        help="Put the colors of another image of the same thing, from another tool or a painter, "
+        "on the gray; of a folder, the image of the same name.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Another number gives other alternatives.")
+]
+Sheet = Annotated[
+    bool,
+    typer.Option(
+        "--sheet",
+        help="Put the alternatives on one numbered sheet, small, instead of into files.",
+    ),
+]
+Take = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, max=16, help="Make alternative N the result; 0 takes none of them."
+    ),
+]
 Levels = Annotated[
     str | None,
     typer.Option(

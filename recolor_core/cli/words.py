@@ -20,6 +20,8 @@ _WORDS = (
     (r"name another output", "name another with -o"),
     (r"name (the output|it) yourself, shorter", "name it yourself with -o, shorter"),
     (r"name the output yourself", "name it yourself with -o"),
+    (r"expected color_from or alternatives", "expected --color-from, or --alternatives or --take"),
+    (r"ask for alternatives=6", "add --alternatives 6"),
     (r"\bmax_pixels\b(?!=)", "--max-pixels"),
     (r'(pass )?levels=\(low, high\), or levels="auto"', "--levels LOW,HIGH, or --levels auto"),
     (r"with levels=\(low, high\)", "with --levels LOW,HIGH"),

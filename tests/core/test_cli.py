@@ -525,6 +525,7 @@ def test_json_is_one_object_per_image_and_nothing_else(folder: Path) -> None:
         "output": str(folder / "a.recolor.png"),
         "warnings": [],
         "alternatives": [],
+        "sheets": [],
         "stages": [],
         "sidecar": None,
         "reading": ["8-bit gray, sRGB (no profile)"],
