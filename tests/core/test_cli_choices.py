@@ -62,7 +62,7 @@ def test_each_page_has_a_sheet_and_folders_leave_them_out(tmp_path: Path) -> Non
     assert recolor(tmp_path, "--json", *FAST).out.count(b'"skipped"') == 1
     call = recolor("verify", tmp_path)
     assert call.code == 0
-    assert b"sheet" not in call.out
+    assert b"sheet.png" not in call.out
 
 
 def test_a_sheet_needs_alternatives(source: Path) -> None:
