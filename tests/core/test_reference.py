@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 import torch
 
-from recolor_core import Colorizer, HintsError, Reference
+from recolor_core import Colorizer, HintsError, Reference, Settings
 from recolor_core.reference import Seen, match, matched_colors
 
 
@@ -74,9 +74,17 @@ def test_a_reference_is_known_by_its_content():
     assert Reference(COLORFUL, sha256="abc").sha256 == "abc"
 
 
-@pytest.mark.parametrize("shape", [(5, 5), (5, 5, 2), (0, 5, 3), (2, 5, 5, 3)])
-def test_what_is_no_color_image_is_refused(shape):
-    with pytest.raises(HintsError, match="expected a reference image in color"):
+def test_from_a_gray_array_nothing_is_taken_and_it_says_so():
+    reference = Reference(skimage.data.camera()[:112, :168])
+    assert reference.without_color == "gray"
+    light, logits = features()
+    found = match(light, logits, (112, 168), Seen(reference, light, logits))
+    assert (found.note, found.words) == ("gray", "it has no color")
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 5, 2), (0, 5), (0, 5, 3), (2, 5, 5, 3)])
+def test_what_is_no_image_is_refused(shape):
+    with pytest.raises(HintsError, match="expected a reference image as"):
         Reference(np.zeros(shape, np.uint8))
 
 
@@ -88,6 +96,13 @@ def test_nan_is_refused():
 @pytest.fixture(scope="module")
 def recolor():
     return Colorizer(device="cpu")
+
+
+def test_a_reference_is_looked_at_once(recolor):
+    reference = Reference(COLORFUL)
+    first = recolor.look(reference, Settings(size=32))
+    assert recolor.look(reference, Settings(size=32, vividness=0.1)) is first
+    assert recolor.look(reference, Settings(size=64)) is not first
 
 
 @pytest.mark.slow
