@@ -386,9 +386,9 @@ def test_what_another_call_did_meanwhile_is_skipped(jpeg: Path) -> None:
     output.unlink()
     refine = Colorizer.refine
 
-    def slow(*arguments: object) -> object:
+    def slow(*arguments: object, **named: object) -> object:
         output.write_bytes(theirs)
-        return refine(*arguments)  # type: ignore[arg-type]
+        return refine(*arguments, **named)  # type: ignore[arg-type]
 
     with patch.object(Colorizer, "refine", slow):
         call = recolor(jpeg, *FAST)
@@ -404,10 +404,10 @@ def test_what_another_call_did_meanwhile_is_skipped(jpeg: Path) -> None:
 def test_an_interrupted_call_leaves_whole_results_alone(folder: Path) -> None:
     refine, calls = Colorizer.refine, iter((False, True))
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: object, **named: object) -> object:
         if next(calls):
             raise KeyboardInterrupt
-        return refine(*arguments)  # type: ignore[arg-type]
+        return refine(*arguments, **named)  # type: ignore[arg-type]
 
     with patch.object(Colorizer, "refine", interrupted):
         call = recolor(folder, *FAST)
@@ -477,10 +477,10 @@ def test_a_bug_costs_one_image_and_says_how_to_report_it(
 ) -> None:
     refine, calls = Colorizer.refine, iter((True, False))
 
-    def buggy(*arguments: object) -> object:
+    def buggy(*arguments: object, **named: object) -> object:
         if next(calls):
             raise ZeroDivisionError("division\nby zero")
-        return refine(*arguments)  # type: ignore[arg-type]
+        return refine(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setenv("RECOLOR_DEBUG", "1")
     with patch.object(Colorizer, "refine", buggy):
@@ -500,10 +500,10 @@ def test_warnings_are_lines_about_the_image(jpeg: Path) -> None:
 
     refine = Colorizer.refine
 
-    def warning(*arguments: object) -> object:
+    def warning(*arguments: object, **named: object) -> object:
         warnings.simplefilter("default")
         warnings.warn("the memory of cuda is full", DeviceWarning, stacklevel=1)
-        return refine(*arguments)  # type: ignore[arg-type]
+        return refine(*arguments, **named)  # type: ignore[arg-type]
 
     with patch.object(Colorizer, "refine", warning):
         call = recolor(jpeg, "--quiet", *FAST)
