@@ -122,10 +122,17 @@ class Controls(QWidget):
         self.inspect = _button(
             "inspect",
             "Inspect stages",
-            "Show coarse beside refined colors, the image and the uncertainty, under one camera. "
-            "Press again to get your view back.",
+            "Show the colors of the first network, those of the second, and how far they differ, "
+            "under one camera. Press again to get your view back.",
         )
         self.inspect.setCheckable(True)
+        self.maps = _button(
+            "maps",
+            "a*, b* maps",
+            "Show a* and b* of the first network beside those of the second, and the uncertainty, "
+            "as maps with colorbars. Press again to get your view back.",
+        )
+        self.maps.setCheckable(True)
         self.before = _button(
             "before", "Before", "Hold to see the source in place of the result (B)."
         )
@@ -316,7 +323,7 @@ class Controls(QWidget):
         column.addWidget(_row(self.undo, self.redo, self.save_image))
         column.addWidget(self.progress)
         column.addWidget(self.status)
-        column.addWidget(_row(self.inspect, self.before))
+        column.addWidget(_row(self.inspect, self.maps, self.before))
         column.addWidget(_row(self.copy_command, self.copy_python))
         column.addWidget(self.readout)
         column.addWidget(self.more_hints)

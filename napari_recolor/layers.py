@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
-from napari.utils.events import Event
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
 
-from napari_recolor.pyramid import is_large, levels_of
+from napari_recolor.pyramid import COARSE, first_of, is_large, levels_of, preview_step
 
 KEY = "recolor"
 """Under which a layer's metadata tell what it is."""
 
 CHROMA = ("a coarse", "b coarse", "a refined", "b refined")
 """The results that hold a* or b*."""
+
+ORDER = (
+    *("a coarse", "a refined", "uncertainty", "b coarse", "b refined"),
+    *("coarse", "rgb", "change"),
+)
+"""Layers of a run, from the bottom to the top: those shown side by side, in reading order."""
 
 COARSE_CELL = 4
 """Side of a cell of the coarse ab, in pixels of the working size."""
@@ -93,6 +98,26 @@ def covering(
     return geometry.part((*origin[:-2], *first), (*(1,) * (len(origin) - 2), *steps))
 
 
+def every(
+    step: int, geometry: Geometry, origin: tuple[int, ...], size: tuple[int, int]
+) -> Geometry:
+    """Return the geometry of every n-th pixel of a region of a layer.
+
+    Parameters
+    ----------
+    step : int
+        The distance n of the pixels.
+    geometry : Geometry
+        Of the layer.
+    origin : tuple of int
+        The first pixel of the region, along all axes.
+    size : tuple of int
+        Height and width of the region.
+    """
+    first = [at + first_of(step, length) for at, length in zip(origin[-2:], size, strict=True)]
+    return geometry.part((*origin[:-2], *first), (*(1,) * (len(origin) - 2), step, step))
+
+
 def make_layers(
     arrays: Mapping[str, NDArray[Any]],
     geometry: Geometry,
@@ -126,7 +151,8 @@ def make_layers(
     placed = {
         "image": covering(geometry, origin, size, size),
         "working": covering(geometry, origin, size, working),
-        "coarse": covering(geometry, origin, size, cells),
+        "cells": covering(geometry, origin, size, cells),
+        "coarse": every(preview_step(size, COARSE), geometry, origin, size),
     }
     layers = {}
     for role in roles:
@@ -136,13 +162,13 @@ def make_layers(
             "metadata": {KEY: {**metadata, "layer": role}},
             "visible": role == "rgb",
         }
-        if is_image(role):
+        if has_colors(role):
             # Otherwise napari stretches what is not uint8.
             white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
             arguments |= {"rgb": True, "contrast_limits": (0, white)}
-            place = placed["image"]
+            place = placed["image" if is_image(role) else "coarse"]
         else:
-            place = placed["working" if array.shape[-2:] == working else "coarse"]
+            place = placed["working" if array.shape[-2:] == working else "cells"]
             if role in CHROMA:
                 arguments |= {"colormap": chroma_colormap(role[0])}
             else:
@@ -152,11 +178,10 @@ def make_layers(
         arguments["multiscale"] = isinstance(shown, list)
         layer = layers[role] = Image(shown, **arguments, **place.arguments)
         layer.name_overlay.font_size = 7  # fits into a cell of the grid
-        if not is_image(role):
+        if not has_colors(role):
             layer.colorbar.size = (10, 70)
             layer.colorbar.font_size = 7
             layer.colorbar.position = "bottom_right"
-            layer.events.visible.connect(_label)
     return layers
 
 
@@ -165,13 +190,6 @@ def shown_data(role: str, array: NDArray[Any]) -> NDArray[Any] | list[NDArray[An
     if is_image(role) and is_large(array.shape[-3:-1]):
         return levels_of(array)
     return array
-
-
-def _label(event: Event) -> None:
-    """Give a layer its colorbar and name when it is shown first: making them takes a while."""
-    layer = event.source
-    layer.events.visible.disconnect(_label)
-    layer.colorbar.visible = layer.name_overlay.visible = True
 
 
 def layers_of_run(layers: Iterable[Layer], run: str) -> dict[str, Layer]:
@@ -190,11 +208,16 @@ def is_image(role: str) -> bool:
     return role == "rgb" or role.startswith("alternative")
 
 
+def has_colors(role: str) -> bool:
+    """Whether a result is shown in its own colors: an image, or what the first network makes."""
+    return is_image(role) or role == "coarse"
+
+
 def title(role: str) -> str:
-    """What a result is called: "RGB", "a* coarse", "ab change", ..."""
+    """Return what a result is called: "RGB", "a* coarse", "ab change", ..."""
     if role in CHROMA:
         return f"{role[0]}*{role[1:]}"
-    return {"rgb": "RGB", "change": "ab change"}.get(role, role)
+    return {"rgb": "RGB", "change": "ab change", "coarse": "coarse colors"}.get(role, role)
 
 
 def limits_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
@@ -204,7 +227,7 @@ def limits_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """
     found = {}
     for role, array in arrays.items():
-        if not is_image(role):
+        if not has_colors(role):
             size = np.abs(array) if role in CHROMA else array
             found[role] = max(1.0, float(np.percentile(size, 99.9)))
     for axis in "ab":

@@ -19,6 +19,9 @@ LARGE = 2**22
 SMALLEST = 2**18
 """Maximum number of pixels of the smallest level of a pyramid."""
 
+COARSE = 2**17
+"""Maximum number of pixels of the image in the colors of the first network."""
+
 PREVIEW = 3 * 2**19
 """Maximum number of pixels of a preview."""
 
@@ -44,7 +47,7 @@ def levels_of(image: NDArray[Any]) -> list[NDArray[Any]]:
     levels, step = [image], 1
     while prod(levels[-1].shape[-3:-1]) > SMALLEST:
         step *= 2
-        rows, columns = (_every(step, size) for size in image.shape[-3:-1])
+        rows, columns = (slice(first_of(step, size), None, step) for size in image.shape[-3:-1])
         levels.append(image[..., rows, columns, :])
     return levels
 
@@ -60,15 +63,49 @@ def paint_preview(result: "Colorization", target: NDArray[Any]) -> None:
         (H, W, 3): takes the colors. Each pixel that is computed covers n by n pixels.
     """
     height, width = result.shape
-    step = 1
-    while height * width > PREVIEW * step**2:
-        step *= 2
-    codes = np.asarray(result.gray.codes)[_every(step, height), _every(step, width)]
-    small = result.colored(np.ascontiguousarray(codes))
+    step = preview_step(result.shape, PREVIEW)
+    small = colors_of_every(step, result)
     wide = np.take(small, np.arange(width) // step, axis=1, mode="clip")
     np.take(wide, np.arange(height) // step, axis=0, out=target, mode="clip")
 
 
-def _every(step: int, size: int) -> slice:
-    """Select the pixels in the middle of blocks of `step`, at least one of `size`."""
-    return slice(min(step // 2, size - 1), None, step)
+def preview_step(size: tuple[int, int], limit: int) -> int:
+    """Return the smallest power of two n for which every n-th pixel of an image is few enough.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width of the image.
+    limit : int
+        Maximum number of pixels, in rows and columns together.
+    """
+    step = 1
+    while prod(size) > limit * step**2:
+        step *= 2
+    return step
+
+
+def colors_of_every(step: int, result: "Colorization") -> NDArray[Any]:
+    """Compute the colors of every n-th pixel.
+
+    Parameters
+    ----------
+    step : int
+        The distance n of the pixels. Each is near the middle of its block of n by n pixels.
+    result : Colorization
+        The image.
+
+    Returns
+    -------
+    ndarray
+        (h, w, 3), about 1/n of the rows and columns, in the dtype of the image.
+    """
+    height, width = result.shape
+    rows, columns = (slice(first_of(step, size), None, step) for size in (height, width))
+    codes = np.asarray(result.gray.codes)[rows, columns]
+    return result.colored(np.ascontiguousarray(codes))
+
+
+def first_of(step: int, size: int) -> int:
+    """Return which of `size` rows is the first one if every n-th is taken, one at least."""
+    return min(step // 2, size - 1)

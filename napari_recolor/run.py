@@ -15,7 +15,7 @@ from napari_recolor.layers import (
     KEY,
     Geometry,
     contrast_limits,
-    is_image,
+    has_colors,
     layers_of_run,
     limits_of,
     make_layers,
@@ -134,7 +134,7 @@ class Run:
             self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
         for role, layer in layers_of_run(viewer_layers, self.id).items():
             layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
-            if not is_image(role):
+            if not has_colors(role):
                 shown, wanted = (contrast_limits(role, x[role]) for x in (before, self._limits))
                 if layer.contrast_limits == shown != wanted:  # not if the user chose others
                     layer.contrast_limits_range = layer.contrast_limits = wanted

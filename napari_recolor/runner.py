@@ -1,7 +1,7 @@
 """Runs in a viewer: from the button Colorize to the layers, with progress and cancel."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import CHROMA, KEY, is_result, layers_of_run
+from napari_recolor.layers import KEY, ORDER, is_result, layers_of_run
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
 from napari_recolor.run import Run
@@ -134,8 +134,15 @@ class Runner(QObject):
                 self.said.emit("Ready.")
             self.changed.emit()
 
-    def show_stages(self, run: Run) -> dict[str, Image]:
-        """Bring all layers of a finished run into the viewer, below its image.
+    def show_stages(self, run: Run, roles: Iterable[str] | None = None) -> dict[str, Image]:
+        """Bring layers of a finished run into the viewer.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        roles : iterable of str, optional
+            Of the layers; all if None.
 
         Returns
         -------
@@ -143,17 +150,54 @@ class Runner(QObject):
             All layers of the run that are in the viewer, by role.
         """
         layers = self.viewer.layers
+        for role in run.stages.arrays if roles is None else roles:
+            if role not in layers_of_run(layers, run.id):
+                self._show_stage(run, role)
+        return layers_of_run(layers, run.id)
+
+    def bring_stages(self, run: Run, roles: Sequence[str], then: Callable[[], None]) -> None:
+        """Bring layers into the viewer one at a time, so that the window can answer meanwhile.
+
+        Parameters
+        ----------
+        run, roles
+            As in `show_stages`.
+        then : callable
+            Is called when all are there, unless the image of the run is gone by then.
+        """
+        missing = [role for role in roles if role not in layers_of_run(self.viewer.layers, run.id)]
+        if not missing:
+            then()
+            return
+        self._show_stage(run, missing[0])
+        QTimer.singleShot(AIR_MS, partial(self._go_on_bringing, run, roles, then))
+
+    def _go_on_bringing(self, run: Run, roles: Sequence[str], then: Callable[[], None]) -> None:
+        if not self._closed and run.id in self.runs:
+            self.bring_stages(run, roles, then)
+
+    def _show_stage(self, run: Run, role: str) -> None:
+        """Add a hidden layer at its place, so that Inspect need not sort: see `layers.ORDER`."""
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
         present = layers_of_run(layers, run.id)
-        missing = [role for role in run.stages.arrays if role not in present]
-        for layer in run.make_layers(*missing).values():
-            below = run.layers["rgb"]
-            layers.insert(layers.index(below) if below in layers else len(layers), layer)
-        present = layers_of_run(layers, run.id)
+        place = ORDER.index(role) if role in ORDER else 0
+        below = [x for other, x in present.items() if other in ORDER[:place]]
+        above = [x for other, x in present.items() if other in ORDER[place + 1 :]]
+        if below:
+            index = max(map(layers.index, below)) + 1
+        else:
+            index = min(map(layers.index, above), default=len(layers))
+        layers.insert(index, run.make_layers(role)[role])
+        layers.selection.active = active
         for axis in "ab":
-            pair = [present[role] for role in CHROMA if role[0] == axis and role in missing]
-            if pair:
-                layers.link_layers(pair, ("contrast_limits", "contrast_limits_range", "gamma"))
-        return present
+            pair = [f"{axis} coarse", f"{axis} refined"]
+            if role in pair:
+                present = layers_of_run(layers, run.id)
+                if all(other in present for other in pair):
+                    layers.link_layers(
+                        [present[other] for other in pair],
+                        ("contrast_limits", "contrast_limits_range", "gamma"),
+                    )
 
     def close(self) -> None:
         """Take the progress bars away and touch the viewer no more."""

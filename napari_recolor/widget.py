@@ -26,11 +26,12 @@ from napari_recolor.hints import HintLayer
 from napari_recolor.history import History
 from napari_recolor.inspector import Inspector
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import is_result
+from napari_recolor.layers import KEY, is_image, is_result, layers_of_run
 from napari_recolor.live_preview import LivePreview
 from napari_recolor.palette import check_colors, wrong_colors
 from napari_recolor.reading import Index, Request, make_request, shown_index
 from napari_recolor.readout import Readout
+from napari_recolor.run import Run
 from napari_recolor.runner import Runner, tell_failure
 from napari_recolor.saving import FILTER, is_source, save, suggested_path
 from napari_recolor.settings import (
@@ -61,8 +62,11 @@ UNDOABLE = (
 )
 """Settings whose changes can be undone."""
 
-INSPECTED = ("a coarse", "a refined", "rgb", "b coarse", "b refined", "uncertainty")
-"""The roles of the layers that Inspect shows, row by row, three in each row."""
+PAGES = {
+    "inspect": ("coarse", "rgb", "change"),
+    "maps": ("a coarse", "a refined", "uncertainty", "b coarse", "b refined", "change"),
+}
+"""Buttons, and the roles of the layers that they show, row by row, three in each row."""
 
 
 class ColorizeWidget(QWidget):
@@ -91,6 +95,7 @@ class ColorizeWidget(QWidget):
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
         self._choices_known = False
+        self._page = ""  # of those that Inspect shows
         self._compared: Image | None = None  # hidden as long as the user compares
         self._late_save: Job | None = None  # asked for while colors changed
         self._lay_out()
@@ -137,7 +142,8 @@ class ColorizeWidget(QWidget):
         controls = self.controls
         controls.run.clicked.connect(self.run)
         controls.cancel.clicked.connect(self._runner.cancel)
-        controls.inspect.toggled.connect(self._inspect)
+        for page in PAGES:
+            getattr(controls, page).clicked.connect(partial(self._inspect, page))
         controls.copy_command.clicked.connect(self._copy_command)
         controls.copy_python.clicked.connect(self._copy_python)
         controls.restore.clicked.connect(partial(restore_defaults, self._preferences))
@@ -298,7 +304,8 @@ class ColorizeWidget(QWidget):
             button.setEnabled(not busy and self._image_to_save() is not None)
         controls.undo.setEnabled(self._history.can_undo)
         controls.redo.setEnabled(self._history.can_redo)
-        controls.inspect.setEnabled(not busy and self._runner.last is not None)
+        for page in PAGES:
+            getattr(controls, page).setEnabled(not busy and self._runner.last is not None)
         for control in (controls.low, controls.high, controls.per):
             control.setEnabled(chosen.levels != "contrast")
         stack = chosen.scope == "stack" and controls.time.count() > 1
@@ -385,7 +392,11 @@ class ColorizeWidget(QWidget):
     def _image_to_save(self) -> Image | None:
         """The active image of a run, or else that of the last run."""
         active, run = self.viewer.layers.selection.active, self._runner.last
-        if isinstance(active, Image) and is_result(active) and active.rgb:
+        if (
+            isinstance(active, Image)
+            and is_result(active)
+            and is_image(active.metadata[KEY]["layer"])
+        ):
             return active
         rgb = None if run is None else run.layers.get("rgb")
         return rgb if rgb in self.viewer.layers else None
@@ -422,16 +433,20 @@ class ColorizeWidget(QWidget):
         run = self._runner.of(self.viewer.layers.selection.active)
         self.controls.readout.set_source(None if run is None else run.values_at)
 
-    def _inspect(self, on: bool) -> None:
-        if on == self._inspector.active:
-            return
+    def _inspect(self, page: str, on: bool) -> None:
+        """Show the stages of a run side by side, or give the view back."""
         run = self._runner.of(self.viewer.layers.selection.active)
+        self._page = page
         if on and run is not None:
-            layers = self._runner.show_stages(run)
-            self._inspector.start([layers[role] for role in INSPECTED if role in layers], 3)
+            self._runner.bring_stages(run, PAGES[page], partial(self._show_page, run, page))
         else:
             self._inspector.stop()
-        self.controls.inspect.setChecked(self._inspector.active)
+
+    def _show_page(self, run: Run, page: str) -> None:
+        if page == self._page and not self.busy:
+            layers = layers_of_run(self.viewer.layers, run.id)
+            shown = [layers[role] for role in PAGES[page] if role in layers]
+            self._inspector.start(shown, 3, colorbars=page == "maps")
 
     def _compare(self, on: bool) -> None:
         """Show what lies below the result as long as the user holds a button or key."""
@@ -443,10 +458,8 @@ class ColorizeWidget(QWidget):
             self._compared.visible, self._compared = True, None
 
     def _on_inspected(self, on: bool) -> None:
-        for layer in filter(is_result, self.viewer.layers):
-            if layer.rgb:  # else nothing of the image is covered
-                layer.name_overlay.visible = on
-        self.controls.inspect.setChecked(on)
+        for page in PAGES:
+            getattr(self.controls, page).setChecked(on and page == self._page)
 
     def _copy_python(self) -> None:
         self._copy(command_text.python, "a Python program that gives the same pixels")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_recolor.palette import colors_of
-from napari_recolor.pyramid import is_large, paint_preview
+from napari_recolor.pyramid import COARSE, colors_of_every, is_large, paint_preview, preview_step
 from napari_recolor.reading import Index, Request, Source
 from recolor_core.errors import DeviceWarning, RecolorError
 from recolor_core.hints import Mark
@@ -114,7 +114,8 @@ class Stages:
         By role, each with the leading axes of the request: ``rgb`` (..., H, W, 3),
         ``alternative 1`` and so on alike; ``a coarse``, ``b coarse``, ``uncertainty``
         (..., h, w); ``a refined``, ``b refined``, ``change`` (..., h', w'), Lab units. ``change``
-        is the distance in the ab plane by which the refiner moved a color.
+        is the distance in the ab plane by which the refiner moved a color. ``coarse``
+        (..., h", w", 3): the image in the colors of the first network, every n-th pixel of it.
     provenance
         How each image came to be: that of `recolor_core`, with its levels. JSON types alone.
     steady
@@ -605,9 +606,11 @@ def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
 
     (a, b), (a_refined, b_refined) = result.ab_coarse, result.ab_refined
     height, width = result.ab_refined.shape[1:]
-    start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)[0, :, :height, :width]
-    change = np.hypot(*(result.ab_refined - start.numpy()))
+    start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)[0, :, :height, :width].numpy()
+    change = np.hypot(*(result.ab_refined - start))
+    step = preview_step(result.shape, COARSE)
     return {
+        "coarse": colors_of_every(step, replace(result, ab_refined=np.ascontiguousarray(start))),
         "a coarse": a,
         "b coarse": b,
         "a refined": a_refined,

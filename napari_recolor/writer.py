@@ -90,7 +90,7 @@ def _source(about: Mapping[str, Any] | None, target: str) -> "ImageFile | None":
     from recolor_core.images import open_image
 
     file = (about or {}).get("source", {}).get("file")
-    if not about or not file or about["region"] is not None:
+    if not about or not file or about["region"] is not None or about.get("layer") == "coarse":
         return None
     whole = len(about["images"]) == file["pages"]
     if not whole or Path(target).absolute() == Path(file["path"]).absolute():

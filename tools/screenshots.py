@@ -53,10 +53,14 @@ def main(folder: Path = FOLDER) -> None:
 
     viewer.window.resize(*LOW_WINDOW)
     settle()
-    button(panel, "inspect").click()
-    settle()
-    save(canvas(viewer), folder / "stages.png")
-    button(panel, "inspect").click()
+    for page, name in (("inspect", "stages.png"), ("maps", "maps.png")):
+        button(panel, page).click()
+        wait_for(button(panel, page).isChecked, "the stages")
+        wait_for(lambda: viewer.canvas.grid.enabled, "the stages")
+        settle()
+        save(canvas(viewer), folder / name)
+        button(panel, page).click()
+        settle()
     viewer.window.resize(*WINDOW)
     settle()
 
@@ -80,11 +84,11 @@ def main(folder: Path = FOLDER) -> None:
     colorize(viewer, panel, migrant_mother)
     viewer.window.resize(*LOW_WINDOW)
     settle()
-    for _ in range(2):  # the stages become layers when they are inspected
-        button(panel, "inspect").click()
-        settle()
+    button(panel, "maps").click()  # makes the layers
+    wait_for(lambda: viewer.canvas.grid.enabled, "the stages")
+    button(panel, "maps").click()
+    settle()
     rgb, uncertainty = layer(viewer, "RGB"), layer(viewer, "uncertainty")
-    rgb.name_overlay.visible = True
     inspector = Inspector(viewer)
     inspector.start([rgb, uncertainty], columns=2)
     settle()

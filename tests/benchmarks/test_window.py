@@ -101,13 +101,16 @@ def test_window(
             with step(name):
                 points.add([200 * number, 300])
                 wait(says(f"Colored with {number} hint"))
-        with step("inspect on"):
-            button("inspect").click()
-        with step("inspect off"):
-            button("inspect").click()
-        with step("inspect again"):
-            button("inspect").click()
-        button("inspect").click()
+        for page in ("inspect", "maps"):
+            for name, on in (
+                ("on", True),
+                ("off", False),
+                ("on again", True),
+                ("off again", False),
+            ):
+                with step(f"{page} {name}"):
+                    button(page).click()
+                    wait(lambda on=on: viewer.canvas.grid.enabled == on)
 
     benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info.update(found)

@@ -21,7 +21,7 @@ def view_of(viewer):
     """All that makes up the view."""
     camera, dims, grid = viewer.scene.camera, viewer.dims, viewer.canvas.grid
     return {
-        "layers": [(layer.name, layer.visible) for layer in viewer.layers],
+        "layers": [(x.name, x.visible, x.name_overlay.visible) for x in viewer.layers],
         "selected": {layer.name for layer in viewer.layers.selection},
         "active": viewer.layers.selection.active,
         "camera": (camera.center, camera.zoom, camera.angles, camera.perspective),
@@ -46,6 +46,7 @@ def test_shows_the_layers_in_reading_order_and_hides_the_rest(viewer):
     inspector.start(layers_of(viewer, "dacb"), columns=3)
     grid = viewer.canvas.grid
     assert grid.enabled
+    assert all(layer.name_overlay.visible == layer.visible for layer in viewer.layers)
     assert grid.actual_shape(viewer.layers) == (2, 3)
     places = [grid.position(viewer.layers.index(viewer.layers[n]), viewer.layers) for n in "dacb"]
     assert places == [(0, 0), (0, 1), (0, 2), (1, 0)]
@@ -88,6 +89,39 @@ def test_gives_back_exactly_the_view_there_was(viewer, how):
     inspector.stop()
     assert view_of(viewer) == before
     assert not inspector.active
+
+
+def test_colorbars_come_once_and_stay_as_the_user_wants_them(viewer):
+    map_ = viewer.add_image(np.zeros((3, 5, 40, 60), np.float32), name="map")
+    inspector = Inspector(viewer)
+    inspector.start([map_, viewer.layers["a"]])
+    assert not map_.colorbar.visible
+    inspector.start([map_, viewer.layers["a"]], colorbars=True)
+    assert map_.colorbar.visible
+    assert not viewer.layers["a"].colorbar.visible  # its colors are its own
+    map_.colorbar.visible = False
+    inspector.start([map_], colorbars=True)
+    assert not map_.colorbar.visible
+
+
+def test_layers_in_order_are_not_moved(viewer):
+    inspector = Inspector(viewer)
+    moved = []
+    viewer.layers.events.moved.connect(moved.append)
+    inspector.start(layers_of(viewer, "abd"))
+    inspector.stop()
+    assert not moved
+
+
+def test_layers_that_came_meanwhile_are_hidden_again_if_they_were_hidden(viewer):
+    inspector = Inspector(viewer)
+    inspector.start(layers_of(viewer, "ab"))
+    new = viewer.add_image(np.zeros((3, 5, 40, 60)), name="new", visible=False)
+    inspector.start([viewer.layers["a"], new])
+    assert new.visible
+    inspector.stop()
+    assert not new.visible
+    assert not new.name_overlay.visible
 
 
 def test_starting_again_keeps_the_first_view(viewer):

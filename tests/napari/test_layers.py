@@ -3,7 +3,6 @@ import pytest
 from napari.layers import Image
 
 from napari_recolor.layers import (
-    CHROMA,
     KEY,
     Geometry,
     chroma_colormap,
@@ -29,6 +28,7 @@ def arrays_of(leading=(), size=(40, 60), working=(30, 45), dtype=np.uint8):
 
     return {
         "rgb": np.ones((*leading, *size, 3), dtype),
+        "coarse": np.ones((*leading, *size, 3), dtype),
         "a coarse": stage(coarse),
         "b coarse": stage(coarse),
         "uncertainty": abs(stage(coarse)),
@@ -76,7 +76,7 @@ def test_every_layer_lies_on_its_source(shape, rgb):
     source = skewed(shape, rgb)
     layers = layers_over(source, arrays_of())
     for role, layer in layers.items():
-        size = {"rgb": (40, 60), "alternative 1": (40, 60)}.get(role)
+        size = {"rgb": (40, 60), "coarse": (40, 60), "alternative 1": (40, 60)}.get(role)
         # 30 x 45 working pixels are 7.5 x 11.25 coarse cells.
         coarse = role in ("a coarse", "b coarse", "uncertainty")
         size = size or ((7.5, 11.25) if coarse else (30, 45))
@@ -106,6 +106,7 @@ def test_names_tell_source_run_and_result():
     layers = layers_over(Image(np.zeros((40, 60)), name="photo"), arrays_of())
     assert [layer.name for layer in layers.values()] == [
         "photo · run 3 · RGB",
+        "photo · run 3 · coarse colors",
         "photo · run 3 · a* coarse",
         "photo · run 3 · b* coarse",
         "photo · run 3 · uncertainty",
@@ -137,19 +138,6 @@ def test_images_are_not_stretched(dtype, white):
 def test_only_the_image_is_shown_at_first():
     layers = layers_over(Image(np.zeros((40, 60))), arrays_of())
     assert [role for role, layer in layers.items() if layer.visible] == ["rgb"]
-
-
-def test_stages_have_colorbars_and_names_on_the_canvas():
-    layers = layers_over(Image(np.zeros((40, 60))), arrays_of())
-    for role in (*CHROMA, "change", "uncertainty"):
-        layer = layers[role]
-        layer.visible = True
-        assert layer.colorbar.visible
-        assert layer.name_overlay.visible
-        layer.colorbar.visible = layer.visible = False
-        layer.visible = True
-        assert not layer.colorbar.visible  # the user's choice stands
-    assert not layers["rgb"].name_overlay.visible  # nothing covers the image
 
 
 def test_coarse_and_refined_have_the_same_symmetric_limits():

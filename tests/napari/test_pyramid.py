@@ -15,7 +15,7 @@ from napari_recolor.writer import write_image
 from recolor_core import Hint
 from recolor_core.errors import ImageError
 
-HINT = (20.0, 30.0, "#ff0000", 12.0)
+HINT = Hint(20.0, 30.0, "#ff0000", 12.0)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_coloring_anew_shows_a_preview_first_and_leaves_the_finished_image_alone
     assert all(event is first for event in others)
     np.testing.assert_array_equal(before, kept)
     stages.replace(last)
-    np.testing.assert_array_equal(stages.arrays["rgb"], direct(photo, hints=[Hint(*HINT)]).rgb)
+    np.testing.assert_array_equal(stages.arrays["rgb"], direct(photo, hints=[HINT]).rgb)
 
 
 @pytest.mark.gui
@@ -189,7 +189,7 @@ class TestWindow:
         panel.controls.hints.click()
         panel._hints.current.layer.add([40, 60])
         qtbot.waitUntil(lambda: "with 1 hint" in panel.controls.status.text(), timeout=60_000)
-        hint = Hint(*panel._hints.current.values()[0])
+        hint = panel._hints.current.values()[0]
         np.testing.assert_array_equal(rgb.data[0], direct(photo, hints=[hint]).rgb)
         assert "unfinished" not in rgb.metadata[KEY]
         assert len(rgb.metadata[KEY]["images"][0]["hints"]) == 1

@@ -382,7 +382,8 @@ def test_stages_share_their_limits(panel, finish):
     run(panel, finish)
     layers = stages(panel)
     assert set(layers) == {
-        *("rgb", "a coarse", "b coarse", "a refined", "b refined", "change", "uncertainty")
+        *("rgb", "coarse", "change", "uncertainty"),
+        *("a coarse", "b coarse", "a refined", "b refined"),
     }
     for axis in "ab":
         coarse, refined = layers[f"{axis} coarse"], layers[f"{axis} refined"]
@@ -392,26 +393,66 @@ def test_stages_share_their_limits(panel, finish):
         assert refined.contrast_limits == [-7, 7]
 
 
-def test_inspect_shows_stages_and_gives_the_view_back(panel, finish):
+@pytest.mark.parametrize(
+    ("page", "shape", "roles"),
+    [
+        ("inspect", (1, 3), ["coarse", "rgb", "change"]),
+        (
+            "maps",
+            (2, 3),
+            ["a coarse", "a refined", "uncertainty", "b coarse", "b refined", "change"],
+        ),
+    ],
+)
+def test_inspect_shows_stages_and_gives_the_view_back(panel, finish, qtbot, page, shape, roles):
     rgb = run(panel, finish)["rgb"]
     viewer = panel.viewer
     before = [(layer, layer.visible) for layer in viewer.layers]
-    button(panel, "inspect").click()
-    assert viewer.canvas.grid.enabled
-    assert viewer.canvas.grid.shape == (2, 3)
-    (coarse,) = (x for x in results(panel) if x.metadata[KEY]["layer"] == "a coarse")
-    assert coarse.visible
-    assert rgb.name_overlay.visible
-    button(panel, "inspect").click()
+    button(panel, page).click()
+    qtbot.waitUntil(lambda: viewer.canvas.grid.enabled, timeout=60_000)
+    assert viewer.canvas.grid.shape == shape
+    shown = [layer for layer in viewer.layers if layer.visible]
+    assert [layer.metadata[KEY]["layer"] for layer in shown] == roles  # in reading order
+    assert all(layer.name_overlay.visible for layer in shown)
+    colorbars = [layer for layer in shown if layer.colorbar.visible]
+    assert colorbars == ([] if page == "inspect" else shown)
+    assert viewer.layers.selection.active in shown
+    button(panel, page).click()
     assert not viewer.canvas.grid.enabled
     old = [(layer, layer.visible) for layer in viewer.layers if layer in dict(before)]
     assert old == before
     assert not any(layer.visible for layer in results(panel) if layer is not rgb)
     assert not rgb.name_overlay.visible
+    assert viewer.layers.selection.active is rgb
     count = len(results(panel))
-    button(panel, "inspect").click()
+    button(panel, page).click()
+    assert viewer.canvas.grid.enabled
     assert len(results(panel)) == count  # they are made once
+    button(panel, page).click()
+
+
+def test_one_page_of_stages_follows_the_other(panel, finish, qtbot):
+    run(panel, finish)
+    viewer = panel.viewer
+    before = [layer.visible for layer in viewer.layers]
+    for page, columns in (("inspect", (1, 3)), ("maps", (2, 3)), ("inspect", (1, 3))):
+        button(panel, page).click()
+        qtbot.waitUntil(lambda: viewer.canvas.grid.shape == columns, timeout=60_000)  # noqa: B023
+        pressed = [name for name in ("inspect", "maps") if button(panel, name).isChecked()]
+        assert pressed == [page]
     button(panel, "inspect").click()
+    assert not viewer.canvas.grid.enabled
+    assert [x.visible for x in viewer.layers if KEY not in x.metadata or x.visible] == before
+
+
+def test_coarse_colors_are_a_look_and_no_result_to_save(panel, finish, qtbot, photo):
+    rgb = run(panel, finish)["rgb"]
+    coarse = stages(panel)["coarse"]
+    assert coarse.data.shape == (*photo.shape, 3)
+    assert (coarse.data != rgb.data).any()
+    np.testing.assert_allclose(coarse.data_to_world((3, 5)), rgb.data_to_world((3, 5)), atol=1e-9)
+    panel.viewer.layers.selection.active = coarse
+    assert panel._image_to_save() is rgb
 
 
 def test_hints_color_the_image_anew(panel, finish, qtbot):
