@@ -150,7 +150,9 @@ def write_turing(folder):
         )
         append_answer(folder / FILE, answer)
     row = machine.Row("small", False, "network", 9, 0.7, 0.6, 0.8, 0.9, 0.7, 1.0, 0.01)
-    (folder / machine.RESULT).write_text(json.dumps({"format": 1, "rows": [asdict(row)]}))
+    (folder / machine.RESULT).write_text(
+        json.dumps({"format": machine.FORMAT, "rows": [asdict(row)]})
+    )
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,10 @@ from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import wilson_interval
 from training.photographs import DataError
 from training.visual_turing_test import classifiers
-from training.visual_turing_test.classifiers import network, trees
-from training.visual_turing_test.features import color_statistics, planes
-from training.visual_turing_test.machine import CLASSIFIERS, cross_validate, judge, two_sample_tests
+from training.visual_turing_test.classifiers import cross_validate, network, trees
+from training.visual_turing_test.explanation import COUNT, explain
+from training.visual_turing_test.features import color_statistics, grouped_statistics, planes
+from training.visual_turing_test.machine import CLASSIFIERS, judge, two_sample_tests
 from training.visual_turing_test.pairs import Pair, Pairs
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
@@ -197,7 +198,7 @@ def pairs(photographs, tmp_path):
 def test_result_has_weights_and_controls(pairs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    rows = two_sample_tests(pairs, out, folds=2, seed=0)
+    rows, explanations = two_sample_tests(pairs, out, folds=2, seed=0, explained=True)
     result = json.loads((out / "machine.json").read_text())
     assert result["how"] == {"version": "1"}
     assert [row["told"] for row in result["rows"]] == [row.told for row in rows]
@@ -205,7 +206,11 @@ def test_result_has_weights_and_controls(pairs, tmp_path):
     assert kinds == {("pale", False): 24, ("real", True): 12, ("gray", True): 24}
     pale = next(row for row in rows if row.other == "pale" and row.classifier == "trees")
     assert pale.told_low > 0.5
-    assert any(re.search("chroma|color|a\\*|b\\*", name) for name, _ in result["features"]["pale"])
+    found = result["explanations"]["pale"]
+    assert any(re.search("chroma|color|a\\*|b\\*", one["name"]) for one in found["statistics"])
+    names = [group["name"] for group in found["groups"]]
+    assert names == [*grouped_statistics(np.zeros((64, 64, 3), np.uint8))]
+    assert [group.name for group in explanations["pale"].groups] == names
     with (out / "machine.csv").open() as file:
         assert len([*csv.DictReader(file)]) == len(rows) == 6
     with (out / "machine-images.csv").open() as file:
@@ -214,6 +219,39 @@ def test_result_has_weights_and_controls(pairs, tmp_path):
     right = sum(float(line["of photograph"]) > float(line["of twin"]) for line in said)
     assert right / 24 == pytest.approx(pale.told, abs=1 / 24)
     assert not list(out.glob("*.part"))
+
+
+def test_nothing_is_explained_unless_asked_for(pairs, tmp_path):
+    _, explanations = two_sample_tests(pairs, tmp_path, folds=2)
+    assert explanations == {}
+    assert json.loads((tmp_path / "machine.json").read_text())["explanations"] == {}
+
+
+def test_explanation_names_the_group_that_tells():
+    rng = np.random.default_rng(0)
+    real, other = rng.normal(size=(2, 80, 6)).astype(np.float32)
+    other[:, 4] += 3  # the only difference
+    names = [f"statistic {i}" for i in range(6)]
+    groups = ["first", "first", "first", "second", "second", "third"]
+    explanation = explain(real, other, names, groups, folds=4, seed=0)
+    first, second, third = explanation.groups
+    assert [group.statistics for group in explanation.groups] == [3, 2, 1]
+    assert second.told_by > 0.9 > 0.7 > max(first.told_by, third.told_by)
+    assert second.told_without < 0.7 < 0.9 < min(first.told_without, third.told_without)
+    assert len(explanation.statistics) == min(COUNT, 6)
+    best = explanation.statistics[0]
+    assert best.name == "statistic 4"
+    assert best.gain > 0.4
+    assert best.told_by > 0.9
+    assert best.twin - best.photograph == pytest.approx(3, abs=0.8)
+    assert best.larger < 0.1
+
+
+def test_statistics_that_are_equal_explain_nothing():
+    real = np.ones((20, 2), np.float32)
+    explanation = explain(real, real.copy(), ["a", "b"], ["x", "y"], folds=2, seed=0)
+    assert [group.told_by for group in explanation.groups] == [0.5, 0.5]
+    assert [one.larger for one in explanation.statistics] == [0.5, 0.5]
 
 
 def test_too_few_pairs_are_refused(pairs, tmp_path):

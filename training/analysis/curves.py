@@ -11,6 +11,7 @@ import pandas as pd
 from training.photographs import DataError
 from training.visual_turing_test.answers import FILE as ANSWERS
 from training.visual_turing_test.answers import read_answers
+from training.visual_turing_test.machine import FORMAT as MACHINE_FORMAT
 from training.visual_turing_test.machine import RESULT as MACHINE
 from training.visual_turing_test.summary import Row, count_answers, given_away
 
@@ -161,7 +162,9 @@ def read_turing(folder: Path) -> Turing:
     machine = None
     if (folder / MACHINE).exists():
         machine = read_json(
-            folder / MACHINE, 1, "run `python -m training.visual_turing_test machine` again"
+            folder / MACHINE,
+            MACHINE_FORMAT,
+            "run `python -m training.visual_turing_test machine` again",
         )
     if not answers and machine is None:
         raise DataError(

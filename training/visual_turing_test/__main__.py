@@ -114,6 +114,10 @@ def machine(
     weights: Weights = None,
     pairs: Annotated[int, typer.Option(min=1, help="Number of photographs.")] = 200,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds of the cross-validation.")] = 5,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also print what the trees distinguish the images by."),
+    ] = False,
     size: Size = 256,
     seed: Seed = 0,
     device: Device = "auto",
@@ -129,7 +133,10 @@ def machine(
     made = make_pairs(
         sources, out / IMAGES, weights or DEFAULT, pairs, size=size, seed=seed, device=device
     )
-    _print_tests(two_sample_tests(made, out, folds=folds, seed=seed))
+    rows, explanations = two_sample_tests(made, out, folds=folds, seed=seed, explained=explain)
+    _print_tests(rows)
+    for name, explanation in explanations.items():
+        _print_explanation(name, explanation)
 
 
 def _print_rows(rows: Sequence[Row]) -> None:
@@ -162,6 +169,32 @@ def _print_tests(rows: Sequence[Any]) -> None:
             f"{row.accuracy:.1%} [{row.accuracy_low:.1%}, {row.accuracy_high:.1%}]",
             f"{row.told:.1%} [{row.told_low:.1%}, {row.told_high:.1%}]",
             f"{row.p:.2g}",
+        )
+    Console().print(table)
+
+
+def _print_explanation(weights: str, explanation: Any) -> None:
+    title = f"{weights}: pairs that the trees tell by one group of statistics, or without it"
+    table = Table("group", "statistics", "by it alone", "without it", title=title)
+    for group in explanation.groups:
+        table.add_row(
+            group.name,
+            str(group.statistics),
+            f"{group.told_by:.0%}",
+            f"{group.told_without:.0%}",
+        )
+    Console().print(table)
+    title = f"{weights}: the statistics that the trees use most"
+    columns = ("statistic", "gain", "by it alone", "photographs", "colorized", "larger")
+    table = Table(*columns, title=title, caption="photographs, colorized: medians")
+    for one in explanation.statistics:
+        table.add_row(
+            one.name,
+            f"{one.gain:.1%}",
+            f"{one.told_by:.0%}",
+            f"{one.photograph:.3g}",
+            f"{one.twin:.3g}",
+            f"{one.larger:.0%}",
         )
     Console().print(table)
 

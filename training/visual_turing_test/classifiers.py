@@ -1,10 +1,11 @@
 """Classifiers that learn to distinguish real photographs from other images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.model_selection import KFold
 from torch import Tensor, nn
 from torch.nn import functional as F
 from xgboost import XGBClassifier
@@ -73,6 +74,35 @@ def network(real: Array, other: Array, test: Array, seed: int) -> Array:
     with torch.inference_mode():
         parts = np.array_split(test, -(-len(test) // 64))
         return torch.cat([model(_tensor(part)).sigmoid() for part in parts]).double().numpy()
+
+
+def cross_validate(
+    real: Array, other: Array, classify: Classifier, *, folds: int, seed: int
+) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """Classify each pair with a classifier that was trained on the other folds.
+
+    Parameters
+    ----------
+    real, other
+        (N, ...) features; ``real[i]`` and ``other[i]`` are a pair and stay in one fold.
+    classify
+        Function that trains a classifier and returns probabilities.
+    folds
+        Number of folds.
+    seed
+        Seed of the folds and the classifiers.
+
+    Yields
+    ------
+    tuple of ndarray
+        For each fold, the indices of its pairs, (M,), and the probabilities that the photograph and
+        that the other image is real, (M, 2).
+    """
+    splits = KFold(folds, shuffle=True, random_state=seed).split(real)
+    for fold, (learn, ask) in enumerate(splits):
+        test = np.concatenate((real[ask], other[ask]))
+        said = classify(real[learn], other[learn], test, seed + fold)
+        yield ask, said.reshape(2, -1).T
 
 
 class _Network(nn.Module):

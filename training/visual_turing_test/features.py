@@ -59,20 +59,36 @@ def color_statistics(rgb: NDArray[np.uint8]) -> dict[str, float]:
     rgb
         (H, W, 3) sRGB codes, 64 pixels or more in height and width.
     """
+    groups = grouped_statistics(rgb).values()
+    return {name: value for group in groups for name, value in group.items()}
+
+
+def grouped_statistics(rgb: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
+    """Return the statistics of `color_statistics` by the group that they belong to.
+
+    Parameters
+    ----------
+    rgb
+        As in `color_statistics`.
+    """
     lab = rgb_to_lab(torch.from_numpy(rgb).permute(2, 0, 1)).double()
     lightness, a, b = lab.numpy()
     chroma = np.hypot(a, b)
     return {
-        **_histogram(a, b),
-        **_moments({"a*": a, "b*": b, "chroma": chroma}),
-        "hue entropy": _hue_entropy(a, b, chroma),
-        "correlation a*, b*": _correlation(a, b),
-        "correlation L*, a*": _correlation(lightness, a),
-        "correlation L*, b*": _correlation(lightness, b),
-        "correlation L*, chroma": _correlation(lightness, chroma),
-        **_blocks(lab),
-        **_detail(lab),
-        **_edges(lab),
+        "histogram of a* and b*": _histogram(a, b),
+        "moments and percentiles": {
+            **_moments({"a*": a, "b*": b, "chroma": chroma}),
+            "hue entropy": _hue_entropy(a, b, chroma),
+        },
+        "correlations of whole images": {
+            "correlation a*, b*": _correlation(a, b),
+            "correlation L*, a*": _correlation(lightness, a),
+            "correlation L*, b*": _correlation(lightness, b),
+            "correlation L*, chroma": _correlation(lightness, chroma),
+        },
+        "chroma in blocks of 16 pixels": _blocks(lab),
+        "detail by octave": _detail(lab),
+        "edges": _edges(lab),
     }
 
 

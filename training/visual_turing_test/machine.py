@@ -6,13 +6,13 @@ If half of its answers are right, it has found no difference, so an accuracy of 
 test has two controls: photographs against other photographs, where no difference exists, and
 photographs against their own gray, which every classifier should detect.
 
-``machine.json`` is an object with ``format`` (1), ``seed``, ``folds``, ``size`` (side of the
+``machine.json`` is an object with ``format`` (2), ``seed``, ``folds``, ``size`` (side of the
 squares in pixels), ``pairs`` (their number), ``weights`` (name to SHA-256), ``how`` (``version`` of
 the package and ``settings`` of the colorizer), ``rows`` (objects with the fields of `Row`) and
-``features``: for each name of weights, the statistics from which the trees gain most, a list of
-``[name, fraction of the gain]``. ``machine.csv`` has the rows as a table. ``machine-images.csv``
-has the classifiers' output for each pair: the probabilities, in [0, 1], that the photograph and
-that its twin is real.
+``explanations``: for each name of weights, an object with the fields of `Explanation`; empty if no
+explanation was asked for. ``machine.csv`` has the rows as a table. ``machine-images.csv`` has the
+classifiers' output for each pair: the probabilities, in [0, 1], that the photograph and that its
+twin is real.
 """
 
 import json
@@ -23,26 +23,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
 from scipy.stats import binomtest
-from sklearn.model_selection import KFold
 
 from recolor_core.files import replacing
-from recolor_core.lab import gray_codes
 from recolor_core.metrics import bootstrap_interval, wilson_interval
 from training.photographs import DataError
-from training.visual_turing_test.classifiers import Array, Classifier, fit_trees, network, trees
-from training.visual_turing_test.features import color_statistics, planes
+from training.visual_turing_test.classifiers import (
+    Array,
+    Classifier,
+    cross_validate,
+    network,
+    trees,
+)
+from training.visual_turing_test.explanation import Explanation, explain
 from training.visual_turing_test.pairs import Pairs, read_image
+from training.visual_turing_test.samples import samples, see
 from training.visual_turing_test.summary import write_table
 
-FORMAT = 1
+FORMAT = 2
 RESULT = "machine.json"
-FEATURES = 10
-"""Number of the statistics with the largest gain that are listed."""
 
 CLASSIFIERS: Mapping[str, Classifier] = {"trees": trees, "network": network}
 """The trees learn from color statistics; the network learns from small copies of the images."""
@@ -91,77 +93,6 @@ class Row:
     p: float
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Features of images, in the same order for all kinds.
-
-    Parameters
-    ----------
-    names
-        Names of the statistics.
-    statistics
-        (N, K) float32 for each kind of image: ``"real"``, ``"gray"``, and ``"colored: NAME"``.
-    planes
-        (N, 3, 64, 64) float16 for each kind of image.
-    """
-
-    names: tuple[str, ...]
-    statistics: Mapping[str, Array]
-    planes: Mapping[str, Array]
-
-
-def see(pairs: Pairs) -> Seen:
-    """Return the features of all images of the pairs and of the grayscale photographs."""
-    statistics: dict[str, list[Array]] = {}
-    small: dict[str, list[Array]] = {}
-    names: tuple[str, ...] = ()
-    for pair in track(pairs.pairs, "Features", console=Console(stderr=True)):
-        real = read_image(pairs.folder / pair.real)
-        gray = gray_codes(torch.from_numpy(real).permute(2, 0, 1)).numpy()
-        kinds = {"real": real, "gray": np.repeat(gray[..., None], 3, axis=2)}
-        for name, file in pair.colored.items():
-            kinds[_colored(name)] = read_image(pairs.folder / file)
-        for kind, rgb in kinds.items():
-            measured = color_statistics(rgb)
-            names = tuple(measured)
-            statistics.setdefault(kind, []).append(np.array([*measured.values()], np.float32))
-            small.setdefault(kind, []).append(planes(rgb))
-    return Seen(
-        names,
-        {kind: np.stack(values) for kind, values in statistics.items()},
-        {kind: np.stack(values) for kind, values in small.items()},
-    )
-
-
-def cross_validate(
-    real: Array, other: Array, classify: Classifier, *, folds: int, seed: int
-) -> Iterator[tuple[NDArray[np.intp], Array]]:
-    """Classify each pair with a classifier that was trained on the other folds.
-
-    Parameters
-    ----------
-    real, other
-        (N, ...) features; ``real[i]`` and ``other[i]`` are a pair and stay in one fold.
-    classify
-        Function that trains a classifier and returns probabilities.
-    folds
-        Number of folds.
-    seed
-        Seed of the folds and the classifiers.
-
-    Yields
-    ------
-    tuple of ndarray
-        For each fold, the indices of its pairs, (M,), and the probabilities that the photograph and
-        that the other image is real, (M, 2).
-    """
-    splits = KFold(folds, shuffle=True, random_state=seed).split(real)
-    for fold, (learn, ask) in enumerate(splits):
-        test = np.concatenate((real[ask], other[ask]))
-        said = classify(real[learn], other[learn], test, seed + fold)
-        yield ask, said.reshape(2, -1).T
-
-
 def judge(said: Sequence[Array], other: str, control: bool, classifier: str, seed: int) -> Row:
     """Summarize the probabilities, (M, 2) for each fold from `cross_validate`, as a `Row`."""
     rng = np.random.default_rng(seed)
@@ -182,7 +113,9 @@ def judge(said: Sequence[Array], other: str, control: bool, classifier: str, see
     )
 
 
-def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 0) -> list[Row]:
+def two_sample_tests(
+    pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 0, explained: bool = False
+) -> tuple[list[Row], dict[str, Explanation]]:
     """Test all weights and both controls with every classifier, and write the result.
 
     Parameters
@@ -195,6 +128,16 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
         Number of folds of the cross-validation.
     seed
         Seed of all random numbers.
+    explained
+        Whether to find out what the trees distinguish the images by. It trains them about 25 times
+        as often.
+
+    Returns
+    -------
+    rows
+        One row for each comparison and classifier.
+    explanations
+        The explanation for each name of weights; empty unless `explained`.
 
     Raises
     ------
@@ -214,7 +157,7 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
     with Progress(console=Console(stderr=True)) as bars:
         bar = bars.add_task("Classifiers", total=len(comparisons) * len(CLASSIFIERS) * folds)
         for (other, control), (name, classify) in product(comparisons, CLASSIFIERS.items()):
-            two = _samples(features[name], other, control)
+            two = samples(features[name], other, control)
             answered = []
             for fold in cross_validate(*two, classify, folds=folds, seed=seed):
                 answered.append(fold)
@@ -222,6 +165,10 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
             rows.append(judge([said for _, said in answered], other, control, name, seed))
             if not control:
                 of_images += _of_images(pairs, answered, other, name)
+    explanations = {}
+    for name in pairs.weights if explained else ():
+        both = samples(seen.statistics, name, control=False)
+        explanations[name] = explain(*both, seen.names, seen.groups, folds=folds, seed=seed)
     result: dict[str, Any] = {
         "format": FORMAT,
         "seed": seed,
@@ -231,26 +178,13 @@ def two_sample_tests(pairs: Pairs, folder: Path, *, folds: int = 5, seed: int = 
         "weights": dict(pairs.weights),
         "how": dict(pairs.how),
         "rows": [asdict(row) for row in rows],
-        "features": {name: _gains(seen, name, seed) for name in pairs.weights},
+        "explanations": {name: asdict(one) for name, one in explanations.items()},
     }
     write_table(folder / "machine-images.csv", of_images)
     write_table(folder / "machine.csv", result["rows"])
     with replacing(folder / RESULT) as part:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return rows
-
-
-def _samples(features: Mapping[str, Array], other: str, control: bool) -> tuple[Array, Array]:
-    """Return both samples of a comparison; photographs are compared in random halves."""
-    real = features["real"]
-    if control and other == "real":
-        half = len(real) // 2  # the order is already random
-        return real[:half], real[half : 2 * half]
-    return real, features[other if control else _colored(other)]
-
-
-def _colored(weights: str) -> str:
-    return f"colored: {weights}"
+    return rows, explanations
 
 
 def _of_images(
@@ -268,10 +202,3 @@ def _of_images(
                 "of photograph": round(float(real), 4),
                 "of twin": round(float(twin), 4),
             }
-
-
-def _gains(seen: Seen, weights: str, seed: int) -> list[tuple[str, float]]:
-    model = fit_trees(*_samples(seen.statistics, weights, False), seed)
-    gains = model.feature_importances_
-    best = np.argsort(-gains, kind="stable")[:FEATURES]
-    return [(seen.names[i], round(float(gains[i]), 4)) for i in best]
