@@ -447,6 +447,9 @@ def main(
     ] = None,
     workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(help="What runs the networks: auto, torch or onnxruntime (int8).")
+    ] = "auto",
 ) -> None:
     """Measure models on photographs, with intervals, as tables and a figure."""
     names, unavailable = _chosen(models, train, original)
@@ -466,7 +469,7 @@ def main(
     groups = categories(list(images.values()), manifest)
     training = Training.of(train or [], train_count, set(images))
     request = ModelRequest(
-        names, weights, device, settings, original, counts, alternatives, workers
+        names, weights, device, runtime, settings, original, counts, alternatives, workers
     )
     out.mkdir(parents=True, exist_ok=True)
     ready = ReadyModels.fitted(request, training, out / "fits")
@@ -489,6 +492,7 @@ def main(
         "sources": [str(path) for path in sources],
         "train": [str(path) for path in train or []],
         "device": device,
+        "runtime": runtime,
         "processes": workers,
         "fid": fid,
         "unavailable": unavailable,

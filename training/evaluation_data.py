@@ -1,7 +1,7 @@
 """An evaluation as `training.evaluate` writes it into a folder: its format, and its reader."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Evaluation:
         """A table for each group with its intervals, in Markdown, with headings of a level."""
         return "\n\n".join(
             f"{below * '#'} {name}, {self.about['images'][name]} images\n\n"
-            f"{_markdown_table(group, self.titles)}"
+            f"{markdown_table(group, self.titles)}"
             for name, group in self.groups.items()
         )
 
@@ -113,16 +113,28 @@ def read_evaluation(folder: Path) -> Evaluation:
     return Evaluation(folder, about, images, risk)
 
 
-def _markdown_table(group: Group, titles: Mapping[str, str]) -> str:
-    """The models of a group with their intervals, in Markdown."""
-    shown = [name for name in COLUMNS if any(name in values for values in group.values())]
+def markdown_table(
+    group: Group, titles: Mapping[str, str] | None = None, shown: Sequence[str] = tuple(COLUMNS)
+) -> str:
+    """Return a Markdown table of models with their intervals.
+
+    Parameters
+    ----------
+    group
+        The measures of each model.
+    titles
+        Titles of the models; their names if it is None.
+    shown
+        Keys of `COLUMNS`. Columns that no model has are left out.
+    """
+    shown = [name for name in shown if any(name in values for values in group.values())]
     lines = [
         f"| | {' | '.join(COLUMNS[name][0] for name in shown)} |",
         "|---" * (1 + len(shown)) + "|",
     ]
     for model, values in group.items():
         cells = [_cell(name, values.get(name)) for name in shown]
-        lines.append(f"| {titles.get(model, model)} | {' | '.join(cells)} |")
+        lines.append(f"| {(titles or {}).get(model, model)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

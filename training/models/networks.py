@@ -27,14 +27,14 @@ class Chain:
 
     Parameters
     ----------
-    weights, device
+    weights, device, runtime
         As in `Colorizer`.
     settings
         Settings of the colorizer.
     """
 
-    def __init__(self, weights: str, device: str, settings: Settings) -> None:
-        self.colorizer = Colorizer(weights, device)
+    def __init__(self, weights: str, device: str, runtime: str, settings: Settings) -> None:
+        self.colorizer = Colorizer(weights, device, runtime)
         self.settings = settings
         on_cpu = self.colorizer.device.type == "cpu"
         self.clock = time.process_time if on_cpu else time.perf_counter
@@ -98,6 +98,7 @@ class Network(Model):
         return {
             **asdict(self.chain.settings),
             "weights": self.chain.colorizer.record.sha256,
+            "runtime": self.chain.colorizer.runtime.as_record(),
             "alternatives": self.alternatives,
         }
 

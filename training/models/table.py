@@ -25,7 +25,7 @@ class ModelRequest:
     ----------
     names
         Names from `NAMES`.
-    weights, device
+    weights, device, runtime
         As in `recolor_core.Colorizer`.
     settings
         Settings of the networks.
@@ -42,6 +42,7 @@ class ModelRequest:
     names: tuple[str, ...]
     weights: str = "default"
     device: str = "cpu"
+    runtime: str = "auto"
     settings: Settings = field(default_factory=Settings)
     original: Path | None = None
     hints: tuple[int, ...] = ()
@@ -53,7 +54,7 @@ _chain = lru_cache(maxsize=1)(Chain)  # the networks of a request share one chai
 
 
 def _networks(request: ModelRequest, refined: bool) -> list[Model]:
-    chain = _chain(request.weights, request.device, request.settings)
+    chain = _chain(request.weights, request.device, request.runtime, request.settings)
     models: list[Model] = [Network(chain, refined, hints) for hints in (0, *request.hints)]
     if refined and request.alternatives:
         models.append(Network(chain, refined, alternatives=request.alternatives))
