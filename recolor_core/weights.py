@@ -61,6 +61,11 @@ _COUNTER = "num_batches_tracked"
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
+USES = ("any", "research", "unstated")
+"""What weights may be used for. "any" needs licenses that allow any use for every training image
+and for all initial weights."""
+
+
 @dataclass(frozen=True)
 class WeightsRecord:
     """What is known about one weights file.
@@ -74,7 +79,7 @@ class WeightsRecord:
     sha256 : str
         SHA-256 of the file, hexadecimal.
     license, training_data, recipe : str
-        One sentence or more each.
+        One sentence or more each. `license` says why `use` is what it is.
     metrics : mapping of str to float
         Measured on the validation split that `training_data` names.
     url
@@ -82,6 +87,8 @@ class WeightsRecord:
     quantized_sha256
         SHA-256 of the quantized form (see `recolor_core.runtime.quantized`), if it comes with the
         package.
+    use : str
+        One of `USES`: what the licenses of the training images and of the initial weights allow.
     """
 
     name: str
@@ -93,6 +100,7 @@ class WeightsRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     url: str | None = None
     quantized_sha256: str | None = None
+    use: str = "unstated"
 
     @property
     def bundled(self) -> bool:
@@ -104,6 +112,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
     WeightsRecord(
         name="default",
         file="default.safetensors",
+        use="research",
         sha256="30f76fe19b6c13450443e4ca4fe3ca403000aca42c2f442826e3bf71e4ee309f",
         license="Research use: the training photographs have mixed and partly unstated licenses.",
         training_data=(
@@ -257,6 +266,7 @@ def save_weights(
     license: str,
     training_data: str,
     recipe: str,
+    use: str = "unstated",
     metrics: Mapping[str, float] | None = None,
 ) -> WeightsRecord:
     """Write the networks into one weights file, in half precision.
@@ -269,7 +279,7 @@ def save_weights(
         Trained networks whose batch normalization is not folded.
     memory
         For stacks and films, if there is one.
-    license, training_data, recipe, metrics
+    license, training_data, recipe, use, metrics
         As in `WeightsRecord`; they are stored in the file.
 
     Returns
@@ -279,8 +289,10 @@ def save_weights(
     Raises
     ------
     WeightsError
-        If a weight is NaN, infinite or too large for half precision.
+        If a weight is NaN, infinite or too large for half precision, or `use` is not in `USES`.
     """
+    if use not in USES:
+        raise WeightsError(f"expected a use of {', '.join(USES)}, got {use!r}")
     path = Path(path)
     networks: dict[str, Network] = {
         "generator": generator,
@@ -306,6 +318,7 @@ def save_weights(
         "license": license,
         "training_data": training_data,
         "recipe": recipe,
+        "use": use,
         "metrics": dict(metrics or {}),
     }
     with replacing(path) as part:
@@ -399,6 +412,7 @@ def _record_of_file(path: Path, about: Mapping[str, Any]) -> WeightsRecord:
         license=str(about.get("license", "unknown")),
         training_data=str(about.get("training_data", "unknown")),
         recipe=str(about.get("recipe", "unknown")),
+        use=str(about.get("use", "unstated")),
         metrics=about.get("metrics", {}),
     )
 

@@ -24,7 +24,7 @@ from recolor_core.trainer import (
     read_checkpoint,
 )
 from recolor_core.trainer.pretrained import weights_path
-from recolor_core.weights import WeightsRecord, save_weights
+from recolor_core.weights import USES, WeightsRecord, save_weights
 from training.command import run_command
 from training.evaluation_data import Evaluation, read_evaluation
 
@@ -112,7 +112,7 @@ def model_card(
     """A draft of the model card, in Markdown: what is known; a person adds the rest."""
     parts = [
         f"# Weights `{record.name}`",
-        f"SHA-256 `{record.sha256}`\n\nLicense: {record.license}\n\n"
+        f"SHA-256 `{record.sha256}`\n\nUse: {record.use}. License: {record.license}\n\n"
         f"Training data: {record.training_data}\n\nRecipe: {record.recipe}",
     ]
     for kind, recipe in recipes.items():
@@ -141,6 +141,10 @@ def main(
     ] = None,
     license_: Annotated[
         str, typer.Option("--license", help="License of the weights, in one sentence.")
+    ] = "unstated",
+    use: Annotated[
+        str,
+        typer.Option(help=f"What the weights may be used for: {', '.join(USES)}."),
     ] = "unstated",
     training_data: Annotated[
         str, typer.Option(help="Training data, in one sentence.")
@@ -177,6 +181,7 @@ def main(
         license=license_,
         training_data=training_data,
         recipe=recipe,
+        use=use,
         metrics=metrics,
     )
     if quantize:

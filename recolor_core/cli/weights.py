@@ -19,7 +19,7 @@ def show_weights(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the networks that can be asked for by name."""
+    """List the weights that have a name, and what each may be used for."""
     from recolor_core.weights import fetch_weights, list_weights, load_weights
 
     if fetch:
@@ -39,7 +39,7 @@ def show_weights(
         width = max(len(record.name) for record in records)
         for record in records:
             where = "installed" if record.bundled else f"`recolor weights --fetch {record.name}`"
-            print(f"{record.name:{width}}  {where}  {record.license}")
+            print(f"{record.name:{width}}  {where}  use: {record.use}  {record.license}")
 
 
 app = make_app(show_weights)

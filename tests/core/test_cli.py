@@ -650,8 +650,10 @@ def test_weights_are_listed() -> None:
     assert call.code == 0
     assert call.out.decode().split()[:2] == ["default", "installed"]
     [record] = [r for r in json.loads(recolor("weights", "--json").out) if r["name"] == "default"]
+    assert f"use: {record['use']}" in call.out.decode()
     shown = recolor("weights", "default").out.decode()
     assert record["sha256"] in shown
+    assert record["use"] in shown
     assert record["license"] in shown
 
 

@@ -175,6 +175,7 @@ def test_every_record_is_complete_and_its_file_is_what_it_says():
     assert records[0].bundled
     assert len({record.name for record in records}) == len(records)
     for record in records:
+        assert record.use in {"any", "research"}
         for text in (record.license, record.training_data, record.recipe):
             assert text.endswith(".")
             assert "@" not in text
@@ -183,6 +184,24 @@ def test_every_record_is_complete_and_its_file_is_what_it_says():
         if record.bundled:
             content = (BUNDLED / record.file).read_bytes()
             assert sha256(content).hexdigest() == record.sha256
+
+
+@pytest.mark.parametrize("use", weights.USES)
+def test_a_file_says_what_it_may_be_used_for(tmp_path, use):
+    path = tmp_path / "small.safetensors"
+    record = save_weights(path, *networks(), **ABOUT, use=use)
+    assert record.use == load_weights(path).record.use == use
+
+
+def test_a_file_without_a_use_is_read(saved, tmp_path):
+    old = rewritten(saved, tmp_path / "old.safetensors")
+    assert load_weights(old).record.use == "unstated"
+
+
+def test_an_unknown_use_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="expected a use of any, research, unstated, got 'free'"):
+        save_weights(tmp_path / "small.safetensors", *networks(), **ABOUT, use="free")
+    assert not list(tmp_path.iterdir())
 
 
 def test_changing_the_list_changes_no_records():
