@@ -240,11 +240,8 @@ def _things(table: pd.DataFrame) -> str:
     for thing in THINGS:
         cells = [f"{table[f'{thing}_chroma'].notna().sum()}"]
         for column, digits in ((f"{thing}_hue", 1), (f"{thing}_chroma", 1)):
-            values = table[column].dropna() if column in table else []
-            known = len(values) > 0
-            cells.append(
-                _interval(bootstrap_means(values.to_frame())[column], digits) if known else ""
-            )
+            known = table[[column]].dropna()
+            cells.append(_interval(bootstrap_means(known)[column], digits) if len(known) else "")
         lines.append(f"| {thing} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -300,7 +297,8 @@ def measure(
     """
     store = Store(out / "rows.jsonl")
     quantized = load_weights(weights).record.quantized_sha256 is not None
-    found, doubts = {}, []
+    found: dict[tuple[str, str], pd.DataFrame] = {}
+    doubts: list[np.ndarray[Any, Any]] = []
     for name, condition in CONDITIONS.items():
         if condition.runtime == "onnxruntime" and not quantized:
             continue
