@@ -121,14 +121,14 @@ class Controls(QWidget):
         self.status = _text("status", "What is going on.")
         self.inspect = _button(
             "inspect",
-            "Inspect stages",
+            "Inspect",
             "Show the colors of the first network, those of the second, and how far they differ, "
             "under one camera. Press again to get your view back.",
         )
         self.inspect.setCheckable(True)
         self.maps = _button(
             "maps",
-            "a*, b* maps",
+            "a*, b*",
             "Show a* and b* of the first network beside those of the second, and the uncertainty, "
             "as maps with colorbars. Press again to get your view back.",
         )
@@ -136,6 +136,13 @@ class Controls(QWidget):
         self.before = _button(
             "before", "Before", "Hold to see the source in place of the result (B)."
         )
+        self.wipe = _button(
+            "wipe",
+            "Wipe",
+            "Show the source left of a line and the result right of it. Drag the line. Press again "
+            "to see the result alone.",
+        )
+        self.wipe.setCheckable(True)
         self.copy_command = _button(
             "copy_command",
             "Copy as command",
@@ -323,7 +330,7 @@ class Controls(QWidget):
         column.addWidget(_row(self.undo, self.redo, self.save_image))
         column.addWidget(self.progress)
         column.addWidget(self.status)
-        column.addWidget(_row(self.inspect, self.maps, self.before))
+        column.addWidget(_row(self.inspect, self.maps, self.before, self.wipe))
         column.addWidget(_row(self.copy_command, self.copy_python))
         column.addWidget(self.readout)
         column.addWidget(self.more_hints)

@@ -31,13 +31,15 @@ def is_large(size: tuple[int, ...]) -> bool:
     return prod(size) > LARGE
 
 
-def levels_of(image: NDArray[Any]) -> list[NDArray[Any]]:
+def levels_of(image: NDArray[Any], rows: int = -3) -> list[NDArray[Any]]:
     """Make a pyramid of an image, for a multiscale layer.
 
     Parameters
     ----------
     image : ndarray
-        (..., H, W, 3).
+        (..., H, W, 3) or (..., H, W).
+    rows : int
+        Which axis is H, from the end: -3 or -2. The next one is W.
 
     Returns
     -------
@@ -45,10 +47,11 @@ def levels_of(image: NDArray[Any]) -> list[NDArray[Any]]:
         The image, then views of it, each with half as many rows and columns as the one before.
     """
     levels, step = [image], 1
-    while prod(levels[-1].shape[-3:-1]) > SMALLEST:
+    while prod(levels[-1].shape[rows:][:2]) > SMALLEST:
         step *= 2
-        rows, columns = (slice(first_of(step, size), None, step) for size in image.shape[-3:-1])
-        levels.append(image[..., rows, columns, :])
+        parts = [slice(first_of(step, size), None, step) for size in image.shape[rows:][:2]]
+        at: tuple[Any, ...] = (..., *parts, *[slice(None)] * (-rows - 2))
+        levels.append(image[at])
     return levels
 
 

@@ -12,6 +12,7 @@ from napari_recolor.controls import Controls, fill
 from napari_recolor.layers import is_result
 from napari_recolor.marks import MASKS
 from napari_recolor.reading import Source, time_axis
+from napari_recolor.wipe import BEFORE
 from recolor_core.errors import RecolorError
 
 NO_TIME = -1
@@ -121,7 +122,7 @@ class SourceChoice(QObject):
 
 
 def _is_ours(layer: Layer) -> bool:
-    return is_result(layer) or MASKS in layer.metadata
+    return is_result(layer) or MASKS in layer.metadata or BEFORE in layer.metadata
 
 
 def _named(layers: list[Layer]) -> list[tuple[str, Layer]]:

@@ -44,6 +44,7 @@ from napari_recolor.settings import (
 )
 from napari_recolor.shortcuts import REDO, RUN, SAVE, UNDO, Shortcuts
 from napari_recolor.source_choice import SourceChoice
+from napari_recolor.wipe import Wipe
 from napari_recolor.worker import Failure, choices, failure_of
 from recolor_core.errors import ImageError, RecolorError
 from recolor_core.hints import Mark
@@ -91,6 +92,7 @@ class ColorizeWidget(QWidget):
         self._live = LivePreview(self.viewer, self._queue, self)
         self._hints = HintPanel(self.viewer, self.controls, self)
         self._inspector = Inspector(self.viewer)
+        self._wipe = Wipe(self.viewer)
         self._connections = Connections()
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
@@ -137,6 +139,7 @@ class ColorizeWidget(QWidget):
         self._hints.said.connect(self._say)
         self._history.changed.connect(self._enable)
         self._inspector.changed.connect(self._on_inspected)
+        self._wipe.changed.connect(self._on_wiped)
 
     def _wire_buttons(self) -> None:
         controls = self.controls
@@ -144,6 +147,7 @@ class ColorizeWidget(QWidget):
         controls.cancel.clicked.connect(self._runner.cancel)
         for page in PAGES:
             getattr(controls, page).clicked.connect(partial(self._inspect, page))
+        controls.wipe.clicked.connect(self._wipe_over)
         controls.copy_command.clicked.connect(self._copy_command)
         controls.copy_python.clicked.connect(self._copy_python)
         controls.restore.clicked.connect(partial(restore_defaults, self._preferences))
@@ -194,6 +198,7 @@ class ColorizeWidget(QWidget):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._leave()
             self._inspector.stop()
+            self._wipe.stop()
             self._hints.close()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -300,7 +305,7 @@ class ColorizeWidget(QWidget):
         shown = not busy and self._runner.about(self.viewer.layers.selection.active) is not None
         for button in (controls.copy_command, controls.copy_python):
             button.setEnabled(shown)
-        for button in (controls.save_image, controls.before):
+        for button in (controls.save_image, controls.before, controls.wipe):
             button.setEnabled(not busy and self._image_to_save() is not None)
         controls.undo.setEnabled(self._history.can_undo)
         controls.redo.setEnabled(self._history.can_redo)
@@ -329,6 +334,7 @@ class ColorizeWidget(QWidget):
         if self.busy or isinstance(request, str):
             return
         self._inspector.stop()
+        self._wipe.stop()
         try:
             hints = self._hints_for(request)
             self._runner.start(self._source.layer, request, options(self._preferences), hints)
@@ -437,6 +443,7 @@ class ColorizeWidget(QWidget):
         """Show the stages of a run side by side, or give the view back."""
         run = self._runner.of(self.viewer.layers.selection.active)
         self._page = page
+        self._wipe.stop()
         if on and run is not None:
             self._runner.bring_stages(run, PAGES[page], partial(self._show_page, run, page))
         else:
@@ -447,6 +454,21 @@ class ColorizeWidget(QWidget):
             layers = layers_of_run(self.viewer.layers, run.id)
             shown = [layers[role] for role in PAGES[page] if role in layers]
             self._inspector.start(shown, 3, colorbars=page == "maps")
+
+    def _wipe_over(self, on: bool) -> None:
+        """Show the source left of a line and the result right of it."""
+        layer = self._image_to_save()
+        run = None if layer is None else self._runner.of(layer)
+        self._inspector.stop()
+        if on and layer is not None and run is not None:
+            layer.visible = True
+            self._wipe.start(layer, run.source)
+        else:
+            self._wipe.stop()
+        self._on_wiped(self._wipe.active)
+
+    def _on_wiped(self, on: bool) -> None:
+        self.controls.wipe.setChecked(on)
 
     def _compare(self, on: bool) -> None:
         """Show what lies below the result as long as the user holds a button or key."""
