@@ -1,5 +1,6 @@
 """The house as a whole: packaging, imports, manifest."""
 
+import ast
 import json
 import re
 import shutil
@@ -67,6 +68,55 @@ def test_network_guard_refuses_other_machines_and_lets_this_one_through():
         away.connect(("192.0.2.1", 80))  # RFC 5737: an address nobody has
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname()).close()
+
+
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+CODE = ("recolor_core", "napari_recolor", "training", "tools", "docs", "tasks.py", "hatch_build.py")
+
+
+def unpickling(source: str) -> list[str]:
+    """What in a module may unpickle a file, and with it run code of whoever wrote the file."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = {alias.name.partition(".")[0] for alias in node.names}
+            found += [f"import {name}" for name in names & UNPICKLERS]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"import {node.module}"] * ((node.module or "").split(".")[0] in UNPICKLERS)
+        elif isinstance(node, ast.Call):
+            call = ast.unparse(node.func)
+            options = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            safe = {"torch.load": options.get("weights_only") == "True"}
+            if not safe.get(call, "read_pickle" not in call):
+                found.append(call)
+            if options.get("allow_pickle", "False") != "False":
+                found.append(f"{call} with allow_pickle")
+    return found
+
+
+def test_nothing_is_unpickled():
+    listing = subprocess.run(["git", "ls-files", *CODE], cwd=ROOT, capture_output=True, text=True)
+    paths = [ROOT / name for name in listing.stdout.splitlines() if name.endswith(".py")]
+    assert len(paths) > 200
+    found = {path: unpickling(path.read_text(encoding="utf-8")) for path in paths}
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from joblib import load",
+        "import os, dill.detect",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "pandas.read_pickle(path)",
+    ],
+)
+def test_what_unpickles_is_found(line: str):
+    assert len(unpickling(line)) == 1
+    assert unpickling("torch.load(path, weights_only=True); np.load(path); import json") == []
 
 
 @pytest.fixture(scope="module")

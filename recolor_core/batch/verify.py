@@ -27,6 +27,7 @@ from recolor_core.provenance import read_sidecar
 
 _ANY_SIZE = 2**62
 _ROUNDING = 1e-12  # near black, where curves are steep
+_STRIP_PIXELS = 1 << 20  # that are compared at a time
 _ALTERNATIVE = re.compile(r"(.*\.recolor)\.alt([1-9][0-9]*)(\.[^.]+)", re.DOTALL)
 _STAGE = re.compile(
     rf"(.*\.recolor)\.(?:page[1-9][0-9]*\.)?({'|'.join(name for name, _ in STAGES)})\.tif",
@@ -183,23 +184,27 @@ def _compare(
             found.add("size", f"the size{where} is not that of the source")
         return
     white = [1.0 if a.dtype.kind == "f" else float(np.iinfo(a.dtype).max) for a in (gray, original)]
-    if gray.dtype == original.dtype:
-        # `to_rgb` keeps float64 within a few rounding errors, and everything else exactly.
-        near = _ROUNDING if gray.dtype == np.float64 else 0
-        differs = np.abs(gray - original) > near if near else gray != original
-        count = int(np.count_nonzero(differs))
-    else:
-        count = gray.size
-    if count:
-        unit = np.abs(gray / white[0] - original / white[1])
-        found.difference = max(found.difference or 0.0, float(unit.max()))
-    elif found.difference is None:
-        found.difference = 0.0
+    same_dtype = gray.dtype == original.dtype
+    # `to_rgb` keeps float64 within a few rounding errors, and everything else exactly.
+    near = _ROUNDING if gray.dtype == np.float64 else 0
+    count, largest, first = 0, 0.0, (0, 0)
+    rows = max(1, _STRIP_PIXELS // gray.shape[1])
+    for top in range(0, gray.shape[0], rows):
+        ours, theirs = gray[top : top + rows], original[top : top + rows]
+        if same_dtype and not near and np.array_equal(ours, theirs):
+            continue
+        unit = np.abs(ours / white[0] - theirs / white[1])
+        differs = (np.abs(ours - theirs) > near if near else ours != theirs) | (not same_dtype)
+        if not count and differs.any():
+            y, x = np.unravel_index(int(np.argmax(differs)), differs.shape)
+            first = (int(x), top + int(y))
+        count += int(np.count_nonzero(differs))
+        largest = max(largest, float(unit[differs].max(initial=0.0)))
+    found.difference = max(found.difference or 0.0, largest)
     if count and not lossy:
         words = f"{count:,} of {gray.size:,} gray values{where} differ from the source"
-        if gray.dtype == original.dtype:
-            y, x = np.unravel_index(int(np.argmax(differs)), differs.shape)
-            words += f", the first at x={x}, y={y}"
+        if same_dtype:
+            words += f", the first at x={first[0]}, y={first[1]}"
         else:
             words += f": {gray.dtype} instead of {original.dtype}"
         found.add("gray", words)

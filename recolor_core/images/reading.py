@@ -23,6 +23,7 @@ from recolor_core.images import (
     jp2,
     jpeg,
     jxl,
+    large,
     png,
     pnm,
     psd,
@@ -358,7 +359,7 @@ def _page(stored: Stored) -> Page:
     codes = samples[..., 0] if colors == 1 else samples[..., :colors]
     alpha, extra = _further(samples[..., colors:], stored)
     if stored.white_is_zero:
-        codes = np.invert(codes)
+        codes = large.converted(codes, np.invert, codes.dtype)
         notes.append("white was 0, inverted")
     if alpha is not None:
         notes.append("alpha kept")
@@ -375,6 +376,7 @@ def _page(stored: Stored) -> Page:
         resolution = metadata.resolution and metadata.resolution.turned(swapped)
         metadata = replace(metadata, resolution=resolution)
         notes.append(f"turned upright (EXIF orientation {stored.orientation})")
+    codes = large.settled(codes)
     kind = "float " if stored.is_float else "signed " if stored.is_signed else ""
     depth = f"{stored.dtype.itemsize * 8}-bit {kind}"
     model = {"gray": "gray", "rgb": "RGB", "cmyk": "CMYK"}[stored.model]
@@ -401,13 +403,21 @@ def _native(samples: NDArray[Any], stored: Stored, notes: list[str]) -> NDArray[
     if stored.is_float:
         if bits not in (32, 64):
             notes.append(f"widened from {bits} bits")
-        return samples.astype(dtype, copy=False)
+        return _cast(samples, dtype)
     if stored.is_signed or bits > 16 or bits in (8, 16):
-        return samples.astype(dtype, copy=False)
+        return _cast(samples, dtype)
     top, full = (1 << bits) - 1, int(np.iinfo(dtype).max)
     table = (np.arange(top + 1, dtype=np.uint32) * full + top // 2) // top
     notes.append(f"expanded from {bits} bit{'s' if bits > 1 else ''}")
-    return table.astype(dtype)[samples.astype(np.uint16)]
+    narrow = table.astype(dtype)
+    return large.converted(samples, lambda strip: narrow[strip.astype(np.uint16)], dtype)
+
+
+def _cast(samples: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Samples in a dtype and in native byte order; a view if they are already."""
+    if samples.dtype == dtype:
+        return samples
+    return large.converted(samples, lambda strip: strip.astype(dtype), dtype)
 
 
 def _meaning(

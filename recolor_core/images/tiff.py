@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 from tifffile import TiffFile, TiffPage
 
-from recolor_core.images import exif, tiff_carrying
+from recolor_core.images import exif, large, tiff_carrying
 from recolor_core.images.describing import Description, describe
 from recolor_core.images.image import ALPHA_SAMPLES, LINEAR, Model, Stored, TiffLayout
 from recolor_core.images.source import Source
@@ -83,6 +83,7 @@ _NO_PREDICTOR = {NONE, PACKBITS}
 _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _CANON_RAW = b"CR"
+_READ_AHEAD = 32 << 20  # bytes
 _DEEPEST = 64
 _CMYK_INKS = 1
 _PYRAMID = "a pyramid, made anew from the result if that is a TIFF"
@@ -306,7 +307,11 @@ class TiffPages:
                 self._tiff.byteorder + page.dtype.char, page.shaped, page.dataoffsets[0], mode="c"
             )
         else:
-            pixels = page.asarray(squeeze=False)
+            assert page.dtype is not None
+            # tifffile reads as much of the file ahead as this; its default is 256 MiB.
+            pixels = page.asarray(
+                squeeze=False, out=large.room(page.shaped, page.dtype), buffersize=_READ_AHEAD
+            )
         planes, _, height, width, channels = page.shaped
         pixels = pixels.reshape(planes, height, width, channels)
         if planes > 1:

@@ -5,9 +5,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED
 
-import joblib
 import numpy as np
+import skops.io
 import xgboost
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
@@ -107,12 +108,9 @@ class PixelRegression(Fitted):
 
 
 class Forest(PixelRegression):
-    """Random forest regression (Breiman 2001) from scikit-learn.
+    """Random forest regression (Breiman 2001) from scikit-learn."""
 
-    The file is a pickle, which can run code when it is loaded. Load only files of your own cache.
-    """
-
-    suffix = ".joblib"
+    suffix = ".skops"
 
     def __init__(self, workers: int = 1) -> None:
         super().__init__(
@@ -136,11 +134,13 @@ class Forest(PixelRegression):
 
     def save(self, path: Path) -> None:
         """See `Fitted.save`."""
-        joblib.dump(self.trees, path, compress=3)
+        skops.io.dump(self.trees, path, compression=ZIP_DEFLATED)
 
     def load(self, path: Path) -> None:
         """See `Fitted.load`."""
-        self.trees = joblib.load(path)
+        # Every other type but those of NumPy and scikit-learn is refused. A forged tree could
+        # crash the process, but runs no code.
+        self.trees = skops.io.load(path, trusted=["sklearn.tree._tree.Tree"])
 
 
 class XGBoost(PixelRegression):
