@@ -10,9 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.connections import Connections
-from napari_recolor.controls import Choice, Controls, fill
-
-CHOOSE_FILE = "choose a file…"
+from napari_recolor.controls import CHOOSE_FILE, Choice, Controls, fill
 
 
 class Binding(QObject):

@@ -61,6 +61,17 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
             "The command needs a file that holds just what the layer holds. Save the layer, open "
             "the file and colorize that, or copy the run as Python."
         )
+    wishes = about.get("wishes", {})
+    if {"color_from", "draw", "parts"} & set(wishes):
+        raise RecolorError(
+            "The command takes no alternative of several, and no color from another image. Copy "
+            "this run as Python."
+        )
+    if any(not image["path"] for image in wishes.get("references", ())):
+        raise RecolorError(
+            "The command needs files, and a reference of this run is an open layer. Save that "
+            "layer and choose the file under Like, or copy this run as Python."
+        )
     if about["region"] is not None or len(images) != file["pages"]:
         raise RecolorError(
             "The command colorizes whole files, and this run did a part of one. Copy it as Python."
@@ -83,6 +94,8 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
             words += [f"--{option}", f"{value!r}"]
     if about["palette_colors"]:
         words += ["--palette", ",".join(about["palette_colors"])]
+    for image in wishes.get("references", ()):
+        words += ["--reference", image["path"]]
     (span,) = levels
     if span:
         words.append(f"--levels={span[0]!r},{span[1]!r}")  # = : the first may begin with a minus
@@ -109,6 +122,10 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
     hints, files = _written_hints(given, about["id"], folder)
     inline = [own for own, text in zip(given, hints, strict=True) if text.startswith("[")]
     names += {_kind(hint) for own in inline for hint in own}
+    wishes = about.get("wishes", {})
+    names += {"Region" for part in wishes.get("parts", ())} - set(names)
+    layers = [image for image in wishes.get("references", ()) if not image["path"]]
+    names += ["Reference"] if layers else []
     lines = [f"from recolor_core import {', '.join(sorted(names))}"]
     space = ""
     if source["file"] is None:
@@ -141,6 +158,7 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
     if about["steady"] is not None:
         lines += _stack_lines(about, settings, space, hints)
         return Copy("\n".join(_importing(lines, files)) + "\n", files)
+    settings += _references(wishes, lines)
     lines += [
         f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
         f"settings = dict({settings})",
@@ -156,12 +174,59 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
             more += f", levels=({image['levels'][0]!r}, {image['levels'][1]!r})"
         if image["hints"]:
             more += f", hints={known}"
-        rows.append(f"colorizer({what}, **settings{more}).rgb")
+        rows.append(f"{_chosen(what, more, wishes)}.rgb")
     if len(rows) == 1:
         lines.append(f"rgb = {rows[0]}")
     else:
         lines += ["rgb = [", *(f"    {row}," for row in rows), "]"]
     return Copy("\n".join(_importing(lines, files)) + "\n", files)
+
+
+def _references(wishes: Mapping[str, Any], lines: list[str]) -> str:
+    """The argument with the references; what it needs is imported in `lines`."""
+    references, color_from = wishes.get("references", ()), wishes.get("color_from")
+    first = max(i for i, line in enumerate(lines) if line.startswith("from recolor_core"))
+    if any(image["path"] for image in references):
+        lines.insert(first + 1, "from recolor_core.batch.request import read_reference")
+    if color_from is not None:
+        names = "read_color_source" if color_from["path"] else "ColorSource"
+        lines.insert(first + 1, f"from recolor_core.color_from import {names}, apply_color")
+    if not references:
+        return ""
+    calls = (
+        f"read_reference({image['path']!r})"
+        if image["path"]
+        else f"Reference({_layer(image)}, {image['name']!r})"
+        for image in references
+    )
+    return f", references=[{', '.join(calls)}]"
+
+
+def _layer(image: Mapping[str, Any]) -> str:
+    return f"viewer.layers[{image['name']!r}].data{image['part']}"
+
+
+def _chosen(what: str, more: str, wishes: Mapping[str, Any]) -> str:
+    """The coloring of one image, with the alternatives that were taken."""
+    draw, color_from = wishes.get("draw"), wishes.get("color_from")
+    seed = f", seed={draw['seed']}" if draw else ""
+    text = f"colorizer({what}, **settings{more}{seed})"
+    if draw:
+        text += f".take({draw['number']})"
+    for part in wishes.get("parts", ()):
+        region = f"Region({part['region']['region']!r}, kind='keep')"
+        seed = f", seed={part['seed']}" + (f", region={region}" if part["limited"] else "")
+        changed = f"{{**settings, 'alternatives': {part['count']}}}"
+        other = f"colorizer({what}, **{changed}{more}{seed}).take({part['number']})"
+        text += f".combine({other}, {region})"
+    if color_from is not None:
+        source = (
+            f"read_color_source({color_from['path']!r})"
+            if color_from["path"]
+            else f"ColorSource({_layer(color_from)}, {color_from['name']!r})"
+        )
+        text = f"apply_color({text}, {source})"
+    return text
 
 
 def _stack_lines(

@@ -28,7 +28,11 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_recolor.gallery import Gallery
 from recolor_core.settings import Setting, Settings, list_settings
+
+CHOOSE_FILE = "choose a file…"
+"""The entry of menus that asks for a file."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,43 @@ class Controls(QWidget):
         self.palette_of = _menu(
             "palette_of", "Take the palette from an image in color, such as one of the same place."
         )
+        self.like = _menu(
+            "like",
+            "Images in color, of the same place, people or time: their colors go where they show "
+            "the same thing as this image.",
+        )
+        self.likes = _text("likes", "How much of the image each of them shows.")
+        self.clear_like = _button("clear_like", "Clear", "Use none of these images.")
+        self.matches = _button(
+            "matches", "Show matches", "Add a layer of points: what was found in these images."
+        )
+        self.color_from = _menu(
+            "color_from",
+            "Where colors come from: the networks, or an image in color that shows the same as "
+            "this one, made by another tool or a person. Its color is put on the gray of this one.",
+        )
+        for control in (self.likes, self.clear_like, self.matches):
+            control.hide()
+        self.gallery = Gallery()
+        _name(
+            self.gallery,
+            "gallery",
+            "Other plausible colorings. A click shows one, a double click takes it.",
+        )
+        self.alternatives_of = _menu(
+            "alternatives_of",
+            "Whether another coloring is taken for the whole image, or for a region that you have "
+            "drawn and selected: that region of these colorings, or colorings drawn for it.",
+            {
+                "whole": "whole image",
+                "part": "selected region of these",
+                "drawn": "selected region, drawn anew",
+            },
+        )
+        self.more_alternatives = _button(
+            "more_alternatives", "Draw others", "Draw other alternatives."
+        )
+        self.strip = Section("strip", "Alternatives")
         self.undo = _button(
             "undo", "Undo", "Take back the last change of hints or settings (Ctrl+Z)."
         )
@@ -244,7 +285,7 @@ class Controls(QWidget):
         self.changed = _text("changed", "Settings that are not at their default.")
         self.changed.hide()
         self.advanced = Section("advanced", "Advanced")
-        self.more_hints = Section("more_hints", "Color hints and palette")
+        self.more_hints = Section("more_hints", "Hints, palette and references")
         self._arrange()
         self._wheel = _IgnoreWheel(self)
         for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
@@ -318,8 +359,17 @@ class Controls(QWidget):
         strokes = _form()
         strokes.addRow("Palette", self.palette)
         strokes.addRow("Palette of", self.palette_of)
+        strokes.addRow("Like", self.like)
+        strokes.addRow(self.likes)
+        strokes.addRow(_row(self.matches, self.clear_like))
+        strokes.addRow("Color from", self.color_from)
         hints.addLayout(strokes, 3, 0)
         self.more_hints.fill(hints)
+
+        strip = QVBoxLayout()
+        strip.addWidget(self.gallery)
+        strip.addWidget(_row(self.alternatives_of, self.more_alternatives))
+        self.strip.fill(strip)
 
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
@@ -333,6 +383,7 @@ class Controls(QWidget):
         column.addWidget(_row(self.inspect, self.maps, self.before, self.wipe))
         column.addWidget(_row(self.copy_command, self.copy_python))
         column.addWidget(self.readout)
+        column.addWidget(self.strip)
         column.addWidget(self.more_hints)
         column.addStretch(1)
 

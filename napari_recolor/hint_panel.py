@@ -37,6 +37,8 @@ class HintPanel(QObject):
     """Emitted when a hint layer came or went."""
     placed = Signal(object, int)
     """Emitted with a `HintLayer` and the number of a point that was just added to it."""
+    selected = Signal()
+    """Emitted when another hint, region or layer is selected."""
     said = Signal(str)
     """A sentence that says what was done."""
 
@@ -193,6 +195,7 @@ class HintPanel(QObject):
 
     def _show_style(self) -> None:
         """Show in the controls what is selected, or what the next hint will be."""
+        self.selected.emit()
         controls, hint_layer = self._controls, self.current
         if hint_layer is None:
             show_color(controls.color, None)

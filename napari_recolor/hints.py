@@ -32,6 +32,7 @@ from napari_recolor.marks import (
     put_points,
     put_shapes,
     region_around,
+    regions_of,
     restore_shapes,
     set_label,
     set_next_style,
@@ -510,6 +511,18 @@ class HintLayer:
         if chosen and styles != styles_of(target):
             set_styles(target, styles)
         self._on_selected()
+
+    def selected_region(self) -> Region | None:
+        """The region that is selected, or the only one; in pixels of the image shown."""
+        shapes = self._shapes
+        if shapes is None:
+            return None
+        at = self._at(shapes, self._index_shown())
+        known = regions_of(shapes, self.image, at)
+        chosen = [i for i in sorted(shapes.selected_data) if i in known]
+        if chosen or len(known) == 1:
+            return known[chosen[0] if chosen else next(iter(known))]
+        return None
 
     def _region_of(self, target: Points | Shapes, i: int) -> int | None:
         """Return the number of the smallest region around a mark."""

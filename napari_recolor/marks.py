@@ -176,6 +176,15 @@ def limits_of(shapes: Shapes, image: Image, at: tuple[int, ...]) -> dict[int, ND
     }
 
 
+def regions_of(shapes: Shapes, image: Image, at: tuple[int, ...]) -> dict[int, Region]:
+    """The regions of one image, whatever they ask for, by their position in the layer."""
+    return {
+        i: Region(_pairs(outline), kind="keep")
+        for i, (_, outline, _) in enumerate(_outlines(shapes, image, at))
+        if outline is not None
+    }
+
+
 def region_around(
     shapes: Shapes, image: Image, at: tuple[int, ...], place: Sequence[float]
 ) -> int | None:

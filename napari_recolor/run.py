@@ -86,6 +86,7 @@ class Run:
                 "rgb": source.rgb,
                 "multiscale": source.multiscale,
             },
+            "wishes": self.options.wishes.record(),
             "scope": self.request.scope,
             "region": None if whole else [[part.start, part.stop] for part in rows_columns],
             "steady": self._steady(),

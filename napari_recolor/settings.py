@@ -64,7 +64,8 @@ def reset_coloring(chosen: EventedModel) -> None:
 
 def options(chosen: EventedModel) -> Options:
     """The settings of a run."""
-    return Options(**{name: getattr(chosen, name) for name in Options.__dataclass_fields__})
+    names = set(Options.__dataclass_fields__) - {"wishes"}  # those are of one image
+    return Options(**{name: getattr(chosen, name) for name in names})
 
 
 def level_rule(chosen: EventedModel) -> LevelRule:

@@ -8,11 +8,12 @@ from napari.layers import Image, Labels, Layer, Shapes
 from qtpy.QtCore import QObject, Signal
 
 from napari_recolor.connections import Connections
-from napari_recolor.controls import Controls, fill
+from napari_recolor.controls import CHOOSE_FILE, Controls, fill
 from napari_recolor.layers import is_result
 from napari_recolor.marks import MASKS
 from napari_recolor.reading import Source, time_axis
 from napari_recolor.wipe import BEFORE
+from napari_recolor.wishes import ColorImage
 from recolor_core.errors import RecolorError
 
 NO_TIME = -1
@@ -82,6 +83,11 @@ class SourceChoice(QObject):
         fill(controls.layer, _named(sources))
         fill(controls.strokes, [("none", None), *_named(strokes)])
         fill(controls.palette_of, [("choose an image…", None), *_named(colored)])
+        file = (CHOOSE_FILE, CHOOSE_FILE)
+        fill(controls.like, [("add an image…", None), *_named(colored), file])
+        kept = controls.color_from.currentData()
+        own = [(kept.name, kept)] if isinstance(kept, ColorImage) else []
+        fill(controls.color_from, [("the networks", None), *own, *_named(colored), file])
         self._names.close()
         for layer in self.viewer.layers:
             self._names.connect(layer.events.name, self.list_layers)

@@ -45,9 +45,11 @@ from napari_recolor.settings import (
 from napari_recolor.shortcuts import REDO, RUN, SAVE, UNDO, Shortcuts
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wipe import Wipe
-from napari_recolor.worker import Failure, choices, failure_of
+from napari_recolor.wish_panel import WishPanel
+from napari_recolor.wishes import Draw, Wishes
+from napari_recolor.worker import Failure, Options, choices, failure_of
 from recolor_core.errors import ImageError, RecolorError
-from recolor_core.hints import Mark
+from recolor_core.hints import Mark, Region
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
@@ -91,6 +93,7 @@ class ColorizeWidget(QWidget):
         self._runner = Runner(self.viewer, self._queue, self)
         self._live = LivePreview(self.viewer, self._queue, self)
         self._hints = HintPanel(self.viewer, self.controls, self)
+        self._wishes = WishPanel(self.viewer, self.controls, self._queue, self)
         self._inspector = Inspector(self.viewer)
         self._wipe = Wipe(self.viewer)
         self._connections = Connections()
@@ -137,6 +140,10 @@ class ColorizeWidget(QWidget):
         self._hints.changed.connect(self._on_hints)
         self._hints.opened.connect(self._history.note_soon)
         self._hints.said.connect(self._say)
+        self._hints.selected.connect(self._on_region)
+        self._wishes.changed.connect(self._on_wishes)
+        self._wishes.wanted.connect(self._make_alternatives)
+        self._wishes.said.connect(self._say)
         self._history.changed.connect(self._enable)
         self._inspector.changed.connect(self._on_inspected)
         self._wipe.changed.connect(self._on_wiped)
@@ -158,6 +165,7 @@ class ColorizeWidget(QWidget):
         controls.before.pressed.connect(partial(self._compare, True))
         controls.before.released.connect(partial(self._compare, False))
         controls.undo.clicked.connect(self._history.undo)
+        controls.matches.clicked.connect(self._show_matches)
         controls.redo.clicked.connect(self._history.redo)
 
     def _wire_viewer(self) -> None:
@@ -238,23 +246,74 @@ class ColorizeWidget(QWidget):
         run = self._runner.last_of(self._source.layer)
         if run is None or len(run.request.indices) != 1 or wrong_colors(self._preferences.palette):
             return
-        now = options(self._preferences)
-        wanted = replace(run.options, **{name: getattr(now, name) for name in LIVE})
+        wanted = self._live_options(run)
         if wanted != run.options or self._live.busy:
             (index,) = run.request.indices
             self._live.request(run, index, self._hints_for(run.request).get(index, []), wanted)
 
+    def _live_options(self, run: Run) -> Options:
+        """The options of a run with the settings and wishes that the image follows at once."""
+        now, wishes = options(self._preferences), self._wishes.of(run.source)
+        # Its color is registered at another size: that takes a new run.
+        wishes = replace(wishes, color_from=run.options.wishes.color_from)
+        if run.stages.steady:
+            wishes = run.options.wishes
+        live = {name: getattr(now, name) for name in LIVE}
+        return replace(run.options, **live, wishes=wishes)
+
+    def _on_wishes(self) -> None:
+        self._history.note_soon()
+        self._describe_soon()
+        if not self.busy:
+            self._recolor_last()
+
+    def _on_region(self) -> None:
+        hint_layer, run = self._hints.current, self._runner.last_of(self._source.layer)
+        region = None if hint_layer is None else hint_layer.selected_region()
+        if region is not None and run is not None:
+            inside = run.hints([region])
+            region = inside[0] if inside and isinstance(inside[0], Region) else None
+        self._wishes.select_region(region)
+
+    def _make_alternatives(self) -> None:
+        """Fill the strip of alternatives, once nothing else is being done."""
+        run = self._runner.last_of(self._source.layer)
+        if self.busy or self._live.busy:
+            return  # asked for again at the end
+        if run is None or len(run.request.indices) != 1 or run.stages.steady or not run.finished:
+            if self.controls.strip.title.isChecked():
+                self._say("Colorize one image first: the strip shows its alternatives.")
+            return
+        self._on_region()
+        (index,) = run.request.indices
+        hints = run.hints(self._hints_for(run.request).get(index, []))
+        self._wishes.make(run, hints, self._live_options(run))
+
+    def _show_matches(self) -> None:
+        run = self._runner.last_of(self._source.layer)
+        if run is not None and run.finished:
+            self._wishes.show_matches(run, run.stages.matches.get(run.finished[0], ()))
+
+    def _show_found(self) -> None:
+        run = self._runner.last_of(self._source.layer)
+        if run is not None and run.finished:
+            self._wishes.show_found(run.stages.matches.get(run.finished[0], ()))
+
     def _take_state(self) -> Any:
         chosen = self._preferences
-        return {name: getattr(chosen, name) for name in UNDOABLE}, self._hints.states()
+        settings = {name: getattr(chosen, name) for name in UNDOABLE}
+        return settings, self._hints.states(), self._wishes.states()
 
     def _restore_state(self, state: Any) -> None:
         for name, value in state[0].items():
             setattr(self._preferences, name, value)
         self._hints.restore(state[1])
+        self._wishes.restore(state[2])
 
     def _on_source(self) -> None:
         self._hints.choose(self._source.layer)
+        self._wishes.choose(self._source.layer)
+        self._show_found()
         self._describe()
 
     def _on_active(self, _: Any = None) -> None:
@@ -337,11 +396,19 @@ class ColorizeWidget(QWidget):
         self._wipe.stop()
         try:
             hints = self._hints_for(request)
-            self._runner.start(self._source.layer, request, options(self._preferences), hints)
+            wished = replace(options(self._preferences), wishes=self._wishes_for(request))
+            self._runner.start(self._source.layer, request, wished, hints)
         except Exception as error:
             failure = failure_of(error)
             self._say(f"Failed: {failure.message}")
             tell_failure(failure)
+
+    def _wishes_for(self, request: Request) -> Wishes:
+        """What is asked for beside hints; an alternative belongs to one image."""
+        wishes = self._wishes.of(self._source.layer)
+        if request.time is not None:
+            return Wishes()
+        return wishes if len(request.indices) == 1 else replace(wishes, draw=Draw(), parts=())
 
     def _hints_for(self, request: Request) -> dict[Index, list[Mark]]:
         """The hints of each image, in pixels of the source."""
@@ -362,12 +429,16 @@ class ColorizeWidget(QWidget):
         self._read_out()
         if self._runner.last is not None and not self.busy:
             self._find_choices()  # PyTorch is there now
+        if not self.busy:
+            self._show_found()
+            self._make_alternatives()
         if not self.busy and self._late_hints is not None:
             hint_layer, self._late_hints = self._late_hints, None
             self._on_hints(hint_layer)
         self._enable()
 
-    def _on_removed(self, _: Any = None) -> None:
+    def _on_removed(self, event: Any = None) -> None:
+        self._wishes.forget(getattr(event, "value", None))
         self._runner.forget_removed()
         self._enable()
 
@@ -385,10 +456,12 @@ class ColorizeWidget(QWidget):
             values = hint_layer.values(index, everywhere=not run.stages.steady)
             # Another frame of a stack has other hints, and the colors of these already.
             if self._live.busy or run.hints(values) != run.given.get(index, []):
-                self._live.request(run, index, values)
+                self._live.request(run, index, values, self._live_options(run))
 
     def _on_live_finished(self) -> None:
         self.controls.readout.read()
+        self._show_found()
+        self._make_alternatives()
         if self._late_save is not None:
             job, self._late_save = self._late_save, None
             self._queue.submit(job)

@@ -24,17 +24,20 @@ from numpy.typing import NDArray
 from napari_recolor.palette import colors_of
 from napari_recolor.pyramid import COARSE, colors_of_every, is_large, paint_preview, preview_step
 from napari_recolor.reading import Index, Request, Source
-from recolor_core.errors import DeviceWarning, RecolorError
-from recolor_core.hints import Mark
+from napari_recolor.wishes import ColorImage, Draw, Wishes
+from recolor_core.errors import DeviceWarning, ImageError, RecolorError
+from recolor_core.hints import Area, Mark
 from recolor_core.settings import Settings, list_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from recolor_core.color_from import ColorSource
     from recolor_core.colorizer import Colorizer
     from recolor_core.gray import GrayImage
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
+    from recolor_core.reference import Reference, Seen
     from recolor_core.result import Coarse, Colorization
 
 Levels = tuple[float, float] | None
@@ -44,6 +47,9 @@ Hints = Mapping[Index, Sequence[Mark]]
 
 IN_MEMORY = 2**32
 """Results of more bytes than this lie in a temporary file, which napari reads as it needs it."""
+
+THUMBNAIL = 160
+"""The longer side of the small images of alternatives, in pixels."""
 
 REMEMBERED = 4
 """Number of images whose generator output is kept for hints."""
@@ -61,12 +67,15 @@ class Options(Settings):
         Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
     passes : int
         As in `recolor_core.colorize_frames`.
+    wishes : Wishes
+        What is asked for one image; not of images that are kept steady over time.
     """
 
     weights: str = "default"
     device: str = "auto"
     palette: str = ""
     passes: int = 1
+    wishes: Wishes = field(default_factory=Wishes)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -122,6 +131,8 @@ class Stages:
         Whether colors are kept steady over time. They are not where the weights have no memory.
     carried
         What each image has from those before it, where they are.
+    matches
+        What the references show of each image.
     in_view
         The first row that is in view and the last one plus 1: these rows of a large image are
         computed first. The main thread may set it at any time.
@@ -133,6 +144,7 @@ class Stages:
     provenance: dict[Index, dict[str, Any]] = field(default_factory=dict)
     steady: bool = False
     carried: dict[Index, Carried] = field(default_factory=dict)
+    matches: "dict[Index, tuple[Found, ...]]" = field(default_factory=dict)
     in_view: tuple[int, int] = (0, 0)
 
     @property
@@ -177,6 +189,7 @@ class Stages:
     def replace(self, recolored: "Recolored") -> None:
         """Take over another coloring of an image that is finished."""
         index, before = recolored.index, self.provenance[recolored.index]
+        self.matches[index] = recolored.matches
         for role, values in recolored.arrays.items():
             if role == "rgb" and self.has_preview:  # a copy would stop the window
                 self.arrays[role] = self.as_shown(values)
@@ -222,6 +235,7 @@ class Stages:
         for role, values in _looked_at(result).items():
             self._slot(role, index, values.shape, values.dtype)[...] = values
         known = None if levels is None else list(levels)
+        self.matches[index] = found_in(result)
         self.provenance[index] = {**result.provenance, "levels": known}
 
     def as_shown(self, image: NDArray[Any]) -> NDArray[Any]:
@@ -262,6 +276,7 @@ class Recolored:
     provenance: dict[str, Any]
     given: int
     finished: bool = True
+    matches: "tuple[Found, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -306,6 +321,9 @@ class Engine:
         self._key: tuple[Any, ...] | None = None
         self._colorizer: Colorizer | None = None
         self._seen: OrderedDict[tuple[Request, Index], Coarse] = OrderedDict()
+        self._references: OrderedDict[tuple[Any, ...], Seen] = OrderedDict()
+        self._sources: OrderedDict[ColorImage, ColorSource] = OrderedDict()
+        self._drawn: tuple[Any, Colorization] | None = None
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
@@ -314,6 +332,8 @@ class Engine:
             from recolor_core import Colorizer
 
             self._colorizer = None  # makes room for the next ones
+            self._references.clear()
+            self._drawn = None
             self._colorizer = Colorizer(options.weights, options.device)
             self._key = key
         assert self._colorizer is not None
@@ -336,6 +356,117 @@ class Engine:
     def seen(self, request: Request, index: Index) -> "Coarse | None":
         """What the generator saw last in an image of a request, if that is still known."""
         return self._seen.get((request, index))
+
+    def references(self, options: Options) -> "list[Seen]":
+        """What the generator sees in the references, in the order of the options."""
+        from recolor_core import Settings
+
+        found = []
+        for image in options.wishes.references:
+            key = (image, options.size, options.views)
+            if key not in self._references:
+                reference = read_reference(image)
+                seen = self.colorizer(options).look(reference, Settings(**options.settings))
+                self._references[key] = seen
+            self._references.move_to_end(key)
+            found.append(self._references[key])
+        while len(self._references) > max(REMEMBERED, len(found)):
+            self._references.popitem(last=False)
+        return found
+
+    def color_source(self, image: ColorImage) -> "ColorSource":
+        """The image whose color is put on another one."""
+        if image not in self._sources:
+            self._sources[image] = read_color_source(image)
+        while len(self._sources) > REMEMBERED:
+            self._sources.popitem(last=False)
+        return self._sources[image]
+
+    def color(
+        self, options: Options, coarse: "Coarse", hints: Sequence[Mark], alternatives: int = 0
+    ) -> "Colorization":
+        """Color what the generator saw, with all that is asked for.
+
+        Parameters
+        ----------
+        options : Options
+            With the wishes.
+        coarse : Coarse
+            What the generator saw.
+        hints : sequence of Mark
+            In pixels of the image.
+        alternatives : int
+            How many to make beside the coloring that was asked for, if that is the first of all.
+        """
+        wishes = options.wishes
+        if not wishes.draw.number:
+            result = self.draw(options, coarse, hints, Draw(alternatives))
+        else:
+            result = self.draw(options, coarse, hints, wishes.draw).take(wishes.draw.number)
+        for part in wishes.parts:
+            region = part.region if part.limited else None
+            other = self.draw(options, coarse, hints, part.draw, region).take(part.draw.number)
+            result = result.combine(other, part.region)
+        if wishes.color_from is not None:
+            from recolor_core.color_from import apply_color
+
+            result = apply_color(result, self.color_source(wishes.color_from))
+        return result
+
+    def draw(
+        self,
+        options: Options,
+        coarse: "Coarse",
+        hints: Sequence[Mark],
+        draw: Draw,
+        region: Area | None = None,
+    ) -> "Colorization":
+        """Color what the generator saw, with alternatives; the last one is remembered."""
+        from recolor_core import Settings
+
+        plain = replace(options, wishes=Wishes(options.wishes.references))
+        key = (id(coarse), plain, tuple(hints), draw.count, draw.seed, region)
+        if self._drawn is not None and self._drawn[0] == key:
+            return self._drawn[1]
+        result = self.colorizer(options).refine(
+            coarse,
+            Settings(**{**options.settings, "alternatives": draw.count}),
+            hints,
+            options.read_palette(),
+            self.references(options),
+            seed=draw.seed,
+            region=region,
+        )
+        if draw.count:
+            self._drawn = (key, result)
+        return result
+
+
+def read_reference(image: ColorImage) -> "Reference":
+    """A color image as a reference."""
+    if image.path:
+        from recolor_core.batch.request import read_reference as read
+
+        return read(image.path)
+    from recolor_core import Reference
+
+    return Reference(np.asarray(image.rgb), image.name)
+
+
+def read_color_source(image: ColorImage) -> "ColorSource":
+    """A color image whose color is put on another one."""
+    from recolor_core.color_from import ColorSource
+    from recolor_core.color_from import read_color_source as read
+
+    if image.path:
+        return read(image.path)
+    rgb = np.asarray(image.rgb)[..., :3]
+    if rgb.dtype.kind != "u":
+        raise ImageError(
+            f"expected an image in color of 8 or 16 bits to take the color from, got {rgb.dtype} "
+            f"in “{image.name}”; convert it first"
+        )
+    return ColorSource(rgb, image.name)
 
 
 def _state_of(weights: str) -> tuple[int, int] | None:
@@ -380,23 +511,23 @@ def colorize(
     yield Step(0, count, 0, 1, "reading")
     stages.file, space = file_of(request.source)
     stages.steady = request.time is not None and colorizer.runner.has_memory
-    way = _over_time if stages.steady else _each
-    yield from way(engine, options, stages, settings, hints or {}, palette, space)
+    if stages.steady:
+        yield from _over_time(engine, options, stages, settings, hints or {}, palette, space)
+    else:
+        yield from _each(engine, options, stages, hints or {}, space)
 
 
 def _each(
     engine: Engine,
     options: Options,
     stages: Stages,
-    settings: "Settings",
     hints: Hints,
-    palette: "Palette | None",
     space: "ColorSpace",
 ) -> Iterator[Step]:
     """Every image by itself."""
     from recolor_core.gray import read_gray
 
-    request, colorizer = stages.request, engine.colorizer(options)
+    request = stages.request
     count, stack_levels = len(request.indices), request.stack_levels()
     for number, index in enumerate(request.indices):
         image = request.load(index)
@@ -404,7 +535,7 @@ def _each(
         yield Step(number, count, 0, 1, "finding colors")
         coarse = engine.see(request, index, read_gray(image, space, levels), options)
         yield Step(number, count, 0, 1, "refining")
-        result = colorizer.refine(coarse, settings, hints.get(index, ()), palette)
+        result = engine.color(options, coarse, hints.get(index, ()), options.alternatives)
         yield from _fill(stages, number, index, result, levels)
 
 
@@ -494,16 +625,13 @@ def recolor(
         The new coloring is the last event; every event before it is a chance to end.
     """
     _only_our_warnings()
-    from recolor_core import Settings
-
     coarse = engine.seen(stages.request, index)
     if coarse is None:
         yield None
         coarse = _see_again(engine, options, stages, index)
     yield None
     coarse, known = stages.hinted(index, coarse, hints)
-    settings = Settings(**{**options.settings, "alternatives": 0})
-    result = engine.colorizer(options).refine(coarse, settings, known, options.read_palette())
+    result = engine.color(options, coarse, known)
     # No event comes before the new colors: a newer request ends this one at an event, and while a
     # slider moves there is always a newer one.
     if stages.has_preview:
@@ -516,7 +644,80 @@ def recolor(
     else:
         rgb = np.concatenate(list(result.strips()))
     arrays = {**_looked_at(result), "rgb": rgb}
-    yield Recolored(index, arrays, result.provenance, len(hints))
+    yield Recolored(index, arrays, result.provenance, len(hints), matches=found_in(result))
+
+
+def alternatives(
+    engine: Engine,
+    options: Options,
+    stages: Stages,
+    index: Index,
+    hints: Sequence[Mark],
+    draw: Draw,
+    region: Area | None = None,
+) -> Iterator[list[NDArray[np.uint8]] | None]:
+    """Make small images of the alternatives of a finished image; full resolutions are not made.
+
+    Parameters
+    ----------
+    engine, stages, index, hints
+        As of `recolor`.
+    options : Options
+        How to colorize.
+    draw : Draw
+        How many, and which.
+    region : Region or Mask, optional
+        Where they differ.
+
+    Yields
+    ------
+    list of ndarray or None
+        (h, w, 3) uint8: the coloring itself, then each alternative. It is the last event; every
+        event before it is a chance to end.
+    """
+    _only_our_warnings()
+    coarse = engine.seen(stages.request, index)
+    if coarse is None:
+        yield None
+        coarse = _see_again(engine, options, stages, index)
+    yield None
+    coarse, known = stages.hinted(index, coarse, hints)
+    result = engine.draw(options, coarse, known, draw, region)
+    yield [result.take(number).thumbnail(THUMBNAIL) for number in range(draw.count + 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a reference shows of an image.
+
+    Parameters
+    ----------
+    name : str
+        Of the reference.
+    words : str
+        How much was matched, or why nothing was.
+    places : ndarray
+        (N, 2): x and y of each match, in pixels of what was colorized.
+    colors : ndarray
+        (N, 3) in [0, 1]: the color that each match gives, in sRGB at one lightness.
+    """
+
+    name: str
+    words: str
+    places: NDArray[np.float32]
+    colors: NDArray[np.float32]
+
+
+def found_in(result: "Colorization") -> tuple[Found, ...]:
+    """What each reference shows of an image."""
+    from recolor_core import lab_to_rgb
+
+    found = []
+    for matches in result.matches:
+        lab = np.concatenate((np.full((len(matches.ab), 1), 65), matches.ab), axis=1)
+        colors = np.asarray(lab_to_rgb(lab.astype(np.float32)[None]))[0].clip(0, 1)
+        found.append(Found(matches.reference.name, matches.words, matches.image, colors))
+    return tuple(found)
 
 
 def paint(
@@ -600,17 +801,29 @@ def _in_memory(source: Source) -> bool:
 
 def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
     import torch
+    from torch.nn import functional
 
+    from recolor_core.gray import working_size
     from recolor_core.models.config import SCALE
     from recolor_core.models.refiner import upsample
 
-    (a, b), (a_refined, b_refined) = result.ab_coarse, result.ab_refined
-    height, width = result.ab_refined.shape[1:]
-    start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)[0, :, :height, :width].numpy()
-    change = np.hypot(*(result.ab_refined - start))
+    a, b = result.ab_coarse
+    start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)
+    refined = torch.from_numpy(result.ab_refined)[None]
+    guide = torch.from_numpy(result.working_lightness)[None, None]
+    if refined.shape[-1] > start.shape[-1]:  # the color of another image is finer
+        size = working_size(result.shape, result.provenance["settings"]["size"])
+        refined, guide = (
+            functional.interpolate(x, size=size, mode="area") for x in (refined, guide)
+        )
+    height, width = refined.shape[-2:]
+    a_refined, b_refined = refined[0].numpy()
+    begun = np.ascontiguousarray(start[0, :, :height, :width].numpy())
+    change = np.hypot(*(refined[0].numpy() - begun))
+    coarse = replace(result, ab_refined=begun, working_lightness=guide[0, 0].numpy())
     step = preview_step(result.shape, COARSE)
     return {
-        "coarse": colors_of_every(step, replace(result, ab_refined=np.ascontiguousarray(start))),
+        "coarse": colors_of_every(step, coarse),
         "a coarse": a,
         "b coarse": b,
         "a refined": a_refined,
