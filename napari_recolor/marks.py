@@ -74,8 +74,9 @@ def styles_of(layer: Points | Shapes) -> list[Style]:
     """The style of each point or shape of a layer; a layer of other origin has the default."""
     table = layer.features
     known = [name for name in asdict(Style()) if name in table.columns]
-    rows = table[known].to_dict("records") if known else [{}] * len(layer.data)
-    return [_style(row) for row in rows]
+    rows = table[known].to_dict("records") if known else []
+    count = len(layer.data)  # while shapes are added, napari has more of one than of the other
+    return [_style(row) for row in [*rows, *[{}] * count][:count]]
 
 
 def next_style(layer: Points | Shapes) -> Style:
