@@ -207,10 +207,10 @@ class HintLayer:
         HintsError
             If a layer holds more than can be hinted.
         """
-        index = self._index_shown() if index is None else tuple(index)
+        index = self.index_shown() if index is None else tuple(index)
         limits: dict[int, Any] = {}
         found: list[Mark] = []
-        shown = index == self._index_shown()
+        shown = index == self.index_shown()
         if self._shapes is not None and (everywhere or shown or self._shapes.ndim > 2):
             at = self._at(self._shapes, index)
             limits = limits_of(self._shapes, self.image, at)
@@ -261,7 +261,7 @@ class HintLayer:
             within = mark.points if isinstance(mark, Region) else mark.within
             if within and within not in limits:
                 limits[within] = max([0, *known, *limits.values()]) + 1
-        index = self._index_shown()
+        index = self.index_shown()
         put_points(self.layer, index, points, limits)
         if limits or shapes or self._shapes is not None:
             own = self._own("shapes")
@@ -517,7 +517,7 @@ class HintLayer:
         shapes = self._shapes
         if shapes is None:
             return None
-        at = self._at(shapes, self._index_shown())
+        at = self._at(shapes, self.index_shown())
         known = regions_of(shapes, self.image, at)
         chosen = [i for i in sorted(shapes.selected_data) if i in known]
         if chosen or len(known) == 1:
@@ -672,6 +672,37 @@ class HintLayer:
         faces[number] = hex_rgba(color)
         layer.face_color = faces
 
+    def restyle(self, number: int, kind: str) -> None:
+        """Set what one point asks for."""
+        styles = styles_of(self.layer)
+        styles[number] = replace(styles[number], kind=kind)
+        set_styles(self.layer, styles)
+        self._dress(self.layer, [number])
+
+    def remove(self, number: int) -> None:
+        """Remove one point."""
+        self.layer.selected_data = {number}
+        self.layer.remove_selected()
+
+    def predict_next(self) -> None:
+        """Let points to come begin with the predicted color again."""
+        self.predicts = True
+        self._on_selected()
+
+    def place_of(self, number: int | None) -> tuple[float, float] | None:
+        """Row and column of a point in its image; of None, those of what is selected, if any."""
+        layer: Layer = self.layer
+        if number is None:
+            layer = self.target
+            chosen = [] if isinstance(layer, Labels) else sorted(layer.selected_data)
+            if not chosen:
+                return None
+            number = chosen[0]
+        if number >= len(layer.data):
+            return None
+        y, x = planar(np.atleast_2d(layer.data[number]), layer, self.image).mean(axis=0)
+        return float(y), float(x)
+
     def _on_drawn(self, event: Any) -> None:
         """Complete a shape that was just drawn."""
         shapes = self._shapes
@@ -697,7 +728,8 @@ class HintLayer:
             self.close()
             self.closed.emit()
 
-    def _index_shown(self) -> tuple[int, ...]:
+    def index_shown(self) -> tuple[int, ...]:
+        """Position of the image shown along the axes before height and width."""
         if self.image.ndim == 2:
             return ()
         position = self.image.world_to_data(self.viewer.dims.point)

@@ -18,6 +18,7 @@ from superqt.utils import GeneratorWorker
 
 from napari_recolor import command_text
 from napari_recolor.binding import Binding
+from napari_recolor.color_chooser import ColorChooser
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
 from napari_recolor.gl_context import guard_canvas
@@ -94,6 +95,7 @@ class ColorizeWidget(QWidget):
         self._live = LivePreview(self.viewer, self._queue, self)
         self._hints = HintPanel(self.viewer, self.controls, self)
         self._wishes = WishPanel(self.viewer, self.controls, self._queue, self)
+        self._chooser = ColorChooser(self.controls, self._hints, self._queue, self)
         self._inspector = Inspector(self.viewer)
         self._wipe = Wipe(self.viewer)
         self._connections = Connections()
@@ -141,6 +143,7 @@ class ColorizeWidget(QWidget):
         self._hints.opened.connect(self._history.note_soon)
         self._hints.said.connect(self._say)
         self._hints.selected.connect(self._on_region)
+        self._chooser.wanted.connect(self._find_likely)
         self._wishes.changed.connect(self._on_wishes)
         self._wishes.wanted.connect(self._make_alternatives)
         self._wishes.said.connect(self._say)
@@ -207,6 +210,7 @@ class ColorizeWidget(QWidget):
             self._leave()
             self._inspector.stop()
             self._wipe.stop()
+            self._chooser.close()
             self._hints.close()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -288,6 +292,10 @@ class ColorizeWidget(QWidget):
         (index,) = run.request.indices
         hints = run.hints(self._hints_for(run.request).get(index, []))
         self._wishes.make(run, hints, self._live_options(run))
+
+    def _find_likely(self, hint_layer: HintLayer, x: float, y: float) -> None:
+        run = None if self.busy else self._runner.last_of(hint_layer.image)
+        self._chooser.look(run, x, y)
 
     def _show_matches(self) -> None:
         run = self._runner.last_of(self._source.layer)

@@ -686,6 +686,65 @@ def alternatives(
     yield [result.take(number).thumbnail(THUMBNAIL) for number in range(draw.count + 1)]
 
 
+@dataclass(frozen=True)
+class Likely:
+    """What a place of an image is likely to be.
+
+    Parameters
+    ----------
+    colors : list of (str, float)
+        ``"#rrggbb"`` and its probability, the likeliest first.
+    lightness : float
+        L* there, in [0, 100].
+    """
+
+    colors: list[tuple[str, float]]
+    lightness: float
+
+
+def likely(
+    engine: Engine, options: Options, stages: Stages, index: Index, place: tuple[float, float]
+) -> Iterator[Likely | None]:
+    """Find the likeliest colors of a place of a finished image.
+
+    Parameters
+    ----------
+    engine, options, stages, index
+        As of `recolor`.
+    place : (float, float)
+        x and y, in pixels of what was colorized.
+
+    Yields
+    ------
+    Likely or None
+        It is the last event; every event before it is a chance to end.
+    """
+    _only_our_warnings()
+    coarse = engine.seen(stages.request, index)
+    if coarse is None:
+        yield None
+        coarse = _see_again(engine, options, stages, index)
+    from torch.nn import functional
+
+    from recolor_core import Settings
+    from recolor_core.likely import likely_colors
+
+    height, width = stages.request.size
+
+    def cell(grid: "Tensor") -> "Tensor":
+        rows, columns = grid.shape[-2:]
+        y = min(max(int((place[1] + 0.5) * rows / height), 0), rows - 1)
+        x = min(max(int((place[0] + 0.5) * columns / width), 0), columns - 1)
+        return grid[..., y, x]
+
+    light = float(cell(coarse.lightness[0, 0]))
+    probability = functional.softmax(cell(coarse.logits[0]).float(), dim=0)
+    chroma = Settings(**options.settings).chroma
+    bins = engine.colorizer(options).bins.bins
+    found = likely_colors(probability, bins, light, chroma=chroma)
+    yield Likely([(one.color, one.probability) for one in found], light)
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What a reference shows of an image.

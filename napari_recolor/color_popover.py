@@ -1,0 +1,273 @@
+"""Colors to choose from, beside a hint: the likeliest, all of its lightness, and recent ones."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QPoint, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_recolor.placing import hex_color
+
+CHROMA = 90
+"""The disk of colors reaches to this distance from gray, in Lab units."""
+
+SIDE = 160
+"""Of the disk, in pixels of the screen."""
+
+RECENT = 6
+"""How many colors that were used last are offered."""
+
+
+class ColorPopover(QFrame):
+    """A small window with colors. It stays open while colors are tried.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Of the window.
+    """
+
+    chosen = Signal(str)
+    """Emitted with ``"#rrggbb"``."""
+    asked = Signal(str)
+    """Emitted with ``"keep"``, ``"gray"``, ``"remove"`` or ``"predicted"``."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Tool | Qt.WindowType.FramelessWindowHint)
+        self.setObjectName("recolor.popover")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
+        self.setWindowTitle("Color of the hint")
+        self.recent: list[str] = []
+        self._used = ""
+        self._title = QLabel("Likeliest here")
+        self._likely, self._recent = QHBoxLayout(), QHBoxLayout()
+        self.disk = ColorDisk()
+        self.disk.chosen.connect(self._choose)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        head = QHBoxLayout()
+        head.addWidget(self._title, 1)
+        close = self._button("×", "Close (Esc)", self.close)
+        close.setFixedWidth(24)
+        head.addWidget(close)
+        column.addLayout(head)
+        column.addLayout(self._likely)
+        column.addWidget(QLabel("All colors of this lightness"))
+        column.addWidget(self.disk, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._recent_title = QLabel("Used last")
+        column.addWidget(self._recent_title)
+        column.addLayout(self._recent)
+        words = {
+            "keep": ("Keep", "The color here stays as the networks give it."),
+            "gray": ("Gray", "No color, as of paper, silver or smoke."),
+            "predicted": ("Predicted", "Hints to come begin with the predicted color."),
+            "remove": ("Remove", "Remove this hint."),
+        }
+        self._asks = {
+            name: self._button(text, tooltip, partial(self._ask, name))
+            for name, (text, tooltip) in words.items()
+        }
+        for pair in (("keep", "gray"), ("predicted", "remove")):
+            row = QHBoxLayout()
+            for name in pair:
+                row.addWidget(self._asks[name])
+            column.addLayout(row)
+
+    def open_at(self, place: QPoint, *, activate: bool = False) -> None:
+        """Show the window beside a place of the screen.
+
+        Parameters
+        ----------
+        place : QPoint
+            In pixels of the screen.
+        activate : bool
+            Whether the window takes the keyboard.
+        """
+        self._note()
+        self._fill(self._likely, [])
+        self._title.setText("Likeliest here: looking…")
+        self._show_recent()
+        self.adjustSize()
+        screen = self.parentWidget().screen().availableGeometry()
+        x = min(place.x() + 24, screen.right() - self.width())
+        y = min(max(screen.top(), place.y() - 40), screen.bottom() - self.height())
+        self.move(x, y)
+        self.show()
+        self.raise_()
+        if activate:
+            self.activateWindow()
+            self.disk.setFocus()
+
+    def show_likely(self, colors: Sequence[tuple[str, float]], lightness: float) -> None:
+        """Show the likeliest colors.
+
+        Parameters
+        ----------
+        colors : sequence of (str, float)
+            ``"#rrggbb"`` and its probability.
+        lightness : float
+            L* of the place, in [0, 100].
+        """
+        self._title.setText("Likeliest here" if colors else "Colorize first to see what is likely")
+        self._fill(self._likely, colors)
+        self.disk.show_lightness(lightness)
+        self.adjustSize()
+
+    def set_kinds(self, *, removable: bool) -> None:
+        """Say whether the mark can be removed."""
+        self._asks["remove"].setEnabled(removable)
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Close on Escape."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.close()
+        else:
+            super().keyPressEvent(event)
+
+    def hideEvent(self, event: Any) -> None:
+        """Remember the color that was used."""
+        super().hideEvent(event)
+        self._note()
+
+    def _choose(self, color: str) -> None:
+        self._used = color
+        self.chosen.emit(color)
+
+    def _ask(self, what: str) -> None:
+        self.asked.emit(what)
+        if what in ("remove", "predicted"):
+            self.close()
+
+    def _note(self) -> None:
+        if self._used:
+            others = [color for color in self.recent if color != self._used]
+            self.recent, self._used = [self._used, *others][:RECENT], ""
+
+    def _show_recent(self) -> None:
+        self._fill(self._recent, [(color, None) for color in self.recent])
+        self._recent_title.setVisible(bool(self.recent))
+
+    def _fill(self, row: QHBoxLayout, colors: Sequence[tuple[str, float | None]]) -> None:
+        _empty(row)
+        for color, probability in colors:
+            told = color if probability is None else f"{color}: {probability:.0%} likely"
+            button = self._button("", told, partial(self._choose, color))
+            swatch = QPixmap(22, 22)
+            swatch.fill(QColor(color))
+            button.setIcon(QIcon(swatch))
+            if probability is not None:
+                button.setText(f"{probability:.0%}")
+            button.setStyleSheet("padding: 2px")
+            row.addWidget(button)
+        row.addStretch(1)
+
+    def _button(self, text: str, tooltip: str, slot: Callable[[], Any]) -> QPushButton:
+        button = QPushButton(text)
+        button.setToolTip(tooltip)
+        button.setAccessibleName(tooltip)
+        button.clicked.connect(lambda: slot())
+        return button
+
+
+class ColorDisk(QWidget):
+    """All colors of one lightness, a* to the right and b* upwards, as far as sRGB has them."""
+
+    chosen = Signal(str)
+    """Emitted with the color under the mouse while it is pressed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(SIDE, SIDE)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setAccessibleName("All colors of this lightness")
+        self.setToolTip(
+            "Right: magenta, left: green, up: yellow, down: blue. The arrow keys move by one step."
+        )
+        self._codes = np.zeros((SIDE, SIDE, 4), np.uint8)
+        self._at = QPoint(SIDE // 2, SIDE // 2)
+        self.show_lightness(60)
+
+    def show_lightness(self, lightness: float) -> None:
+        """Show the colors of a lightness.
+
+        Parameters
+        ----------
+        lightness : float
+            L*, in [0, 100]; at black and white there are no colors, so it is kept away from them.
+        """
+        from skimage.color import lab2rgb, rgb2lab  # napari needs scikit-image too
+
+        light = min(max(lightness, 20.0), 92.0)
+        axis = np.linspace(-CHROMA, CHROMA, SIDE)
+        a, b = np.meshgrid(axis, axis[::-1])
+        lab = np.stack((np.full_like(a, light), a, b), axis=-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of colors that sRGB has not: they are left out
+            rgb = lab2rgb(lab)
+        real = np.abs(rgb2lab(rgb) - lab).max(axis=-1) < 2
+        self._codes[..., :3] = np.rint(255 * rgb)
+        self._codes[..., 3] = 255 * (real & (np.hypot(a, b) <= CHROMA))
+        self.update()
+
+    def color_at(self, x: int, y: int) -> str | None:
+        """The color of a pixel of the disk; None where there is none."""
+        if not (0 <= x < SIDE and 0 <= y < SIDE) or not self._codes[y, x, 3]:
+            return None
+        return hex_color(self._codes[y, x] / 255)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the disk and the color that was chosen."""
+        painter = QPainter(self)
+        image = QImage(self._codes.data, SIDE, SIDE, 4 * SIDE, QImage.Format.Format_RGBA8888)
+        painter.drawImage(0, 0, image)
+        for color, radius in ((Qt.GlobalColor.black, 5), (Qt.GlobalColor.white, 4)):
+            painter.setPen(color)
+            painter.drawEllipse(self._at, radius, radius)
+        painter.end()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose the color under the mouse."""
+        self._pick(event.position().toPoint())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Follow the mouse while it is pressed."""
+        self._pick(event.position().toPoint())
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Move by one step with the arrow keys."""
+        keys = Qt.Key
+        steps = {
+            keys.Key_Left: (-4, 0), keys.Key_Right: (4, 0),
+            keys.Key_Up: (0, -4), keys.Key_Down: (0, 4),
+        }  # fmt: skip
+        if event.key() in steps:
+            self._pick(self._at + QPoint(*steps[event.key()]))
+        else:
+            super().keyPressEvent(event)
+
+    def _pick(self, place: QPoint) -> None:
+        color = self.color_at(place.x(), place.y())
+        if color is not None:
+            self._at = place
+            self.update()
+            self.chosen.emit(color)
+
+
+def _empty(row: QLayout) -> None:
+    while (item := row.takeAt(0)) is not None:
+        if item.widget() is not None:
+            item.widget().deleteLater()

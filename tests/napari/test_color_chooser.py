@@ -1,0 +1,111 @@
+"""The window with colors at a hint: what it offers, and what a choice does."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
+
+from napari_recolor.color_popover import SIDE, ColorDisk
+from napari_recolor.layers import KEY
+from recolor_core import rgb_to_lab
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def panel(open_panel, photo, finish):
+    """The panel, in a window that is shown, with a finished run and hints."""
+    panel = open_panel(photo, show=True)
+    panel.controls.run.click()
+    finish(panel)
+    panel.controls.hints.click()
+    return panel
+
+
+def lab_of(color):
+    return rgb_to_lab(np.array(list(bytes.fromhex(color[1:]))) / 255)
+
+
+def swatches(panel, row):
+    popover = panel._chooser.popover
+    layout = {"likely": popover._likely, "recent": popover._recent}[row]
+    widgets = [layout.itemAt(i).widget() for i in range(layout.count())]
+    return [widget for widget in widgets if isinstance(widget, QPushButton)]
+
+
+def test_a_new_hint_begins_with_the_predicted_color_and_opens_the_window(panel, qtbot):
+    rgb = next(x for x in panel.viewer.layers if KEY in x.metadata)
+    before = "#{:02x}{:02x}{:02x}".format(*rgb.data[30, 40])
+    points = panel._hints.current.layer
+    points.add([30, 40])
+    assert panel._hints.current.values()[0].color == before
+    popover = panel._chooser.popover
+    assert popover.isVisible()
+    qtbot.waitUntil(lambda: bool(swatches(panel, "likely")), timeout=60_000)
+    likely = swatches(panel, "likely")
+    assert len(likely) == 5
+    shares = [int(button.text().rstrip("%")) for button in likely]
+    assert shares == sorted(shares, reverse=True)
+    assert all("likely" in button.accessibleName() for button in likely)
+
+    color = likely[3].accessibleName()[:7]
+    likely[3].click()
+    assert panel._hints.current.values()[0].color == color
+    assert popover.isVisible()  # another one can be tried
+    qtbot.waitUntil(lambda: "with 1 hint" in panel.controls.status.text(), timeout=60_000)
+    points.add([60, 90])  # the choice was for that hint
+    assert panel._hints.current.values()[1].color != color
+    assert [button.accessibleName() for button in swatches(panel, "recent")] == [color]
+    QTest.keyClick(popover, Qt.Key.Key_Escape)
+    assert not popover.isVisible()
+
+
+def test_keep_gray_and_remove(panel):
+    points = panel._hints.current.layer
+    points.add([30, 40])
+    asks = panel._chooser.popover._asks
+    asks["keep"].click()
+    assert panel._hints.current.values()[0].kind == "keep"
+    asks["gray"].click()
+    assert panel._hints.current.values()[0].kind == "gray"
+    asks["remove"].click()
+    assert panel._hints.current.values() == []
+    assert not panel._chooser.popover.isVisible()
+
+
+def test_the_button_is_for_the_color_of_what_is_selected_or_comes(panel, qtbot):
+    hint_layer = panel._hints.current
+    assert panel.controls.color.text() == "predicted"
+    panel.controls.color.click()
+    disk = panel._chooser.popover.disk
+    QTest.mouseClick(disk, Qt.MouseButton.LeftButton, pos=QPoint(SIDE // 2 + 20, SIDE // 2))
+    color = disk.color_at(SIDE // 2 + 20, SIDE // 2)
+    assert panel.controls.color.text() == color
+    hint_layer.layer.add([30, 40])
+    assert hint_layer.values()[0].color == color
+    panel._chooser.popover._asks["predicted"].click()
+    assert panel.controls.color.text() == "predicted"
+
+
+@pytest.mark.parametrize("lightness", [30, 60, 85])
+def test_the_disk_has_the_colors_of_one_lightness(qapp, lightness):
+    disk = ColorDisk()
+    disk.show_lightness(lightness)
+    middle = SIDE // 2
+    gray = lab_of(disk.color_at(middle, middle))
+    assert np.abs(gray[1:]).max() < 2.5
+    reds, yellows = (disk.color_at(*at) for at in ((middle + 15, middle), (middle, middle - 15)))
+    for color in (reds, yellows):
+        assert abs(lab_of(color)[0] - lightness) < 1
+    assert lab_of(reds)[1] > 12
+    assert lab_of(yellows)[2] > 12
+    assert disk.color_at(0, 0) is None  # no such color
+
+
+def test_the_disk_answers_to_the_arrow_keys(qtbot):
+    disk = ColorDisk()
+    qtbot.addWidget(disk)
+    with qtbot.waitSignal(disk.chosen) as told:
+        QTest.keyClick(disk, Qt.Key.Key_Right)
+    assert lab_of(told.args[0])[1] > 1
