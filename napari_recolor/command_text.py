@@ -62,15 +62,16 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
             "the file and colorize that, or copy the run as Python."
         )
     wishes = about.get("wishes", {})
-    if {"color_from", "draw", "parts"} & set(wishes):
+    color_from = [wishes["color_from"]] if "color_from" in wishes else []
+    if "parts" in wishes or (color_from and "draw" in wishes):
         raise RecolorError(
-            "The command takes no alternative of several, and no color from another image. Copy "
-            "this run as Python."
+            "The command takes one alternative for the whole image, and none with the color of "
+            "another image. Copy this run as Python."
         )
-    if any(not image["path"] for image in wishes.get("references", ())):
+    if not all(image["path"] for image in [*wishes.get("references", ()), *color_from]):
         raise RecolorError(
-            "The command needs files, and a reference of this run is an open layer. Save that "
-            "layer and choose the file under Like, or copy this run as Python."
+            "The command needs files, and this run took colors from an open layer. Save that "
+            "layer and choose the file, or copy this run as Python."
         )
     if about["region"] is not None or len(images) != file["pages"]:
         raise RecolorError(
@@ -96,6 +97,10 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
         words += ["--palette", ",".join(about["palette_colors"])]
     for image in wishes.get("references", ()):
         words += ["--reference", image["path"]]
+    for image in color_from:
+        words += ["--color-from", image["path"]]
+    if "draw" in wishes:
+        words += ["--seed", str(wishes["draw"]["seed"]), "--take", str(wishes["draw"]["number"])]
     (span,) = levels
     if span:
         words.append(f"--levels={span[0]!r},{span[1]!r}")  # = : the first may begin with a minus

@@ -1,5 +1,9 @@
 """References and alternatives in the real window: what is shown is what the library makes."""
 
+import shlex
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from napari.layers import Points
@@ -248,3 +252,37 @@ def test_keys_reach_the_strip(panel, rest):
     gallery.setCurrentRow(0)
     QTest.keyClick(gallery, Qt.Key.Key_Return)
     assert gallery.item(1).data(Qt.ItemDataRole.AccessibleTextRole) == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["alternative", "reference", "color from"])
+def test_the_command_writes_the_same_image(
+    open_panel, photo, colored, rest, tmp_path, monkeypatch, kind
+):
+    import tifffile
+    from PIL import Image
+
+    tifffile.imwrite(tmp_path / "photo.tif", photo, photometric="minisblack")
+    Image.fromarray(colored).save(tmp_path / "colored.png")
+    panel = open_panel()
+    panel.viewer.open(tmp_path / "photo.tif", plugin="napari")
+    dialog = "napari_recolor.wish_panel.QFileDialog.getOpenFileName"
+    monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "colored.png"), ""))
+    if kind != "alternative":
+        menu = panel.controls.like if kind == "reference" else panel.controls.color_from
+        choose(menu, "choose a file…")
+    panel.controls.run.click()
+    rest(panel)
+    if kind == "alternative":
+        open_strip(panel, rest)
+        panel.controls.gallery.setCurrentRow(2)
+        panel.controls.gallery._take()
+        rest(panel)
+    panel.controls.copy_command.click()
+    assert panel.controls.status.text().startswith("Copied")
+    command, *words = shlex.split(QGuiApplication.clipboard().text())
+    assert command == "recolor"
+    program = "from recolor_core.cli import main; main()"
+    subprocess.run([sys.executable, "-c", program, *words], check=True)
+    written = tifffile.imread(tmp_path / "photo.recolor.tif")
+    np.testing.assert_array_equal(written, image_of(panel).data)
