@@ -36,11 +36,13 @@ def restore_defaults(chosen: EventedModel) -> None:
 COLORING = (
     "vividness",
     "saturation",
+    "warmth",
     "palette",
     "views",
     "size",
     "alternatives",
     "weights",
+    "runtime",
     "passes",
 )
 """The choices that change what comes out, beside what is colorized."""

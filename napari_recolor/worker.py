@@ -61,7 +61,7 @@ class Options(Settings):
 
     Parameters
     ----------
-    weights, device : str
+    weights, device, runtime : str
         As in `recolor_core.Colorizer`.
     palette : str
         Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
@@ -73,6 +73,7 @@ class Options(Settings):
 
     weights: str = "default"
     device: str = "auto"
+    runtime: str = "auto"
     palette: str = ""
     passes: int = 1
     wishes: Wishes = field(default_factory=Wishes)
@@ -327,14 +328,14 @@ class Engine:
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
-        key = (options.weights, options.device, _state_of(options.weights))
+        key = (options.weights, options.device, options.runtime, _state_of(options.weights))
         if self._key != key:
             from recolor_core import Colorizer
 
             self._colorizer = None  # makes room for the next ones
             self._references.clear()
             self._drawn = None
-            self._colorizer = Colorizer(options.weights, options.device)
+            self._colorizer = Colorizer(options.weights, options.device, options.runtime)
             self._key = key
         assert self._colorizer is not None
         return self._colorizer

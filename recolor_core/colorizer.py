@@ -38,7 +38,7 @@ from recolor_core.palette import Palette, palette_record
 from recolor_core.reference import Matches, Reference, Seen, match, matched_colors
 from recolor_core.result import Coarse, Colorization, Progress, limited, to_numpy
 from recolor_core.runtime import choose_runtime
-from recolor_core.settings import VIEWS, Settings
+from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
 from recolor_core.view import View, look
 from recolor_core.weights import load_weights
 
@@ -387,7 +387,8 @@ class Colorizer:
                     ab, blended = ab + (given - blended), given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
             ab, refined = blended, _blended(directions, refined)
-            colorings.append((settings.chroma * ab, settings.chroma * refined))
+            colors = (settings.chroma * ab, settings.chroma * refined)
+            colorings.append(tuple(_warmed(directions, one, settings.warmth) for one in colors))
             devices.append(device)
         provenance = {
             "software": "recolor",
@@ -531,6 +532,18 @@ def _directed(coarse: Coarse, directions: Sequence[Direction], ab: Tensor) -> Te
 def _blended(directions: Sequence[Direction], ab: Tensor) -> Tensor:
     """A batch of ab with what the wishes give."""
     return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
+
+
+def _warmed(directions: Sequence[Direction], ab: Tensor, warmth: float) -> Tensor:
+    """A batch of ab, warmer or colder where no wish decides about the color."""
+    if not warmth:
+        return ab
+    size = (ab.shape[-2], ab.shape[-1])
+    given = torch.stack([F.adaptive_avg_pool2d(d.weight[None], size) for d in directions])
+    chroma = ab.norm(dim=1, keepdim=True)
+    amount = warmth * chroma / (chroma + NEUTRAL_CHROMA) * (1 - given)
+    warmed: Tensor = ab + amount * torch.tensor(WARM_AB)[:, None, None]
+    return warmed
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:
