@@ -87,7 +87,6 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
     path = Path(file["path"])
     words = ["recolor", str(path), "-o", str(path.with_name(f"{path.stem}.recolor.tif"))]
     words += ["--weights", about["weights"]["asked"], "--device", _device(about)]
-    words += ["--runtime", about["runtime"]["name"]]
     for name, value in about["settings"].items():
         option = name.replace("_", "-")
         if isinstance(value, bool):

@@ -249,19 +249,17 @@ def chroma_colormap(axis: str) -> Colormap:
     All have L* = 70, so that only the color tells; zero is neutral gray, and the ends are the most
     colorful that sRGB has at this L*.
     """
-    import torch
-
     from recolor_core.lab import SRGB, rgb_to_lab, to_rgb
 
-    def colors(values: torch.Tensor) -> torch.Tensor:
-        zero = torch.zeros_like(values)
-        ab = torch.stack((values, zero) if axis == "a" else (zero, values))
+    def colors(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        zero = np.zeros_like(values)
+        ab = np.stack((values, zero) if axis == "a" else (zero, values))
         # The code of a gray of L* = 70: its luminance is ((70 + 16) / 116)^3.
-        luminance = torch.full_like(values, ((70 + 16) / 116) ** 3, dtype=torch.float64)
-        return to_rgb(SRGB.curve.encode(luminance).to(torch.float32), ab)
+        luminance = np.full(values.shape, ((70 + 16) / 116) ** 3)
+        return to_rgb(SRGB.curve.encode(luminance).astype(np.float32), ab)
 
-    outside = torch.tensor([[-150.0, 150.0]])  # to_rgb keeps hue and L*, and fits the chroma
-    low, high = rgb_to_lab(colors(outside).double())["ab".index(axis) + 1, 0].tolist()
-    values = torch.cat((torch.linspace(low, 0, 128), torch.linspace(0, high, 128)[1:]))
-    table = colors(values[None])[:, 0].T.clamp(0, 1).numpy()
+    outside = np.array([[-150, 150]], np.float32)  # to_rgb keeps hue and L*, and fits the chroma
+    low, high = rgb_to_lab(colors(outside).astype(float))[0, :, "ab".index(axis) + 1].tolist()
+    values = np.concatenate((np.linspace(low, 0, 128), np.linspace(0, high, 128)[1:]))
+    table = np.clip(colors(values[None].astype(np.float32))[0], 0, 1)
     return Colormap(table, name=f"{axis}*", display_name=f"{axis}*")

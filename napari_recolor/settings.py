@@ -36,13 +36,11 @@ def restore_defaults(chosen: EventedModel) -> None:
 COLORING = (
     "vividness",
     "saturation",
-    "warmth",
     "palette",
     "views",
     "size",
     "alternatives",
     "weights",
-    "runtime",
     "passes",
 )
 """The choices that change what comes out, beside what is colorized."""

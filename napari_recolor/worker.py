@@ -30,8 +30,6 @@ from recolor_core.hints import Area, Mark
 from recolor_core.settings import Settings, list_settings
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from recolor_core.color_from import ColorSource
     from recolor_core.colorizer import Colorizer
     from recolor_core.gray import GrayImage
@@ -61,7 +59,7 @@ class Options(Settings):
 
     Parameters
     ----------
-    weights, device, runtime : str
+    weights, device : str
         As in `recolor_core.Colorizer`.
     palette : str
         Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
@@ -73,7 +71,6 @@ class Options(Settings):
 
     weights: str = "default"
     device: str = "auto"
-    runtime: str = "auto"
     palette: str = ""
     passes: int = 1
     wishes: Wishes = field(default_factory=Wishes)
@@ -105,7 +102,7 @@ class Carried:
         Those given for this one.
     """
 
-    ab: "Tensor"
+    ab: NDArray[np.float32]
     hints: tuple[Mark, ...]
     given: tuple[Mark, ...]
 
@@ -328,14 +325,14 @@ class Engine:
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
-        key = (options.weights, options.device, options.runtime, _state_of(options.weights))
+        key = (options.weights, options.device, _state_of(options.weights))
         if self._key != key:
             from recolor_core import Colorizer
 
             self._colorizer = None  # makes room for the next ones
             self._references.clear()
             self._drawn = None
-            self._colorizer = Colorizer(options.weights, options.device, options.runtime)
+            self._colorizer = Colorizer(options.weights, options.device)
             self._key = key
         assert self._colorizer is not None
         return self._colorizer
@@ -578,7 +575,8 @@ def _over_time(
             engine.remember(request, index, one.coarse)
             known = one.state.hints
             first_given = len(known) - one.given
-            stages.carried[index] = Carried(one.steady, known[:first_given], known[first_given:])
+            steady = one.steady.numpy()
+            stages.carried[index] = Carried(steady, known[:first_given], known[first_given:])
             yield Step(number, count, 0, 1, "refining")
             result = color_frame(colorizer, one, settings, palette).result
             yield from _fill(stages, number, index, result, levels)
@@ -725,6 +723,7 @@ def likely(
     if coarse is None:
         yield None
         coarse = _see_again(engine, options, stages, index)
+    import torch
     from torch.nn import functional
 
     from recolor_core import Settings
@@ -732,16 +731,16 @@ def likely(
 
     height, width = stages.request.size
 
-    def cell(grid: "Tensor") -> "Tensor":
+    def cell(grid: NDArray[np.float32]) -> NDArray[np.float32]:
         rows, columns = grid.shape[-2:]
         y = min(max(int((place[1] + 0.5) * rows / height), 0), rows - 1)
         x = min(max(int((place[0] + 0.5) * columns / width), 0), columns - 1)
-        return grid[..., y, x]
+        return np.asarray(grid[..., y, x])
 
     light = float(cell(coarse.lightness[0, 0]))
-    probability = functional.softmax(cell(coarse.logits[0]).float(), dim=0)
+    probability = functional.softmax(torch.from_numpy(cell(coarse.logits[0])), dim=0)
     chroma = Settings(**options.settings).chroma
-    bins = engine.colorizer(options).bins.bins
+    bins = torch.from_numpy(engine.colorizer(options).bins.bins)
     found = likely_colors(probability, bins, light, chroma=chroma)
     yield Likely([(one.color, one.probability) for one in found], light)
 
@@ -860,27 +859,22 @@ def _in_memory(source: Source) -> bool:
 
 
 def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
-    import torch
-    from torch.nn import functional
-
     from recolor_core.gray import working_size
     from recolor_core.models.config import SCALE
-    from recolor_core.models.refiner import upsample
+    from recolor_core.models.processing import upsample
+    from recolor_core.resampling import resize
 
     a, b = result.ab_coarse
-    start = upsample(torch.from_numpy(result.ab_coarse)[None], SCALE)
-    refined = torch.from_numpy(result.ab_refined)[None]
-    guide = torch.from_numpy(result.working_lightness)[None, None]
+    start = upsample(result.ab_coarse, SCALE)
+    refined, guide = result.ab_refined, result.working_lightness
     if refined.shape[-1] > start.shape[-1]:  # the color of another image is finer
         size = working_size(result.shape, result.provenance["settings"]["size"])
-        refined, guide = (
-            functional.interpolate(x, size=size, mode="area") for x in (refined, guide)
-        )
+        refined, guide = resize(refined, size), resize(guide, size)
     height, width = refined.shape[-2:]
-    a_refined, b_refined = refined[0].numpy()
-    begun = np.ascontiguousarray(start[0, :, :height, :width].numpy())
-    change = np.hypot(*(refined[0].numpy() - begun))
-    coarse = replace(result, ab_refined=begun, working_lightness=guide[0, 0].numpy())
+    a_refined, b_refined = refined
+    begun = np.ascontiguousarray(start[:, :height, :width])
+    change = np.hypot(*(refined - begun))
+    coarse = replace(result, ab_refined=begun, working_lightness=guide)
     step = preview_step(result.shape, COARSE)
     return {
         "coarse": colors_of_every(step, coarse),

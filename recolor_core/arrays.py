@@ -1,4 +1,4 @@
-"""Anything that is an image -> a NumPy array whose numbers mean gray or RGB."""
+"""Anything that is an image -> a NumPy array, and functions that NumPy and PyTorch share."""
 
 import sys
 from typing import Any
@@ -57,3 +57,21 @@ def as_array(image: Any) -> tuple[NDArray[Any], str]:
             image = image.getchannel("L")
     array = np.asarray(image)
     return array.astype(array.dtype.newbyteorder("="), copy=False), converted
+
+
+def namespace(array: Any) -> Any:
+    """The module whose functions an array takes: numpy, or torch for a tensor.
+
+    What is written with functions that both have under one name and with one meaning runs on both,
+    and PyTorch is only imported by whoever makes tensors.
+
+    Parameters
+    ----------
+    array : ndarray or Tensor
+        Any array.
+
+    Returns
+    -------
+    module
+    """
+    return np if isinstance(array, np.ndarray | np.generic) else sys.modules["torch"]

@@ -1,8 +1,11 @@
 """Removal of blotches, such as red patches on dark clothes, from predicted colors."""
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.resampling import box_means
 
 NEIGHBORHOOD = 1 / 14
 """Distance from a cell to the edge of its surround, as a fraction of the short side of the grid."""
@@ -18,7 +21,7 @@ STRENGTH = 0.8
 """Largest fraction of the difference from its surround that is removed from an island."""
 
 
-def calm_blotches(ab: Tensor, uncertainty: Tensor) -> Tensor:
+def calm_blotches(ab: NDArray[np.float32], uncertainty: NDArray[np.float32]) -> NDArray[np.float32]:
     """Move uncertain colors that differ from their surround closer to its mean.
 
     Only cells that are more colorful than the mean of their surround change. Colors of which the
@@ -28,26 +31,26 @@ def calm_blotches(ab: Tensor, uncertainty: Tensor) -> Tensor:
 
     Parameters
     ----------
-    ab : Tensor
+    ab : ndarray
         (B, 2, h, w): predicted coarse ab, in Lab units.
-    uncertainty : Tensor
+    uncertainty : ndarray
         (B, 1, h, w): standard deviation of the prediction, in Lab units.
 
     Returns
     -------
-    Tensor
+    ndarray
         (B, 2, h, w): the corrected ab, in Lab units.
     """
     reach = max(1, round(NEIGHBORHOOD * min(ab.shape[-2:])))
-    around = F.avg_pool2d(ab, 2 * reach + 1, 1, reach, count_include_pad=False)
+    around = box_means(ab, reach)
     apart = ab - around
     stands_out = _norm(ab) > _norm(around)
     low, high = UNSURE
-    unsure = ((uncertainty - low) / (high - low)).clamp(0, 1)
-    island = (_norm(apart) / APART).clamp(0, 1) * stands_out
-    return torch.addcmul(ab, unsure * island, apart, value=-STRENGTH)
+    unsure = np.clip((uncertainty - low) / (high - low), 0, 1)
+    island = np.clip(_norm(apart) / APART, 0, 1) * stands_out
+    return ab - STRENGTH * (unsure * island) * apart  # type: ignore[no-any-return]
 
 
-def _norm(ab: Tensor) -> Tensor:
-    norm: Tensor = ab.norm(dim=1, keepdim=True)
+def _norm(ab: NDArray[Any]) -> NDArray[Any]:
+    norm: NDArray[Any] = np.hypot(ab[:, :1], ab[:, 1:])
     return norm

@@ -189,17 +189,15 @@ def apply_color(result: Colorization, source: ColorSource) -> Colorization:
         If the other image shows something else.
     """
     size = working_size(result.shape, min(FINE, *result.shape))
-    lightness = result.gray.lightness(size)[None, None]
-    taken = take_color(source, lightness)
+    lightness = result.gray.lightness(size)
+    taken = take_color(source, torch.from_numpy(lightness)[None, None])
     if taken.agreement < DIFFERENT:
         raise ImageError(
             f"{source.name}: expected an image of the same thing, got one that agrees in "
             f"{taken.agreement:.0%} of its area; check whether the files belong together"
         )
     ab = F.interpolate(torch.from_numpy(result.ab_refined)[None], size=size, mode="bilinear")
-    return with_color(
-        replace(result, working_lightness=lightness[0, 0].numpy()), taken, ab, [source]
-    )
+    return with_color(replace(result, working_lightness=lightness), taken, ab, [source])
 
 
 def with_color(

@@ -2,6 +2,9 @@
 
 Gray codes -> lightness -> generator -> mean color (and hints) -> refiner -> upsampling -> RGB whose
 gray is the input. The last two steps are in `recolor_core.result`.
+
+All of this works on NumPy arrays. PyTorch is imported only for what needs it: networks that are not
+compiled, hints, references and alternatives.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,38 +12,32 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from numpy.typing import NDArray
 
-from recolor_core.alternatives import draw_alternatives
 from recolor_core.blotches import calm_blotches
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import (
-    Area,
-    Direction,
-    DirectionInTime,
-    Mark,
-    MarksInTime,
-    area_entry,
-    cover,
-    mark_entry,
-)
+from recolor_core.hints import Area, Mark, MarksInTime, area_entry, mark_entry
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
-from recolor_core.reference import Matches, Reference, Seen, match, matched_colors
-from recolor_core.result import Coarse, Colorization, Progress, limited, to_numpy
+from recolor_core.resampling import resize
+from recolor_core.result import Coarse, Colorization, Progress, limited
 from recolor_core.runtime import choose_runtime
-from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
+from recolor_core.settings import VIEWS, Settings
 from recolor_core.view import View, look
-from recolor_core.weights import load_weights
+from recolor_core.weights import open_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from recolor_core.hints import Direction
+    from recolor_core.reference import Matches, Reference, Seen
 
 
 class Colorizer:
@@ -75,6 +72,8 @@ class Colorizer:
 
     Attributes
     ----------
+    device : str
+        Where PyTorch runs the networks.
     record : WeightsRecord
         What is known about the weights.
     runner : NetworkRunner
@@ -89,10 +88,12 @@ class Colorizer:
         self, weights: str | Path = "default", device: str = "auto", runtime: str = "auto"
     ) -> None:
         self.device = choose_device(device)
-        networks, self.runtime = choose_runtime(load_weights(weights), self.device, runtime)
-        self.record = networks.record
-        self.runner = NetworkRunner(networks, self.device)
-        self.bins = ColorBins(networks.generator.config.grid)
+        file = open_weights(weights)
+        programs, self.runtime = choose_runtime(file, self.device, runtime)
+        self.record = file.record
+        self.runner = NetworkRunner(file, self.device, programs)
+        generator: Any = file.configs["generator"]
+        self.bins = ColorBins(generator.grid)
 
     def __call__(
         self,
@@ -101,7 +102,7 @@ class Colorizer:
         *,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
-        references: Sequence[Reference] = (),
+        references: "Sequence[Reference]" = (),
         seed: int = 0,
         region: Area | None = None,
         space: ColorSpace = SRGB,
@@ -159,7 +160,7 @@ class Colorizer:
         *,
         hints: Sequence[Mark] = (),
         palette: Palette | None = None,
-        references: Sequence[Reference] = (),
+        references: "Sequence[Reference]" = (),
         seed: int = 0,
         region: Area | None = None,
         space: ColorSpace = SRGB,
@@ -239,7 +240,7 @@ class Colorizer:
         settings = replace(settings or Settings(), **changes)
         return self._generate((_look(gray, settings),), settings)
 
-    def look(self, reference: Reference, settings: Settings | None = None) -> Seen:
+    def look(self, reference: "Reference", settings: Settings | None = None) -> "Seen":
         """Look at a reference image, in gray, as at the image to colorize.
 
         What the networks see is kept in the reference, so that they look only once.
@@ -257,12 +258,17 @@ class Colorizer:
         """
         settings = settings or Settings()
         key = (
-            *(self.record.sha256, self.runtime, str(self.device), settings.size, settings.views),
+            *(self.record.sha256, self.runtime, self.device, settings.size, settings.views),
             *(settings.find_photograph, settings.correct_tones),
         )
         if key not in reference.seen:
+            import torch
+
+            from recolor_core.reference import Seen
+
             coarse = self.generate(read_gray(reference.rgb, reference.space), settings)
-            reference.seen[key] = Seen(reference, coarse.lightness[0], coarse.logits[0])
+            light, logits = (torch.from_numpy(x[0]) for x in (coarse.lightness, coarse.logits))
+            reference.seen[key] = Seen(reference, light, logits)
         return reference.seen[key]
 
     def refine(
@@ -271,7 +277,7 @@ class Colorizer:
         settings: Settings | None = None,
         hints: Sequence[Mark] | MarksInTime = (),
         palette: Palette | None = None,
-        references: Sequence[Seen] = (),
+        references: "Sequence[Seen]" = (),
         *,
         seed: int = 0,
         region: Area | None = None,
@@ -305,15 +311,14 @@ class Colorizer:
         settings = settings or Settings()
         return self._refine(coarse, settings, hints, palette, references, seed, region)[0]
 
-    @torch.inference_mode()
     def coarse_ab(
         self,
         coarse: Coarse,
         settings: Settings | None = None,
         hints: Sequence[Mark] | MarksInTime = (),
         palette: Palette | None = None,
-        references: Sequence[Seen] = (),
-    ) -> Tensor:
+        references: "Sequence[Seen]" = (),
+    ) -> NDArray[np.float32]:
         """Compute the coarse ab that `refine` begins with, before its chroma is scaled.
 
         If the coarse stage has an ab of its own, the hints are put into that.
@@ -322,7 +327,7 @@ class Colorizer:
 
         Returns
         -------
-        Tensor
+        ndarray
             (B, 2, ceil(h / 4), ceil(w / 4)) float32, Lab units, for the working size (h, w).
         """
         settings = settings or Settings()
@@ -336,32 +341,30 @@ class Colorizer:
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
         """Average the logits of the generator over the views of a batch."""
-        total, devices = self.runner.generate(torch.stack([view.shown() for view in shown]))
+        total, devices = self.runner.generate(np.stack([view.shown() for view in shown]))
         grid = (total.shape[-2], total.shape[-1])
         for scale, mirrored in VIEWS[1 : settings.views]:
-            view = torch.stack([one.shown(scale) for one in shown])
-            logits, device = self.runner.generate(view.flip(-1) if mirrored else view)
-            logits = logits.flip(-1) if mirrored else logits
-            total = total + F.interpolate(logits, size=grid, mode="bilinear", antialias=True)
+            seen = np.stack([view.shown(scale) for view in shown])
+            logits, device = self.runner.generate(seen[..., ::-1] if mirrored else seen)
+            total = total + resize(logits[..., ::-1] if mirrored else logits, grid)
             devices = devices if device in devices else f"{devices}, {device}"
         return Coarse(
             grays=tuple(view.gray for view in shown),
-            lightness=torch.stack([view.lightness[None] for view in shown]),
-            logits=shown[0].framed(total / settings.views, self.bins.neutral),
+            lightness=np.stack([view.lightness[None] for view in shown]),
+            logits=shown[0].framed(total / np.float32(settings.views), self.bins.neutral),
             device=devices,
             size=settings.size,
             views=settings.views,
             shown=shown,
         )
 
-    @torch.inference_mode()
     def _refine(
         self,
         coarse: Coarse,
         settings: Settings,
         hints: Sequence[Mark] | MarksInTime,
         palette: Palette | None,
-        references: Sequence[Seen] = (),
+        references: "Sequence[Seen]" = (),
         seed: int = 0,
         region: Area | None = None,
     ) -> list[Colorization]:
@@ -370,7 +373,7 @@ class Colorizer:
         uncertainty = self.bins.uncertainty(logits)
         found = _matches(coarse, references)
         directions = self._directions(coarse, logits, settings, hints, found)
-        hinted = torch.stack([direction.hinted for direction in directions])
+        hinted = _hinted(coarse, directions)
         inside = _inside(coarse, region)
         shifts = self._alternatives(coarse, logits, settings.alternatives, seed, inside)
         colorings, devices = [], []
@@ -387,8 +390,7 @@ class Colorizer:
                     ab, blended = ab + (given - blended), given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
             ab, refined = blended, _blended(directions, refined)
-            colors = (settings.chroma * ab, settings.chroma * refined)
-            colorings.append(tuple(_warmed(directions, one, settings.warmth) for one in colors))
+            colorings.append((settings.chroma * ab, settings.chroma * refined))
             devices.append(device)
         provenance = {
             "software": "recolor",
@@ -411,12 +413,12 @@ class Colorizer:
         return [
             Colorization(
                 gray=gray,
-                ab_coarse=to_numpy(ab_coarse[i]),
-                ab_refined=to_numpy(ab_refined[i]),
-                uncertainty=to_numpy(uncertainty[i, 0]),
-                ab_alternatives=tuple(to_numpy(refined[i]) for _, refined in others),
-                ab_coarse_alternatives=tuple(to_numpy(ab[i]) for ab, _ in others),
-                working_lightness=to_numpy(coarse.lightness[i, 0]),
+                ab_coarse=ab_coarse[i],
+                ab_refined=ab_refined[i],
+                uncertainty=uncertainty[i, 0],
+                ab_alternatives=tuple(refined[i] for _, refined in others),
+                ab_coarse_alternatives=tuple(ab[i] for ab, _ in others),
+                working_lightness=coarse.lightness[i, 0],
                 provenance=provenance
                 | {"reading": gray.reading, "view": coarse.shown[i].record}
                 | ({"references": [m.record() for m in found[i]]} if references else {}),
@@ -425,73 +427,98 @@ class Colorizer:
             for i, gray in enumerate(coarse.grays)
         ]
 
-    def _mean_color(self, logits: Tensor, uncertainty: Tensor, settings: Settings) -> Tensor:
-        """The color of a distribution, without its blotches."""
+    def _mean_color(
+        self, logits: NDArray[np.float32], uncertainty: NDArray[np.float32], settings: Settings
+    ) -> NDArray[np.float32]:
+        """Return the color of a distribution, without its blotches."""
         return calm_blotches(self.bins.mean_color(logits, settings.temperature), uncertainty)
 
     def _alternatives(
-        self, coarse: Coarse, logits: Tensor, count: int, seed: int, inside: Tensor | None
-    ) -> list[Tensor]:
-        """What alternatives add to the logits of a batch: `count` of (B, Q, h, w)."""
+        self,
+        coarse: Coarse,
+        logits: NDArray[np.float32],
+        count: int,
+        seed: int,
+        inside: "Tensor | None",
+    ) -> list[NDArray[np.float32]]:
+        """Return what alternatives add to the logits of a batch: `count` of (B, Q, h, w)."""
         if not count:
             return []
+        import torch
+        from torch.nn import functional as F
+
+        from recolor_core.alternatives import draw_alternatives
+
         grid = (logits.shape[-2], logits.shape[-1])
         where = None if inside is None else F.adaptive_avg_pool2d(inside[None], grid)[0].numpy()
-        bins = self.bins.bins.numpy()
         drawn = [
-            draw_alternatives(things, one, bins, count, seed, where)
+            draw_alternatives(things, torch.from_numpy(one), self.bins.bins, count, seed, where)
             for things, one in zip(coarse.things, logits, strict=True)
         ]
-        return [torch.from_numpy(np.stack(shifts)) for shifts in zip(*drawn, strict=True)]
+        return [np.stack(shifts) for shifts in zip(*drawn, strict=True)]
 
-    def _steered(self, coarse: Coarse, palette: Palette | None) -> Tensor:
-        """The distribution with the colors of a palette; the borders of a print have none."""
+    def _steered(self, coarse: Coarse, palette: Palette | None) -> NDArray[np.float32]:
+        """Steer the distribution to a palette; the borders of a print get none of it."""
         if palette is None:
             return coarse.logits
         view = coarse.shown[0]
-        steered = self.bins.steered(coarse.logits[view.cells], torch.from_numpy(palette))
+        steered = self.bins.steered(coarse.logits[view.cells], palette)
         return view.framed(steered, self.bins.neutral)
 
     def _directions(
         self,
         coarse: Coarse,
-        logits: Tensor,
+        logits: NDArray[np.float32],
         settings: Settings,
         hints: Sequence[Mark] | MarksInTime,
-        found: Sequence[Sequence[Matches]],
-    ) -> list[Direction]:
-        """Resolve the hints and the matches for each image of a batch."""
-        uncertainty = self.bins.uncertainty(logits)[:, 0]
+        found: "Sequence[Sequence[Matches]]",
+    ) -> "list[Direction]":
+        """Resolve the hints and the matches for each image of a batch; without any, return []."""
+        if not isinstance(hints, MarksInTime) and not hints and not any(found):
+            return []
+        import torch
+
+        from recolor_core.hints import Direction, DirectionInTime
+        from recolor_core.reference import matched_colors
+
+        bins, uncertainty = torch.from_numpy(self.bins.bins), self.bins.uncertainty(logits)
+        parts = [
+            (things, torch.from_numpy(one), torch.from_numpy(doubt[0]), bins, settings.chroma)
+            for things, one, doubt in zip(coarse.things, logits, uncertainty, strict=True)
+        ]
         if isinstance(hints, MarksInTime):
-            (gray,), (things,) = coarse.grays, coarse.things
-            parts = (things, logits[0], uncertainty[0], self.bins.bins, settings.chroma)
-            return [DirectionInTime(hints, gray.shape, *parts)]
+            return [DirectionInTime(hints, coarse.gray.shape, *parts[0])]
+        grid = (logits.shape[-2], logits.shape[-1])
         return [
-            Direction(
-                hints,
-                gray.shape,
-                coarse.things[i],
-                logits[i],
-                uncertainty[i],
-                self.bins.bins,
-                settings.chroma,
-                matched_colors(found[i], gray.shape, (logits.shape[-2], logits.shape[-1])),
-            )
-            for i, gray in enumerate(coarse.grays)
+            Direction(hints, gray.shape, *part, matched_colors(matches, gray.shape, grid))
+            for gray, part, matches in zip(coarse.grays, parts, found, strict=True)
         ]
 
 
-def _inside(coarse: Coarse, region: Area | None) -> Tensor | None:
-    """How much of each pixel of the working size is in a region; None without one."""
+def _inside(coarse: Coarse, region: Area | None) -> "Tensor | None":
+    """Return how much of each pixel of the working size is in a region; None without one."""
     if region is None:
         return None
-    return cover(region, coarse.gray.shape, coarse.lightness[0, 0])
+    import torch
+
+    from recolor_core.hints import cover
+
+    return cover(region, coarse.gray.shape, torch.from_numpy(coarse.lightness[0, 0]))
 
 
-def _matches(coarse: Coarse, references: Sequence[Seen]) -> list[tuple[Matches, ...]]:
-    """The matches of each image of a batch with each reference."""
+def _matches(coarse: Coarse, references: "Sequence[Seen]") -> "list[tuple[Matches, ...]]":
+    """Match each image of a batch with each reference."""
+    if not references:
+        return [()] * len(coarse.grays)
+    import torch
+
+    from recolor_core.reference import match
+
     return [
-        tuple(match(light, logits, gray.shape, seen) for seen in references)
+        tuple(
+            match(torch.from_numpy(light), torch.from_numpy(logits), gray.shape, seen)
+            for seen in references
+        )
         for gray, light, logits in zip(coarse.grays, coarse.lightness, coarse.logits, strict=True)
     ]
 
@@ -523,27 +550,35 @@ def colorize(
     return Colorizer(weights, device, runtime)(image, **options)
 
 
-def _directed(coarse: Coarse, directions: Sequence[Direction], ab: Tensor) -> Tensor:
-    """Coarse ab with the hints spread, over the photographs and over their borders."""
-    spread = torch.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
-    return coarse.shown[0].with_borders(spread, torch.stack([d.hinted for d in directions]))
+def _hinted(coarse: Coarse, directions: "Sequence[Direction]") -> NDArray[np.float32]:
+    """Return what the refiner is told of the hints of a batch, (B, 3, h, w)."""
+    if directions:
+        return np.stack([direction.hinted.numpy() for direction in directions])
+    batch, _, height, width = coarse.logits.shape
+    return np.zeros((batch, 3, height, width), np.float32)
 
 
-def _blended(directions: Sequence[Direction], ab: Tensor) -> Tensor:
-    """A batch of ab with what the wishes give."""
-    return torch.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
-
-
-def _warmed(directions: Sequence[Direction], ab: Tensor, warmth: float) -> Tensor:
-    """A batch of ab, warmer or colder where no wish decides about the color."""
-    if not warmth:
+def _directed(
+    coarse: Coarse, directions: "Sequence[Direction]", ab: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Spread the hints in coarse ab, over the photographs and over their borders."""
+    if not directions:
         return ab
-    size = (ab.shape[-2], ab.shape[-1])
-    given = torch.stack([F.adaptive_avg_pool2d(d.weight[None], size) for d in directions])
-    chroma = ab.norm(dim=1, keepdim=True)
-    amount = warmth * chroma / (chroma + NEUTRAL_CHROMA) * (1 - given)
-    warmed: Tensor = ab + amount * torch.tensor(WARM_AB)[:, None, None]
-    return warmed
+    import torch
+
+    pairs = zip(directions, ab, strict=True)
+    spread = np.stack([d.coarse(torch.from_numpy(one)).numpy() for d, one in pairs])
+    return coarse.shown[0].with_borders(spread, _hinted(coarse, directions))
+
+
+def _blended(directions: "Sequence[Direction]", ab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put what the wishes give into a batch of ab."""
+    if not directions:
+        return ab
+    import torch
+
+    pairs = zip(directions, ab, strict=True)
+    return np.stack([d.blend(torch.from_numpy(one)).numpy() for d, one in pairs])
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:

@@ -1,62 +1,134 @@
-"""Devices: which ones there are, and what they can do."""
+"""Devices: which ones there are, and what they can do.
 
-import torch
+PyTorch is imported only where there may be a GPU.
+"""
+
+import ctypes
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recolor_core.errors import DeviceError
 
+if TYPE_CHECKING:
+    import torch
 
-def choose_device(name: str = "auto") -> torch.device:
+
+def choose_device(name: str = "auto") -> str:
     """Choose a device by its name.
 
     Parameters
     ----------
-    name
+    name : str
         ``"auto"`` (CUDA, else MPS, else CPU), ``"cpu"``, ``"mps"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Returns
+    -------
+    str
+        The name of a device that this machine has, never ``"auto"``.
 
     Raises
     ------
     DeviceError
         If this machine does not have the device.
     """
+    if name == "cpu":
+        return name
+    available = available_devices()
     if name == "auto":
-        return torch.device(available_devices()[0])
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
+        return available[0]
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()):
         raise DeviceError(
-            f"expected a device ({', '.join(['auto', *available_devices()])}), got {name!r}; "
-            "use one of these"
-        ) from error
-    if str(device) not in available_devices() and device.type not in available_devices():
-        raise DeviceError(
-            f"this machine does not have the device {name!r}, only "
-            f"{', '.join(available_devices())}; use one of these, or 'auto'"
+            f"expected a device ({', '.join(['auto', *available])}), got {name!r}; use one of these"
         )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if kind not in available:
         raise DeviceError(
-            f"expected a GPU below {torch.cuda.device_count()}, got {name!r}; use a lower number"
+            f"this machine does not have the device {name!r}, only {', '.join(available)}; use "
+            "one of these, or 'auto'"
         )
-    return device
+    count = sum(device.startswith("cuda") for device in available)
+    if kind == "cuda" and int(index or 0) >= count:
+        raise DeviceError(f"expected a GPU below {count}, got {name!r}; use a lower number")
+    return name
 
 
 def available_devices() -> list[str]:
     """List the devices of this machine, the fastest first; the last one is always ``"cpu"``."""
     devices = []
-    if torch.cuda.is_available():
-        devices += ["cuda", *(f"cuda:{i}" for i in range(1, torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        devices.append("mps")
+    if _may_have_gpu():
+        import torch
+
+        if torch.cuda.is_available():
+            devices += ["cuda", *(f"cuda:{i}" for i in range(1, torch.cuda.device_count()))]
+        if torch.backends.mps.is_available():
+            devices.append("mps")
     return [*devices, "cpu"]
 
 
-def autocast(device: torch.device) -> torch.autocast:
+@cache
+def _may_have_gpu() -> bool:
+    """Whether to ask PyTorch for GPUs: macOS, or the driver of a GPU is installed."""
+    if sys.platform == "darwin" or Path("/dev/kfd").exists():  # Metal, or AMD's driver
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def thread_count() -> int:
+    """Number of threads that one image is computed with, at least 1.
+
+    It is PyTorch's number if PyTorch is loaded. Otherwise it is the environment variable
+    ``OMP_NUM_THREADS``, as for PyTorch, or the number of processors that this process may use; a
+    limit of its control group (of a container, for example) counts.
+    """
+    if torch := sys.modules.get("torch"):
+        return int(torch.get_num_threads())
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    return _processors()
+
+
+def set_thread_count(count: int) -> None:
+    """Set `thread_count` for this process and for PyTorch, whether it is loaded already or not."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+
+
+def _processors() -> int:
+    """Number of processors that this process may use."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        count = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        count = min(count, -(-int(quota) // int(period)))
+    except (OSError, ValueError):  # no control group, or one without a limit ("max")
+        pass
+    return max(1, count)
+
+
+def autocast(device: str) -> "torch.autocast":
     """Compute in bfloat16 on GPUs that have it, and in float32 on the CPU."""
-    helps = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=helps)
+    import torch
+
+    kind = device.partition(":")[0]
+    helps = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(kind, torch.bfloat16, enabled=helps)
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether a GPU reported that its memory is full."""
+    import torch
+
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
     )

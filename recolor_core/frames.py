@@ -312,10 +312,10 @@ def _see(
         motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state.hints, motion, coarse, given) + given
-        ab = colorizer.coarse_ab(coarse, settings, known, palette)
+        ab = torch.from_numpy(colorizer.coarse_ab(coarse, settings, known, palette))
         taken = None
         if guide.sources:
-            lightness = coarse.lightness
+            lightness = torch.from_numpy(coarse.lightness)
             taken = mixed([(take_color(source, lightness), w) for source, w in guide.sources])
             # `color_frame` scales all chroma, but the taken color must not be scaled.
             ab = replace(taken, ab=taken.ab / max(settings.chroma, 1e-3)).over(ab)
@@ -345,7 +345,8 @@ def _remember(
     Color from frames in which less was visible has less weight, by the fourth power of the ratio.
     A fade therefore ends with the color of the frame in which everything is visible.
     """
-    memory = colorizer.runner.remember(coarse.lightness, ab, before.memory, motion)
+    lightness = torch.from_numpy(coarse.lightness)
+    memory = colorizer.runner.remember(lightness, ab, before.memory, motion)
     if before.memory is None or before.visible >= guide.visible:
         return memory, guide.visible if before.memory is None else before.visible
     weight = (before.visible / guide.visible) ** 4
@@ -414,7 +415,7 @@ def color_frame(
     Frame
         The colorized frame.
     """
-    coarse = replace(seen.coarse, ab=seen.steady)
+    coarse = replace(seen.coarse, ab=seen.steady.numpy())
     marks = seen.guide.marks
     if marks is not None:  # on top of the steady color, so that the memory does not delay them
         coarse = replace(coarse, ab=colorizer.coarse_ab(coarse, settings, marks, palette))
@@ -442,7 +443,8 @@ def _motion(before: MemoryState | None, coarse: Coarse, guide: FrameGuide) -> Mo
     if before is None:
         return None
     grid = (before.ab.shape[-2], before.ab.shape[-1])
-    motion = follow_frame(before.lightness, motion_lightness(coarse.lightness, grid))
+    lightness = motion_lightness(torch.from_numpy(coarse.lightness), grid)
+    motion = follow_frame(before.lightness, lightness)
     if guide.begins is None:
         return motion
     return replace(motion, cut=torch.full_like(motion.cut, fill_value=False))

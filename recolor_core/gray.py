@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from recolor_core.arrays import as_array
 from recolor_core.errors import ImageError
 from recolor_core.lab import SRGB, ColorSpace, gray_codes, lightness, max_code
+from recolor_core.resampling import resize
 
 Levels = tuple[float, float]
 
@@ -23,7 +21,7 @@ class GrayImage:
 
     Parameters
     ----------
-    codes : Tensor
+    codes : ndarray
         (H, W): uint8, uint16, or float32 or float64 in [0, 1].
     space : ColorSpace
         What the codes mean.
@@ -31,7 +29,7 @@ class GrayImage:
         How the image was read, in words.
     """
 
-    codes: Tensor
+    codes: NDArray[Any]
     space: ColorSpace
     reading: str
 
@@ -40,18 +38,15 @@ class GrayImage:
         """Height and width."""
         return self.codes.shape[0], self.codes.shape[1]
 
-    def lightness(self, size: tuple[int, int]) -> Tensor:
+    def lightness(self, size: tuple[int, int]) -> NDArray[np.float32]:
         """L* in [0, 100], float32, averaged or interpolated to a working size (h, w)."""
         (height, width), codes = self.shape, self.codes
         # Averaging whole blocks first reads a large scan once and makes no float copy of it.
         block = max(1, min(height // (2 * size[0]), width // (2 * size[1])))
         if block > 1:
             codes = _block_means(codes, block)
-        small = lightness(codes, self.space)[None, None]
-        upward = size[0] > small.shape[-2]
-        mode = "bicubic" if upward else "bilinear"
-        small = F.interpolate(small, size=size, mode=mode, antialias=not upward)
-        return small[0, 0].clamp_(0, 100)
+        small = lightness(codes, self.space)
+        return np.clip(resize(small, size, cubic=size[0] > small.shape[0]), 0, 100)  # type: ignore[no-any-return]
 
 
 def read_gray(
@@ -101,10 +96,7 @@ def read_gray(
     else:
         array = _full_range(array)
         reading = f"{array.dtype} {kind}"
-    array = np.require(array, requirements=["C", "W"])  # PyTorch knows no read-only memory
-    codes = torch.from_numpy(array)
-    if codes.ndim == 3:
-        codes = gray_codes(codes.permute(2, 0, 1), space)
+    codes = np.ascontiguousarray(gray_codes(array, space) if array.ndim == 3 else array)
     if converted:
         reading = f"{reading}, {converted}"
     return GrayImage(codes, space, f"{reading}, {space.name}")
@@ -205,14 +197,18 @@ def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str
     return np.rint(unit * np.iinfo(dtype).max).astype(dtype), words
 
 
-def _block_means(codes: Tensor, block: int) -> Tensor:
+def _block_means(codes: NDArray[Any], block: int) -> NDArray[np.float32]:
     """Means of square blocks of (H, W) codes, in [0, 1], float32; those at the borders are smaller.
 
     It works in bands of rows and makes no float copy of the image.
     """
-    rows = max(1, 2**20 // (codes.shape[1] * block)) * block
-    bands = [
-        F.avg_pool2d(band.to(torch.float32)[None, None], block, ceil_mode=True)[0, 0]
-        for band in (codes[top : top + rows] for top in range(0, len(codes), rows))
-    ]
-    return torch.cat(bands) / max_code(codes.dtype)
+    height, width = codes.shape
+    columns = np.arange(0, width, block)
+    counts = np.minimum(width - columns, block)
+    means = np.empty((-(-height // block), len(columns)), np.float32)
+    for row, top in enumerate(range(0, height, block)):
+        band = codes[top : top + block]
+        sums = band.sum(axis=0, dtype=np.uint32 if band.dtype.kind == "u" else np.float64)
+        total = np.add.reduceat(sums, columns, dtype=np.float64)
+        means[row] = total / (counts * len(band) * max_code(codes.dtype))
+    return means

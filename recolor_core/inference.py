@@ -3,119 +3,132 @@
 import warnings
 from collections.abc import Callable
 from math import lcm
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from recolor_core.device import autocast, out_of_memory
 from recolor_core.errors import DeviceWarning
 from recolor_core.models.config import SCALE, RefinerConfig
-from recolor_core.models.memory import MemoryState
-from recolor_core.motion import Motion
-from recolor_core.weights import Networks
+from recolor_core.runtime import Programs
+from recolor_core.weights import WeightsFile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from recolor_core.models.memory import MemoryState
+    from recolor_core.motion import Motion
 
 SMALLEST_TILE = 128
 """If the memory of a GPU is full, the refiner's tiles are halved down to this side, in pixels."""
 
 
 class NetworkRunner:
-    """Runs the networks of a weights file with PyTorch.
+    """Runs the networks of a weights file: with PyTorch, or as compiled programs.
 
-    Another runtime can take its place: `Colorizer` and the functions for frames use nothing but
-    its property and its methods. All tensors that go in or out are float32 and on the CPU.
+    Arrays that go in or out are float32.
 
     Parameters
     ----------
-    networks : Networks
-        In inference mode.
-    device : torch.device
-        Where to run them. If its memory is full, a network gets less at a time, and at last runs on
-        the CPU, with a `DeviceWarning`.
+    file : WeightsFile
+        Its networks are read when PyTorch first has to run one of them.
+    device : str
+        Where PyTorch runs them. If its memory is full, a network gets less at a time, and at last
+        runs on the CPU, with a `DeviceWarning`.
+    programs : Programs
+        Networks that are compiled, from `recolor_core.runtime.choose_runtime`.
     """
 
-    def __init__(self, networks: Networks, device: torch.device) -> None:
+    def __init__(self, file: WeightsFile, device: str, programs: Programs) -> None:
         self.device = device
-        self._networks = networks
+        self._file = file
+        self._programs = programs
 
     @property
     def has_memory(self) -> bool:
         """Whether there is a color memory, which `remember` needs."""
-        return self._networks.memory is not None
+        return "memory" in self._file.configs
 
-    def generate(self, lightness: Tensor) -> tuple[Tensor, str]:
+    def generate(self, lightness: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
         """Run the generator.
 
         Parameters
         ----------
-        lightness : Tensor
+        lightness : ndarray
             (B, 1, h, w): L* in [0, 100].
 
         Returns
         -------
-        Tensor
+        ndarray
             (B, Q, ceil(h / 4), ceil(w / 4)): logits of the color bins.
         str
             Where it ran.
         """
-        generator = self._networks.generator
         try:
-            return _run(generator, self.device, lightness), str(self.device)
+            return self._run("generator", self.device, lightness), self.device
         except RuntimeError as error:
-            where = self._fall_back(error, generator)
-            return _run(generator, torch.device("cpu"), lightness), where
+            where = self._fall_back(error, "generator")
+            return self._run("generator", "cpu", lightness), where
 
-    def refine(self, lightness: Tensor, ab: Tensor, hints: Tensor, tile: int) -> tuple[Tensor, str]:
+    def refine(
+        self,
+        lightness: NDArray[np.float32],
+        ab: NDArray[np.float32],
+        hints: NDArray[np.float32],
+        tile: int,
+    ) -> tuple[NDArray[np.float32], str]:
         """Run the refiner.
 
         Parameters
         ----------
-        lightness : Tensor
+        lightness : ndarray
             (B, 1, h, w): L* in [0, 100].
-        ab : Tensor
+        ab : ndarray
             (B, 2, ceil(h / 4), ceil(w / 4)): coarse a* and b*, in Lab units.
-        hints : Tensor
+        hints : ndarray
             (B, 3, ceil(h / 4), ceil(w / 4)), as of `recolor_core.hints.hint_map`.
         tile : int
             Side of the tiles to work in, in pixels.
 
         Returns
         -------
-        Tensor
+        ndarray
             (B, 2, h, w): refined a* and b*, in Lab units.
         str
             Where it ran.
         """
-        refiner, device, where = self._networks.refiner, self.device, str(self.device)
+        device = where = self.device
+        config: Any = self._file.configs["refiner"]
         tile = min(tile, max(lightness.shape[-2:]))
         while True:
             try:
                 refined = in_tiles(
-                    lambda *inputs: _run(refiner, device, *inputs),  # noqa: B023 (called at once)
+                    lambda *inputs: self._run("refiner", device, *inputs),  # noqa: B023 (called at once)
                     tile,
-                    refiner.config,
+                    config,
                     lightness,
                     ab,
                     hints,
                 )
             except RuntimeError as error:
-                if device.type == "cpu":
+                if device == "cpu":
                     raise
                 if out_of_memory(error) and tile >= 2 * SMALLEST_TILE:
                     tile //= 2
                 else:
-                    where, device = self._fall_back(error, refiner), torch.device("cpu")
+                    where, device = self._fall_back(error, "refiner"), "cpu"
             else:
                 return refined, where
 
-    @torch.inference_mode()
     def remember(
         self,
-        lightness: Tensor,
-        ab: Tensor,
-        before: MemoryState | None,
-        motion: Motion | None = None,
-    ) -> MemoryState:
-        """Run the color memory on one frame.
+        lightness: "Tensor",
+        ab: "Tensor",
+        before: "MemoryState | None",
+        motion: "Motion | None" = None,
+    ) -> "MemoryState":
+        """Run the color memory on one frame. PyTorch always does this.
 
         Parameters
         ----------
@@ -133,24 +146,36 @@ class NetworkRunner:
         MemoryState
             Its `ab` is the steady coarse color.
         """
-        memory, device = self._networks.memory, self.device
-        assert memory is not None
-        memory.to(device)
-        state: MemoryState = memory(
-            lightness.to(device),
-            ab.to(device),
-            before and before.to(device),
-            motion and motion.to(device),
-        )
-        return state.to("cpu")
+        import torch
 
-    def _fall_back(self, error: RuntimeError, network: nn.Module) -> str:
+        memory, device = self._file.network("memory"), torch.device(self.device)
+        with torch.inference_mode():
+            memory.to(device)
+            state: MemoryState = memory(
+                lightness.to(device),
+                ab.to(device),
+                before and before.to(device),
+                motion and motion.to(device),
+            )
+            return state.to("cpu")
+
+    def _run(self, name: str, device: str, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a network."""
+        if name in self._programs:
+            return self._programs[name](*inputs)
+        import torch
+
+        network: nn.Module = self._file.network(name)
+        tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in inputs]
+        with torch.inference_mode():
+            return _run(network, device, *tensors).numpy()
+
+    def _fall_back(self, error: RuntimeError, network: str) -> str:
         """Warn that a network runs on the CPU because the memory of the GPU is full."""
-        if not out_of_memory(error) or self.device.type == "cpu":
+        if self.device == "cpu" or not out_of_memory(error):
             raise error
-        name = type(network).__name__.lower()
         warnings.warn(
-            f"the memory of {self.device} is full: the {name} runs on the CPU instead",
+            f"the memory of {self.device} is full: the {network} runs on the CPU instead",
             DeviceWarning,
             stacklevel=5,
         )
@@ -158,13 +183,13 @@ class NetworkRunner:
 
 
 def in_tiles(
-    refine: Callable[[Tensor, Tensor, Tensor], Tensor],
+    refine: Callable[..., NDArray[np.float32]],
     tile: int,
     config: RefinerConfig,
-    lightness: Tensor,
-    ab: Tensor,
-    hints: Tensor,
-) -> Tensor:
+    lightness: NDArray[np.float32],
+    ab: NDArray[np.float32],
+    hints: NDArray[np.float32],
+) -> NDArray[np.float32]:
     """Refine an image tile by tile, with the same result as in one piece.
 
     Parameters
@@ -175,18 +200,18 @@ def in_tiles(
         Side of a tile, in pixels. It is rounded up to a multiple of 32 and of `config.multiple`.
     config : RefinerConfig
         Says where tiles may begin, and how much of its surroundings each tile has to see.
-    lightness, ab, hints : Tensor
+    lightness, ab, hints : ndarray
         As of `NetworkRunner.refine`.
 
     Returns
     -------
-    Tensor
+    ndarray
         (B, 2, h, w): refined a* and b*, in Lab units.
     """
     height, width = lightness.shape[-2:]
     multiple, halo = lcm(32, config.multiple), config.halo
     step = -(-tile // multiple) * multiple
-    refined = torch.empty(len(ab), 2, height, width)
+    refined = np.empty((len(ab), 2, height, width), np.float32)
     for top in range(0, height, step):
         for left in range(0, width, step):
             y, x = max(top - halo, 0), max(left - halo, 0)
@@ -204,16 +229,18 @@ def in_tiles(
     return refined
 
 
-@torch.inference_mode()
-def _run(network: nn.Module, device: torch.device, *inputs: Tensor) -> Tensor:
+def _run(network: "nn.Module", device: str, *inputs: "Tensor") -> "Tensor":
     """Run a network; if the memory of a GPU is full, on half of the batch at a time."""
+    import torch
+
+    where = torch.device(device)
     try:
-        network.to(device)
+        network.to(where)
         with autocast(device):
-            output: Tensor = network(*(x.to(device) for x in inputs))
+            output: Tensor = network(*(x.to(where) for x in inputs))
         return output.float().cpu()
     except RuntimeError as error:
-        if not out_of_memory(error) or device.type == "cpu" or len(inputs[0]) == 1:
+        if device == "cpu" or not out_of_memory(error) or len(inputs[0]) == 1:
             raise
     half = len(inputs[0]) // 2
     halves = ([x[:half] for x in inputs], [x[half:] for x in inputs])

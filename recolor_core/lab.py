@@ -5,22 +5,27 @@ L* is in [0, 100]. a* and b* are in Lab units; those of an 8-bit color photograp
 four-digit matrix of IEC 61966-2-1, divided by its row sums, so that R = G = B has exactly
 a* = b* = 0.
 
-Tensors have their channels before height and width, ``(..., 3, H, W)``. NumPy arrays have them
-last, ``(..., 3)``.
+NumPy arrays have their channels last, ``(..., 3)``. PyTorch tensors, which only the differentiable
+conversions take, have them before height and width, ``(..., 3, H, W)``. Importing this module does
+not import PyTorch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from recolor_core.arrays import namespace
 from recolor_core.errors import ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", NDArray[Any], "Tensor")
+"""A NumPy array or a PyTorch tensor."""
 
 AB_LIMIT = 110.0
 """Bound of a* and b* in the networks. Those of sRGB colors lie within [-107.9, 98.3]."""
@@ -31,7 +36,6 @@ _KAPPA = 24389 / 27
 _KNEE = 6 / 29  # cube root of _EPSILON
 
 _TINY = 1e-30  # keeps powers and their gradients finite at 0
-_CPU = torch.device("cpu")
 _ROOTS = 2**18  # entries of a table over square roots of linear light; finer than 16-bit codes
 _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07 Lab units
 
@@ -60,49 +64,53 @@ class ToneCurve:
     d: float = 0.04045
     table: tuple[float, ...] | None = None
 
-    def decode(self, code: Tensor) -> Tensor:
-        """Convert codes to linear light; differentiable.
+    def decode(self, code: Array) -> Array:
+        """Convert codes to linear light; differentiable for tensors.
 
         Parameters
         ----------
-        code : Tensor
+        code : ndarray or Tensor
             Codes in [0, 1], floating point, of any shape.
 
         Returns
         -------
-        Tensor
+        ndarray or Tensor
             Linear light, with the shape and dtype of `code`.
         """
+        xp = namespace(code)
         if self.table is not None:
-            table = torch.tensor(self.table, dtype=code.dtype, device=code.device)
-            position = code.clamp(0, 1) * (len(table) - 1)
-            below = position.floor().long().clamp(max=len(table) - 2)
-            return torch.lerp(table[below], table[below + 1], position - below)
-        power = (self.a * code + self.b).clamp(min=_TINY) ** self.gamma
-        return torch.where(code >= self.d, power, self.c * code)
+            table = _like(self.table, code)
+            position = xp.clip(code, 0, 1) * (len(table) - 1)
+            below = xp.clip(xp.floor(position), 0, len(table) - 2)
+            cell = below.astype(np.intp) if xp is np else below.long()
+            return table[cell] + (table[cell + 1] - table[cell]) * (position - below)  # type: ignore[no-any-return]
+        power = xp.clip(self.a * code + self.b, _TINY, None) ** self.gamma
+        return xp.where(code >= self.d, power, self.c * code)  # type: ignore[no-any-return]
 
-    def encode(self, linear: Tensor) -> Tensor:
-        """Convert linear light to codes, the inverse of `decode`; differentiable.
+    def encode(self, linear: Array) -> Array:
+        """Convert linear light to codes, the inverse of `decode`; differentiable for tensors.
 
         Parameters
         ----------
-        linear : Tensor
+        linear : ndarray or Tensor
             Linear light in [0, 1], floating point, of any shape.
 
         Returns
         -------
-        Tensor
+        ndarray or Tensor
             Codes, with the shape and dtype of `linear`.
         """
+        xp = namespace(linear)
         if self.table is not None:
-            table = torch.tensor(self.table, dtype=linear.dtype, device=linear.device)
-            above = torch.searchsorted(table, linear.contiguous()).clamp(1, len(table) - 1)
+            table = _like(self.table, linear)
+            above = xp.clip(xp.searchsorted(table, linear), 1, len(table) - 1)
             low, high = table[above - 1], table[above]
-            fraction = ((linear - low) / (high - low).clamp(min=_TINY)).clamp(0, 1)
-            return (above - 1 + fraction) / (len(table) - 1)
+            part = xp.clip((linear - low) / xp.clip(high - low, _TINY, None), 0, 1)
+            return (_like(above - 1, part) + part) / (len(table) - 1)  # type: ignore[no-any-return]
         knee = (self.a * self.d + self.b) ** self.gamma
-        power = (linear.clamp(min=max(knee, _TINY)) ** (1 / self.gamma) - self.b) / self.a
-        return torch.where(linear >= knee, power, linear / self.c if self.c else linear * 0)
+        power = (xp.clip(linear, max(knee, _TINY), None) ** (1 / self.gamma) - self.b) / self.a
+        line = linear / self.c if self.c else linear * 0
+        return xp.where(linear >= knee, power, line)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -133,34 +141,61 @@ class ColorSpace:
 SRGB = ColorSpace()
 
 
-def _f(t: Tensor) -> Tensor:
+def _like(values: Any, array: Array) -> Array:
+    """Convert numbers to the kind, dtype and device of an array."""
+    xp = namespace(array)
+    return xp.asarray(values, dtype=array.dtype, device=array.device)  # type: ignore[no-any-return]
+
+
+def _f(t: Array) -> Array:
     """Compute f(t) of CIELAB, CIE 15:2004 (8.6): a cube root that is linear near 0."""
-    root = t.clamp(min=_EPSILON) ** (1 / 3)
-    return torch.where(t > _EPSILON, root, (_KAPPA * t + 16) / 116)
+    xp = namespace(t)
+    root = xp.clip(t, _EPSILON, None) ** (1 / 3)
+    return xp.where(t > _EPSILON, root, (_KAPPA * t + 16) / 116)  # type: ignore[no-any-return]
 
 
-def _f_inverse(t: Tensor) -> Tensor:
-    return torch.where(t > _KNEE, t * t * t, (116 * t - 16) / _KAPPA)
+def _f_inverse(t: Array) -> Array:
+    return namespace(t).where(t > _KNEE, t * t * t, (116 * t - 16) / _KAPPA)  # type: ignore[no-any-return]
 
 
-def _matrix(space: ColorSpace, like: Tensor, *, inverse: bool = False) -> Tensor:
-    matrix = torch.tensor(space.to_white_xyz, dtype=torch.float64)
-    return (matrix.inverse() if inverse else matrix).to(like.device, like.dtype)
+def _channels(codes: Any) -> tuple[Any, Any, Any]:
+    """Split an array (..., 3) or a tensor (..., 3, H, W) into its channels."""
+    if isinstance(codes, np.ndarray):
+        if codes.ndim < 1 or codes.shape[-1] != 3:
+            raise ImageError(
+                f"expected an array (..., 3), got {codes.shape}; pass channels-first data as a "
+                "tensor, or move its channels with np.moveaxis"
+            )
+        return codes[..., 0], codes[..., 1], codes[..., 2]
+    if codes.ndim < 3 or codes.shape[-3] != 3:
+        raise ImageError(
+            f"expected a tensor (..., 3, H, W), got {tuple(codes.shape)}; channels-last data is "
+            "for an array"
+        )
+    red, green, blue = codes.unbind(-3)
+    return red, green, blue
 
 
-@overload
-def rgb_to_lab(rgb: Tensor, space: ColorSpace = SRGB) -> Tensor: ...
-@overload
-def rgb_to_lab(rgb: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np.floating]: ...
-def rgb_to_lab(
-    rgb: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
-) -> Tensor | NDArray[np.floating]:
+def _joined(channels: tuple[Any, Any, Any]) -> Any:
+    """Join three channels: the inverse of `_channels`."""
+    xp = namespace(channels[0])
+    return xp.stack(channels, axis=-1 if xp is np else -3)
+
+
+def _times(rows: Any, channels: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """Multiply the channels of each pixel by a 3 x 3 matrix."""
+    one, two, three = channels
+    x, y, z = (row[0] * one + row[1] * two + row[2] * three for row in rows)
+    return x, y, z
+
+
+def rgb_to_lab(rgb: Array, space: ColorSpace = SRGB) -> Array:
     """Convert RGB codes to CIELAB; differentiable for tensors.
 
     Parameters
     ----------
-    rgb : Tensor or ndarray
-        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``. Codes are floating point in [0, 1], or
+    rgb : ndarray or Tensor
+        Array ``(..., 3)`` or tensor ``(..., 3, H, W)``. Codes are floating point in [0, 1], or
         uint8 or uint16 with their full range. Floating-point values outside [0, 1] are converted
         too; they are not clipped.
     space : ColorSpace
@@ -168,7 +203,7 @@ def rgb_to_lab(
 
     Returns
     -------
-    Tensor or ndarray
+    ndarray or Tensor
         L* in [0, 100], a* and b* in Lab units, with the shape and device of `rgb`. The dtype is
         that of `rgb` if it is floating point, float32 for uint8, and float64 for uint16.
 
@@ -177,35 +212,25 @@ def rgb_to_lab(
     ImageError
         If `rgb` does not have three channels or its dtype is not supported.
     """
-    if isinstance(rgb, np.ndarray):
-        return _channels_last(rgb_to_lab, rgb, space)
-    codes = _unit_range(rgb)
-    _three_channels(codes)
-    xyz = torch.einsum("ij,...jhw->...ihw", _matrix(space, codes), space.curve.decode(codes))
-    fx, fy, fz = _f(xyz).unbind(-3)
-    return torch.stack((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)), dim=-3)
+    linear = space.curve.decode(_unit_range(rgb))
+    fx, fy, fz = (_f(x) for x in _times(space.to_white_xyz, _channels(linear)))
+    return _joined((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)))  # type: ignore[no-any-return]
 
 
-@overload
-def lab_to_rgb(lab: Tensor, space: ColorSpace = SRGB) -> Tensor: ...
-@overload
-def lab_to_rgb(lab: NDArray[np.generic], space: ColorSpace = SRGB) -> NDArray[np.floating]: ...
-def lab_to_rgb(
-    lab: Tensor | NDArray[np.generic], space: ColorSpace = SRGB
-) -> Tensor | NDArray[np.floating]:
+def lab_to_rgb(lab: Array, space: ColorSpace = SRGB) -> Array:
     """Convert CIELAB to RGB codes, the inverse of `rgb_to_lab`; differentiable for tensors.
 
     Parameters
     ----------
-    lab : Tensor or ndarray
-        Tensor ``(..., 3, H, W)`` or array ``(..., 3)``, floating point: L* in [0, 100], a* and b*
+    lab : ndarray or Tensor
+        Array ``(..., 3)`` or tensor ``(..., 3, H, W)``, floating point: L* in [0, 100], a* and b*
         in Lab units.
     space : ColorSpace
         The color space of the codes.
 
     Returns
     -------
-    Tensor or ndarray
+    ndarray or Tensor
         Codes with the shape and dtype of `lab`. The codes of a color within the gamut are in
         [0, 1]. Codes are not clipped; `to_rgb` gives codes that always fit.
 
@@ -214,19 +239,16 @@ def lab_to_rgb(
     ImageError
         If `lab` does not have three channels or its dtype is not floating point.
     """
-    if isinstance(lab, np.ndarray):
-        return _channels_last(lab_to_rgb, lab, space)
-    _three_channels(lab)
-    if not lab.dtype.is_floating_point:
+    lightness, a, b = _channels(lab)
+    if not _is_floating_point(lab):
         raise ImageError(f"expected Lab in floating point, got {lab.dtype}; convert it first")
-    lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
-    xyz = _f_inverse(torch.stack((fy + a / 500, fy, fy - b / 200), dim=-3))
-    linear = torch.einsum("ij,...jhw->...ihw", _matrix(space, lab, inverse=True), xyz)
+    xyz = (_f_inverse(fy + a / 500), _f_inverse(fy), _f_inverse(fy - b / 200))
+    linear: Array = _joined(_times(channel_rows(space), xyz))
     return space.curve.encode(linear)
 
 
-def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
+def gray_codes(codes: NDArray[Any], space: ColorSpace = SRGB) -> NDArray[Any]:
     """Compute the gray of RGB codes: the code of a neutral pixel with the same luminance.
 
     This function defines the promise that a colorized image has the gray of its input. It decodes
@@ -236,46 +258,49 @@ def gray_codes(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
 
     Parameters
     ----------
-    codes : Tensor
-        ``(..., 3, H, W)``, uint8, uint16, float32 or float64.
+    codes : ndarray
+        ``(..., 3)``, uint8, uint16, float32 or float64.
     space : ColorSpace
         The color space of the codes.
 
     Returns
     -------
-    Tensor
-        ``(..., H, W)``, with the dtype of `codes`.
+    ndarray
+        ``(...)``, with the dtype of `codes`.
 
     Raises
     ------
     ImageError
         If `codes` does not have three channels or its dtype is not supported.
     """
-    _three_channels(codes)
+    red, green, blue = _channels(codes)
     top = max_code(codes.dtype)
-    linear = space.curve.decode(codes.to(torch.float64) / top)
-    luminance = (linear * _matrix(space, linear)[1, :, None, None]).sum(-3)
-    gray = _to_codes(space.curve.encode(luminance) * top, codes.dtype)
+    one, two, three = (
+        weight * space.curve.decode(channel.astype(np.float64) / top)
+        for weight, channel in zip(space.to_white_xyz[1], (red, green, blue), strict=True)
+    )
+    gray = space.curve.encode(one + two + three) * top
+    if top > 1:
+        gray = np.clip(np.rint(gray), 0, top)
     # A sampled curve may have flat parts, in which several codes mean the same linear light.
-    red, green, blue = (_comparable(channel) for channel in codes.unbind(-3))
     neutral = (red == green) & (green == blue)
-    return torch.where(neutral, red, _comparable(gray)).to(codes.dtype)
+    return np.where(neutral, red, gray.astype(codes.dtype))  # type: ignore[no-any-return]
 
 
-def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
+def lightness(codes: NDArray[Any], space: ColorSpace = SRGB) -> NDArray[np.float32]:
     """Compute the L* of a gray or RGB image.
 
     Parameters
     ----------
-    codes : Tensor
-        ``(H, W)`` gray or ``(3, H, W)`` RGB; uint8 or uint16 with its full range, or floating point
+    codes : ndarray
+        ``(H, W)`` gray or ``(H, W, 3)`` RGB; uint8 or uint16 with its full range, or floating point
         in [0, 1]. An RGB image, such as a tinted scan, has the L* of its luminance.
     space : ColorSpace
         The color space of the codes.
 
     Returns
     -------
-    Tensor
+    ndarray
         ``(H, W)`` float32 in [0, 100].
 
     Raises
@@ -284,19 +309,17 @@ def lightness(codes: Tensor, space: ColorSpace = SRGB) -> Tensor:
         If `codes` has a third axis of other than three channels or its dtype is not supported.
     """
     gray = codes if codes.ndim == 2 else gray_codes(codes, space)
-    if gray.dtype in (torch.uint8, torch.uint16):
-        table = code_tables(space, gray.dtype, gray.device).lightness
-        return _look_up(table, gray.to(torch.int32))
-    luminance = space.curve.decode(gray.to(torch.float64))
-    return (116 * _f(luminance) - 16).to(torch.float32)
+    if max_code(gray.dtype) > 1:
+        return code_tables(space, gray.dtype).lightness[gray]  # type: ignore[no-any-return]
+    return (116 * _f(space.curve.decode(gray.astype(np.float64))) - 16).astype(np.float32)
 
 
-def max_code(dtype: torch.dtype) -> int:
+def max_code(dtype: Any) -> int:
     """Return the code of white.
 
     Parameters
     ----------
-    dtype : torch.dtype
+    dtype : dtype
         uint8, uint16, float32 or float64.
 
     Returns
@@ -309,16 +332,18 @@ def max_code(dtype: torch.dtype) -> int:
     ImageError
         If the dtype is not supported.
     """
-    if dtype in (torch.float32, torch.float64):
-        return 1
-    if dtype in (torch.uint8, torch.uint16):
-        return 255 if dtype == torch.uint8 else 65535
-    raise ImageError(
-        f"expected codes of uint8, uint16 or floating point, got {dtype}; convert the image first"
-    )
+    tensor = str(dtype).startswith("torch.")
+    name = str(dtype).removeprefix("torch.") if tensor else np.dtype(dtype).name
+    found = _MAX_CODES.get(name)
+    if found is None:
+        raise ImageError(
+            f"expected codes of uint8, uint16 or floating point, got {name}; convert the image "
+            "first"
+        )
+    return found
 
 
-def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
+def to_rgb(gray: NDArray[Any], ab: NDArray[np.floating], space: ColorSpace = SRGB) -> NDArray[Any]:
     """Combine a gray image and ab into RGB codes whose gray is exactly the input's.
 
     If a color lies outside the gamut, its chroma is reduced at constant L* and hue until the color
@@ -331,17 +356,17 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
 
     Parameters
     ----------
-    gray : Tensor
+    gray : ndarray
         ``(H, W)`` codes: uint8, uint16, or float32 or float64 in [0, 1].
-    ab : Tensor
+    ab : ndarray
         ``(2, H, W)`` float32: a* and b* in Lab units. Any finite value is accepted.
     space : ColorSpace
         The color space of `gray` and of the result.
 
     Returns
     -------
-    Tensor
-        ``(3, H, W)`` codes, with the dtype of `gray`.
+    ndarray
+        ``(H, W, 3)`` codes, with the dtype of `gray`.
 
     Raises
     ------
@@ -356,57 +381,68 @@ def to_rgb(gray: Tensor, ab: Tensor, space: ColorSpace = SRGB) -> Tensor:
     """
     if max_code(gray.dtype) > 1:
         return _to_integer_rgb(gray, ab, space)
-    luminance = space.curve.decode(gray.to(torch.float64))
+    luminance = space.curve.decode(gray.astype(np.float64))
     fy = _f(luminance)
-    linear = _fit(luminance, fy, _f_inverse(fy), ab.to(torch.float64), space)
+    linear = _fit(luminance, fy, _f_inverse(fy), ab.astype(np.float64), space)
     weights = space.to_white_xyz[1]
-    rgb = torch.stack([space.curve.encode(light.clamp_(0, 1)) for light in linear]).to(gray.dtype)
+    rgb = [space.curve.encode(np.clip(light, 0, 1)).astype(gray.dtype) for light in linear]
     # Each channel compensates for the rounding error of the luminance, the finest channels last.
+    light = [space.curve.decode(channel.astype(np.float64)) for channel in rgb]
     for channel in (1, 2, 0):
-        light = space.curve.decode(rgb.to(torch.float64))
         missing = luminance - sum(w * x for w, x in zip(weights, light, strict=True))
-        better = (light[channel] + missing / weights[channel]).clamp_(0, 1)
-        rgb[channel] = space.curve.encode(better).to(gray.dtype)
-    if gray.dtype == torch.float32:  # for float64, the check is no finer than the codes
-        _match_gray(rgb, gray, gray_codes(rgb, space) != gray, space)
-    return rgb
+        better = np.clip(light[channel] + missing / weights[channel], 0, 1)
+        rgb[channel] = space.curve.encode(better).astype(gray.dtype)
+        light[channel] = space.curve.decode(rgb[channel].astype(np.float64))
+    codes = np.stack(rgb, axis=-1)
+    if gray.dtype == np.float32:  # for float64, the check is no finer than the codes
+        wrong = gray_codes(codes, space) != gray
+        if wrong.any():
+            codes[wrong] = match_gray(codes[wrong], gray[wrong], space)
+    return codes
 
 
-def _to_integer_rgb(gray: Tensor, ab: Tensor, space: ColorSpace) -> Tensor:
+def _to_integer_rgb(
+    gray: NDArray[Any], ab: NDArray[np.floating], space: ColorSpace
+) -> NDArray[Any]:
     """Compute `to_rgb` of integer codes in float32 with tables, and doubtful pixels in float64.
 
     All operations round in the same way in a processor's vector and scalar units (no powers, no
-    fused multiply-add), so that the color of a pixel does not depend on its place in the tensor.
+    fused multiply-add), so that the color of a pixel does not depend on its place in the array.
     """
-    tables = code_tables(space, gray.dtype, gray.device)
-    index = gray.to(torch.int32)
+    tables = code_tables(space, gray.dtype)
+    index = gray.astype(np.intp)
     weights = space.to_white_xyz[1]
-    luminance = _look_up(tables.linear, index)
-    fy, y = _look_up(tables.f, index), _look_up(tables.y, index)
-    red, _, blue = _fit(luminance, fy, y, ab.to(torch.float32), space)
+    luminance = tables.linear[index]
+    fy, y = tables.f[index], tables.y[index]
+    red, _, blue = _fit(luminance, fy, y, ab.astype(np.float32), space)
     red, blue = _nearest_codes(red, tables), _nearest_codes(blue, tables)
-    result = _look_up(tables.linear, red).mul_(weights[0])
-    result.add_(_look_up(tables.linear, blue).mul_(weights[2]))
-    green = _nearest_codes((luminance - result).div_(weights[1]), tables)
-    result.add_(_look_up(tables.linear, green).mul_(weights[1]))
+    result = tables.linear[red] * weights[0] + tables.linear[blue] * weights[2]
+    green = _nearest_codes((luminance - result) / weights[1], tables)
+    result += tables.linear[green] * weights[1]
     # The margin covers the float32 rounding of a sum of three products.
-    wrong = result <= _look_up(tables.edges, index).mul_(1 + 5e-7)
-    wrong.logical_or_(result >= _look_up(tables.edges, index + 1).mul_(1 - 5e-7))
-    rgb = torch.stack((red, green, blue))
-    _match_gray(rgb, gray, wrong, space)
-    return rgb.to(gray.dtype)
+    wrong = result <= tables.edges[index] * (1 + 5e-7)
+    wrong |= result >= tables.edges[index + 1] * (1 - 5e-7)
+    rgb = np.stack((red, green, blue), axis=-1).astype(gray.dtype)
+    if wrong.any():
+        rgb[wrong] = match_gray(rgb[wrong], gray[wrong], space)
+    return rgb
 
 
-def _nearest_codes(linear: Tensor, tables: "CodeTables") -> Tensor:
-    """Find the int32 codes nearest to linear light in [0, 1]."""
-    root = linear.clamp_(0, 1).sqrt().mul_(_ROOTS - 1)
-    codes = _look_up(tables.code_of_root, root.to(torch.int32))  # may be one too low
-    return codes.add_((linear >= _look_up(tables.edges, codes + 1)).int())
+def _nearest_codes(linear: NDArray[np.float32], tables: "CodeTables") -> NDArray[np.int32]:
+    """Find the codes nearest to linear light in [0, 1]."""
+    linear = np.clip(linear, 0, 1)
+    root = np.sqrt(linear) * (_ROOTS - 1)
+    codes = tables.code_of_root[root.astype(np.int32)]  # may be one too low
+    return codes + (linear >= tables.edges[codes + 1])
 
 
 def _fit(
-    luminance: Tensor, fy: Tensor, y: Tensor, ab: Tensor, space: ColorSpace
-) -> tuple[Tensor, ...]:
+    luminance: NDArray[Any],
+    fy: NDArray[Any],
+    y: NDArray[Any],
+    ab: NDArray[Any],
+    space: ColorSpace,
+) -> tuple[NDArray[Any], ...]:
     """Compute linear R, G, B of (L*, a*, b*), and reduce the chroma until they lie in [0, 1].
 
     `fy` is f(luminance), and `y` is the inverse of f at `fy`: the luminance except for rounding.
@@ -416,26 +452,27 @@ def _fit(
     # With d = (X, Z) - Y, each channel is Y + m d, because the rows of the inverse also sum to 1.
     rows = channel_rows(space)
 
-    def channels(scale: Tensor | float, *pixels: Tensor) -> tuple[Tensor, ...]:
+    def channels(part: Any, *pixels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         luminance, fy, y, a, b = pixels
-        dx = _f_inverse((a * scale).div_(500).add_(fy)).sub_(y)
-        dz = _f_inverse((b * scale).div_(-200).add_(fy)).sub_(y)
-        return tuple((x * dx).add_(luminance).add_(z * dz) for x, _, z in rows)
+        dx = _f_inverse(a * part / 500 + fy) - y
+        dz = _f_inverse(b * part / -200 + fy) - y
+        return tuple((x * dx + luminance) + z * dz for x, _, z in rows)
 
-    pixels: tuple[Tensor, ...] = (luminance, fy, y, ab[0], ab[1])
-    linear = channels(1.0, *pixels)
+    pixels: tuple[NDArray[Any], ...] = (luminance, fy, y, ab[0], ab[1])
+    linear = channels(luminance.dtype.type(1), *pixels)
     outside = _out_of_gamut(linear)
-    if bool(outside.any()):
+    if outside.any():
         pixels = tuple(x[outside] for x in pixels)
-        scale = torch.zeros_like(pixels[0])
+        part = np.zeros_like(pixels[0])
         for step in _BISECTION:
-            scale.add_(step * ~_out_of_gamut(channels(scale + step, *pixels)))
-        for channel, fitting in zip(linear, channels(scale, *pixels), strict=True):
+            part += step * ~_out_of_gamut(channels(part + step, *pixels))
+        for channel, fitting in zip(linear, channels(part, *pixels), strict=True):
             channel[outside] = fitting
     return linear
 
 
-def channel_rows(space: ColorSpace) -> list[list[float]]:
+@lru_cache(maxsize=16)
+def channel_rows(space: ColorSpace) -> tuple[tuple[float, ...], ...]:
     """Invert `ColorSpace.to_white_xyz`: the rows give R, G and B from X/Xn, Y/Yn and Z/Zn.
 
     Parameters
@@ -445,19 +482,21 @@ def channel_rows(space: ColorSpace) -> list[list[float]]:
 
     Returns
     -------
-    list of list of float
+    tuple of tuple of float
         3 x 3.
     """
-    return torch.tensor(space.to_white_xyz, dtype=torch.float64).inverse().tolist()
+    return tuple(tuple(row) for row in np.linalg.inv(np.array(space.to_white_xyz)).tolist())
 
 
 def match_gray(rgb: NDArray[Any], gray: NDArray[Any], space: ColorSpace) -> NDArray[Any]:
     """Replace colors whose gray is wrong by the nearest colors whose gray is right.
 
+    If no neighboring code fits, the gray itself replaces them.
+
     Parameters
     ----------
     rgb : ndarray
-        (N, 3) codes, uint8 or uint16.
+        (N, 3) codes: uint8, uint16 or float32.
     gray : ndarray
         (N,) codes of the same dtype: the gray that each color must have.
     space : ColorSpace
@@ -468,50 +507,33 @@ def match_gray(rgb: NDArray[Any], gray: NDArray[Any], space: ColorSpace) -> NDAr
     ndarray
         (N, 3), with the dtype of `rgb`. Colors whose gray is right do not change.
     """
-    codes = torch.from_numpy(rgb.astype(np.int32).T[:, None].copy())
-    wanted = torch.from_numpy(gray[None].copy())
-    _match_gray(codes, wanted, torch.ones(wanted.shape, dtype=torch.bool), space)
-    return codes[:, 0].T.numpy().astype(rgb.dtype)
-
-
-def _out_of_gamut(linear: tuple[Tensor, ...]) -> Tensor:
-    lowest = torch.minimum(torch.minimum(linear[0], linear[1]), linear[2])
-    highest = torch.maximum(torch.maximum(linear[0], linear[1]), linear[2])
-    return (lowest < 0).logical_or_(highest > 1)
-
-
-def _match_gray(rgb: Tensor, gray: Tensor, wrong: Tensor, space: ColorSpace) -> None:
-    """Replace codes whose gray may be wrong, in place, by the nearest ones whose gray is right.
-
-    If no neighboring code fits, the gray itself replaces them. Integer codes must be int32, because
-    PyTorch supports few operations on uint16.
-    """
-    if not bool(wrong.any()):
-        return
-    nearby, wanted = rgb[:, wrong], gray[wrong].to(rgb.dtype)
-    best = wanted.repeat(3, 1)
-    found = torch.zeros_like(wanted, dtype=torch.bool)
+    best = np.repeat(gray[:, None], 3, axis=1)
+    missing = np.ones(len(gray), bool)
     steps = sorted(product((-1, 0, 1), (-2, -1, 0, 1, 2), (-1, 0, 1)), key=_length)
     for step in steps:
-        candidate = torch.stack(
-            [_move(c, n, gray.dtype) for c, n in zip(nearby, step, strict=True)]
-        )
-        result = gray_codes(candidate[:, None].to(gray.dtype), space)[0].to(rgb.dtype)
-        fits = (result == wanted) & ~found
-        best[:, fits] = candidate[:, fits]
-        found |= fits
-        if bool(found.all()):
+        left = rgb[missing]
+        candidate = np.stack([_move(left[:, i], n) for i, n in enumerate(step)], axis=1)
+        fits = gray_codes(candidate, space) == gray[missing]
+        places = np.flatnonzero(missing)[fits]
+        best[places], missing[places] = candidate[fits], False
+        if not missing.any():
             break
-    rgb[:, wrong] = best
+    return best
 
 
-def _move(codes: Tensor, count: int, dtype: torch.dtype) -> Tensor:
-    """Move codes by `count` representable values of a dtype, within its range of codes."""
-    if not codes.dtype.is_floating_point:
-        return (codes + count).clamp(0, max_code(dtype))
-    end = torch.full_like(codes, 1.0 if count > 0 else 0.0)
+def _out_of_gamut(linear: tuple[NDArray[Any], ...]) -> NDArray[np.bool_]:
+    lowest = np.minimum(np.minimum(linear[0], linear[1]), linear[2])
+    highest = np.maximum(np.maximum(linear[0], linear[1]), linear[2])
+    return (lowest < 0) | (highest > 1)  # type: ignore[no-any-return]
+
+
+def _move(codes: NDArray[Any], count: int) -> NDArray[Any]:
+    """Move codes by `count` representable values of their dtype, within its range of codes."""
+    if codes.dtype.kind == "u":
+        return np.clip(codes.astype(np.int32) + count, 0, max_code(codes.dtype)).astype(codes.dtype)
+    end = codes.dtype.type(1 if count > 0 else 0)
     for _ in range(abs(count)):
-        codes = torch.nextafter(codes, end)
+        codes = np.nextafter(codes, end)
     return codes
 
 
@@ -526,105 +548,73 @@ class CodeTables:
 
     Parameters
     ----------
-    linear : Tensor
+    linear : ndarray
         (N,) float32: linear light of each code, in [0, 1].
-    f : Tensor
+    f : ndarray
         (N,) float32: f(linear) of CIELAB.
-    y : Tensor
+    y : ndarray
         (N,) float32: the inverse of f at `f`.
-    lightness : Tensor
+    lightness : ndarray
         (N,) float32: L* in [0, 100].
-    edges : Tensor
+    edges : ndarray
         (N + 1,) float32: linear light between ``edges[code]`` and ``edges[code + 1]`` is rounded to
         ``code``.
-    code_of_root : Tensor
+    code_of_root : ndarray
         (M,) int32: the code of linear light, at equally spaced square roots of it from 0 to 1.
     """
 
-    linear: Tensor
-    f: Tensor
-    y: Tensor
-    lightness: Tensor
-    edges: Tensor
-    code_of_root: Tensor
+    linear: NDArray[np.float32]
+    f: NDArray[np.float32]
+    y: NDArray[np.float32]
+    lightness: NDArray[np.float32]
+    edges: NDArray[np.float32]
+    code_of_root: NDArray[np.int32]
 
 
 @lru_cache(maxsize=16)
-def code_tables(space: ColorSpace, dtype: torch.dtype, device: torch.device = _CPU) -> CodeTables:
+def code_tables(space: ColorSpace, dtype: np.dtype[Any]) -> CodeTables:
     """Make the tables of the codes of a color space, or return them from a cache.
 
     Parameters
     ----------
     space : ColorSpace
         The color space.
-    dtype : torch.dtype
+    dtype : dtype
         uint8 or uint16.
-    device : torch.device
-        The device of the tables.
 
     Returns
     -------
     CodeTables
     """
     top = max_code(dtype)
-    codes = torch.arange(top + 1, dtype=torch.float64)
-    linear = space.curve.decode(codes / top)
-    f = _f(linear)
-    edges = space.curve.decode((torch.arange(top + 2, dtype=torch.float64) - 0.5) / top)
-    edges[0], edges[-1] = -torch.inf, torch.inf
-    roots = torch.arange(_ROOTS, dtype=torch.float64) / (_ROOTS - 1)
-    code_of_root = (space.curve.encode(roots**2) * top).round().clamp(0, top)
-    f = f.to(torch.float32)
+    linear = space.curve.decode(np.arange(top + 1) / top)
+    f = _f(linear).astype(np.float32)
+    edges = space.curve.decode((np.arange(top + 2) - 0.5) / top)
+    edges[0], edges[-1] = -np.inf, np.inf
+    roots = np.arange(_ROOTS) / (_ROOTS - 1)
+    code_of_root = np.clip(np.rint(space.curve.encode(roots**2) * top), 0, top)
     return CodeTables(
-        linear=linear.to(device, torch.float32),
-        f=f.to(device),
-        y=_f_inverse(f).to(device),
-        lightness=(116 * f - 16).to(device),
-        edges=edges.to(device, torch.float32),
-        code_of_root=code_of_root.to(device, torch.int32),
+        linear=linear.astype(np.float32),
+        f=f,
+        y=_f_inverse(f),
+        lightness=116 * f - 16,
+        edges=edges.astype(np.float32),
+        code_of_root=code_of_root.astype(np.int32),
     )
 
 
-def _look_up(table: Tensor, index: Tensor) -> Tensor:
-    """Return ``table[index]``; `index_select` is four times as fast."""
-    return torch.index_select(table, 0, index.flatten()).view(index.shape)
+_MAX_CODES = {"uint8": 255, "uint16": 65535, "float32": 1, "float64": 1}
 
 
-def _comparable(codes: Tensor) -> Tensor:
-    """Convert integer codes to int32, because PyTorch supports few operations on uint16."""
-    return codes if codes.dtype.is_floating_point else codes.to(torch.int32)
+def _is_floating_point(array: Any) -> bool:
+    if isinstance(array, np.ndarray):
+        return bool(array.dtype.kind == "f")
+    return bool(array.dtype.is_floating_point)
 
 
-def _to_codes(values: Tensor, dtype: torch.dtype) -> Tensor:
-    if dtype.is_floating_point:
-        return values.to(dtype)
-    return values.round().clamp(0, max_code(dtype)).to(dtype)
-
-
-def _unit_range(codes: Tensor) -> Tensor:
-    if codes.dtype.is_floating_point:
+def _unit_range(codes: Array) -> Array:
+    if _is_floating_point(codes):
         return codes
     top = max_code(codes.dtype)
-    return codes.to(torch.float32 if top == 255 else torch.float64) / top
-
-
-def _three_channels(codes: Tensor) -> None:
-    if codes.ndim < 3 or codes.shape[-3] != 3:
-        raise ImageError(
-            "expected three channels, (..., 3, H, W) for a tensor or (..., 3) for an array, "
-            f"got a tensor of {tuple(codes.shape)}"
-        )
-
-
-def _channels_last(
-    convert: Callable[[Tensor, ColorSpace], Tensor], array: NDArray[np.generic], space: ColorSpace
-) -> NDArray[np.floating]:
-    if array.ndim < 1 or array.shape[-1] != 3:
-        raise ImageError(
-            f"expected an array (..., 3), got {array.shape}; pass channels-first data as a tensor"
-        )
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    pixels = np.require(native.reshape(1, -1, 3), requirements=["C", "W"])
-    converted = convert(torch.from_numpy(pixels).permute(2, 0, 1), space)
-    result: NDArray[np.floating] = converted.permute(1, 2, 0).reshape(array.shape).numpy()
-    return result
+    xp = namespace(codes)
+    return xp.asarray(codes, dtype=xp.float32 if top == 255 else xp.float64) / top  # type: ignore[no-any-return]

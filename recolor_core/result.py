@@ -3,22 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from recolor_core.errors import ImageError
 from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
-from recolor_core.hints import Area, area_entry, cover
-from recolor_core.hints.things import Things
+from recolor_core.hints import Area, area_entry
 from recolor_core.lab import lab_to_rgb, lightness
-from recolor_core.reference import Matches
+from recolor_core.resampling import resize
 from recolor_core.view import View
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from recolor_core.hints.things import Things
+    from recolor_core.reference import Matches
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +33,9 @@ class Coarse:
     ----------
     grays : tuple of GrayImage
         The images of the batch, B of them; one unless `Colorizer.map` made the batch.
-    lightness : Tensor
+    lightness : ndarray
         (B, 1, h, w) float32: L* in [0, 100] at the working size.
-    logits : Tensor
+    logits : ndarray
         (B, Q, ceil(h / 4), ceil(w / 4)) float32: the distribution over Q color bins.
     device : str
         Where the generator ran.
@@ -41,19 +43,19 @@ class Coarse:
         The `Settings` that it ran with.
     shown : tuple of View
         What the generator saw of each image.
-    ab : Tensor or None
+    ab : ndarray or None
         (B, 2, ceil(h / 4), ceil(w / 4)) float32, Lab units: the coarse color to refine, with hints
         spread, in place of what `Colorizer.coarse_ab` computes from the distribution.
     """
 
     grays: tuple[GrayImage, ...]
-    lightness: Tensor
-    logits: Tensor
+    lightness: NDArray[np.float32]
+    logits: NDArray[np.float32]
     device: str
     size: int
     views: int
     shown: tuple[View, ...]
-    ab: Tensor | None = None
+    ab: NDArray[np.float32] | None = None
 
     @property
     def gray(self) -> GrayImage:
@@ -61,10 +63,14 @@ class Coarse:
         return self.grays[0]
 
     @cached_property
-    def things(self) -> tuple[Things, ...]:
-        """Groups of pixels that belong together in each image, for hints."""
+    def things(self) -> "tuple[Things, ...]":
+        """Groups of pixels that belong together in each image, for hints; found with PyTorch."""
+        import torch
+
+        from recolor_core.hints.things import Things
+
         return tuple(
-            Things(logits, light[0])
+            Things(torch.from_numpy(logits), torch.from_numpy(light[0]))
             for logits, light in zip(self.logits, self.lightness, strict=True)
         )
 
@@ -104,7 +110,7 @@ class Colorization:
     ab_alternatives: tuple[NDArray[np.float32], ...]
     working_lightness: NDArray[np.float32]
     provenance: dict[str, Any]
-    matches: tuple[Matches, ...] = ()
+    matches: "tuple[Matches, ...]" = ()
     ab_coarse_alternatives: tuple[NDArray[np.float32], ...] = ()
 
     @property
@@ -115,7 +121,7 @@ class Colorization:
     @cached_property
     def L(self) -> NDArray[np.float32]:
         """(H, W) float32: L* of the image, in [0, 100]."""
-        return to_numpy(lightness(self.gray.codes, self.gray.space))
+        return lightness(self.gray.codes, self.gray.space)
 
     @cached_property
     def rgb(self) -> NDArray[Any]:
@@ -186,23 +192,23 @@ class Colorization:
         HintsError
             If the region does not fit the image.
         """
-        same = other.gray is self.gray or torch.equal(other.gray.codes, self.gray.codes)
+        same = other.gray is self.gray or np.array_equal(other.gray.codes, self.gray.codes)
         if not same or other.ab_refined.shape != self.ab_refined.shape:
             raise ImageError(
                 "expected two colorings of one image at one working size, got colorings of two; "
                 "combine alternatives of one result"
             )
+        import torch
+
+        from recolor_core.hints import cover
+
         inside = cover(region, self.shape, torch.from_numpy(self.working_lightness))
-
-        def mixed(own: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-            return to_numpy(limited(inside, torch.from_numpy(own), torch.from_numpy(others)))
-
         entry = area_entry(region) | {"alternative": other.provenance.get("alternative", 0)}
         combined = [*self.provenance.get("combined", ()), entry]
         return replace(
             self,
-            ab_coarse=mixed(self.ab_coarse, other.ab_coarse),
-            ab_refined=mixed(self.ab_refined, other.ab_refined),
+            ab_coarse=limited(inside, self.ab_coarse, other.ab_coarse),
+            ab_refined=limited(inside, self.ab_refined, other.ab_refined),
             ab_alternatives=(),
             ab_coarse_alternatives=(),
             provenance=self.provenance | {"combined": combined},
@@ -225,11 +231,8 @@ class Colorization:
         height, width = lab.shape[1:]
         scale = min(1.0, max_side / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        small = F.interpolate(
-            torch.from_numpy(lab)[None], size=size, mode="bilinear", antialias=True
-        )[0]
-        rgb = lab_to_rgb(small).clamp(0, 1)
-        return np.asarray((255 * rgb).round().byte().permute(1, 2, 0))
+        rgb = np.clip(lab_to_rgb(np.moveaxis(resize(lab, size), 0, -1)), 0, 1)
+        return np.rint(255 * rgb).astype(np.uint8)  # type: ignore[no-any-return]
 
     def compute(self) -> Iterator[int]:
         """Compute `rgb` strip by strip; stop iterating to cancel.
@@ -269,10 +272,10 @@ class Colorization:
         ImageError
             If `ab` is not finite.
         """
-        chroma = torch.from_numpy(self.ab_refined if ab is None else ab)
-        if not bool(torch.isfinite(chroma).all()):
+        chroma = self.ab_refined if ab is None else np.asarray(ab, np.float32)
+        if not np.isfinite(chroma).all():
             raise ImageError("expected finite ab, got NaN or infinity; check where it comes from")
-        guide = torch.from_numpy(self.working_lightness)
+        guide = self.working_lightness
         yield from color_strips(self.gray.codes, self.gray.space, chroma, guide, first_row)
 
     def colored(self, gray: NDArray[Any]) -> NDArray[Any]:
@@ -290,8 +293,7 @@ class Colorization:
         """
         if gray.shape == self.shape:
             return self.rgb
-        chroma, guide = map(torch.from_numpy, (self.ab_refined, self.working_lightness))
-        strips = color_strips(torch.from_numpy(gray), self.gray.space, chroma, guide)
+        strips = color_strips(gray, self.gray.space, self.ab_refined, self.working_lightness)
         return np.concatenate(list(strips))
 
     @property
@@ -320,25 +322,25 @@ class Progress:
     result: Colorization | None = None
 
 
-def limited(inside: Tensor, outer: Tensor, inner: Tensor) -> Tensor:
-    """One coloring, with another one inside a region.
+def limited(
+    inside: "Tensor", outer: NDArray[np.float32], inner: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Limit a coloring to a region of another one.
 
     Parameters
     ----------
     inside : Tensor
         (H', W') in [0, 1]: the region, at the working size.
-    outer, inner : Tensor
+    outer, inner : ndarray
         (..., 2, h, w), Lab units. Where the region is 0, the outer one stays bit for bit.
 
     Returns
     -------
-    Tensor
+    ndarray
         (..., 2, h, w), Lab units.
     """
-    share = F.adaptive_avg_pool2d(inside[None], (outer.shape[-2], outer.shape[-1]))[0]
-    return torch.where(share > 0, torch.lerp(outer, inner, share), outer)
+    from torch.nn import functional as F
 
-
-def to_numpy(x: Tensor) -> NDArray[Any]:
-    """Convert a tensor on the CPU to a contiguous array."""
-    return np.ascontiguousarray(x.numpy())
+    size = (outer.shape[-2], outer.shape[-1])
+    share = F.adaptive_avg_pool2d(inside[None], size)[0].numpy()
+    return np.where(share > 0, outer + share * (inner - outer), outer)

@@ -152,7 +152,7 @@ def colorize_stack(
     known = _by_index(hints or {}, leading)
     # This also refuses an unsupported dtype before anything is colorized.
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
-    dtype = read_gray(pixel, space, levels).codes.numpy().dtype
+    dtype = read_gray(pixel, space, levels).codes.dtype
     colorizer = colorizer or Colorizer(weights, device)
     if time_axis is not None and not colorizer.runner.has_memory:
         raise WeightsError(

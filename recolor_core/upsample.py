@@ -1,8 +1,11 @@
 """Upsampling of ab from the working size to the size of the image, guided by its lightness."""
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.resampling import resize
 
 EPSILON = 25.0
 """Variance of L* below which lightness does not predict color. On photographs of 1 to 3 megapixels
@@ -12,6 +15,9 @@ differ by less than 0.5 dB."""
 FINENESS = 4
 """How many times finer than the ab the grid of the coefficients is. It is never finer than the
 image."""
+
+
+_Cells = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
 class GuidedUpsampler:
@@ -24,9 +30,9 @@ class GuidedUpsampler:
 
     Parameters
     ----------
-    ab : Tensor
+    ab : ndarray
         (2, h, w): a* and b* in Lab units.
-    lightness : Tensor
+    lightness : ndarray
         (h, w): L* in [0, 100] of the same pixels.
     size : tuple of int
         Height and width (H, W) of the image.
@@ -35,28 +41,29 @@ class GuidedUpsampler:
     ----------
     size : tuple of int
         Height and width (H, W) of the image.
-    model : Tensor
+    model : ndarray
         (4, h', w') float32: the slopes of a* and b*, then their offsets, on a grid over the image.
     """
 
-    def __init__(self, ab: Tensor, lightness: Tensor, size: tuple[int, int]) -> None:
+    def __init__(
+        self, ab: NDArray[np.float32], lightness: NDArray[np.float32], size: tuple[int, int]
+    ) -> None:
         self.size = size
-        if size[0] <= ab.shape[-2] or size[1] <= ab.shape[-1]:
-            offset = F.interpolate(ab[None], size=size, mode="bilinear", antialias=True)
-            self.model = torch.cat((torch.zeros_like(offset), offset), dim=1)[0]
+        height, width = ab.shape[-2:]
+        if size[0] <= height or size[1] <= width:
+            offset = resize(ab, size)
+            self.model = np.concatenate((np.zeros_like(offset), offset))
             return
-        ab, lightness = ab[None], lightness[None, None]
         mean = _box(lightness)
         variance = _box(lightness * lightness) - mean * mean
         covariance = _box(lightness * ab) - mean * _box(ab)
-        fineness = min(FINENESS, -(-size[0] // ab.shape[-2]))
-        slope = _box(covariance / (variance.clamp(min=0) + EPSILON))
-        slope = F.interpolate(slope, scale_factor=fineness, mode="bilinear")
-        offset = F.interpolate(ab, scale_factor=fineness, mode="bicubic")
-        lightness = F.interpolate(lightness, scale_factor=fineness, mode="bicubic")
-        self.model = torch.cat((slope, offset.sub_(slope * lightness)), dim=1)[0]
+        fineness = min(FINENESS, -(-size[0] // height))
+        grid = (fineness * height, fineness * width)
+        slope = resize(_box(covariance / (np.maximum(variance, 0) + EPSILON)), grid)
+        lightness = resize(lightness, grid, cubic=True)
+        self.model = np.concatenate((slope, resize(ab, grid, cubic=True) - slope * lightness))
 
-    def rows(self, top: int, lightness: Tensor) -> Tensor:
+    def rows(self, top: int, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the ab of a strip of rows.
 
         Each row has the same bits no matter how the image is cut into strips.
@@ -65,25 +72,24 @@ class GuidedUpsampler:
         ----------
         top : int
             The number of the first row of the strip.
-        lightness : Tensor
+        lightness : ndarray
             (rows, W): L* of the strip at the resolution of the image.
 
         Returns
         -------
-        Tensor
+        ndarray
             (2, rows, W) float32: a* and b* in Lab units.
         """
-        above, below, fraction = self.strip(top, len(lightness))
-        fraction = fraction[:, None]
-        first, last = int(above[0]), int(below[-1])
-        # Interpolate across first, because the grid has fewer rows than the image.
-        across = F.interpolate(self.model[:, first : last + 1], size=self.size[1], mode="linear")
-        upper, lower = across[:, above - first], across[:, below - first]
-        # torch.lerp is not used because it rounds the last elements of a tensor differently.
-        model = upper.add_(lower.sub_(upper).mul_(fraction))
-        return model[:2].mul_(lightness).add_(model[2:])
+        above, below, down = self.strip(top, len(lightness))
+        left, right, across = self.columns()
+        down = down[:, None]
+        upper, lower = self.model[:, above], self.model[:, below]
+        rows = upper + (lower - upper) * down
+        one, other = rows[..., left], rows[..., right]
+        model = one + (other - one) * across
+        return model[:2] * lightness + model[2:]  # type: ignore[no-any-return]
 
-    def strip(self, top: int, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    def strip(self, top: int, rows: int) -> _Cells:
         """Find the rows of `model` between which each row of a strip lies.
 
         Parameters
@@ -95,36 +101,37 @@ class GuidedUpsampler:
 
         Returns
         -------
-        above, below : Tensor
+        above, below : ndarray
             (rows,) int64: rows of `model`.
-        fraction : Tensor
+        fraction : ndarray
             (rows,) float32 in [0, 1]: distance from `above`, in rows of `model`.
         """
-        row = torch.arange(top, top + rows, dtype=torch.float64)
-        return _around(row, self.model.shape[-2], self.size[0])
+        return _around(np.arange(top, top + rows), self.model.shape[-2], self.size[0])
 
-    def columns(self) -> tuple[Tensor, Tensor, Tensor]:
+    def columns(self) -> _Cells:
         """Find the columns of `model` between which each column of the image lies.
 
         Returns
         -------
-        left, right : Tensor
+        left, right : ndarray
             (W,) int64: columns of `model`.
-        fraction : Tensor
+        fraction : ndarray
             (W,) float32 in [0, 1]: distance from `left`, in columns of `model`.
         """
-        column = torch.arange(self.size[1], dtype=torch.float64)
-        return _around(column, self.model.shape[-1], self.size[1])
+        return _around(np.arange(self.size[1]), self.model.shape[-1], self.size[1])
 
 
-def _around(index: Tensor, grid: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def _around(index: NDArray[np.int64], grid: int, size: int) -> _Cells:
     """Find the cells of a grid on both sides of pixels, and the distance from the first one."""
-    position = ((index + 0.5) * grid / size - 0.5).clamp(0, grid - 1)
-    before = position.floor().long()
-    after = (before + 1).clamp(max=grid - 1)
-    return before, after, (position - before).to(torch.float32)
+    position = np.clip((index + 0.5) * grid / size - 0.5, 0, grid - 1)
+    before = np.floor(position).astype(np.int64)
+    after = np.minimum(before + 1, grid - 1)
+    return before, after, (position - before).astype(np.float32)
 
 
-def _box(x: Tensor) -> Tensor:
+def _box(x: NDArray[Any]) -> NDArray[Any]:
     """Compute the mean of 3 x 3 pixels; border pixels are repeated."""
-    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+    return x / 9

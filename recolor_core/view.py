@@ -9,11 +9,11 @@ get no predicted color.
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
 from recolor_core.gray import GrayImage, working_size
+from recolor_core.resampling import resize
 
 CELL = 4
 """Pixels per cell of the generator's output. The photograph begins and ends at a cell boundary."""
@@ -64,22 +64,22 @@ class Tone:
     white: float
     strength: float
 
-    def __call__(self, lightness: Tensor) -> Tensor:
+    def __call__(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         """Stretch L* from [`black`, `white`] to `FULL_RANGE`.
 
         Parameters
         ----------
-        lightness : Tensor
+        lightness : ndarray
             L* in [0, 100], of any shape.
 
         Returns
         -------
-        Tensor
+        ndarray
             L* in [0, 100], with the shape of `lightness`.
         """
         low, high = FULL_RANGE
-        part = ((lightness - self.black) / (self.white - self.black)).clamp(0, 1)
-        return torch.lerp(lightness, low + (high - low) * part, self.strength)
+        part = np.clip((lightness - self.black) / (self.white - self.black), 0, 1)
+        return lightness + self.strength * (low + (high - low) * part - lightness)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class View:
     ----------
     gray : GrayImage
         The image.
-    lightness : Tensor
+    lightness : ndarray
         (h, w) float32: L* of the whole image at its working size.
     place : tuple of int
         Top, left, bottom and right of the photograph in it, in pixels.
@@ -99,7 +99,7 @@ class View:
     """
 
     gray: GrayImage
-    lightness: Tensor
+    lightness: NDArray[np.float32]
     place: tuple[int, int, int, int]
     tone: Tone | None
 
@@ -113,7 +113,7 @@ class View:
         """A key that is equal for views that fit into the same batch."""
         return (*self.lightness.shape, *self.place)
 
-    def shown(self, scale: float = 1.0) -> Tensor:
+    def shown(self, scale: float = 1.0) -> NDArray[np.float32]:
         """Make the input of the generator.
 
         Parameters
@@ -123,7 +123,7 @@ class View:
 
         Returns
         -------
-        Tensor
+        ndarray
             (1, h', w') float32: L* of the photograph in [0, 100].
         """
         lightness = self.lightness
@@ -134,51 +134,53 @@ class View:
         lightness = lightness[top:bottom, left:right]
         return (lightness if self.tone is None else self.tone(lightness))[None]
 
-    def framed(self, logits: Tensor, neutral: int) -> Tensor:
+    def framed(self, logits: NDArray[np.float32], neutral: int) -> NDArray[np.float32]:
         """Surround the prediction for the photograph with neutral borders.
 
         Parameters
         ----------
-        logits : Tensor
+        logits : ndarray
             (..., Q, ceil(h' / 4), ceil(w' / 4)): logits for the output of `shown`.
         neutral : int
             Index of the neutral color among the Q colors.
 
         Returns
         -------
-        Tensor
+        ndarray
             (..., Q, ceil(h / 4), ceil(w / 4)): logits for the whole image.
         """
         if self.whole:
             return logits
         height, width = (-(-side // CELL) for side in self.lightness.shape)
-        framed = logits.new_zeros(*logits.shape[:-2], height, width)
+        framed = np.zeros((*logits.shape[:-2], height, width), logits.dtype)
         framed[..., neutral, :, :] = NEUTRAL_LOGIT
         framed[self.cells] = logits
         return framed
 
-    def with_borders(self, ab: Tensor, hints: Tensor) -> Tensor:
+    def with_borders(
+        self, ab: NDArray[np.float32], hints: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Give the borders of a print the mean color of the hints on them.
 
         All borders get the same color, because paper has one color.
 
         Parameters
         ----------
-        ab : Tensor
+        ab : ndarray
             (B, 2, ceil(h / 4), ceil(w / 4)), in Lab units.
-        hints : Tensor
+        hints : ndarray
             (B, 3, ceil(h / 4), ceil(w / 4)), from `recolor_core.hints.hint_map`.
 
         Returns
         -------
-        Tensor
+        ndarray
             (B, 2, ceil(h / 4), ceil(w / 4)), in Lab units.
         """
-        border = torch.ones(ab.shape[-2:], dtype=torch.bool)
+        border = np.ones(ab.shape[-2:], bool)
         border[self.cells] = False
-        total = (hints * border).sum(dim=(2, 3), keepdim=True)
-        color = total[:, :2] / total[:, 2:].clamp(min=1e-6)
-        return torch.where(border & (total[:, 2:] > 0), color, ab)
+        total = (hints * border).sum(axis=(2, 3), keepdims=True)
+        color = total[:, :2] / np.maximum(total[:, 2:], 1e-6)
+        return np.where(border & (total[:, 2:] > 0), color, ab)
 
     @property
     def cells(self) -> tuple[Any, ...]:
@@ -268,7 +270,7 @@ FADED_WHITE = (91.0, 97.0)
 is brighter than the second value has not faded."""
 
 
-def faded_tone(lightness: Tensor) -> Tone | None:
+def faded_tone(lightness: NDArray[np.float32]) -> Tone | None:
     """Find the correction of a print that has faded or was copied with low contrast.
 
     A print counts as faded if it has neither black nor white and its range of L* is small. About
@@ -276,7 +278,7 @@ def faded_tone(lightness: Tensor) -> Tone | None:
 
     Parameters
     ----------
-    lightness : Tensor
+    lightness : ndarray
         (h, w): L* in [0, 100].
 
     Returns
@@ -284,8 +286,7 @@ def faded_tone(lightness: Tensor) -> Tone | None:
     Tone or None
         None if there is nothing to correct.
     """
-    ends = lightness.flatten().quantile(lightness.new_tensor([0.005, 0.995]))
-    black, white = ends.tolist()
+    black, white = np.quantile(lightness, (0.005, 0.995)).tolist()
     blank, full, intact = FADED_RANGE
     if white - black < blank:
         return None
@@ -364,7 +365,7 @@ class _Side:
     straight: float
 
 
-def find_photograph(lightness: Tensor) -> Box:
+def find_photograph(lightness: NDArray[np.float32]) -> Box:
     """Find the photograph within mounts, paper rims, film rebates and scanner edges.
 
     A border is a run of lines along a side. Each line has one tone, and the border ends in a
@@ -374,7 +375,7 @@ def find_photograph(lightness: Tensor) -> Box:
 
     Parameters
     ----------
-    lightness : Tensor
+    lightness : ndarray
         (h, w): L* in [0, 100].
 
     Returns
@@ -384,10 +385,8 @@ def find_photograph(lightness: Tensor) -> Box:
     """
     scale = LONGEST / max(lightness.shape)
     if scale < 1:
-        small = tuple(max(1, round(scale * side)) for side in lightness.shape)
-        lightness = F.interpolate(
-            lightness[None, None], size=small, mode="bilinear", antialias=True
-        )[0, 0]
+        rows, columns = (max(1, round(scale * side)) for side in lightness.shape)
+        lightness = resize(lightness, (rows, columns))
     height, width = lightness.shape
     top, left, bottom, right = 0, 0, height, width
     for _ in range(MAX_LAYERS):
@@ -401,9 +400,9 @@ def find_photograph(lightness: Tensor) -> Box:
     return Box(top / height, left / width, bottom / height, right / width)
 
 
-def _peel(lightness: Tensor) -> tuple[int, int, int, int] | None:
+def _peel(lightness: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
     """Find the depths in pixels of the top, left, bottom and right border; None if all are 0."""
-    turned = (lightness, lightness.T, lightness.flip(0), lightness.flip(1).T)
+    turned = (lightness, lightness.T, lightness[::-1], lightness[:, ::-1].T)
     top, left, bottom, right = (_uniform_lines(lines) for lines in turned)
     if top + bottom >= lightness.shape[0] - 8 or left + right >= lightness.shape[1] - 8:
         return None
@@ -431,18 +430,18 @@ def _peel(lightness: Tensor) -> tuple[int, int, int, int] | None:
     return (depths[0], depths[1], depths[2], depths[3]) if any(depths) else None
 
 
-def _uniform_lines(lines: Tensor) -> int:
+def _uniform_lines(lines: NDArray[np.float32]) -> int:
     """Count the first lines of (n, m) that have one tone each, if these tones are similar."""
     count = len(lines)
-    middle = lines.median(dim=1, keepdim=True).values
-    same = (lines - middle).abs() < SAME_TONE
+    middle = _median(lines)
+    same = np.abs(lines - middle) < SAME_TONE
     # Film is black and the letters in it are white: neither is part of the photograph.
     extreme = ((lines < BLACK) | (lines > WHITE)) & ((middle < BLACK) | (middle > WHITE))
-    filled = (same | extreme).float().mean(dim=1) >= FILLED
+    filled = (same | extreme).mean(axis=1) >= FILLED
     skipped = max(2, round(LINE * count))
     deepest = 0
     for first in range(skipped):  # the first lines may be a blurred edge of the outside
-        good = (filled & ((middle[:, 0] - middle[first, 0]).abs() < DRIFT)).tolist()
+        good = (filled & (np.abs(middle[:, 0] - middle[first, 0]) < DRIFT)).tolist()
         depth = 0
         for line in range(first, round(MAX_DEPTH * count)):
             if good[line]:
@@ -453,21 +452,27 @@ def _uniform_lines(lines: Tensor) -> int:
     return deepest
 
 
-def _side(lines: Tensor, depth: int) -> _Side | None:
+def _side(lines: NDArray[np.float32], depth: int) -> _Side | None:
     """Measure the border that consists of the first `depth` lines; None if it is too thin."""
     count = len(lines)
     if depth < max(2, round(MIN_DEPTH * count)):
         return None
     border = lines[depth // 2 : max(depth // 2 + 1, depth - 1)]
-    tone = float(border.median())
-    spread = float((border - tone).abs().quantile(0.8))
+    tone = float(_median(border.reshape(1, -1)).item())
+    spread = float(np.quantile(np.abs(border - tone), 0.8))
     behind = lines[depth : depth + max(2, round(REACH * count))]
-    changed = (behind - tone).abs() > max(STEP, 3 * spread)
+    changed = np.abs(behind - tone) > max(STEP, 3 * spread)
     straight, begin = _straightness(changed)
     return _Side(depth + begin if straight >= EDGE else depth, tone, spread, straight)
 
 
-def _straightness(changed: Tensor) -> tuple[float, int]:
+def _median(lines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the median of each line of (n, m), (n, 1); of two middle values, the lower one."""
+    middle = (lines.shape[1] - 1) // 2
+    return np.partition(lines, middle, axis=1)[:, middle : middle + 1]
+
+
+def _straightness(changed: NDArray[np.bool_]) -> tuple[float, int]:
     """Measure how straight the edge is at which the lines (n, m) change, and find its mean row.
 
     Returns
@@ -476,19 +481,19 @@ def _straightness(changed: Tensor) -> tuple[float, int]:
         The fraction of the columns whose first change lies within 1.5 pixels of one line, which may
         be rotated, and the mean row of that line.
     """
-    column = torch.arange(changed.shape[1], dtype=torch.float32)
-    first = changed.float().argmax(dim=0).float()
-    used = changed.any(dim=0)
+    column = np.arange(changed.shape[1], dtype=np.float32)
+    first = changed.argmax(axis=0).astype(np.float32)
+    used = changed.any(axis=0)
     for _ in range(3):  # each fit excludes the outliers of the previous one
         if int(used.sum()) < 2:
             return 0.0, 0
         x, y = column[used], first[used]
         apart = x - x.mean()
-        slope = (apart * y).sum() / apart.square().sum()
+        slope = (apart * y).sum() / (apart**2).sum()
         line = y.mean() + slope * (column - x.mean())
-        near = changed.any(dim=0) & ((first - line).abs() <= 1.5)
+        near = changed.any(axis=0) & (np.abs(first - line) <= 1.5)
         used = near
-    return float(near.float().mean()), round(float(line.mean()))
+    return float(near.mean()), round(float(line.mean()))
 
 
 def _belongs(side: _Side, number: int, sides: list[_Side | None]) -> bool:

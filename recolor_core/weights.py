@@ -3,23 +3,18 @@
 A weights file is a safetensors file with the tensors of the networks, named ``generator.*``,
 ``refiner.*`` and, if it has a color memory for stacks and films, ``memory.*``. A JSON text under
 ``recolor`` in its metadata has the configuration of each network and describes the training.
-Nothing in the file is ever executed. No other module opens a weights file.
+Nothing in the file is ever executed. No other module opens a weights file. PyTorch is imported when
+the tensors of a file are read, not for its description.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import platformdirs
-import pooch
-import rich.console
-import rich.progress
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from recolor_core.errors import WeightsError
 from recolor_core.files import replacing, sha256_of
@@ -29,10 +24,14 @@ from recolor_core.models.config import (
     NetworkConfig,
     RefinerConfig,
 )
-from recolor_core.models.encoder import fold_batch_norm
-from recolor_core.models.generator import Generator
-from recolor_core.models.memory import ColorMemory
-from recolor_core.models.refiner import Refiner
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from recolor_core.models.generator import Generator
+    from recolor_core.models.memory import ColorMemory
+    from recolor_core.models.networks import Network
+    from recolor_core.models.refiner import Refiner
 
 FORMAT = 1
 """Version of the layout of a weights file."""
@@ -40,25 +39,21 @@ FORMAT = 1
 BUNDLED = Path(__file__).parent / "data"
 """The folder of the weights that come with the package."""
 
-Network = Generator | Refiner | ColorMemory
-
 RETRIES = 2
 """How many times a download that fails is tried again, after 1 and 2 seconds."""
 
-NETWORKS: dict[str, tuple[Callable[[Any], Network], type[NetworkConfig]]] = {
-    "generator": (Generator, GeneratorConfig),
-    "refiner": (Refiner, RefinerConfig),
-    "memory": (ColorMemory, MemoryConfig),
+CONFIGS: dict[str, type[NetworkConfig]] = {
+    "generator": GeneratorConfig,
+    "refiner": RefinerConfig,
+    "memory": MemoryConfig,
 }
 """What a weights file holds, by the names that its tensors begin with. The memory is optional."""
-
-_FLOATING_POINT = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 _COUNTER = "num_batches_tracked"
 """A buffer of batch normalization that nothing uses; weights files lack it."""
 
 
-_Network = TypeVar("_Network", bound=nn.Module)
+_Network = TypeVar("_Network", bound="nn.Module")
 
 
 USES = ("any", "research", "unstated")
@@ -150,9 +145,61 @@ class Networks:
     """The networks of a weights file, ready for inference; `memory` is None if it has none."""
 
     record: WeightsRecord
-    generator: Generator
-    refiner: Refiner
-    memory: ColorMemory | None
+    generator: "Generator"
+    refiner: "Refiner"
+    memory: "ColorMemory | None"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file whose description was read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    record : WeightsRecord
+        What is known about it.
+    configs : Mapping of str to NetworkConfig
+        The shapes of its networks, by their names in `CONFIGS`.
+    """
+
+    path: Path
+    record: WeightsRecord
+    configs: Mapping[str, NetworkConfig]
+
+    def network(self, kind: str) -> Any:
+        """Return a network: on the CPU, in float32 and in inference mode; it is read at first use.
+
+        Parameters
+        ----------
+        kind : str
+            A key of `configs`.
+
+        Returns
+        -------
+        Generator, Refiner or ColorMemory
+
+        Raises
+        ------
+        WeightsError
+            If the file does not hold the network that its configuration describes.
+        """
+        if kind not in self._read:
+            _, tensors = _read(self.path, "pt", f"{kind}.")
+            network = _build(kind, self.configs[kind], tensors, self.path)
+            self._read[kind] = for_inference(network)
+        return self._read[kind]
+
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def networks(self) -> Networks:
+        """All of its networks; see `network`."""
+        memory = self.network("memory") if "memory" in self.configs else None
+        return Networks(self.record, self.network("generator"), self.network("refiner"), memory)
 
 
 def list_weights() -> list[WeightsRecord]:
@@ -160,13 +207,44 @@ def list_weights() -> list[WeightsRecord]:
     return list(RECORDS)
 
 
+def open_weights(weights: str | Path = "default") -> WeightsFile:
+    """Read the description of a weights file, without its tensors.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A name that `list_weights` gives, or the path of a ``.safetensors`` file.
+
+    Returns
+    -------
+    WeightsFile
+
+    Raises
+    ------
+    WeightsError
+        If the name is unknown, its file is not fetched yet, is damaged or differs from its record,
+        or if the file describes other networks than those of this version.
+    """
+    record, path = _locate(weights)
+    if record is not None and (found := sha256_of(path)) != record.sha256:
+        raise WeightsError(
+            f"{path} is not the file of weights {record.name!r}: expected SHA-256 "
+            f"{record.sha256}, got {found}; reinstall the package or fetch it again"
+        )
+    about = _describe(path)
+    configs = {
+        kind: _config(kind, about, path) for kind in CONFIGS if kind != "memory" or kind in about
+    }
+    return WeightsFile(path, record or _record_of_file(path, about), configs)
+
+
 def load_weights(weights: str | Path = "default") -> Networks:
     """Load the networks of a weights file: on the CPU, in float32 and in inference mode.
 
     Parameters
     ----------
-    weights
-        A name that `list_weights` gives, or the path of a ``.safetensors`` file.
+    weights : str or Path
+        As in `open_weights`.
 
     Returns
     -------
@@ -175,30 +253,13 @@ def load_weights(weights: str | Path = "default") -> Networks:
     Raises
     ------
     WeightsError
-        If the name is unknown, its file is not fetched yet, is damaged or differs from its record,
-        or if the file does not hold the networks that its configuration describes.
+        As from `open_weights`, or if the file does not hold the networks that its configuration
+        describes.
     """
-    record, path = _locate(weights)
-    if record is not None and (found := sha256_of(path)) != record.sha256:
-        raise WeightsError(
-            f"{path} is not the file of weights {record.name!r}: expected SHA-256 "
-            f"{record.sha256}, got {found}; reinstall the package or fetch it again"
-        )
-    about, tensors = _read_own(path)
-    networks: dict[str, Any] = {}
-    for kind in NETWORKS:
-        if kind != "memory" or kind in about:
-            network = _build(kind, about, tensors, path)
-            networks[kind] = for_inference(network)
-    return Networks(
-        record or _record_of_file(path, about),
-        networks["generator"],
-        networks["refiner"],
-        networks.get("memory"),
-    )
+    return open_weights(weights).networks
 
 
-def read_network(path: Path, kind: str) -> Network:
+def read_network(path: Path, kind: str) -> "Network":
     """Read one network of a weights file, as it was trained: its batch normalization is not folded.
 
     Parameters
@@ -206,25 +267,29 @@ def read_network(path: Path, kind: str) -> Network:
     path : Path
         A weights file.
     kind : str
-        A key of `NETWORKS`.
+        A key of `CONFIGS`.
 
     Raises
     ------
     WeightsError
         If the file cannot be read or does not hold the network that its configuration describes.
     """
-    about, tensors = _read_own(path)
-    return _build(kind, about, tensors, path)
+    config = _config(kind, _describe(path), path)
+    return _build(kind, config, read_safetensors(path)[1], path)
 
 
 def for_inference(network: _Network) -> _Network:
     """Make a network ready for inference, in place: frozen, batch normalization folded."""
+    import torch
+
+    from recolor_core.models.encoder import fold_batch_norm
+
     fold_batch_norm(network.eval().requires_grad_(False))
     network.to(memory_format=torch.channels_last)
     return network
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]]:
+def read_safetensors(path: Path) -> "tuple[dict[str, Any] | None, dict[str, Tensor]]":
     """Read any safetensors file.
 
     Parameters
@@ -244,11 +309,19 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tenso
     WeightsError
         If the file is damaged or not a safetensors file.
     """
+    return _read(path, "pt")
+
+
+def _read(
+    path: Path, framework: str | None, prefix: str = ""
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Read a safetensors file; without a framework, only what recolor wrote about its networks."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework or "numpy") as file:
             text = (file.metadata() or {}).get("recolor")
             about = None if text is None else json.loads(text)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if framework else ()
+            tensors = {name: file.get_tensor(name) for name in names if name.startswith(prefix)}
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
             f"{path} cannot be read as a safetensors file ({error}); it is damaged or foreign: "
@@ -259,9 +332,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tenso
 
 def save_weights(
     path: str | Path,
-    generator: Generator,
-    refiner: Refiner,
-    memory: ColorMemory | None = None,
+    generator: "Generator",
+    refiner: "Refiner",
+    memory: "ColorMemory | None" = None,
     *,
     license: str,
     training_data: str,
@@ -291,6 +364,9 @@ def save_weights(
     WeightsError
         If a weight is NaN, infinite or too large for half precision, or `use` is not in `USES`.
     """
+    import torch
+    from safetensors.torch import save_file
+
     if use not in USES:
         raise WeightsError(f"expected a use of {', '.join(USES)}, got {use!r}")
     path = Path(path)
@@ -351,6 +427,8 @@ def fetch_weights(name: str, progress: bool = False) -> Path:
     record = _record(name)
     if record.url is None:
         return _locate(name)[1]
+    import pooch  # slow to import, and seldom needed
+
     cache = pooch.create(
         _cache(),
         base_url="",
@@ -417,8 +495,9 @@ def _record_of_file(path: Path, about: Mapping[str, Any]) -> WeightsRecord:
     )
 
 
-def _read_own(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    about, tensors = read_safetensors(path)
+def _describe(path: Path) -> dict[str, Any]:
+    """Read what recolor wrote about the networks of its own weights file."""
+    about, _ = _read(path, None)
     if about is None:
         raise WeightsError(
             f"{path} is a safetensors file of something else: expected networks of recolor; "
@@ -429,22 +508,30 @@ def _read_own(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} has layout {about.get('format')}, expected {FORMAT}; use the version of "
             "recolor that wrote it"
         )
-    return about, tensors
+    return about
 
 
-def _build(
-    kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path
-) -> Network:
-    """Build a network and fill it; its memory is taken only when everything fits."""
-    build, config = NETWORKS[kind]
+def _config(kind: str, about: Mapping[str, Any], path: Path) -> NetworkConfig:
     try:
-        with torch.device("meta"):  # shapes only
-            network = build(config.from_json(about.get(kind)))
+        return CONFIGS[kind].from_json(about.get(kind))
     except WeightsError as error:
         raise WeightsError(
             f"{path} describes no networks of this version ({kind}: {error}); use the version of "
             "recolor that wrote it"
         ) from error
+
+
+def _build(
+    kind: str, config: NetworkConfig, tensors: "Mapping[str, Tensor]", path: Path
+) -> "Network":
+    """Build a network and fill it; its memory is taken only when everything fits."""
+    import torch
+
+    from recolor_core.models.networks import NETWORKS
+
+    floating_point = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+    with torch.device("meta"):  # shapes only
+        network = NETWORKS[kind](config)
     expected = network.state_dict()
     found = {
         name.removeprefix(f"{kind}."): tensor
@@ -466,7 +553,7 @@ def _build(
             f"expects {_shape(expected, name)}, got {_shape(found, name)}; export it again"
         )
     for name, tensor in found.items():
-        if expected[name].is_floating_point() and tensor.dtype not in _FLOATING_POINT:
+        if expected[name].is_floating_point() and tensor.dtype not in floating_point:
             raise WeightsError(
                 f"{path} has {tensor.dtype} in {kind}.{name}, expected floating point; it is "
                 "damaged or foreign: get it again"
@@ -480,7 +567,7 @@ def _build(
     return network
 
 
-def _shape(tensors: Mapping[str, Tensor], name: str) -> str:
+def _shape(tensors: "Mapping[str, Tensor]", name: str) -> str:
     return f"{name} {tuple(tensors[name].shape)}" if name in tensors else f"no {name}"
 
 
@@ -488,8 +575,11 @@ class _Bar:
     """A rich progress bar with the interface that pooch expects."""
 
     def __init__(self) -> None:
-        columns = (*rich.progress.Progress.get_default_columns(), rich.progress.DownloadColumn())
-        self._progress = rich.progress.Progress(*columns, console=rich.console.Console(stderr=True))
+        from rich.console import Console
+        from rich.progress import DownloadColumn, Progress
+
+        columns = (*Progress.get_default_columns(), DownloadColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True))
         self._task = self._progress.add_task("Fetching")
         self.total = 0
 
@@ -505,4 +595,6 @@ class _Bar:
 
 
 def _cache() -> Path:
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("recolor")) / "weights"

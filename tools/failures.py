@@ -45,7 +45,7 @@ def row(
     pixels = tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
     result = colorizer(pixels)
     rgb = as_bytes(result.rgb)
-    gray = as_bytes(np.repeat(result.gray.codes.numpy()[..., None], 3, axis=2))
+    gray = as_bytes(np.repeat(result.gray.codes[..., None], 3, axis=2))
     doubt = colormaps["magma"](np.clip(result.uncertainty / MAX_UNCERTAINTY, 0, 1))[..., :3]
     shown = [gray, rgb, (255 * doubt).round().astype(np.uint8)]
     return np.hstack(

@@ -39,7 +39,7 @@ def colorize(weights: list[str], names: list[str]) -> list[list[NDArray[np.uint8
         with Image.open(PHOTOGRAPHS / name) as image:
             codes = np.asarray(image)
         results = [colorizer(codes) for colorizer in colorizers]
-        rows.append([results[0].gray.codes.numpy(), *(result.rgb for result in results)])
+        rows.append([results[0].gray.codes, *(result.rgb for result in results)])
     return rows
 
 

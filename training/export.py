@@ -16,6 +16,7 @@ import typer
 from torch import nn
 
 from recolor_core import weights
+from recolor_core.models.networks import NETWORKS
 from recolor_core.trainer import (
     GeneratorRecipe,
     MemoryRecipe,
@@ -53,7 +54,7 @@ def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
     """
     if path.suffix == ".ckpt":
         state = read_checkpoint(path, kind)
-        build, _ = weights.NETWORKS[kind]
+        build = NETWORKS[kind]
         trained = build(RECIPES[kind].of(state["recipe"]).network)
         trained.load_state_dict(state["average"])
         return trained, {"steps taken": state["step"], **state["recipe"]}

@@ -188,7 +188,7 @@ class Truth:
     def _written(self, prediction: Prediction, ab: Tensor) -> Tensor:
         """(3, S, S) codes of the image as it would be written, of its gray codes' own L*."""
         if prediction.colorization is None:
-            light = lightness(torch.from_numpy(self.gray))[None]
+            light = torch.from_numpy(lightness(self.gray))[None]
             rgb = lab_to_rgb(torch.cat((light, ab[0]))).clamp(0, 1)
             return (255 * rgb).round().to(torch.uint8)
         strips = list(prediction.colorization.strips(ab[0].numpy()))

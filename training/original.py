@@ -14,12 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recolor_core.lab import rgb_to_lab
-from recolor_core.models.encoder import (
-    LowLevelEncoder,
-    conv_norm_relu,
-    network_lightness,
-    pad_to_multiple,
-)
+from recolor_core.models.encoder import LowLevelEncoder, conv_norm_relu
+from recolor_core.models.processing import network_lightness
+from recolor_core.resampling import pad_to_multiple
 from recolor_core.trainer import Recipe, Task, augment, read_checkpoint
 from recolor_core.trainer.generator import coarse_color, validate_coarse
 from recolor_core.trainer.task import Validation, rng_of

@@ -20,6 +20,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from recolor_core.device import thread_count
 from recolor_core.gray import read_gray, working_size
 from recolor_core.models.generator import Generator
 from recolor_core.models.refiner import Refiner
@@ -81,7 +82,8 @@ def calibration_lightness(sources: Sequence[Path], count: int) -> list[Tensor]:
     lightness = []
     for index in np.random.default_rng(0).permutation(len(found))[:count]:
         gray = read_gray(pixels(decode(found[index].read()).rgb))
-        lightness.append(gray.lightness(working_size(gray.shape, Settings.size))[None, None])
+        light = gray.lightness(working_size(gray.shape, Settings.size))
+        lightness.append(torch.from_numpy(light)[None, None])
     return lightness
 
 
@@ -122,11 +124,12 @@ def quantize(
         folder = Path(name)
         for network, part in parts.items():
             _export(part, examples[network], folder / network)
-        program = Program((folder / "generator").read_bytes(), torch.get_num_threads())
+        program = Program((folder / "generator").read_bytes(), thread_count())
         seen = [(generator.padded(light),) for light in lightness]
+        logits_of_all = (torch.from_numpy(program(x.numpy())) for (x,) in seen)
         colors = (
-            generator.mean_color(generator.cropped(program(x), light), Settings().temperature)
-            for (x,), light in zip(seen, lightness, strict=True)
+            generator.mean_color(generator.cropped(logits, light), Settings().temperature)
+            for logits, light in zip(logits_of_all, lightness, strict=True)
         )
         inputs: dict[str, Iterable[tuple[Tensor, ...]]] = {
             "generator": seen,

@@ -213,7 +213,7 @@ def _gray_in(frame: "FilmFrame", film: "Movie | Images", luma: "Luma | None") ->
 
     if luma is not None and frame.luma is not None and film.facts.luma is not None:
         return film.facts.luma.converted(frame.luma, luma.bits)
-    gray: NDArray[Any] = read_gray(frame.image, film.facts.space).codes.numpy()
+    gray: NDArray[Any] = read_gray(frame.image, film.facts.space).codes
     return gray if luma is None else luma.codes(gray)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 
@@ -39,7 +39,6 @@ from recolor_core.batch.result import (
 from recolor_core.batch.sheet import contact_sheet
 from recolor_core.batch.thumbnail import thumbnail_of
 from recolor_core.batch.tree import make_folder
-from recolor_core.color_from import ColorSource, apply_color, read_color_sources
 from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
 from recolor_core.errors import (
@@ -53,6 +52,9 @@ from recolor_core.files import AtomicFile, explained
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, ImageWriter, encode_stage, open_image
 from recolor_core.result import Colorization
+
+if TYPE_CHECKING:
+    from recolor_core.color_from import ColorSource
 
 _WAIT_SECONDS = 0.5
 
@@ -250,11 +252,12 @@ class _Work:
                 stack.enter_context(AtomicFile(path, overwrite=replaceable(path)))
                 for path in (files.sheets if files else ())
             ]
-            colors = (
-                stack.enter_context(closing(read_color_sources(request.color_from.path)))
-                if isinstance(request.color_from, ColorFile)
-                else None
-            )
+            colors = None
+            if isinstance(request.color_from, ColorFile):
+                from recolor_core.color_from import apply_color, read_color_sources
+
+                sources = closing(read_color_sources(request.color_from.path))
+                colors = stack.enter_context(sources)
             settings = request.settings
             if request.take > settings.alternatives:
                 settings = changed(settings, alternatives=request.take)
@@ -293,7 +296,7 @@ class _Work:
                     height,
                     str(page.codes.dtype),
                     page.reading,
-                    digest_codes(result.gray.codes.numpy()),
+                    digest_codes(result.gray.codes),
                     round(float(result.uncertainty.mean()), 3),
                 )
                 facts = result.provenance | {
@@ -351,7 +354,7 @@ class _Work:
             self.observer.advance(strip.shape[0] * strip.shape[1] / 1e6)
 
 
-def _next(colors: Iterator[ColorSource], request: Request, pages: int) -> ColorSource:
+def _next(colors: "Iterator[ColorSource]", request: Request, pages: int) -> "ColorSource":
     """The color of the next page."""
     source = next(colors, None)
     if source is None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from recolor_core.batch.tree import OWN, find_files, is_image_name
 from recolor_core.errors import HintsError, ImageError, RecolorError
@@ -13,8 +13,10 @@ from recolor_core.gray import Levels
 from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
-from recolor_core.reference import Reference
 from recolor_core.settings import Settings
+
+if TYPE_CHECKING:
+    from recolor_core.reference import Reference
 
 OnChanged = Literal["fail", "redo", "skip"]
 
@@ -96,7 +98,7 @@ class Request:
     settings: Settings = field(default_factory=Settings)
     hints: Sequence[PageHint] = ()
     palette: Palette | None = None
-    references: Sequence[Reference] = ()
+    references: "Sequence[Reference]" = ()
     color_from: "Path | ColorFile | None" = None
     levels: Levels | str | None = None
     take: int = 0
@@ -282,7 +284,7 @@ def read_palette(text: str) -> Palette:
         return palette_of_image(page.codes, page.space)
 
 
-def read_reference(path: str | Path) -> Reference:
+def read_reference(path: str | Path) -> "Reference":
     """Read a reference image, upright.
 
     Parameters
@@ -298,6 +300,8 @@ def read_reference(path: str | Path) -> Reference:
     HintsError
         If the image is not a reference, such as one with NaN.
     """
+    from recolor_core.reference import Reference  # imports PyTorch
+
     with open_image(Path(path)) as file:
         page = next(iter(file))
         try:

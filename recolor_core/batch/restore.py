@@ -79,7 +79,7 @@ def restore_image(
             )
             exact, notes = True, dict.fromkeys(_notes(records[0]))
             for page, record in zip(file, records, strict=True):
-                gray = read_gray(page.codes, page.space).codes.numpy()
+                gray = read_gray(page.codes, page.space).codes
                 exact &= _is_exact(output, gray, record)
                 writer.write(_gray_page(page, gray, record), record.get("original", {}))
             writer.close()

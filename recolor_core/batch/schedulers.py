@@ -15,6 +15,7 @@ from recolor_core.batch.observer import Observer
 from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.tasks import Task, Work, make_colorizer, perform, perform_anywhere
 from recolor_core.colorizer import Colorizer
+from recolor_core.device import set_thread_count
 from recolor_core.errors import RecolorError
 
 _LOOK_SECONDS = 1.0
@@ -260,9 +261,7 @@ def _serve(connection: Connection, work: Work) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with contextlib.suppress(KeyboardInterrupt, EOFError, ConnectionError):
         if work.threads:
-            import torch
-
-            torch.set_num_threads(work.threads)
+            set_thread_count(work.threads)
         try:
             colorizer = make_colorizer(work)
         except RecolorError as error:

@@ -135,7 +135,7 @@ def _check_pages(
     for number, page in enumerate(file, 1):
         record = records[number - 1] if number <= len(records) else {}
         where = f" of page {number}" if len(file) > 1 else ""
-        gray = read_gray(page.codes, page.space).codes.numpy()
+        gray = read_gray(page.codes, page.space).codes
         found.pages += 1
         if record and record.get("format") != file.format:
             found.add("format", f"stored anew as {file.format} instead of {record.get('format')}")
@@ -171,7 +171,7 @@ def _check_profile(found: Verification, page: Page, record: Mapping[str, Any], w
 def _original_gray(page: Page, record: Mapping[str, Any]) -> NDArray[Any]:
     levels = record.get("levels")
     gray = read_gray(page.codes, page.space, tuple(levels) if isinstance(levels, list) else levels)
-    codes: NDArray[Any] = gray.codes.numpy()
+    codes: NDArray[Any] = gray.codes
     return codes
 
 

@@ -404,7 +404,7 @@ def _finish_frame(
     """Write one frame and add its record."""
     result = colorized.result
     writer.write(frame, result)
-    gray = kept_gray(frame, result.gray.codes.numpy(), coding, facts)
+    gray = kept_gray(frame, result.gray.codes, coding, facts)
     records.append(
         FrameRecord(
             frame.number,

@@ -321,7 +321,7 @@ class ImagesPart:
         if path.suffix.lower() == ".dpx":
             _write_dpx(path, result.rgb, frame.header)
             return
-        page = frame.page or Page(result.gray.codes.numpy(), reading=result.gray.reading)
+        page = frame.page or Page(result.gray.codes, reading=result.gray.reading)
         with ImageWriter(path, overwrite=True) as writer:
             writer.write(page, result.strips(), result.provenance)
 
@@ -378,7 +378,7 @@ def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFa
             plane.update(_rows(source, plane))
         coded.color_range, coded.colorspace = FULL_RANGE, _RGB
         return coded
-    gray = result.gray.codes.numpy()
+    gray = result.gray.codes
     y = kept_gray(frame, gray, coding, facts)
     if "420" in coding.pixels:  # colors at the size at which they are coded: a quarter of the work
         gray = halve(gray, interlaced=facts.interlaced)

@@ -5,14 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recolor_core.lab import SRGB
 
 # ITU-R BT.2087-0: linear light of BT.709 primaries to that of BT.2020 primaries.
-_TO_BT2020 = torch.tensor(
-    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+_TO_BT2020 = np.array(
+    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], np.float32
 )
 
 
@@ -158,8 +157,7 @@ def chroma(
     unit = rgb.astype(np.float32)
     unit /= np.iinfo(rgb.dtype).max
     if wide:
-        linear = SRGB.curve.decode(torch.from_numpy(unit)) @ _TO_BT2020.T
-        unit = SRGB.curve.encode(linear).numpy()
+        unit = SRGB.curve.encode(SRGB.curve.decode(unit) @ _TO_BT2020.T)
     red, green, blue = np.moveaxis(unit, -1, 0)
     kr, kb = (0.2627, 0.0593) if wide else (0.2126, 0.0722)
     y = kr * red + (1 - kr - kb) * green + kb * blue

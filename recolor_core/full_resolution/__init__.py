@@ -6,10 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from recolor_core.device import thread_count
 from recolor_core.full_resolution.kernel import CompiledColors, load_kernel
 from recolor_core.lab import ColorSpace, lightness, max_code, to_rgb
 from recolor_core.upsample import GuidedUpsampler
@@ -55,23 +54,27 @@ def strip_tops(shape: tuple[int, int], first_row: int = 0) -> list[int]:
 
 
 def color_strips(
-    codes: Tensor, space: ColorSpace, ab: Tensor, guide: Tensor, first_row: int = 0
+    codes: NDArray[Any],
+    space: ColorSpace,
+    ab: NDArray[np.float32],
+    guide: NDArray[np.float32],
+    first_row: int = 0,
 ) -> Iterator[NDArray[Any]]:
     """Compute the RGB codes of an image from top to bottom, in strips of `strip_rows` rows.
 
-    The compiled kernel computes integer codes on as many cores as PyTorch may use, a few strips
-    ahead of the caller. PyTorch computes floating-point codes, and also integer codes if there is
-    no kernel.
+    `recolor_core.device.thread_count` threads work a few strips ahead of the caller. The compiled
+    kernel computes integer codes. NumPy computes floating-point codes, and also integer codes if
+    there is no kernel.
 
     Parameters
     ----------
-    codes : Tensor
+    codes : ndarray
         (H, W) gray codes: uint8, uint16, or floating point in [0, 1].
     space : ColorSpace
         The color space of the codes.
-    ab : Tensor
+    ab : ndarray
         (2, h, w): a* and b* in Lab units, finite.
-    guide : Tensor
+    guide : ndarray
         (h, w): L* in [0, 100] at the size of `ab`.
     first_row : int
         A row of the strip to begin with; after the last strip come those above this one.
@@ -82,21 +85,18 @@ def color_strips(
         (rows, W, 3), with the dtype of `codes`. Its gray is exactly `codes`; see
         `recolor_core.lab.to_rgb`.
     """
-    ab, guide = ab.to(torch.float32), guide.to(torch.float32)
+    codes = np.ascontiguousarray(codes)
     upsampler = GuidedUpsampler(ab, guide, (codes.shape[0], codes.shape[1]))
     rows = strip_rows(codes.shape[1])
     tops = strip_tops((codes.shape[0], codes.shape[1]), first_row)
     kernel = load_kernel() if max_code(codes.dtype) > 1 else None
-    if kernel is None:
-        for top in tops:
-            strip = codes[top : top + rows]
-            chroma = upsampler.rows(top, lightness(strip, space))
-            yield np.ascontiguousarray(to_rgb(strip, chroma, space).permute(1, 2, 0).numpy())
-        return
-    colors = CompiledColors(kernel, upsampler, space, codes.dtype)
-    array = np.ascontiguousarray(codes.numpy())
-    work = (lambda top=top: colors.rows(top, array[top : top + rows]) for top in tops)
-    yield from in_order(work, min(torch.get_num_threads(), len(tops)))
+    color = (
+        CompiledColors(kernel, upsampler, space, codes.dtype).rows
+        if kernel is not None
+        else lambda top, strip: to_rgb(strip, upsampler.rows(top, lightness(strip, space)), space)
+    )
+    work = (lambda top=top: color(top, codes[top : top + rows]) for top in tops)
+    yield from in_order(work, min(thread_count(), len(tops)))
 
 
 def in_order(work: Iterator[Callable[[], NDArray[Any]]], threads: int) -> Iterator[NDArray[Any]]:

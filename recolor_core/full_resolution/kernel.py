@@ -1,7 +1,7 @@
 """The compiled kernel of full resolution: `kernel.c`, called through ctypes.
 
 The wheels carry it. Where it did not come along, such as in an installation from source without a
-C compiler, `load_kernel` gives None and PyTorch does the same work more slowly.
+C compiler, `load_kernel` gives None and NumPy does the same work more slowly.
 """
 
 import ctypes
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recolor_core.lab import ColorSpace, channel_rows, code_tables, match_gray
@@ -61,7 +60,7 @@ def load_kernel() -> Callable[..., int] | None:
         if found != _INTERFACE:
             raise OSError(f"{LIBRARY} has interface {found}, expected {_INTERFACE}; build it again")
     except (OSError, AttributeError) as error:
-        _log.debug("PyTorch computes the full resolution: %s", error)
+        _log.debug("NumPy computes the full resolution: %s", error)
         return None
     pointer, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     function = library.recolor_rows
@@ -93,7 +92,7 @@ class CompiledColors:
         kernel: Callable[..., int],
         upsampler: GuidedUpsampler,
         space: ColorSpace,
-        dtype: torch.dtype,
+        dtype: np.dtype[Any],
     ) -> None:
         self._kernel = kernel
         self._space = space
@@ -103,14 +102,14 @@ class CompiledColors:
         tables = code_tables(space, dtype)
         columns = (tables.linear, tables.f, tables.y, tables.lightness)
         self._kept = {
-            "codes": torch.stack(columns, dim=1).contiguous(),
+            "codes": np.stack(columns, axis=1),
             "edges": tables.edges,
             "of_root": tables.code_of_root,
-            "model": upsampler.model.permute(1, 2, 0).contiguous(),
-            "left": left.to(torch.int32),
+            "model": np.ascontiguousarray(np.moveaxis(upsampler.model, 0, -1), np.float32),
+            "left": left.astype(np.int32),
             "across": across,
         }
-        address = {name: tensor.data_ptr() for name, tensor in self._kept.items()}
+        address = {name: array.ctypes.data for name, array in self._kept.items()}
         self._c_space = _Space(
             address["codes"],
             address["edges"],
@@ -139,7 +138,7 @@ class CompiledColors:
             (rows, W, 3), the dtype of `codes`.
         """
         above, _, down = self._upsampler.strip(top, len(codes))
-        above = above.to(torch.int32)
+        above = above.astype(np.int32)
         rgb = np.empty((*codes.shape, 3), codes.dtype)
         work = np.empty(4 * (self._c_chroma.grid_width + 1), np.float32)
         doubtful = np.empty(codes.size, np.int64)  # memory that is touched only where it is needed
@@ -150,8 +149,8 @@ class CompiledColors:
             len(codes),
             codes.ctypes.data,
             codes.strides[0],
-            above.data_ptr(),
-            down.data_ptr(),
+            above.ctypes.data,
+            down.ctypes.data,
             self._upsampler.model.shape[-2] - 1,
             work.ctypes.data,
             rgb.ctypes.data,

@@ -1,38 +1,14 @@
 """Marks of several frames of a film on one frame, between which the colors pass."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recolor_core.hints.marks import Mark
+from recolor_core.hints.marks import MarksInTime
 from recolor_core.hints.spreading import Direction, spread_hints
 from recolor_core.hints.things import Things
-
-
-@dataclass(frozen=True)
-class MarksInTime:
-    """The marks of several frames, each moved to where its thing is in one frame.
-
-    Where the marks of two frames claim the same place, an order says which of them decides. Between
-    two frames two orders apply, each with a weight, so that the color passes from one to the other.
-
-    Parameters
-    ----------
-    groups : tuple of tuple of Mark
-        The marks of each frame.
-    orders : tuple of (float, tuple of int)
-        Weights that sum to 1, each with the indices of the groups, the one that decides first.
-    """
-
-    groups: tuple[tuple[Mark, ...], ...]
-    orders: tuple[tuple[float, tuple[int, ...]], ...]
-
-    def __iter__(self) -> Iterator[Mark]:
-        for group in self.groups:
-            yield from group
 
 
 class DirectionInTime(Direction):

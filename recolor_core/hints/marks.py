@@ -5,7 +5,7 @@ Importing this module does not import torch: the plugin makes marks while its wi
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -330,3 +330,26 @@ def _tuples(points: Any) -> Any:
 
 def _said(mark: Mark) -> str:
     return mark.color if mark.kind == "color" else mark.kind
+
+
+@dataclass(frozen=True)
+class MarksInTime:
+    """The marks of several frames, each moved to where its thing is in one frame.
+
+    Where the marks of two frames claim the same place, an order says which of them decides. Between
+    two frames two orders apply, each with a weight, so that the color passes from one to the other.
+
+    Parameters
+    ----------
+    groups : tuple of tuple of Mark
+        The marks of each frame.
+    orders : tuple of (float, tuple of int)
+        Weights that sum to 1, each with the indices of the groups, the one that decides first.
+    """
+
+    groups: tuple[tuple[Mark, ...], ...]
+    orders: tuple[tuple[float, tuple[int, ...]], ...]
+
+    def __iter__(self) -> Iterator[Mark]:
+        for group in self.groups:
+            yield from group

@@ -11,7 +11,6 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recolor_core.images.limits import MAX_ICC_CURVE_ENTRIES
@@ -121,8 +120,8 @@ def _named(
 
 
 def _is_srgb(curve: ToneCurve) -> bool:
-    codes = torch.linspace(0, 1, 1025, dtype=torch.float64)
-    difference = (curve.decode(codes) - SRGB.curve.decode(codes)).abs().max()
+    codes = np.linspace(0, 1, 1025)
+    difference = np.abs(curve.decode(codes) - SRGB.curve.decode(codes)).max()
     return float(difference) < _SRGB_CURVE_TOLERANCE
 
 
@@ -193,15 +192,15 @@ def _parametric(tag: memoryview) -> ToneCurve | None:
 
 def _turns_round(curve: ToneCurve) -> bool:
     """Whether every 16-bit code comes back; it does not if the parts of a formula do not meet."""
-    codes = torch.arange(65536, dtype=torch.float64)
+    codes = np.arange(65536, dtype=np.float64)
     if curve.decode(codes[:1]) != 0:
         return False
-    return bool(((curve.encode(curve.decode(codes / 65535)) * 65535).round() == codes).all())
+    return bool((np.rint(curve.encode(curve.decode(codes / 65535)) * 65535) == codes).all())
 
 
 def _from_lightness(curve: ToneCurve) -> ToneCurve | None:
     """The curve of a gray profile whose connection space is Lab: it gives L* / 100."""
-    lightness = curve.decode(torch.linspace(0, 1, _SAMPLES, dtype=torch.float64)).numpy() * 100
+    lightness = curve.decode(np.linspace(0, 1, _SAMPLES)) * 100
     foot = lightness * 27 / 24389
     linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, foot)
     return _sampled(np.round(linear * 65535) / 65535)  # as `profile_of` has to store it

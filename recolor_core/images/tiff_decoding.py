@@ -6,7 +6,6 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tifffile import TIFF
 
@@ -227,7 +226,7 @@ def gray_of_lightness(samples: NDArray[Any]) -> NDArray[np.uint16]:
     fy = (unit + 16) / 116
     # CIE 15:2004: L* below 8 is linear in Y, with the constant 24389/27.
     luminance = np.where(unit > 8, fy**3, unit * 27 / 24389)
-    codes = SRGB.curve.encode(torch.from_numpy(luminance)).numpy()
+    codes = SRGB.curve.encode(luminance)
     table: NDArray[np.uint16] = np.rint(codes * 65535).astype(np.uint16)
     return np.asarray(table[lightness])
 

@@ -73,8 +73,10 @@ def lightness_fidelity(
         error = (_lightness(strip, space) - _lightness(original, space)).abs()
         largest = max(largest, float(error.max()))
         total += float(error.sum())
-        grays = [gray_codes(part, space).to(torch.int32) for part in (strip, original)]
-        exact += int((grays[0] == grays[1]).sum())
+        kept, wanted = (
+            gray_codes(part.permute(1, 2, 0).numpy(), space) for part in (strip, original)
+        )
+        exact += int((kept == wanted).sum())
     pixels = codes[0].numel()
     return LightnessFidelity(largest, total / pixels, exact / pixels)
 

@@ -1,16 +1,25 @@
 """Color bins: the classes of the generator, and what a distribution over them says."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
+from recolor_core.arrays import namespace
 from recolor_core.lab import rgb_to_lab
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class ColorBins(nn.Module):
+Array = TypeVar("Array", NDArray[Any], "Tensor")
+"""A NumPy array or a PyTorch tensor."""
+
+
+class ColorBins:
     """The colors that the generator chooses from, and the mathematics of distributions over them.
+
+    The methods take the logits as NumPy arrays or as tensors, and return the same.
 
     Parameters
     ----------
@@ -19,39 +28,38 @@ class ColorBins(nn.Module):
 
     Attributes
     ----------
-    bins : Tensor
+    bins : ndarray or Tensor
         (Q, 2): centers of the cells; see `color_bins`.
     """
 
     def __init__(self, grid: int) -> None:
-        super().__init__()
         self.grid = grid
-        self.register_buffer("bins", color_bins(grid), persistent=False)
-        self.bins: Tensor
+        self.bins: Any = color_bins(grid)
 
     @property
     def neutral(self) -> int:
         """Which of the colors is gray."""
-        return int(self.bins.square().sum(dim=1).argmin())
+        return int((self.bins**2).sum(1).argmin())
 
-    def mean_color(self, logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    def mean_color(self, logits: Array, temperature: Any = 1.0) -> Array:
         """The annealed mean of the distribution (Zhang et al. 2016, section 2.3).
 
         Parameters
         ----------
-        logits : Tensor
+        logits : ndarray or Tensor
             (B, Q, h, w), for the Q `bins`.
-        temperature : float or Tensor
-            Above 0. 1 gives the plain mean, the safe guess; towards 0 the most probable color wins.
+        temperature : float, ndarray or Tensor
+            Above 0; an array has one for each image, (B, 1, 1, 1). 1 gives the plain mean, the safe
+            guess; towards 0 the most probable color wins.
 
         Returns
         -------
-        Tensor
+        ndarray or Tensor
             (B, 2, h, w): a* and b*, in Lab units.
         """
-        return _expectation(logits / temperature, self.bins)
+        return _expectation(logits / temperature, self._bins(logits))  # type: ignore[no-any-return]
 
-    def uncertainty(self, logits: Tensor) -> Tensor:
+    def uncertainty(self, logits: Array) -> Array:
         """The standard deviation of the color.
 
         The square root of the summed variances of a* and b* under the distribution at temperature
@@ -60,20 +68,21 @@ class ColorBins(nn.Module):
 
         Parameters
         ----------
-        logits : Tensor
+        logits : ndarray or Tensor
             (B, Q, h, w).
 
         Returns
         -------
-        Tensor
+        ndarray or Tensor
             (B, 1, h, w), Lab units.
         """
-        squares = (self.bins**2).sum(1, keepdim=True)
-        moments = _expectation(logits, torch.cat((self.bins, squares), dim=1))
-        mean, square = moments[:, :2], moments[:, 2:]
-        return (square - (mean**2).sum(1, keepdim=True)).clamp(min=0).sqrt()
+        xp = namespace(logits)
+        a, b = self._bins(logits).T
+        moments = _expectation(logits, xp.stack((a, b, a**2 + b**2), axis=1))
+        mean_a, mean_b, square = moments[:, :1], moments[:, 1:2], moments[:, 2:]
+        return xp.sqrt(xp.clip(square - mean_a**2 - mean_b**2, 0, None))  # type: ignore[no-any-return]
 
-    def steered(self, logits: Tensor, colors: Tensor) -> Tensor:
+    def steered(self, logits: Array, colors: Array) -> Array:
         """Steer the distribution toward a palette over the image as a whole.
 
         Prior shift (Saerens et al. 2002): every color is weighted by how much more frequent it is
@@ -81,54 +90,64 @@ class ColorBins(nn.Module):
 
         Parameters
         ----------
-        logits : Tensor
+        logits : ndarray or Tensor
             (B, Q, h, w).
-        colors : Tensor
+        colors : ndarray or Tensor
             (N, 2): samples of a* and b* of a palette or a reference image, in Lab units.
 
         Returns
         -------
-        Tensor
+        ndarray or Tensor
             (B, Q, h, w): logits of the steered distribution.
         """
+        xp, bins = namespace(logits), self._bins(logits)
         # The floor keeps colors possible that the reference lacks: it may show other things.
-        exact = "donot_use_mm_for_euclid_dist"  # the same whatever the number of threads
-        distance = torch.cdist(self.bins, colors, compute_mode=exact).square() / (2 * self.grid**2)
-        wanted = F.softmax(torch.logsumexp(-distance, dim=1), dim=0) + 1e-3 / len(self.bins)
-        shift = torch.zeros_like(logits[:, :, :1, :1])
+        distance = ((bins[:, None] - colors) ** 2).sum(-1) / (2 * self.grid**2)
+        nearest = distance.min()  # so that not all of the exponentials vanish
+        density = xp.exp(nearest - distance).sum(1)
+        wanted = density / density.sum() + 1e-3 / len(bins)
+        shift = xp.zeros_like(logits[:, :, :1, :1])
         for _ in range(5):
             present = _probability(logits + shift).mean((1, 2))[:, :, None, None]
-            shift = shift + (wanted[:, None, None] / present.clamp(min=1e-6)).log() / 2
-        return logits + shift
+            shift = shift + xp.log(wanted[:, None, None] / xp.clip(present, 1e-6, None)) / 2
+        return logits + shift  # type: ignore[no-any-return]
+
+    def _bins(self, like: Array) -> Array:
+        """The bins as an array of the kind, on the device and in the dtype of another."""
+        xp = namespace(like)
+        return xp.asarray(self.bins, dtype=like.dtype, device=like.device)  # type: ignore[no-any-return]
 
 
-def _probability(logits: Tensor) -> Tensor:
+def _probability(logits: Array) -> Array:
     """The probability of each bin, (B, h, w, Q), of (B, Q, h, w) logits.
 
     With the bins last, a pixel is computed by one thread in one way: the result does not depend on
     the number of threads.
     """
-    return F.softmax(logits.permute(0, 2, 3, 1).contiguous(), dim=-1)
+    xp = namespace(logits)
+    last = xp.moveaxis(logits, 1, -1)
+    if xp is not np:
+        return xp.softmax(last.contiguous(), -1)  # type: ignore[no-any-return]
+    odds = np.exp(last - last.max(axis=-1, keepdims=True), order="C")
+    return odds / odds.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def _expectation(logits: Tensor, values: Tensor) -> Tensor:
+def _expectation(logits: Array, values: Array) -> Array:
     """Mean of (Q, C) values under the distribution of (B, Q, h, w) logits, (B, C, h, w)."""
-    mean: Tensor = _probability(logits) @ values
-    return mean.permute(0, 3, 1, 2).contiguous()
+    xp = namespace(logits)
+    return xp.moveaxis(_probability(logits) @ values, -1, 1)  # type: ignore[no-any-return]
 
 
 @lru_cache
-def _bin_table(grid: int) -> Tensor:
+def _bin_table(grid: int) -> NDArray[np.float32]:
     # 33 steps a channel miss no cell by more than 0.95 Lab units at a grid of 10.
-    with torch.device("cpu"):  # also while a network is built elsewhere
-        steps = torch.linspace(0, 1, 33, dtype=torch.float64)
-        cube = torch.cartesian_prod(steps, steps, steps).T[:, None]
-        cells = (rgb_to_lab(cube)[1:, 0].T / grid).round()
-        touched: Tensor = torch.unique(cells, dim=0)
-        return (touched * grid).to(torch.float32)
+    steps = np.linspace(0, 1, 33)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    cells = np.rint(rgb_to_lab(cube)[:, 1:] / grid)
+    return (np.unique(cells, axis=0) * grid).astype(np.float32)
 
 
-def color_bins(grid: int) -> Tensor:
+def color_bins(grid: int) -> NDArray[np.float32]:
     """Centers of the ab cells that the sRGB gamut touches.
 
     The ab plane is divided as Zhang et al. (2016) do; a grid of 10 gives 259 cells.
@@ -140,7 +159,7 @@ def color_bins(grid: int) -> Tensor:
 
     Returns
     -------
-    Tensor
+    ndarray
         (Q, 2) float32: a* and b* in Lab units, in ascending order of a*, then of b*.
     """
-    return _bin_table(grid).clone()
+    return _bin_table(grid).copy()

@@ -15,11 +15,6 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def network_lightness(lightness: Tensor) -> Tensor:
-    """Scale L* from [0, 100] to [-1, 1], as the encoders take it."""
-    return lightness / 50 - 1
-
-
 def conv_norm_relu(inputs: int, outputs: int, kernel: int = 1) -> nn.Sequential:
     """A convolution that keeps the size, then batch normalization, then ReLU."""
     return nn.Sequential(
@@ -172,12 +167,6 @@ class SemanticEncoder(nn.Module):
         x = F.relu6(self.bn1(self.conv_stem(x.expand(-1, 3, -1, -1))), inplace=True)
         sixteenth = self.blocks[:5](x)
         return [sixteenth, self.blocks[5:](sixteenth)]
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column of (B, C, H, W) until both sides are multiples."""
-    bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
-    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 
 
 @torch.no_grad()

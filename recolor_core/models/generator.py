@@ -4,18 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recolor_core.models.bins import ColorBins
-from recolor_core.models.config import SCALE, GeneratorConfig
-from recolor_core.models.encoder import (
-    LowLevelEncoder,
-    SemanticEncoder,
-    conv_norm_relu,
-    network_lightness,
-    pad_to_multiple,
-)
+from recolor_core.models.bins import color_bins
+from recolor_core.models.config import GeneratorConfig
+from recolor_core.models.encoder import LowLevelEncoder, SemanticEncoder, conv_norm_relu
+from recolor_core.models.processing import GeneratorProcessing
 
 
-class Generator(ColorBins):
+class Generator(GeneratorProcessing, nn.Module):
     """Predicts a distribution over colors at a quarter of the size.
 
     It has two paths, the low-level encodings of ResNet-101 (where the edges are) and a semantic
@@ -29,7 +24,9 @@ class Generator(ColorBins):
 
     def __init__(self, config: GeneratorConfig | None = None) -> None:
         config = config or GeneratorConfig()
-        super().__init__(config.grid)
+        nn.Module.__init__(self)
+        self.grid = config.grid
+        self.register_buffer("bins", torch.from_numpy(color_bins(config.grid)), persistent=False)
         self.config = config
         wide, middle, narrow = config.decoder
         self.low_level = LowLevelEncoder(depth=2)
@@ -52,34 +49,8 @@ class Generator(ColorBins):
         )
         self.head = nn.Conv2d(narrow, len(self.bins), 1)
 
-    def forward(self, lightness: Tensor) -> Tensor:
-        """Predict the logits of the color bins.
-
-        Parameters
-        ----------
-        lightness : Tensor
-            (B, 1, H, W) float32: L* in [0, 100], any size.
-
-        Returns
-        -------
-        Tensor
-            (B, Q, ceil(H / 4), ceil(W / 4)) for the Q `bins`.
-        """
-        x = self.padded(lightness)
-        return self.cropped(self.logits(x), lightness)
-
-    def padded(self, lightness: Tensor) -> Tensor:
-        """Scale lightness as `forward` takes it to [-1, 1] and pad it to whole cells of 1/32."""
-        return pad_to_multiple(network_lightness(lightness), self.config.multiple)
-
-    @staticmethod
-    def cropped(logits: Tensor, lightness: Tensor) -> Tensor:
-        """Cut what padding added from the logits."""
-        height, width = (-(-size // SCALE) for size in lightness.shape[-2:])
-        return logits[..., :height, :width]
-
     def logits(self, x: Tensor) -> Tensor:
-        """Logits of padded lightness: everything in `forward` that a compiled runtime replaces."""
+        """Compute the logits of padded lightness: all that a compiled runtime replaces."""
         _, quarter, eighth = self.low_level(x)
         sixteenth, thirtysecond = self.semantic(x)
         x = self.neck(thirtysecond)

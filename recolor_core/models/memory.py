@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from recolor_core.lab import AB_LIMIT
 from recolor_core.models.config import SCALE, MemoryConfig
-from recolor_core.models.encoder import network_lightness
+from recolor_core.models.processing import network_lightness
 from recolor_core.motion import Motion, follow_frame, inside, mismatch, warp
 
 MAX_CARRIED = 0.95

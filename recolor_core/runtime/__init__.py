@@ -1,20 +1,25 @@
 """What runs the networks: PyTorch on any device, or a compiled runtime on the CPU.
 
-`choose_runtime` gives networks that are used like those of `load_weights`, so callers do not know
-which runtime computes inside. `Runtime` says it, for provenance.
+`choose_runtime` gives the compiled programs that take the place of PyTorch's networks, if any.
+`recolor_core.inference.NetworkRunner` runs either. `Runtime` describes the choice for provenance.
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
+from numpy.typing import NDArray
 
 from recolor_core.errors import DeviceError, RuntimeUnavailableError
-from recolor_core.weights import Networks
+from recolor_core.weights import WeightsFile
 
 RUNTIMES = ("auto", "torch", "onnxruntime")
 """The names that `choose_runtime` takes."""
+
+Programs = Mapping[str, Callable[..., NDArray[Any]]]
+"""Compiled networks by name (``"generator"``, ``"refiner"``). Each takes and returns arrays as the
+network of that name takes and returns tensors."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,15 +52,15 @@ class Runtime:
 
 
 def choose_runtime(
-    networks: Networks, device: torch.device, runtime: str = "auto"
-) -> tuple[Networks, Runtime]:
+    file: WeightsFile, device: str, runtime: str = "auto"
+) -> tuple[Programs, Runtime]:
     """Choose what runs the networks of a weights file.
 
     Parameters
     ----------
-    networks : Networks
-        Of `load_weights`.
-    device : torch.device
+    file : WeightsFile
+        From `recolor_core.weights.open_weights`.
+    device : str
         Where they are to run. Only PyTorch runs on a GPU.
     runtime : str
         ``"torch"``: PyTorch, float32. ``"onnxruntime"``: quantized networks (int8) on the CPU.
@@ -64,8 +69,8 @@ def choose_runtime(
 
     Returns
     -------
-    Networks
-        To be used like `networks`.
+    Programs
+        The compiled networks; none if PyTorch runs them. PyTorch always runs the color memory.
     Runtime
         What runs them.
 
@@ -76,7 +81,7 @@ def choose_runtime(
     RuntimeUnavailableError
         If ``"onnxruntime"`` was asked for and cannot run these networks here.
     WeightsError
-        If the quantized networks are damaged.
+        If the networks to run are damaged.
     """
     if runtime not in RUNTIMES:
         raise DeviceError(
@@ -84,17 +89,20 @@ def choose_runtime(
         )
     if runtime != "torch":
         try:
-            if device.type != "cpu":
+            if device != "cpu":
                 raise RuntimeUnavailableError(
                     f"ONNX Runtime runs on the CPU, not on {device}; use device 'cpu' or runtime "
                     "'torch'"
                 )
             from recolor_core.runtime.compiled import compile_networks
 
-            compiled, version, sha256 = compile_networks(networks)
-            return compiled, Runtime("onnxruntime", version, "int8", sha256)
+            programs, version, sha256 = compile_networks(file)
+            return programs, Runtime("onnxruntime", version, "int8", sha256)
         except RuntimeUnavailableError as error:
             if runtime != "auto":
                 raise
             _log.debug("PyTorch runs the networks: %s", error)
-    return networks, Runtime("torch", torch.__version__)
+    import torch
+
+    _ = file.networks  # read now, so that damage is found now
+    return {}, Runtime("torch", torch.__version__)

@@ -2,26 +2,26 @@
 
 import os
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
+from recolor_core.device import thread_count
 from recolor_core.errors import RuntimeUnavailableError, WeightsError
-from recolor_core.models.bins import ColorBins
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
+from recolor_core.models.config import GeneratorConfig, RefinerConfig
+from recolor_core.models.processing import GeneratorProcessing, RefinerProcessing
 from recolor_core.runtime.quantized import quantized_path, read_quantized
-from recolor_core.weights import Networks, path_of
+from recolor_core.weights import WeightsFile
 
 OLDEST = (1, 20)
 """The oldest version of ONNX Runtime that is used."""
 
 
 class Program:
-    """One compiled network. It takes and gives tensors of any height and width.
+    """One compiled network. It takes and returns arrays of any height and width.
 
     Threads may call it at the same time. A process forked from this one compiles the network again,
     because the threads of ONNX Runtime do not survive a fork; so does an unpickled copy.
@@ -39,13 +39,13 @@ class Program:
         self._threads = threads
         self._compile()
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        """Run the network on float32 tensors on the CPU."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network."""
         if self._process != os.getpid():
             self._compile()
-        arrays = (x.contiguous().numpy() for x in inputs)
+        arrays = (np.ascontiguousarray(x, np.float32) for x in inputs)
         (output,) = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
-        return torch.from_numpy(output)
+        return output  # type: ignore[no-any-return]
 
     def _compile(self) -> None:
         onnxruntime = import_onnxruntime()
@@ -64,52 +64,61 @@ class Program:
         return Program, (self._model, self._threads)
 
 
-class CompiledGenerator(Generator):
+class CompiledGenerator(GeneratorProcessing):
     """A generator whose logits a compiled program computes.
 
     Parameters
     ----------
-    generator : Generator
-        Gives the configuration and the color bins; its weights are not kept.
+    config : GeneratorConfig
+        Its shape.
     program : Program
         Takes what `Generator.logits` takes.
     """
 
-    def __init__(self, generator: Generator, program: Program) -> None:
-        ColorBins.__init__(self, generator.config.grid)  # no layers: the program has them
-        self.config = generator.config
+    def __init__(self, config: GeneratorConfig, program: Program) -> None:
+        super().__init__(config.grid)
+        self.config = config
         self._program = program
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Logits of padded lightness."""
+    def __call__(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict the logits of the color bins; see `GeneratorProcessing.forward`."""
+        return self.forward(lightness)
+
+    def logits(self, x: Any) -> Any:
+        """Compute the logits of padded lightness, an array."""
         return self._program(x)
 
 
-class CompiledRefiner(Refiner):
+class CompiledRefiner(RefinerProcessing):
     """A refiner whose residual a compiled program computes; see `CompiledGenerator`."""
 
-    def __init__(self, refiner: Refiner, program: Program) -> None:
-        nn.Module.__init__(self)
-        self.config = refiner.config
+    def __init__(self, config: RefinerConfig, program: Program) -> None:
+        self.config = config
         self._program = program
 
-    def residual(self, x: Tensor, color: Tensor) -> Tensor:
-        """Residual of `Refiner.inputs`."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Refine coarse ab; see `RefinerProcessing.forward`."""
+        return self.forward(*inputs)
+
+    def residual(self, x: Any, color: Any) -> Any:
+        """Compute the residual of `RefinerProcessing.inputs`, which are arrays."""
         return self._program(x, color)
 
 
-def compile_networks(networks: Networks) -> tuple[Networks, str, str]:
-    """Compile the quantized form of networks.
+def compile_networks(
+    file: WeightsFile,
+) -> tuple[dict[str, Callable[..., NDArray[np.float32]]], str, str]:
+    """Compile the quantized form of the networks of a weights file.
 
     Parameters
     ----------
-    networks : Networks
-        Of `load_weights`.
+    file : WeightsFile
+        From `recolor_core.weights.open_weights`.
 
     Returns
     -------
-    Networks
-        Their generator and refiner run in ONNX Runtime.
+    dict of str to callable
+        The generator and the refiner in ONNX Runtime.
     str
         Version of ONNX Runtime.
     str
@@ -123,40 +132,43 @@ def compile_networks(networks: Networks) -> tuple[Networks, str, str]:
         If the quantized form of weights that come with the package is damaged.
     """
     onnxruntime = import_onnxruntime()
-    record = networks.record
-    path = quantized_path(path_of(record))
+    record = file.record
+    path = quantized_path(file.path)
     if not path.is_file():
         raise RuntimeUnavailableError(
             f"the weights {record.name!r} have no quantized form ({path}); make one with "
             "`python -m training.quantize`, or use runtime 'torch'"
         )
-    file = read_quantized(path)
-    if file.weights_sha256 != record.sha256:
+    quantized = read_quantized(path)
+    if quantized.weights_sha256 != record.sha256:
         raise RuntimeUnavailableError(
             f"{path} was made from other weights; make it again with `python -m "
             "training.quantize`, or use runtime 'torch'"
         )
-    if record.quantized_sha256 not in (None, file.sha256):
+    if record.quantized_sha256 not in (None, quantized.sha256):
         raise WeightsError(
             f"{path} is not the quantized form of weights {record.name!r}: expected SHA-256 "
-            f"{record.quantized_sha256}, got {file.sha256}; reinstall the package"
+            f"{record.quantized_sha256}, got {quantized.sha256}; reinstall the package"
         )
-    threads = torch.get_num_threads()
+    threads = thread_count()
     try:
         generator, refiner = (
-            _program(file.models[name], threads) for name in ("generator", "refiner")
+            _program(quantized.models[name], threads) for name in ("generator", "refiner")
         )
     except Exception as error:  # a model that this version cannot run raises one of many
         raise RuntimeUnavailableError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run {path} ({error}); run `pip install "
             "--upgrade onnxruntime`, or use runtime 'torch'"
         ) from error
-    compiled = replace(
-        networks,
-        generator=CompiledGenerator(networks.generator, generator),
-        refiner=CompiledRefiner(networks.refiner, refiner),
+    shapes: Any = file.configs
+    return (
+        {
+            "generator": CompiledGenerator(shapes["generator"], generator),
+            "refiner": CompiledRefiner(shapes["refiner"], refiner),
+        },
+        str(onnxruntime.__version__),
+        quantized.sha256,
     )
-    return compiled, str(onnxruntime.__version__), file.sha256
 
 
 @lru_cache(maxsize=4)  # two networks of two weights files

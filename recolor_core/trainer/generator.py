@@ -19,7 +19,7 @@ from recolor_core.metrics import coarse_error, colorfulness, psnr
 from recolor_core.models.config import SCALE
 from recolor_core.models.encoder import InvertedResidual, SemanticEncoder
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import upsample
+from recolor_core.models.processing import upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.pretrained import frozen_generator, read_teacher
 from recolor_core.trainer.recipe import GeneratorRecipe

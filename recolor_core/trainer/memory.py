@@ -14,7 +14,7 @@ from recolor_core.metrics import psnr
 from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
 from recolor_core.models.memory import ColorMemory, MemoryState, motion_lightness
-from recolor_core.models.refiner import upsample
+from recolor_core.models.processing import upsample
 from recolor_core.trainer import augment
 from recolor_core.trainer.clips import add_transitions, make_clips, old_film
 from recolor_core.trainer.recipe import MemoryRecipe

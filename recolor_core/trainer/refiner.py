@@ -13,7 +13,8 @@ from recolor_core.losses import charbonnier, weighted_mean
 from recolor_core.metrics import colorfulness, edge_band, edge_error, psnr
 from recolor_core.models.config import SCALE
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner, finer, upsample
+from recolor_core.models.processing import finer, upsample
+from recolor_core.models.refiner import Refiner
 from recolor_core.trainer.recipe import RefinerRecipe
 from recolor_core.trainer.task import TEMPERATURE, Task, Validation, rng_of
 

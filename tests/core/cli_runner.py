@@ -11,17 +11,16 @@ from unittest.mock import patch
 
 import numpy as np
 import tifffile
-import torch
 from PIL import Image
 
 from recolor_core.cli import main
 from recolor_core.colorizer import Colorizer
 from recolor_core.lab import gray_codes
 from recolor_core.result import Colorization
-from recolor_core.weights import load_weights
+from recolor_core.weights import open_weights
 
 FAST = ("--size", "32")
-_load_once = cache(load_weights)
+_open_once = cache(open_weights)
 
 
 @dataclass
@@ -47,7 +46,7 @@ def recolor(*words: object, stdin: bytes = b"", stdout: BinaryIO | None = None) 
     with (
         patch.multiple(sys, argv=["recolor", *map(str, words)], **streams),
         patch.dict(os.environ),
-        patch("recolor_core.colorizer.load_weights", _load_once),
+        patch("recolor_core.colorizer.open_weights", _open_once),
         patch("recolor_core.cli.batch.ONE_PROCESS", "serial"),
     ):
         try:
@@ -62,7 +61,7 @@ def recolor(*words: object, stdin: bytes = b"", stdout: BinaryIO | None = None) 
 
 def by_library(codes: np.ndarray, **settings: object) -> Colorization:
     """What `recolor_core` makes of an array."""
-    with patch("recolor_core.colorizer.load_weights", _load_once):
+    with patch("recolor_core.colorizer.open_weights", _open_once):
         return Colorizer()(codes, **settings)
 
 
@@ -75,7 +74,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def gray_of(rgb: np.ndarray) -> np.ndarray:
-    return gray_codes(torch.from_numpy(np.moveaxis(rgb, -1, 0).copy())).numpy()
+    return gray_codes(rgb)
 
 
 def photo(height: int = 40, width: int = 56, dtype: type = np.uint8) -> np.ndarray:

@@ -15,7 +15,7 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.film import FilmJob, FilmResult, colorize_film
 from recolor_core.settings import Settings
 
-from .cli_runner import _load_once, gray_of
+from .cli_runner import _open_once, gray_of
 
 FAST = Settings(size=32)
 LIMITED, FULL = 1, 2
@@ -24,7 +24,7 @@ SIZE = (64, 48)
 
 @cache
 def colorizer() -> Colorizer:
-    with patch("recolor_core.colorizer.load_weights", _load_once):
+    with patch("recolor_core.colorizer.open_weights", _open_once):
         return Colorizer(device="cpu")
 
 

@@ -28,7 +28,11 @@ def memory(kept=0.0, **options):
 def change_memory(monkeypatch, colorizer, network):
     """Give a colorizer another color memory, or None, for the time of a test."""
     runner = colorizer.runner
-    monkeypatch.setattr(runner, "_networks", replace(runner._networks, memory=network))
+    file = runner._file
+    configs = {kind: config for kind, config in file.configs.items() if kind != "memory"}
+    changed = replace(file, configs=configs | ({"memory": network.config} if network else {}))
+    changed._read.update(file._read, memory=network)
+    monkeypatch.setattr(runner, "_file", changed)
 
 
 def small_colorizer(folder, kept=0.7):

@@ -14,7 +14,7 @@ from recolor_core.hints.things import Things
 from recolor_core.lab import SRGB, gray_codes
 from recolor_core.models.bins import color_bins
 
-BINS = color_bins(10).numpy()
+BINS = color_bins(10)
 RED, BLUE, GREEN = (60.0, 40.0), (20.0, -60.0), (-50.0, 50.0)
 
 
@@ -44,7 +44,7 @@ def colors(logits, shifts):
 
 
 def gray_of(rgb):
-    return gray_codes(torch.from_numpy(rgb).permute(2, 0, 1), SRGB).numpy()
+    return gray_codes(rgb, SRGB)
 
 
 @pytest.fixture(scope="module")

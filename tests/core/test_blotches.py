@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from recolor_core.blotches import STRENGTH, calm_blotches
+from recolor_core import blotches
+from recolor_core.blotches import STRENGTH
+
+
+def calm_blotches(ab, uncertainty):
+    return torch.from_numpy(blotches.calm_blotches(ab.numpy(), uncertainty.numpy()))
 
 
 def island(color=(40.0, 20.0), ground=(2.0, 4.0), side=56):

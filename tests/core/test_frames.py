@@ -6,7 +6,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import torch
 
 from recolor_core import Hint, HintsError, ImageError, Settings, WeightsError, colorize_frames
 from recolor_core.frames import AHEAD, BLOCK, FrameState
@@ -73,8 +72,7 @@ def test_the_gray_stays_exact(recolor):
     from recolor_core.lab import gray_codes
 
     for frame, image in zip(frames_of(recolor, pan(3)), pan(3), strict=True):
-        rgb = torch.from_numpy(frame.result.rgb.copy()).permute(2, 0, 1)
-        np.testing.assert_array_equal(gray_codes(rgb).numpy(), image)
+        np.testing.assert_array_equal(gray_codes(frame.result.rgb), image)
 
 
 @pytest.mark.parametrize("passes", [1, 2])

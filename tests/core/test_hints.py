@@ -278,7 +278,7 @@ def direction(marks, chroma=1.0):
     return Direction(marks, (96, 128), things, logits, torch.full((12, 16), 20.0), BINS, chroma)
 
 
-BINS = color_bins(10)
+BINS = torch.from_numpy(color_bins(10))
 IMPOSSIBLE = "#ff00ff"
 
 

@@ -388,8 +388,8 @@ def test_integers_without_a_white_need_levels(dtype: str) -> None:
         read_gray(page.codes, page.space)
     levels = (float(values.min()), float(values.max()))
     gray = read_gray(page.codes, page.space, levels)
-    assert gray.codes.numpy().dtype == page.output_dtype
-    strips = np.dstack([gray.codes.numpy()] * 3)
+    assert gray.codes.dtype == page.output_dtype
+    strips = np.dstack([gray.codes] * 3)
     target = BytesIO()
     with open_image(BytesIO(data)) as image, ImageWriter(target, like=image) as writer:
         writer.write(page, strips)

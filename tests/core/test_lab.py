@@ -13,16 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recolor_core import ImageError, lab_to_rgb, rgb_to_lab
-from recolor_core.lab import (
-    SRGB,
-    ColorSpace,
-    ToneCurve,
-    gray_codes,
-    lightness,
-    max_code,
-    to_rgb,
-)
+from recolor_core import ImageError, lab, lab_to_rgb, rgb_to_lab
+from recolor_core.lab import SRGB, ColorSpace, ToneCurve, max_code
 
 with warnings.catch_warnings():
     # It says which of its features lack an optional package.
@@ -74,6 +66,23 @@ SPACES = {
     )
 }
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
+
+
+def last(codes):
+    """An array (H, W, 3) of a tensor (3, H, W); others as they are."""
+    return np.ascontiguousarray((codes.permute(1, 2, 0) if codes.ndim == 3 else codes).numpy())
+
+
+def gray_codes(codes, space=SRGB):
+    return torch.from_numpy(lab.gray_codes(last(codes), space))
+
+
+def lightness(codes, space=SRGB):
+    return torch.from_numpy(lab.lightness(last(codes), space))
+
+
+def to_rgb(gray, ab, space=SRGB):
+    return torch.from_numpy(lab.to_rgb(gray.numpy(), ab.numpy(), space)).permute(2, 0, 1)
 
 
 def every_code(dtype):

@@ -11,7 +11,7 @@ from recolor_core.losses import (
 )
 from recolor_core.models.bins import color_bins
 
-BINS = color_bins(10)
+BINS = torch.from_numpy(color_bins(10))
 
 
 def test_charbonnier_is_quadratic_near_zero_and_linear_far_away():

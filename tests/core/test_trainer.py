@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.models.encoder import SemanticEncoder
 from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import upsample
+from recolor_core.models.processing import upsample
 from recolor_core.trainer import (
     CachedPhotographs,
     CacheError,

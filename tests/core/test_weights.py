@@ -18,6 +18,7 @@ from torch import nn
 from recolor_core import Colorizer, WeightsError, list_weights, weights
 from recolor_core.models.config import GeneratorConfig, RefinerConfig
 from recolor_core.models.generator import Generator
+from recolor_core.models.networks import NETWORKS
 from recolor_core.models.refiner import Refiner
 from recolor_core.weights import (
     BUNDLED,
@@ -439,10 +440,11 @@ def test_a_large_claim_is_compared_with_the_file_before_it_takes_memory(
     saved, tmp_path, monkeypatch
 ):
     path = rewritten(saved, tmp_path / "other.safetensors", generator={"width": 1024})
-    build, config = weights.NETWORKS["generator"]
+    build = NETWORKS["generator"]
     built = []
-    noted = (lambda *shape: built.append(build(*shape)) or built[0], config)
-    monkeypatch.setitem(weights.NETWORKS, "generator", noted)
+    monkeypatch.setitem(
+        NETWORKS, "generator", lambda *shape: built.append(build(*shape)) or built[0]
+    )
     with pytest.raises(WeightsError, match="does not fit its configuration"):
         load_weights(path)
     assert all(parameter.is_meta for parameter in built[0].parameters())

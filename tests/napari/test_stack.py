@@ -19,7 +19,11 @@ AXES = ("t", "y", "x")
 
 def change_memory(monkeypatch, colorizer, network):
     runner = colorizer.runner
-    monkeypatch.setattr(runner, "_networks", replace(runner._networks, memory=network))
+    file = runner._file
+    configs = {kind: config for kind, config in file.configs.items() if kind != "memory"}
+    changed = replace(file, configs=configs | ({"memory": network.config} if network else {}))
+    changed._read.update(file._read, memory=network)
+    monkeypatch.setattr(runner, "_file", changed)
 
 
 @pytest.fixture

@@ -668,13 +668,12 @@ def test_the_preferences_dialog_and_the_panel_agree(panel):
 
 
 def test_preferences_are_those_that_the_library_declares(panel):
-    from recolor_core.settings import FilmSettings, Settings, list_settings
+    from recolor_core.settings import Settings, list_settings
 
     contribution = PluginManager.instance().get_manifest("napari-recolor").contributions
     page = contribution.configurations["colorize"]
     kinds = {float: "number", int: "integer", bool: "boolean"}
-    film = [setting for setting in list_settings(FilmSettings) if setting.name == "passes"]
-    for setting in (*list_settings(Settings), *film):
+    for setting in list_settings(Settings):
         about = page.properties[setting.name]
         assert about.title == setting.label
         assert about.description == setting.help
@@ -687,11 +686,7 @@ def test_preferences_are_those_that_the_library_declares(panel):
             assert (control.minimum(), control.maximum()) == (setting.low, setting.high)
     fields = type(panel._preferences).model_fields
     assert worker.Options() == worker.Options(
-        **{
-            name: fields[name].default
-            for name in worker.Options.__dataclass_fields__
-            if name != "wishes"  # those belong to an image
-        }
+        **{name: fields[name].default for name in worker.Options.__dataclass_fields__}
     )
     assert {s.name for s in list_settings(Settings)} <= set(worker.Options().settings)
 

@@ -207,7 +207,7 @@ def test_the_original_recipe_is_read_from_its_checkpoint(tmp_path):
     gray = gray_of(PHOTOGRAPHS[0])
     prediction = made("original", original=path).predict(gray)
     with torch.no_grad():
-        expected = network(read_gray(gray).lightness((SIDE, SIDE))[None, None])[0]
+        expected = network(torch.from_numpy(read_gray(gray).lightness((SIDE, SIDE)))[None, None])[0]
     assert np.allclose(prediction.coarse, expected, atol=1e-4)
     assert prediction.ab.shape == (2, SIDE, SIDE)
 

@@ -104,12 +104,12 @@ class Fitted(Model):
 
 def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the gray codes of a photograph (H, W, 3), which are the input of the models."""
-    return gray_codes(torch.from_numpy(rgb).permute(2, 0, 1)).numpy()
+    return gray_codes(rgb)
 
 
 def lightness_of(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return L* in [0, 100] of gray codes, in the same shape."""
-    return lightness(torch.from_numpy(gray)).numpy()
+    return lightness(gray)
 
 
 def ab_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

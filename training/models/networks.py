@@ -36,7 +36,7 @@ class Chain:
     def __init__(self, weights: str, device: str, runtime: str, settings: Settings) -> None:
         self.colorizer = Colorizer(weights, device, runtime)
         self.settings = settings
-        on_cpu = self.colorizer.device.type == "cpu"
+        on_cpu = self.colorizer.device == "cpu"
         self.clock = time.process_time if on_cpu else time.perf_counter
         self._coarse: tuple[bytes, Coarse, float] | None = None
         self._result: tuple[tuple[Any, ...], Colorization, float] | None = None

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
 
@@ -41,7 +40,7 @@ def see(pairs: Pairs) -> Seen:
     columns: list[tuple[str, str]] = []
     for pair in track(pairs.pairs, "Features", console=Console(stderr=True)):
         real = read_image(pairs.folder / pair.real)
-        gray = gray_codes(torch.from_numpy(real).permute(2, 0, 1)).numpy()
+        gray = gray_codes(real)
         kinds = {"real": real, "gray": np.repeat(gray[..., None], 3, axis=2)}
         for name, file in pair.colored.items():
             kinds[colored(name)] = read_image(pairs.folder / file)

@@ -12,9 +12,8 @@ from recolor_core.models.encoder import (
     SemanticEncoder,
     conv_norm_relu,
     fold_batch_norm,
-    network_lightness,
-    pad_to_multiple,
 )
+from recolor_core.models.processing import network_lightness
 
 
 def parameters(module):
@@ -98,16 +97,6 @@ def test_same_padding_is_that_of_tensorflow(size, kernel, stride):
         left = j * stride - beside // 2 + kernel
         seen = padded[0, 0, top : top + kernel, left : left + kernel]
         torch.testing.assert_close(y[0, 0, i, j], (seen * convolution.weight[0, 0]).sum())
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 4), (32, 33), (5, 64)])
-def test_padding_repeats_the_border_and_keeps_the_image(size):
-    x = torch.rand(1, 1, *size)
-    padded = pad_to_multiple(x, 4)
-    assert all(n % 4 == 0 and 0 <= n - m < 4 for n, m in zip(padded.shape[2:], size, strict=True))
-    assert torch.equal(padded[..., : size[0], : size[1]], x)
-    assert bool((padded[..., size[0] :, : size[1]] == x[..., -1:, :]).all())
-    assert bool((padded[..., size[1] :] == padded[..., size[1] - 1 : size[1]]).all())
 
 
 @pytest.mark.parametrize(

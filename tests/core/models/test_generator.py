@@ -86,8 +86,8 @@ def test_a_grid_of_ten_has_the_cells_of_the_gamut():
     bins = color_bins(10)
     assert bins.shape == (259, 2)
     assert bool((bins % 10 == 0).all())
-    assert len(torch.unique(bins, dim=0)) == 259
-    assert bins.abs().max() <= 110
+    assert len(np.unique(bins, axis=0)) == 259
+    assert np.abs(bins).max() <= 110
 
 
 @pytest.mark.parametrize("grid", [10, 20])
@@ -101,7 +101,7 @@ def test_every_8_bit_color_has_its_bin(grid):
         for end in (0, 1)
     ]
     ab = rgb2lab(np.concatenate(faces))[:, 1:]
-    beyond = np.min([np.abs(ab - center).max(1) for center in color_bins(grid).numpy()], axis=0)
+    beyond = np.min([np.abs(ab - center).max(1) for center in color_bins(grid)], axis=0)
     # The corner of a cell that the gamut barely touches may be without a bin of its own.
     assert beyond.max() < grid / 2 + 1
 

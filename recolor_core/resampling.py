@@ -1,0 +1,141 @@
+"""Resizing of images, for NumPy arrays and tensors alike. Their last axes are height and width."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recolor_core.arrays import namespace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", NDArray[Any], "Tensor")
+"""A NumPy array or a PyTorch tensor."""
+
+_SHARPNESS = -0.75  # a of the cubic kernel, as in PyTorch and OpenCV
+
+
+def resize(x: Array, size: tuple[int, int], *, cubic: bool = False) -> Array:
+    """Resize an image; differentiable for tensors.
+
+    Pixels are areas: the corners of both sizes coincide. Beyond its borders an image continues with
+    its outermost pixels.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor
+        (..., h, w), floating point.
+    size : tuple of int
+        Height and width (H, W) of the result.
+    cubic : bool
+        Interpolate with cubic polynomials (Keys 1981), which is for enlarging. Otherwise enlarging
+        is bilinear, and reducing averages with a triangle that covers what it leaves out.
+
+    Returns
+    -------
+    ndarray or Tensor
+        (..., H, W), with the dtype of `x`.
+    """
+    down, across = (
+        namespace(x).asarray(_weights(old, new, cubic), dtype=x.dtype, device=x.device)
+        for old, new in zip(x.shape[-2:], size, strict=True)
+    )
+    if isinstance(x, np.ndarray):
+        return np.matmul(down, np.matmul(x, across.T))  # type: ignore[no-any-return]
+    xp = namespace(x)
+    with xp.autocast(x.device.type, enabled=False):  # in bfloat16, colors would show steps
+        return xp.matmul(down, xp.matmul(x, across.T))  # type: ignore[no-any-return]
+
+
+def pad_to_multiple(x: Array, multiple: int) -> Array:
+    """Repeat the last row and column until both sides are multiples of a number.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor
+        (..., h, w).
+    multiple : int
+        At least 1.
+
+    Returns
+    -------
+    ndarray or Tensor
+        (..., H, W): `x` itself if it fits.
+    """
+    for axis in (-2, -1):
+        side = x.shape[axis]
+        if side % multiple:
+            index = np.minimum(np.arange(side + -side % multiple), side - 1)
+            x = x[..., index, :] if axis == -2 else x[..., index]
+    return x
+
+
+def block_means(x: Array, block: int) -> Array:
+    """Compute the means over square blocks.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor
+        (..., h, w), with sides that are multiples of `block`.
+    block : int
+        Side of the blocks, in pixels.
+
+    Returns
+    -------
+    ndarray or Tensor
+        (..., h / block, w / block).
+    """
+    rows, columns = x.shape[-2] // block, x.shape[-1] // block
+    blocks = x.reshape(*x.shape[:-2], rows, block, columns, block)
+    means: Array = blocks.mean((-3, -1))
+    return means
+
+
+def box_means(x: NDArray[np.floating], reach: int) -> NDArray[np.float32]:
+    """Compute the mean of the pixels around each pixel; at the borders, of those that there are.
+
+    Parameters
+    ----------
+    x : ndarray
+        (..., h, w).
+    reach : int
+        The box extends this many pixels to each side.
+
+    Returns
+    -------
+    ndarray
+        (..., h, w) float32.
+    """
+    total = x.astype(np.float64)
+    for axis in (-2, -1):
+        side = total.shape[axis]
+        sums = np.concatenate((np.zeros_like(total.take([0], axis)), total.cumsum(axis)), axis)
+        first = np.maximum(np.arange(side) - reach, 0)
+        last = np.minimum(np.arange(side) + reach + 1, side)
+        count = (last - first).reshape(-1, *(1,) * (-1 - axis))
+        total = (sums.take(last, axis) - sums.take(first, axis)) / count
+    return total.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _weights(old: int, new: int, cubic: bool) -> NDArray[np.float32]:
+    """Make the matrix (new, old) that resizes one axis."""
+    scale = old / new
+    center = (np.arange(new) + 0.5) * scale - 0.5
+    if not cubic:
+        distance = np.abs(np.arange(old) - center[:, None]) / max(scale, 1.0)
+        weights = np.maximum(1 - distance, 0)
+        # Beyond the border there is nothing to weight, so the outermost pixels get all of it.
+        return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)  # type: ignore[no-any-return]
+    weights = np.zeros((new, old))
+    first = np.floor(center)
+    for offset in (-1, 0, 1, 2):
+        x = np.abs(center - first - offset)
+        a = _SHARPNESS
+        near = ((a + 2) * x - (a + 3)) * x * x + 1
+        far = ((x - 5) * x + 8) * a * x - 4 * a
+        column = np.clip(first + offset, 0, old - 1).astype(int)
+        np.add.at(weights, (np.arange(new), column), np.where(x <= 1, near, far))
+    return weights.astype(np.float32)
