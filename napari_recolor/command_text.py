@@ -87,6 +87,8 @@ def command(about: Mapping[str, Any], folder: Path) -> Copy:
     path = Path(file["path"])
     words = ["recolor", str(path), "-o", str(path.with_name(f"{path.stem}.recolor.tif"))]
     words += ["--weights", about["weights"]["asked"], "--device", _device(about)]
+    if _runtime(about) != "auto":
+        words += ["--runtime", _runtime(about)]
     for name, value in about["settings"].items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
@@ -122,7 +124,8 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
         Where files of hints go: masks do not fit into a program.
     """
     source, images = about["source"], about["images"]
-    names = ["Colorizer" if about["steady"] is None else "colorize_stack"]
+    names = ["colorize_stack"] if about["steady"] is not None else []
+    names += ["Colorizer"] if about["steady"] is None or _runtime(about) != "auto" else []
     given = [_given(image) for image in images]
     hints, files = _written_hints(given, about["id"], folder)
     inline = [own for own, text in zip(given, hints, strict=True) if text.startswith("[")]
@@ -165,7 +168,7 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
         return Copy("\n".join(_importing(lines, files)) + "\n", files)
     settings += _references(wishes, lines)
     lines += [
-        f"colorizer = Colorizer({about['weights']['asked']!r}, device={_device(about)!r})",
+        f"colorizer = {_colorizer(about)}",
         f"settings = dict({settings})",
         "",
     ]
@@ -246,8 +249,11 @@ def _stack_lines(
         "    image,",
         f"    time_axis={steady['axis']},",
         f"    passes={steady['passes']},",
-        f"    weights={about['weights']['asked']!r},",
-        f"    device={_device(about)!r},",
+        *(
+            [f"    colorizer={_colorizer(about)},"]
+            if _runtime(about) != "auto"
+            else [f"    weights={about['weights']['asked']!r},", f"    device={_device(about)!r},"]
+        ),
         f"    **settings{space},",
     ]
     levels = images[0]["levels"]
@@ -301,6 +307,16 @@ def _importing(lines: list[str], files: Mapping[Path, Any]) -> list[str]:
         return lines
     after = max(i for i, line in enumerate(lines) if line.startswith("from recolor_core"))
     return [*lines[: after + 1], "from recolor_core.hints import read_hints", *lines[after + 1 :]]
+
+
+def _colorizer(about: Mapping[str, Any]) -> str:
+    runtime = "" if _runtime(about) == "auto" else f", runtime={_runtime(about)!r}"
+    return f"Colorizer({about['weights']['asked']!r}, device={_device(about)!r}{runtime})"
+
+
+def _runtime(about: Mapping[str, Any]) -> str:
+    """Return what was asked to run the networks: another runtime rounds differently."""
+    return str(about["runtime"]["asked"])
 
 
 def _device(about: Mapping[str, Any]) -> str:

@@ -84,6 +84,12 @@ class Controls(QWidget):
             "Where the networks run. auto takes the fastest: CUDA, MPS, then the CPU. Where the "
             "memory of a GPU is full, the CPU goes on.",
         )
+        self.runtime = _menu(
+            "runtime",
+            "What runs the networks on the CPU. automatic takes the quantized networks where they "
+            "can be used: they are faster, and their colors differ slightly.",
+            {"auto": "automatic", "torch": "PyTorch, float32"},
+        )
         self.passes = _menu(
             "passes",
             "Over time. One pass looks at the frames before alone: each is shown as soon as it is "
@@ -296,7 +302,7 @@ class Controls(QWidget):
     def choices(self) -> dict[str, Choice]:
         """The controls that hold the plugin's preferences, by their names."""
         found = {}
-        for name in ("scope", "weights", "device", "levels", "per", "passes"):
+        for name in ("scope", "weights", "device", "runtime", "levels", "per", "passes"):
             menu: QComboBox = getattr(self, name)
             found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
         for name in (
@@ -336,6 +342,7 @@ class Controls(QWidget):
         advanced.addRow(self._labels["tile"], self.tile)
         advanced.addRow(self._labels["views"], self.views)
         advanced.addRow(self._labels["alternatives"], self.alternatives)
+        advanced.addRow("Runtime", self.runtime)
         advanced.addRow("Passes", self.passes)
         advanced.addRow("", self.find_photograph)
         advanced.addRow("", self.correct_tones)

@@ -76,6 +76,7 @@ class Run:
             "run": self.number,
             "id": self.id,
             "weights": {**first["weights"], "asked": self.options.weights},
+            "runtime": {**first["runtime"], "asked": self.options.runtime},
             "palette_colors": colors_of(self.options.palette),
             "source": {
                 "layer": source.name,
@@ -223,8 +224,11 @@ class Run:
             return f"Failed: {self.failure.message}"
         if done < count:
             return f"Canceled; {images if done and count > 1 else 'nothing'} done."
-        device = self.stages.provenance[self.finished[0]]["device"]["generator"]
-        said = f"Done: {images} on {device}."
+        how = self.stages.provenance[self.finished[0]]
+        device = how["device"]["generator"]
+        if self.stages.machine and device.startswith("cuda"):
+            device = f"{device} ({self.stages.machine})"
+        said = f"Done: {images} with the weights “{how['weights']['name']}” on {device}."
         if self.request.time is not None and not self.stages.steady:
             said += " Each by itself: these weights have no color memory to keep them steady."
         return said

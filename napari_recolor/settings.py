@@ -41,6 +41,7 @@ COLORING = (
     "size",
     "alternatives",
     "weights",
+    "runtime",
     "passes",
 )
 """The choices that change what comes out, beside what is colorized."""

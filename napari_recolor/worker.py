@@ -59,7 +59,7 @@ class Options(Settings):
 
     Parameters
     ----------
-    weights, device : str
+    weights, device, runtime : str
         As in `recolor_core.Colorizer`.
     palette : str
         Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
@@ -71,6 +71,7 @@ class Options(Settings):
 
     weights: str = "default"
     device: str = "auto"
+    runtime: str = "auto"
     palette: str = ""
     passes: int = 1
     wishes: Wishes = field(default_factory=Wishes)
@@ -134,6 +135,8 @@ class Stages:
     in_view
         The first row that is in view and the last one plus 1: these rows of a large image are
         computed first. The main thread may set it at any time.
+    machine
+        The name of the GPU that the networks ran on; empty for a CPU.
     """
 
     request: Request
@@ -144,6 +147,7 @@ class Stages:
     carried: dict[Index, Carried] = field(default_factory=dict)
     matches: "dict[Index, tuple[Found, ...]]" = field(default_factory=dict)
     in_view: tuple[int, int] = (0, 0)
+    machine: str = ""
 
     @property
     def has_preview(self) -> bool:
@@ -325,14 +329,15 @@ class Engine:
 
     def colorizer(self, options: Options) -> "Colorizer":
         """The networks of the weights and on the device."""
-        key = (options.weights, options.device, _state_of(options.weights))
+        chosen = (options.weights, options.device, options.runtime)
+        key = (*chosen, _state_of(options.weights))
         if self._key != key:
             from recolor_core import Colorizer
 
             self._colorizer = None  # makes room for the next ones
             self._references.clear()
             self._drawn = None
-            self._colorizer = Colorizer(options.weights, options.device)
+            self._colorizer = Colorizer(*chosen)
             self._key = key
         assert self._colorizer is not None
         return self._colorizer
@@ -509,6 +514,7 @@ def colorize(
     yield Step(0, count, 0, 1, "reading")
     stages.file, space = file_of(request.source)
     stages.steady = request.time is not None and colorizer.runner.has_memory
+    stages.machine = _gpu_name(str(colorizer.device))
     if stages.steady:
         yield from _over_time(engine, options, stages, settings, hints or {}, palette, space)
     else:
@@ -852,6 +858,15 @@ def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     if not same or facts["pages"] != prod(source.leading):
         return None, SRGB
     return facts, page.space
+
+
+def _gpu_name(device: str) -> str:
+    """Return the name of a GPU, such as "NVIDIA H100"; empty for other devices."""
+    if not device.startswith("cuda"):
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def _in_memory(source: Source) -> bool:

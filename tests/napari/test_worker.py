@@ -231,6 +231,23 @@ def test_weights_that_are_exported_again_are_loaded_again(tmp_path):
     assert engine.colorizer(options) is not first
 
 
+def test_the_runtime_that_was_chosen_runs_the_networks(engine, photo):
+    exact = Options(size=64, runtime="torch")
+    stages, _ = run(engine, request_of(photo), exact)
+    assert stages.provenance[()]["runtime"]["name"] == "torch"
+    expected = Colorizer(runtime="torch")(photo, size=64)
+    np.testing.assert_array_equal(stages.arrays["rgb"], expected.rgb)
+    run(engine, request_of(photo))  # what later tests take for granted
+
+
+def test_the_name_of_a_gpu_is_told(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"board of {device}")
+    assert worker._gpu_name("cuda:1") == "board of cuda:1"
+    assert worker._gpu_name("cpu") == ""
+
+
 def test_unknown_weights_and_devices_are_told_as_the_core_tells_them(photo):
     for options in (Options(weights="nothing"), Options(device="tpu9")):
         told = failure(Engine(), photo, options)
