@@ -29,7 +29,10 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from napari_recolor.gallery import Gallery
-from recolor_core.settings import Setting, Settings, list_settings
+from recolor_core.settings import FilmSettings, Setting, Settings, list_settings
+
+NOT_OF_STACKS = ("lossless", "crf")
+"""Settings of films that are for the files which `recolor film` writes."""
 
 CHOOSE_FILE = "choose a file…"
 """The entry of menus that asks for a file."""
@@ -72,11 +75,13 @@ class Controls(QWidget):
         self.weights = _menu(
             "weights", "The trained networks. A .safetensors file of your own training will do too."
         )
-        self._labels = {setting.name: setting.label for setting in list_settings(Settings)}
-        made = {setting.name: _setting(setting) for setting in list_settings(Settings)}
+        settings = (*list_settings(Settings), *list_settings(FilmSettings))
+        self._labels = {setting.name: setting.label for setting in settings}
+        made = {s.name: _setting(s) for s in settings if s.name not in NOT_OF_STACKS}
         self.vividness, self.saturation = made["vividness"], made["saturation"]
+        self.warmth = made["warmth"]
         self.size, self.tile, self.views = made["size"], made["tile"], made["views"]
-        self.alternatives = made["alternatives"]
+        self.alternatives, self.passes = made["alternatives"], made["passes"]
         self.find_photograph = made["find_photograph"]
         self.correct_tones = made["correct_tones"]
         self.device = _menu(
@@ -86,15 +91,9 @@ class Controls(QWidget):
         )
         self.runtime = _menu(
             "runtime",
-            "What runs the networks on the CPU. automatic takes the quantized networks where they "
-            "can be used: they are faster, and their colors differ slightly.",
-            {"auto": "automatic", "torch": "PyTorch, float32"},
-        )
-        self.passes = _menu(
-            "passes",
-            "Over time. One pass looks at the frames before alone: each is shown as soon as it is "
-            "colored. Two look ahead, too: steadier, and the first frames take a while.",
-            {1: "1: each frame at once", 2: "2: looking ahead, too"},
+            "What runs the networks. automatic: the quantized networks on the CPU, which are three "
+            "times as fast, and PyTorch elsewhere. PyTorch: in full precision.",
+            {"auto": "automatic", "onnxruntime": "quantized (ONNX Runtime)", "torch": "PyTorch"},
         )
         self.levels = _menu(
             "levels",
@@ -302,16 +301,18 @@ class Controls(QWidget):
     def choices(self) -> dict[str, Choice]:
         """The controls that hold the plugin's preferences, by their names."""
         found = {}
-        for name in ("scope", "weights", "device", "runtime", "levels", "per", "passes"):
+        for name in ("scope", "weights", "device", "runtime", "levels", "per"):
             menu: QComboBox = getattr(self, name)
             found[name] = Choice(menu.currentData, _selector(menu), menu.currentIndexChanged)
         for name in (
             "vividness",
             "saturation",
+            "warmth",
             "size",
             "tile",
             "views",
             "alternatives",
+            "passes",
             "low",
             "high",
         ):
@@ -336,14 +337,15 @@ class Controls(QWidget):
         main.addRow("Device", self.device)
         main.addRow(self._labels["vividness"], _with_ends(self.vividness, "conservative", "vivid"))
         main.addRow(self._labels["saturation"], self.saturation)
+        main.addRow(self._labels["warmth"], self.warmth)
 
         advanced = _form()
         advanced.addRow(self._labels["size"], self.size)
         advanced.addRow(self._labels["tile"], self.tile)
         advanced.addRow(self._labels["views"], self.views)
         advanced.addRow(self._labels["alternatives"], self.alternatives)
+        advanced.addRow(self._labels["passes"], self.passes)
         advanced.addRow("Runtime", self.runtime)
-        advanced.addRow("Passes", self.passes)
         advanced.addRow("", self.find_photograph)
         advanced.addRow("", self.correct_tones)
         advanced.addRow("Levels", self.levels)

@@ -36,6 +36,7 @@ def restore_defaults(chosen: EventedModel) -> None:
 COLORING = (
     "vividness",
     "saturation",
+    "warmth",
     "palette",
     "views",
     "size",

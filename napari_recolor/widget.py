@@ -56,7 +56,7 @@ from recolor_core.hints import Mark, Region
 # a thread that outlives Qt's objects takes the process down.
 atexit.register(GeneratorWorker.await_workers)
 
-LIVE = ("vividness", "saturation", "palette")
+LIVE = ("vividness", "saturation", "warmth", "palette")
 """Settings that the finished image follows at once: the generator is not asked again."""
 
 UNDOABLE = (

@@ -29,7 +29,7 @@ from recolor_core.palette import Palette, palette_record
 from recolor_core.resampling import resize
 from recolor_core.result import Coarse, Colorization, Progress, limited
 from recolor_core.runtime import choose_runtime
-from recolor_core.settings import VIEWS, Settings
+from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
 from recolor_core.view import View, look
 from recolor_core.weights import open_weights
 
@@ -390,7 +390,8 @@ class Colorizer:
                     ab, blended = ab + (given - blended), given
             refined, device = self.runner.refine(coarse.lightness, ab, hinted, settings.tile)
             ab, refined = blended, _blended(directions, refined)
-            colorings.append((settings.chroma * ab, settings.chroma * refined))
+            colors = (settings.chroma * ab, settings.chroma * refined)
+            colorings.append(tuple(_warmed(directions, one, settings.warmth) for one in colors))
             devices.append(device)
         provenance = {
             "software": "recolor",
@@ -579,6 +580,18 @@ def _blended(directions: "Sequence[Direction]", ab: NDArray[np.float32]) -> NDAr
 
     pairs = zip(directions, ab, strict=True)
     return np.stack([d.blend(torch.from_numpy(one)).numpy() for d, one in pairs])
+
+
+def _warmed(directions: Sequence[Direction], ab: Tensor, warmth: float) -> Tensor:
+    """A batch of ab, warmer or colder where no wish decides about the color."""
+    if not warmth:
+        return ab
+    size = (ab.shape[-2], ab.shape[-1])
+    given = torch.stack([F.adaptive_avg_pool2d(d.weight[None], size) for d in directions])
+    chroma = ab.norm(dim=1, keepdim=True)
+    amount = warmth * chroma / (chroma + NEUTRAL_CHROMA) * (1 - given)
+    warmed: Tensor = ab + amount * torch.tensor(WARM_AB)[:, None, None]
+    return warmed
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:

@@ -19,6 +19,12 @@ VIVID_CHROMA = 1.3
 average; at vividness 0 the factor is its inverse. Temperature alone changes little, because the
 most probable color is often gray."""
 
+WARM_AB = (5.0, 18.0)
+"""Shift of a* and b* at a warmth of 1, in Lab units: toward the orange of incandescent light."""
+
+NEUTRAL_CHROMA = 10.0
+"""Chroma, in Lab units, at which warmth has half of its effect; at zero it has none."""
+
 VIEWS = ((1.0, False), (10 / 7, True))
 """The views that the generator may average over: enlargement, and whether the view is mirrored.
 More views brought no gain on the validation split."""
@@ -184,6 +190,17 @@ class Settings:
             step=0.05,
         ),
     ] = 1.0
+    warmth: Annotated[
+        float,
+        Setting(
+            "Warmth",
+            "Shift of the colors toward orange, or toward blue if it is negative. Neutral grays "
+            "stay neutral, and colors that regions and strokes ask for stay as they are.",
+            low=-1,
+            high=1,
+            step=0.05,
+        ),
+    ] = 0.0
     size: Annotated[
         int,
         Setting(

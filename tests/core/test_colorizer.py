@@ -700,3 +700,21 @@ if __name__ == "__main__":
         GOLDEN,
         **golden_result(Colorizer(device="cpu", runtime="torch"), read_sample("colorado.png")),
     )
+
+
+def test_warmth_moves_colors_and_leaves_grays_and_the_gray(photograph):
+    from recolor_core import Colorizer, Region, rgb_to_lab
+
+    colorizer = Colorizer()
+    region = Region(((50, 50), (400, 50), (400, 400), (50, 400)), kind="gray")
+    plain, warm, cold = (
+        colorizer(photograph, size=64, warmth=warmth, hints=[region]) for warmth in (0, 1, -1)
+    )
+    b = [rgb_to_lab(one.rgb / 255)[..., 2].mean() for one in (cold, plain, warm)]
+    assert b[0] < b[1] - 1
+    assert b[2] > b[1] + 1
+    gray = [np.array(one.rgb[225, 225], int) for one in (cold, plain, warm)]
+    assert all(np.ptp(code) <= 1 for code in gray)  # a region keeps what it asks for
+    assert warm.provenance["settings"]["warmth"] == 1
+    without = colorizer(photograph, size=64, saturation=0, warmth=1)
+    assert np.ptp(without.rgb.astype(int), axis=-1).max() == 0  # without color, nothing is warm
