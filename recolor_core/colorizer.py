@@ -582,16 +582,21 @@ def _blended(directions: "Sequence[Direction]", ab: NDArray[np.float32]) -> NDAr
     return np.stack([d.blend(torch.from_numpy(one)).numpy() for d, one in pairs])
 
 
-def _warmed(directions: Sequence[Direction], ab: Tensor, warmth: float) -> Tensor:
-    """A batch of ab, warmer or colder where no wish decides about the color."""
+def _warmed(
+    directions: "Sequence[Direction]", ab: NDArray[np.float32], warmth: float
+) -> NDArray[np.float32]:
+    """Make a batch of ab warmer or colder where no wish decides about the color."""
     if not warmth:
         return ab
-    size = (ab.shape[-2], ab.shape[-1])
-    given = torch.stack([F.adaptive_avg_pool2d(d.weight[None], size) for d in directions])
-    chroma = ab.norm(dim=1, keepdim=True)
-    amount = warmth * chroma / (chroma + NEUTRAL_CHROMA) * (1 - given)
-    warmed: Tensor = ab + amount * torch.tensor(WARM_AB)[:, None, None]
-    return warmed
+    chroma = np.hypot(ab[:, :1], ab[:, 1:])
+    amount = warmth * chroma / (chroma + NEUTRAL_CHROMA)
+    if directions:
+        from torch.nn import functional as F
+
+        size = (ab.shape[-2], ab.shape[-1])
+        given = [F.adaptive_avg_pool2d(d.weight[None], size).numpy() for d in directions]
+        amount = amount * (1 - np.stack(given))
+    return ab + amount * np.array(WARM_AB, np.float32)[:, None, None]  # type: ignore[no-any-return]
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:
