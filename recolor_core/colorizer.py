@@ -596,7 +596,8 @@ def _warmed(
         size = (ab.shape[-2], ab.shape[-1])
         given = [F.adaptive_avg_pool2d(d.weight[None], size).numpy() for d in directions]
         amount = amount * (1 - np.stack(given))
-    return ab + amount * np.array(WARM_AB, np.float32)[:, None, None]  # type: ignore[no-any-return]
+    toward = np.array(WARM_AB, np.float32)[:, None, None]
+    return (ab + amount * toward).astype(np.float32)
 
 
 def _look(gray: GrayImage, settings: Settings) -> View:
