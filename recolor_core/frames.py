@@ -342,14 +342,14 @@ def _remember(
 ) -> tuple[MemoryState, float]:
     """Compute the steady color of a frame, and how much was visible in its source frames.
 
-    Color from frames in which less was visible has less weight, by the fourth power of the ratio.
+    Color from frames in which less was visible has less weight, by the sixth power of the ratio.
     A fade therefore ends with the color of the frame in which everything is visible.
     """
     lightness = torch.from_numpy(coarse.lightness)
     memory = colorizer.runner.remember(lightness, ab, before.memory, motion)
     if before.memory is None or before.visible >= guide.visible:
         return memory, guide.visible if before.memory is None else before.visible
-    weight = (before.visible / guide.visible) ** 4
+    weight = (before.visible / guide.visible) ** 6
     memory = replace(memory, ab=torch.lerp(ab, memory.ab, weight))
     return memory, guide.visible
 

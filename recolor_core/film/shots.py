@@ -44,7 +44,7 @@ LONGEST_FLASH = 3
 
 _DISSOLVES = (6, 9, 13, 18, 25, 36, 50)  # lengths that are tried, in frames
 _FAINT = 0.3  # contrast of one image, as a part of the other's, below which it fades
-_SETTLING = 1.6  # by how much longer than a fade color goes on settling
+_SETTLING = 2.0  # by how much longer than a fade color goes on settling
 _UNEVEN = 0.12  # largest deviation of a dissolve from an even one
 _DISSOLVE_ERROR = 0.08  # of mixtures, as a part of the squared difference of both images
 _MATCHING = 0.75  # correlation above which two frames are of one shot, without regard to motion
