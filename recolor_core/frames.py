@@ -15,7 +15,7 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint, Mark, MarksInTime, Mask, Region, Stroke
-from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.lab import SRGB, ColorSpace, lab_to_rgb
 from recolor_core.models.memory import MemoryState, motion_lightness
 from recolor_core.motion import Motion, follow_frame, follow_points
 from recolor_core.palette import Palette
@@ -27,6 +27,22 @@ BLOCK = 32
 
 AHEAD = 16
 """How many frames after the end of its block a backward pass begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Eyes:
+    """What the networks see of a frame in place of its own lightness.
+
+    Parameters
+    ----------
+    cleaned : Tensor
+        (1, 1, h, w): L* in [0, 100] at the working size, without flicker and damage.
+    lightness : Tensor
+        (1, 1, h, w): L* of the frame itself, at that size.
+    """
+
+    cleaned: Tensor
+    lightness: Tensor
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,9 @@ class FrameGuide:
     marks : MarksInTime or None
         Hints of this and other frames of the film, at their places in this frame. They have no
         effect on other frames.
+    eyes : Eyes or None
+        A cleaned copy of the frame for the generator and the color memory; None to show them the
+        frame itself. The refiner and the full resolution always follow the frame itself.
     """
 
     begins: bool | None = None
@@ -60,6 +79,7 @@ class FrameGuide:
     passing: bool = False
     sources: tuple[tuple[ColorSource, float], ...] = ()
     marks: MarksInTime | None = None
+    eyes: Eyes | None = None
 
 
 @dataclass(frozen=True)
@@ -306,8 +326,7 @@ def _see(
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
         guide = guides.get(state.number, FrameGuide())
-        # Borders that are found in one frame but not in the next would make the colors jump.
-        coarse = colorizer.generate(gray, settings, find_photograph=False, correct_tones=False)
+        coarse = _generate(colorizer, gray, settings, guide.eyes)
         before = None if guide.begins else state.memory
         motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
@@ -330,6 +349,19 @@ def _see(
         state = FrameState(state.number + 1, memory, known, gray.shape, visible)
         first = bool(memory.first[0])
         yield Seen(coarse, ab, memory.ab, first, state, len(given), guide=guide, taken=taken)
+
+
+def _generate(
+    colorizer: Colorizer, gray: GrayImage, settings: Settings, eyes: Eyes | None
+) -> Coarse:
+    """Run the generator on a frame, or on what it is to see in its place."""
+    # Borders that are found in one frame but not in the next would make the colors jump.
+    whole = {"find_photograph": False, "correct_tones": False}
+    if eyes is None:
+        return colorizer.generate(gray, settings, **whole)
+    lab = torch.cat((eyes.cleaned[0], torch.zeros(2, *eyes.cleaned.shape[-2:])))
+    seen = read_gray(lab_to_rgb(lab)[0].clamp(0, 1).numpy())
+    return replace(colorizer.generate(seen, settings, **whole), grays=(gray,))
 
 
 def _remember(
@@ -416,6 +448,8 @@ def color_frame(
         The colorized frame.
     """
     coarse = replace(seen.coarse, ab=seen.steady.numpy())
+    if seen.guide.eyes is not None:
+        coarse = replace(coarse, lightness=seen.guide.eyes.lightness.numpy())
     marks = seen.guide.marks
     if marks is not None:  # on top of the steady color, so that the memory does not delay them
         coarse = replace(coarse, ab=colorizer.coarse_ab(coarse, settings, marks, palette))

@@ -295,6 +295,14 @@ class FilmSettings:
             step=1,
         ),
     ] = 1
+    clean: Annotated[
+        bool,
+        Setting(
+            "Clean copy",
+            "Let the networks look at a copy of the film without flicker, dust, scratches and "
+            "grain. The gray of the result is still that of the film.",
+        ),
+    ] = True
     lossless: Annotated[
         bool,
         Setting(

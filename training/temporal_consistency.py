@@ -43,6 +43,7 @@ from torch import Tensor
 
 from recolor_core.colorizer import Colorizer
 from recolor_core.film import find_shots
+from recolor_core.film.cleaning import with_eyes
 from recolor_core.frames import colorize_frames
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import (
@@ -181,7 +182,8 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
 
     ``"persistence"`` keeps the colors of the first frame where they are, ``"smoothing"`` is an
     exponential mean over time of the frame-by-frame colors. ``"memory"`` is the product, which
-    finds the shots of a film first.
+    finds the shots of a film first and shows the networks a cleaned copy; ``"memory, worn copy"``
+    shows them the film itself.
     """
     single = torch.stack([_ab(colorizer(gray, settings).ab_refined) for gray in film.gray])
     smooth = [single[0]]
@@ -194,8 +196,14 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
     }
     *_, shots = find_shots(enumerate(film.gray))
     assert shots is not None
-    guides = {number: shots.guide(number) for number in range(len(film.gray))}
-    for passes, name in ((1, "memory"), (2, "memory, two passes")):
+    known = {number: shots.guide(number) for number in range(len(film.gray))}
+    frames = ((number, film.gray[number], guide) for number, guide in known.items())
+    cleaned = dict(with_eyes(frames, settings.size))
+    for passes, guides, name in (
+        (1, known, "memory, worn copy"),
+        (1, cleaned, "memory"),
+        (2, cleaned, "memory, two passes"),
+    ):
         colored = colorize_frames(colorizer, film.gray, settings, passes=passes, guides=guides)
         ways[name] = torch.stack([_ab(frame.result.ab_refined) for frame in colored])
     return ways

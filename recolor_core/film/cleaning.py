@@ -4,14 +4,22 @@ The copy is small, and nothing of it gets into the result but the colors that th
 it. Frames are compared with their neighbors along the motion of the lightness.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from recolor_core.frames import Eyes, FrameGuide
+from recolor_core.gray import read_gray, working_size
+from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.motion import estimate_motion, warp
+
+_Item = TypeVar("_Item")
 
 MOTION_HEIGHT = 112
 """Short side, in pixels, of the images between which motion is estimated."""
@@ -25,7 +33,8 @@ DUST = 8.0
 SMEAR = 4.0
 """L* units beyond which a difference to a neighbor is not grain."""
 
-_LEAK = 0.9  # part of the correction of light that is kept from frame to frame
+_KEPT = 0.9  # part of the correction of light that is kept from frame to frame
+_FLAT = 25.0  # variance of L* that says little of contrast
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +56,47 @@ class WornFrame:
     steady: bool = True
 
 
+def with_eyes(
+    frames: Iterable[tuple[_Item, NDArray[Any], FrameGuide]], size: int, space: ColorSpace = SRGB
+) -> Iterator[tuple[_Item, FrameGuide]]:
+    """Add a cleaned copy to what is known of each frame.
+
+    Parameters
+    ----------
+    frames : Iterable of tuple
+        Anything, the image of a frame, and its guide, in order.
+    size : int
+        `Settings.size`, in pixels.
+    space : ColorSpace
+        What the codes of the images mean.
+
+    Yields
+    ------
+    tuple
+        The same thing, and the guide with `FrameGuide.eyes`.
+    """
+    waiting: deque[tuple[_Item, FrameGuide, Tensor]] = deque()
+
+    def worn() -> Iterator[WornFrame]:
+        for item, image, guide in frames:
+            gray = read_gray(image, space)
+            light = gray.lightness(working_size(gray.shape, size))[None, None]
+            waiting.append((item, guide, light))
+            steady = guide.visible == guide.light == 1 and not guide.passing
+            yield WornFrame(light, bool(guide.begins), steady)
+
+    for cleaned in clean_frames(worn()):
+        item, guide, light = waiting.popleft()
+        yield item, replace(guide, eyes=Eyes(cleaned, light))
+
+
 def clean_frames(frames: Iterable[WornFrame]) -> Iterator[Tensor]:
     """Clean frames, in order; one frame ahead is read.
+
+    The light of each frame is corrected to that of the frame before, as far as both show the same,
+    so that slow changes stay. Then what differs from both neighbors, while they agree, is replaced
+    by their median; and what differs little is averaged. Nothing is carried into a frame that
+    begins a shot.
 
     Parameters
     ----------
@@ -60,68 +108,79 @@ def clean_frames(frames: Iterable[WornFrame]) -> Iterator[Tensor]:
     Tensor
         (1, 1, h, w): the cleaned L* of each frame. Frames that are not steady stay as they are.
     """
-    before: Tensor | None = None  # with the light corrected
-    now: WornFrame | None = None
-    light: Tensor | None = None
-    for after in frames:
-        if now is not None and light is not None:
-            joined = not after.begins and after.steady and now.steady
-            later = _relit(after.lightness, light) if joined else None
-            yield _mended(before, light, later) if now.steady else light
-            before = light if now.steady else None
-            light = later if later is not None else after.lightness
-            if after.begins:
-                before = None
-        else:
-            light = after.lightness
-        now = after
-    if now is not None and light is not None:
-        yield _mended(before, light, None) if now.steady else light
+    before: _Lit | None = None
+    now: _Lit | None = None
+    for frame in frames:
+        later = _lit(frame, now)
+        if now is not None:
+            yield _mended(before, now, later)
+        before, now = now, later
+    if now is not None:
+        yield _mended(before, now, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lit:
+    """A frame with its light corrected.
+
+    Parameters
+    ----------
+    lightness : Tensor
+        (1, 1, h, w): L*.
+    flow : Tensor or None
+        (1, 2, h, w): backward motion to the frame before; None if the two are not to be compared.
+    steady : bool
+        As of `WornFrame`.
+    """
+
+    lightness: Tensor
+    flow: Tensor | None
+    steady: bool
 
 
 @torch.inference_mode()
-def _relit(now: Tensor, before: Tensor) -> Tensor:
+def _lit(frame: WornFrame, before: _Lit | None) -> _Lit:
     """A frame with the light of the frame before it, as far as both show the same."""
-    aligned = _aligned(before, now)
-    gain, offset = torch.tensor(1.0), torch.tensor(0.0)
-    weight = torch.ones_like(now)
+    now = frame.lightness
+    if before is None or frame.begins or not (frame.steady and before.steady):
+        return _Lit(now, None, frame.steady)
+    flow = _motion(before.lightness, now)
+    aligned = warp(before.lightness, flow)
+    change = (aligned - now).median() + torch.zeros_like(now)
     for _ in range(3):  # least squares, with less and less of what has moved or been damaged
+        error = (now + change - aligned).abs()
+        weight = 1 / (1 + (error / (2 * error.median() + 0.5)) ** 4)
         total = weight.sum()
-        mean_now, mean_before = (weight * now).sum() / total, (weight * aligned).sum() / total
-        spread = (weight * (now - mean_now) ** 2).sum() / total
-        both = (weight * (now - mean_now) * (aligned - mean_before)).sum() / total
+        mean, target = (weight * now).sum() / total, (weight * aligned).sum() / total
+        spread = (weight * (now - mean) ** 2).sum() / total
+        both = (weight * (now - mean) * (aligned - target)).sum() / total
         # Towards 1 where there is little contrast to tell it from.
-        gain = ((both + 25) / (spread + 25)).clamp(1 / MAX_GAIN, MAX_GAIN)
-        offset = mean_before - gain * mean_now
-        error = (gain * now + offset - aligned).abs()
-        weight = 1 / (1 + (error / (2 * error.median() + 0.5)) ** 2)
-    change = (gain - 1) * now + offset
-    return (now + _LEAK * change).clamp(0, 100)
+        gain = ((both + _FLAT) / (spread + _FLAT)).clamp(1 / MAX_GAIN, MAX_GAIN)
+        change = gain * (now - mean) + target - now
+    return _Lit((now + _KEPT * change).clamp(0, 100), flow, steady=True)
 
 
 @torch.inference_mode()
-def _mended(before: Tensor | None, now: Tensor, after: Tensor | None) -> Tensor:
+def _mended(before: _Lit | None, frame: _Lit, after: _Lit | None) -> Tensor:
     """A frame without dust, scratches and grain, by its neighbors in time."""
-    if before is None or after is None:
+    now = frame.lightness
+    if before is None or after is None or frame.flow is None or after.flow is None:
         return now
-    one, other = _aligned(before, now), _aligned(after, now)
+    one = warp(before.lightness, frame.flow)
+    other = warp(after.lightness, _motion(after.lightness, now))
     low, high = torch.minimum(one, other), torch.maximum(one, other)
     beyond = (now - high).clamp(min=0) + (low - now).clamp(min=0)
-    agree = high - low < DUST / 2
-    dust = ((beyond - DUST / 2) / (DUST / 2)).clamp(0, 1) * agree
-    median = torch.minimum(torch.maximum(now, low), high)
-    now = torch.lerp(now, median, dust)
+    dust = (2 * beyond / DUST - 1).clamp(0, 1) * (high - low < DUST / 2)
+    now = torch.lerp(now, now.clamp(low, high), dust)
     weights = [torch.exp(-(((x - now) / SMEAR) ** 2)) for x in (one, other)]
     return (now + weights[0] * one + weights[1] * other) / (1 + weights[0] + weights[1])
 
 
-def _aligned(other: Tensor, now: Tensor) -> Tensor:
-    """A neighbor with its content where it is in a frame."""
+def _motion(other: Tensor, now: Tensor) -> Tensor:
+    """Backward motion from a frame to a neighbor, (1, 2, h, w) in pixels."""
     height, width = now.shape[-2:]
     scale = min(1.0, MOTION_HEIGHT / min(height, width))
     size = (max(8, round(height * scale)), max(8, round(width * scale)))
-    small = [F.interpolate(x, size=size, mode="area") for x in (other, now)]
-    flow = estimate_motion(*small)
+    flow = estimate_motion(*(F.interpolate(x, size=size, mode="area") for x in (other, now)))
     flow = F.interpolate(flow, size=(height, width), mode="bilinear")
-    flow = flow * torch.tensor([width / size[1], height / size[0]]).view(1, 2, 1, 1)
-    return warp(other, flow)
+    return flow * torch.tensor([width / size[1], height / size[0]]).view(1, 2, 1, 1)

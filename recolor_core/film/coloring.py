@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
 from recolor_core.errors import OutputExistsError
 from recolor_core.files import AtomicFile, explained, sha256_of, write_file
+from recolor_core.film.cleaning import with_eyes
 from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
@@ -331,18 +332,41 @@ def _color(
     waiting: deque[FilmFrame] = deque()  # read but not colored yet: two passes look ahead
     guides: dict[int, FrameGuide] = {}
 
-    def images(
-        frames: Iterable[tuple[FilmFrame, Fraction, Fraction]],
-    ) -> Iterator[NDArray[Any]]:
-        for index, (frame, time, _) in enumerate(frames):
+    # Cleaning begins anew with each shot, so that it can go on where the call was stopped.
+    next_number = span.numbers[min(resumed, span.total - 1)]
+    shot = shots.of(next_number)
+    begin = shot.first if shot else next_number
+
+    def images(frames: Iterable[tuple[FilmFrame, Fraction, Fraction]]) -> Iterator[NDArray[Any]]:
+        for index, (frame, guide) in enumerate(guided(frames)):
             if index >= resumed:
-                guides[index] = replace(
-                    shots.guide(frame.number),
-                    sources=colors.at(frame.number, time),
-                    marks=hints.at(frame.number),
-                )
+                guides[index] = guide
                 waiting.append(frame)
                 yield frame.image
+
+    def guided(
+        frames: Iterable[tuple[FilmFrame, Fraction, Fraction]],
+    ) -> Iterator[tuple[FilmFrame, FrameGuide]]:
+        known = (
+            (
+                frame,
+                replace(
+                    shots.guide(frame.number),
+                    sources=colors.at(frame.number, time) if index >= resumed else (),
+                    marks=hints.at(frame.number),
+                ),
+            )
+            for index, (frame, time, _) in enumerate(frames)
+        )
+        if not job.clean:
+            yield from known
+            return
+        for frame, guide in known:
+            if frame.number < begin:
+                yield frame, guide
+                continue
+            rest = ((one, one.image, about) for one, about in chain(((frame, guide),), known))
+            yield from with_eyes(rest, job.settings.size, span.film.facts.space)
 
     # Four steps run beside each other: reading, the networks up to the color memory, the refiner,
     # and the full resolution with its coding.
@@ -614,6 +638,7 @@ def _job(
         "settings": asdict(job.settings),
         "palette": None if job.palette is None else palette_record(job.palette),
         "passes": job.passes,
+        "clean": job.clean,
         "hints": [key.record() for key in job.hints],
         "span": [str(job.start), str(job.end)],
         "rate": str(job.rate),
@@ -638,6 +663,7 @@ def _facts(
         "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
         "settings": asdict(job.settings),
         "passes": job.passes,
+        "clean": job.clean,
         "hints": [key.record() for key in job.hints],
         "palette": None if job.palette is None else palette_record(job.palette),
         "device": str(colorizer.device),

@@ -422,7 +422,8 @@ def test_help_needs_no_pyav():
 def test_each_setting_of_a_film_is_an_option_that_reaches_the_job(tmp_path, setting):
     value = not setting.default if setting.type is bool else int(setting.low)
     value = setting.high if value == setting.default else value
-    words = [f"--{setting.option}", *([] if value is True else [str(value)])]
+    option = f"--no-{setting.option}" if value is False else f"--{setting.option}"
+    words = [option] if setting.type is bool else [option, str(value)]
     with patch("recolor_core.film.colorize_film", side_effect=FilmError("stopped")) as called:
         assert run("a.mkv", tmp_path / "b.mkv", *words).errors == ["recolor: stopped"]
     job = called.call_args.args[-1]
