@@ -49,8 +49,19 @@ _EMPTY = (
 )
 
 
-def _ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the AI system and its version, as the IPTC standard 2025.1 requires them."""
+def ai_system(provenance: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the AI system and its version, as the IPTC standard 2025.1 requires them.
+
+    Parameters
+    ----------
+    provenance : mapping
+        The provenance of an image, or the facts of a film.
+
+    Returns
+    -------
+    tuple of str
+        The values of *AI System Used* and *AI System Version Used*.
+    """
     weights = provenance.get("weights")
     name = weights.get("name") if isinstance(weights, Mapping) else None
     system = str(provenance.get("software", "recolor"))
@@ -110,7 +121,7 @@ def xmp_packet(
     description.setAttributeNS(_RDF, "rdf:about", _about(rdf))
     rdf.appendChild(description)
     _set(document, description, _IPTC, "Iptc4xmpExt:DigitalSourceType", SOURCE_TYPE)
-    system, version = _ai_system(provenance)
+    system, version = ai_system(provenance)
     _set(document, description, _IPTC, "Iptc4xmpExt:AISystemUsed", system)
     if version:
         _set(document, description, _IPTC, "Iptc4xmpExt:AISystemVersionUsed", version)

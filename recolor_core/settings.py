@@ -51,6 +51,8 @@ class Setting:
         By how much a spin box or slider changes a number; None if the setting is not a number.
     unit : str
         Unit of the value, such as "pixels".
+    choices : tuple of str
+        The words that the setting takes; empty if it is a number.
     name : str
         Name of the field.
     type : type
@@ -65,6 +67,7 @@ class Setting:
     high: float | None = None
     step: float | None = None
     unit: str = ""
+    choices: tuple[str, ...] = ()
     name: str = ""
     type: type = float
     default: Any = None
@@ -77,6 +80,8 @@ class Setting:
     @property
     def range(self) -> str:
         """The range in words, such as "32 to 4096 pixels"; empty if there is none."""
+        if self.choices:
+            return ", ".join(self.choices)
         if self.low is None:
             return ""
         return f"{self.low:g} to {self.high:g} {self.unit}".strip()
@@ -94,6 +99,9 @@ class Setting:
         ImageError
             If the value is out of range, or is not a whole number where one is needed.
         """
+        if self.choices and value not in self.choices:
+            words = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+            raise ImageError(f"expected {self.name} as {words}, got {value!r:.40}")
         if self.low is None or self.high is None:
             return value
         try:
@@ -310,6 +318,16 @@ class FilmSettings:
             "Write FFV1 in Matroska (.mkv) as RGB, so that the gray is exact.",
         ),
     ] = False
+    codec: Annotated[
+        str,
+        Setting(
+            "Codec",
+            "How the frames of a film are coded. auto: H.264, HEVC of 10 bits for deeper sources, "
+            "VP9 in WebM. ffv1: lossless, with the luma plane of the source bit for bit (.mkv). "
+            "prores: ProRes 422 HQ (.mov, .mkv).",
+            choices=("auto", "ffv1", "prores"),
+        ),
+    ] = "auto"
     crf: Annotated[
         int,
         Setting(

@@ -196,7 +196,7 @@ def colorize_film(
     path = Path(target)
     if path.is_dir() or target.endswith((os.sep, "/")):
         path /= IMAGES
-    coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf)
+    coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf, codec=job.codec)
     span = _Span(film, job.start, job.end)
     given = read_shots(job.shots) if job.shots and job.shots.exists() else None
     hints = _hints_by_frame(span, job.hints)
@@ -681,6 +681,7 @@ def _facts(
         "cuts": [frame.number for frame in frames[1:] if frame.first],
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
+    facts["ai_system_used"], facts["ai_system_version_used"] = provenance.ai_system(facts)
     if job.keys:
         facts["key_frames"] = [key.record() for key in job.keys]
     if job.color_from:
@@ -703,5 +704,7 @@ def _comment(facts: dict[str, Any]) -> str:
     weights = facts["weights"]
     return (
         f"{MARK} {facts['version']}, weights {weights['name']} "
-        f"(SHA-256 {weights['sha256']}); digital source type {provenance.SOURCE_TYPE}"
+        f"(SHA-256 {weights['sha256']}); digital source type {provenance.SOURCE_TYPE}; "
+        f"AI system used: {facts['ai_system_used']}; "
+        f"AI system version used: {facts['ai_system_version_used']}"
     )

@@ -30,7 +30,7 @@ from recolor_core.film.decoding import (
     FilmFrame,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.luma import Luma, chroma, halve
+from recolor_core.film.luma import Luma, chroma, halve, halve_columns
 from recolor_core.film.sequences import DPX_HEADER
 from recolor_core.images import ImageWriter, Page
 from recolor_core.result import Colorization
@@ -51,7 +51,8 @@ LOSSLESS = {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}
 # ITU-T H.273, tables 2 and 4
 _RGB, _BT709_MATRIX, _BT709_PRIMARIES = 0, 1, 1
 _BT2020_MATRIX, _BT2020_PRIMARIES = 9, 9
-_INTERLACED_CODECS = {"libx264", "ffv1"}
+_INTERLACED_CODECS = {"libx264", "ffv1", "prores_ks"}
+_FFV1_BITS = (8, 9, 10, 12, 14, 16)
 _CAPTIONED_CODECS = {"libx264", "libx265"}
 _IMAGES = {".tif", ".tiff", ".png", ".dpx"}
 _NUMBER = re.compile(r"%0?\d*d")
@@ -113,7 +114,9 @@ class Coding:
         return stream
 
 
-def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -> Coding | None:
+def choose_coding(
+    target: Path, facts: FilmFacts, *, lossless: bool, crf: int, codec: str = "auto"
+) -> Coding | None:
     """How frames are coded in an output, by its name; None for images.
 
     Parameters
@@ -126,6 +129,8 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         Whether to keep every code.
     crf : int
         Constant rate factor of a lossy codec, 0 to 51.
+    codec : str
+        ``"auto"``, ``"ffv1"`` (luma and chroma apart) or ``"prores"``.
 
     Raises
     ------
@@ -134,12 +139,17 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
     """
     ending = target.suffix.lower()
     if _NUMBER.search(target.name):
-        if ending not in _IMAGES:
+        if ending not in _IMAGES and ending != ".exr":
             raise FilmError(
                 f"{target}: expected images that end in {', '.join(sorted(_IMAGES))}, got "
                 f"{ending or 'none'!r}; rename the output"
             )
-        return None
+        if ending != ".exr":
+            return None
+    if ending == ".exr":
+        raise FilmError(
+            f"{target}: OpenEXR is not supported; write images of 16 bits that end in .tif or .dpx"
+        )
     if ending in _IMAGES:
         raise FilmError(
             f"{target}: expected the number of the frame in the name of images; name them "
@@ -156,6 +166,13 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
             "--fps 24"
         )
     deep = facts.dtype == np.uint16
+    if codec != "auto":
+        if lossless:
+            raise FilmError(
+                f"{target}: --lossless writes FFV1 in RGB, so that it cannot be combined with "
+                f"--codec {codec}; leave one of them out"
+            )
+        return _named_coding(target, facts, codec)
     if lossless:
         if ending != ".mkv":
             raise FilmError(f"{target}: --lossless writes FFV1 in Matroska; name the output .mkv")
@@ -181,6 +198,28 @@ def choose_coding(target: Path, facts: FilmFacts, *, lossless: bool, crf: int) -
         return Coding("libx264", f"{pixels}10le", options, Luma(10, limited))
     options["x265-params"] = ":".join(filter(None, ("log-level=none", facts.light)))
     return Coding("libx265", f"{pixels}10le", options, Luma(10, limited))
+
+
+def _named_coding(target: Path, facts: FilmFacts, codec: str) -> Coding:
+    """The coding that a person has asked for by name."""
+    endings = {"ffv1": (".mkv",), "prores": (".mov", ".mkv")}[codec]
+    if target.suffix.lower() not in endings:
+        raise FilmError(
+            f"{target}: expected the name of the output to end in {' or '.join(endings)} for "
+            f"--codec {codec}, got {target.suffix or 'no ending'!r}; rename it"
+        )
+    if codec == "ffv1":
+        luma = facts.luma or Luma(8 * facts.dtype.itemsize, limited=False)
+        bits = next(bits for bits in _FFV1_BITS if bits >= luma.bits)
+        pixels = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
+        return Coding("ffv1", pixels, dict(LOSSLESS), Luma(bits, luma.limited))
+    # ProRes has 10 bits of limited range.
+    halved = facts.size[0] % 2 == 0
+    options = {"profile": "hq" if halved else "4444", "vendor": "apl0"}
+    if facts.interlaced:
+        options["flags"] = "+ildct"
+    pixels = "yuv422p10le" if halved else "yuv444p10le"
+    return Coding("prores_ks", pixels, options, Luma(10, limited=True))
 
 
 def warn_of_losses(target: Path, coding: Coding | None, facts: FilmFacts) -> None:
@@ -268,7 +307,7 @@ class CodedPart:
         """Code one frame."""
         coded = _coded(frame, result, self._coding, self._facts)
         coded.pts, coded.time_base = frame.pts, self._facts.time_base
-        if self._coding.luma is None and self._facts.aspect != 1:
+        if self._coding.codec == "ffv1" and self._facts.aspect != 1:
             coded = self._shaped(coded)
         with explained(str(self._path)):
             self._container.mux(self._stream.encode(coded))
@@ -360,7 +399,7 @@ def kept_gray(
     """
     if coding is None or coding.luma is None:
         return gray
-    if frame.luma is not None and facts.luma is not None:
+    if frame.luma is not None and facts.luma and facts.luma.limited == coding.luma.limited:
         return facts.luma.converted(frame.luma, coding.luma.bits)
     return coding.luma.codes(gray)
 
@@ -382,6 +421,8 @@ def _coded(frame: FilmFrame, result: Colorization, coding: Coding, facts: FilmFa
     y = kept_gray(frame, gray, coding, facts)
     if "420" in coding.pixels:  # colors at the size at which they are coded: a quarter of the work
         gray = halve(gray, interlaced=facts.interlaced)
+    elif "422" in coding.pixels:
+        gray = halve_columns(gray)
     planes = (y, *chroma(result.colored(gray), luma, wide=facts.is_hdr))
     coded = _like(frame, y.shape, coding.pixels)
     for plane, codes in zip(coded.planes, planes, strict=True):

@@ -105,6 +105,24 @@ def _gray_table(luma: Luma) -> NDArray[Any]:
     return table
 
 
+def halve_columns(codes: NDArray[Any]) -> NDArray[Any]:
+    """A plane at the size of 4:2:2 chroma, and in its place: a sample lies on an even column.
+
+    Parameters
+    ----------
+    codes : ndarray
+        (H, W), uint8 or uint16; the width is even.
+
+    Returns
+    -------
+    ndarray
+        (H, W / 2), the dtype of `codes`.
+    """
+    wide: NDArray[Any] = codes.astype(np.uint32 if codes.dtype == np.uint16 else np.uint16)
+    halved: NDArray[Any] = ((_across(wide) + 2) // 4).astype(codes.dtype)
+    return halved
+
+
 def halve(codes: NDArray[Any], *, interlaced: bool = False) -> NDArray[Any]:
     """A plane at the size of 4:2:0 chroma, and in its place.
 
@@ -128,11 +146,16 @@ def halve(codes: NDArray[Any], *, interlaced: bool = False) -> NDArray[Any]:
         fields = [halve(codes[row::2]) for row in (0, 1)]
         return np.stack(fields, axis=1).reshape(-1, fields[0].shape[1])
     wide: NDArray[Any] = codes.astype(np.uint32 if codes.dtype == np.uint16 else np.uint16)
-    rows = wide[0::2] + wide[1::2]
-    middle, right = rows[:, 0::2], rows[:, 1::2]
-    left = np.concatenate((middle[:, :1], right[:, :-1]), axis=1)
-    halved: NDArray[Any] = ((left + 2 * middle + right + 4) // 8).astype(codes.dtype)
+    halved: NDArray[Any] = ((_across(wide[0::2] + wide[1::2]) + 4) // 8).astype(codes.dtype)
     return halved
+
+
+def _across(codes: NDArray[Any]) -> NDArray[Any]:
+    """Sums with weights 1, 2 and 1 around every even column."""
+    middle, right = codes[:, 0::2], codes[:, 1::2]
+    left = np.concatenate((middle[:, :1], right[:, :-1]), axis=1)
+    sums: NDArray[Any] = left + 2 * middle + right
+    return sums
 
 
 def chroma(

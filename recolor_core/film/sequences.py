@@ -51,6 +51,13 @@ def open_film(name: str, rate: Fraction | None = None) -> "Movie | Images":
         If there is no film, or it cannot be read.
     """
     path = Path(name)
+    if path.suffix.lower() == ".exr" or (path.is_dir() and any(path.glob("*.[eE][xX][rR]"))):
+        raise FilmError(
+            f"{name}: OpenEXR is not supported, because it holds scene-linear light; convert the "
+            "images with a display transform to TIFF or DPX of 16 bits first, for example with "
+            'oiiotool or `ffmpeg -apply_trc iec61966_2_1 -i "in_%04d.exr" -pix_fmt rgb48le '
+            '"out_%04d.tif"`'
+        )
     if path.is_file():
         if rate is not None:
             raise FilmError(

@@ -420,8 +420,11 @@ def test_help_needs_no_pyav():
 
 @pytest.mark.parametrize("setting", list_settings(FilmSettings), ids=lambda setting: setting.name)
 def test_each_setting_of_a_film_is_an_option_that_reaches_the_job(tmp_path, setting):
-    value = not setting.default if setting.type is bool else int(setting.low)
-    value = setting.high if value == setting.default else value
+    if setting.choices:
+        value = setting.choices[-1]
+    else:
+        value = not setting.default if setting.type is bool else int(setting.low)
+        value = setting.high if value == setting.default else value
     option = f"--no-{setting.option}" if value is False else f"--{setting.option}"
     words = [option] if setting.type is bool else [option, str(value)]
     with patch("recolor_core.film.colorize_film", side_effect=FilmError("stopped")) as called:
