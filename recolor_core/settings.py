@@ -4,7 +4,7 @@ The options of the command, the form of the panel and the preferences of the plu
 `list_settings`. Importing this module does not import torch.
 """
 
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from textwrap import indent, wrap
 from typing import Annotated, Any, SupportsFloat, TypeVar, get_args, get_type_hints
 
@@ -52,7 +52,9 @@ class Setting:
     unit : str
         Unit of the value, such as "pixels".
     choices : tuple of str
-        The words that the setting takes; empty if it is a number.
+        The words that the setting takes; empty if it is a number or takes any text.
+    metavar : str
+        What the help of the command calls the value, such as "MOMENT"; empty for its type.
     name : str
         Name of the field.
     type : type
@@ -68,6 +70,7 @@ class Setting:
     step: float | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
+    metavar: str = ""
     name: str = ""
     type: type = float
     default: Any = None
@@ -136,12 +139,16 @@ def list_settings(kind: type) -> tuple[Setting, ...]:
     def complete(field: Field[Any]) -> list[Setting]:
         type_, *extras = get_args(hints[field.name]) or (None,)
         return [
-            replace(extra, name=field.name, type=type_, default=field.default)
+            replace(extra, name=field.name, type=type_, default=_default(field))
             for extra in extras
             if isinstance(extra, Setting)
         ]
 
     return tuple(setting for field in fields(kind) for setting in complete(field))
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def convert_settings(instance: Any) -> None:
@@ -339,6 +346,32 @@ class FilmSettings:
             step=1,
         ),
     ] = 16
+
+    start: Annotated[
+        str,
+        Setting(
+            "Start",
+            "Begin with the frame that is shown at this moment: 90, 1:30.5, 00:01:30, or frame "
+            "2250f. The film's beginning if it is empty.",
+            metavar="MOMENT",
+        ),
+    ] = ""
+    end: Annotated[
+        str,
+        Setting("End", "End before this moment. The film's end if it is empty.", metavar="MOMENT"),
+    ] = ""
+    fps: Annotated[
+        str,
+        Setting(
+            "Frames per second",
+            "Number of images shown per second, if the film consists of images: 24 or 24000/1001.",
+            metavar="N",
+        ),
+    ] = ""
+    drop: Annotated[
+        list[int],
+        Setting("Drop", "Leave stream N of the film out; may be repeated.", metavar="N"),
+    ] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         convert_settings(self)

@@ -5,7 +5,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,21 +88,6 @@ def colorize_film(
             "you can correct it.",
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="MOMENT", help="Begin there: 90, 1:30.5, 00:01:30, or frame 2250f."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option(metavar="MOMENT", help="End before this moment.")
-    ] = None,
-    fps: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Number of images shown per second: 24 or 24000/1001."),
-    ] = None,
-    drop: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", help="Leave stream N of the film out; may be repeated."),
-    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT, and parts of another call for it.")
     ] = False,
@@ -128,7 +112,6 @@ def colorize_film(
             FilmJob,
             extract_key_frames,
             parse_key_frame,
-            parse_moment,
             read_key_frames,
             read_key_hints,
         )
@@ -150,10 +133,6 @@ def colorize_film(
             keys=keys,
             color_from=color_from,
             shots=shots,
-            start=parse_moment(start) if start is not None else None,
-            end=parse_moment(end) if end is not None else None,
-            rate=_rate(fps),
-            left_out=drop or (),
             overwrite=overwrite,
         )
         bar = Progress(
@@ -220,20 +199,6 @@ def _told_by(console: Console, source: str) -> Callable[..., None]:
         console.out(f"recolor: {source}: {one_line(message)}", highlight=False)
 
     return show
-
-
-def _rate(text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise RecolorError(
-            f"expected --fps as frames a second up to 1000, such as 24 or 24000/1001, got {text!r}"
-        )
-    return rate
 
 
 class _Speed(ProgressColumn):

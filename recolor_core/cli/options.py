@@ -152,7 +152,9 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=setting.default,
-        annotation=Annotated[setting.type, typer.Option(help=words)],
+        annotation=Annotated[
+            setting.type, typer.Option(help=words, metavar=setting.metavar or None)
+        ],
     )
 
 

@@ -43,7 +43,7 @@ from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
 from recolor_core.film.shots import Shots, find_shots, read_shots
-from recolor_core.film.timestamps import Moment, frame_at
+from recolor_core.film.timestamps import Moment, frame_at, parse_moment, parse_rate
 from recolor_core.frames import (
     BLOCK,
     Frame,
@@ -84,12 +84,6 @@ class FilmJob(FilmSettings):
         An image, film, folder or pattern whose color is put on the film.
     shots : Path or None
         A file of shots. If it exists, it is read; else the shots that are found are written to it.
-    start, end : Moment or None
-        The first frame, and the one after the last; None for the beginning and the end.
-    rate : Fraction or None
-        Frames per second, if the film consists of images.
-    left_out : Sequence of int
-        Numbers of streams that are not copied.
     overwrite : bool
         Whether to replace an existing output, and parts of another call.
     """
@@ -100,10 +94,6 @@ class FilmJob(FilmSettings):
     keys: Sequence[KeyFrame] = ()
     color_from: str | None = None
     shots: Path | None = None
-    start: Moment | None = None
-    end: Moment | None = None
-    rate: Fraction | None = None
-    left_out: Sequence[int] = ()
     overwrite: bool = False
 
 
@@ -192,12 +182,12 @@ def colorize_film(
     """
     job = job or FilmJob()
     check_frames(job.settings, job.passes)
-    film = open_film(source, job.rate)
+    film = open_film(source, parse_rate(job.fps) if job.fps else None)
     path = Path(target)
     if path.is_dir() or target.endswith((os.sep, "/")):
         path /= IMAGES
     coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf, codec=job.codec)
-    span = _Span(film, job.start, job.end)
+    span = _Span(film, job)
     given = read_shots(job.shots) if job.shots and job.shots.exists() else None
     hints = _hints_by_frame(span, job.hints)
     # A call that was killed while it moved its outputs into place may replace them.
@@ -207,7 +197,7 @@ def colorize_film(
     elif not path.parent.is_dir():
         raise FilmError(f"{path}: the folder {path.parent} does not exist; create it first")
     elif isinstance(film, Movie):
-        check_target(path, film, film.facts, coding, job.left_out)
+        check_target(path, film, film.facts, coding, job.drop)
     else:
         check_target(path, None, film.facts, coding)
     _check_absent(path, film, coding, overwrite)
@@ -261,8 +251,8 @@ class _Span:
     ----------
     film : Movie or Images
         The film.
-    start, end : Moment or None
-        The first frame, and the one after the last; None for the beginning and the end.
+    job : FilmJob
+        Its `start` and `end`.
 
     Raises
     ------
@@ -270,10 +260,10 @@ class _Span:
         If the film has no frames there, or is cut short.
     """
 
-    def __init__(self, film: Movie | Images, start: Moment | None, end: Moment | None) -> None:
+    def __init__(self, film: Movie | Images, job: FilmJob) -> None:
         self.film = film
-        self._start = start or Moment(frame=0)
-        self._end = end
+        self._start = parse_moment(job.start) if job.start else Moment(frame=0)
+        self._end = end = parse_moment(job.end) if job.end else None
         name, times, numbers = film.facts.name, film.facts.times, film.facts.numbers
         moments = [(time - times[0]) * film.facts.time_base for time in times]
         self.numbers = [
@@ -461,7 +451,7 @@ def extract_key_frames(
     folder : str or None
         Where the images go; those that are there stay. None to look for the shots only.
     job : FilmJob or None
-        Only `start`, `end`, `rate` and `shots` matter.
+        Only `start`, `end`, `fps` and `shots` matter.
 
     Yields
     ------
@@ -474,8 +464,8 @@ def extract_key_frames(
         If the film cannot be read.
     """
     job = job or FilmJob()
-    film = open_film(source, job.rate)
-    span = _Span(film, job.start, job.end)
+    film = open_film(source, parse_rate(job.fps) if job.fps else None)
+    span = _Span(film, job)
     if job.shots and job.shots.exists():
         shots = read_shots(job.shots)
     else:
@@ -565,8 +555,8 @@ def _put_into_place(
                 parts.frames,
                 film.facts,
                 film=film if isinstance(film, Movie) else None,
-                left_out=job.left_out,
-                trimmed=job.start is not None or job.end is not None,
+                left_out=job.drop,
+                trimmed=bool(job.start or job.end),
                 comment=_comment(facts),
             )
         file.seek(0)
@@ -640,8 +630,8 @@ def _job(
         "passes": job.passes,
         "clean": job.clean,
         "hints": [key.record() for key in job.hints],
-        "span": [str(job.start), str(job.end)],
-        "rate": str(job.rate),
+        "span": [job.start, job.end],
+        "fps": job.fps,
         "keys": [key.record() for key in job.keys],
         "color_from": list(foreign),
     }

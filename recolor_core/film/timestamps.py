@@ -90,3 +90,22 @@ def frame_at(film: Timeline, moment: Moment) -> int:
     if ticks >= film.times[-1] + usual:
         return film.numbers[-1] + 1
     return film.numbers[bisect_right(film.times, ticks) - 1]
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read a number of frames per second from text, such as ``24`` or ``24000/1001``.
+
+    Raises
+    ------
+    FilmError
+        If the text is no such number, or it is not from above 0 to 1000.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise FilmError(
+            f"expected fps as frames a second up to 1000, such as 24 or 24000/1001, got {text!r}"
+        )
+    return rate

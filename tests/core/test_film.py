@@ -183,8 +183,8 @@ def test_a_part_of_a_film_begins_at_time_0(tmp_path):
         tmp_path / "a.mkv",
         tmp_path / "b.mkv",
         lossless=True,
-        start=parse_moment("0.08"),
-        end=Moment(frame=5),
+        start="0.08",
+        end="5f",
     )
     assert result.frames == 3
     assert times(tmp_path / "b.mkv") == [0, 40, 80]
@@ -198,14 +198,14 @@ def test_a_part_of_a_film_begins_at_time_0(tmp_path):
 
 def test_images_out_and_in_again(tmp_path):
     planes = make_film(tmp_path / "a.mkv", 4)
-    colorize(tmp_path / "a.mkv", f"{tmp_path}/out/", start=Moment(frame=1))
+    colorize(tmp_path / "a.mkv", f"{tmp_path}/out/", start="1f")
     names = [f"frame_{number:06d}.tif" for number in (1, 2, 3)]  # numbers of the source
     assert files(tmp_path / "out") == ["frame_%06d.tif.json", *names]
     for name, plane in zip(names, planes[1:], strict=True):
         np.testing.assert_array_equal(
             gray_of(pixels(tmp_path / "out" / name)), Luma(8, True).gray(plane)
         )
-    colorize(tmp_path / "out", tmp_path / "c.mkv", lossless=True, rate=Fraction(16))
+    colorize(tmp_path / "out", tmp_path / "c.mkv", lossless=True, fps="16")
     for gray, plane in zip(grays(tmp_path / "c.mkv"), planes[1:], strict=True):
         np.testing.assert_array_equal(gray, Luma(8, True).gray(plane))
     assert times(tmp_path / "c.mkv") == [0, 62, 125] or times(tmp_path / "c.mkv") == [0, 63, 125]
@@ -420,13 +420,15 @@ def test_help_needs_no_pyav():
 
 @pytest.mark.parametrize("setting", list_settings(FilmSettings), ids=lambda setting: setting.name)
 def test_each_setting_of_a_film_is_an_option_that_reaches_the_job(tmp_path, setting):
-    if setting.choices:
-        value = setting.choices[-1]
+    texts = {"start": "1:30", "end": "2250f", "fps": "24000/1001", "drop": [2, 3]}
+    if setting.name in texts or setting.choices:
+        value = texts.get(setting.name) or setting.choices[-1]
     else:
         value = not setting.default if setting.type is bool else int(setting.low)
         value = setting.high if value == setting.default else value
     option = f"--no-{setting.option}" if value is False else f"--{setting.option}"
-    words = [option] if setting.type is bool else [option, str(value)]
+    values = value if isinstance(value, list) else [value]
+    words = [option] if setting.type is bool else [w for v in values for w in (option, str(v))]
     with patch("recolor_core.film.colorize_film", side_effect=FilmError("stopped")) as called:
         assert run("a.mkv", tmp_path / "b.mkv", *words).errors == ["recolor: stopped"]
     job = called.call_args.args[-1]

@@ -84,11 +84,11 @@ def test_outputs_that_are_there_stay(tmp_path):
     colorize(tmp_path / "a.mkv", tmp_path / "b.mp4")
     made = (tmp_path / "b.mp4").read_bytes()
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end=Moment(frame=1))
+        colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end="1f")
     assert (tmp_path / "b.mp4").read_bytes() == made
-    colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end=Moment(frame=1), overwrite=True)
+    colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end="1f", overwrite=True)
     assert len(decoded(tmp_path / "b.mp4")) == 1
-    colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png", end=Moment(frame=1))
+    colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png", end="1f")
     with pytest.raises(OutputExistsError, match=r"p_0\.png"):
         colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
 
@@ -107,7 +107,7 @@ def test_a_stream_that_the_output_cannot_hold_is_named_before_any_work(tmp_path)
         pytest.raises(FilmError, match=r"subtitle stream 2 of a\.mkv \((srt|subrip)\).*--drop 2"),
     ):
         colorize(tmp_path / "a.mkv", tmp_path / "b.mp4")
-    colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", left_out=[2])
+    colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", drop=[2])
     with av.open(str(tmp_path / "b.mp4")) as film:
         assert [stream.type for stream in film.streams] == ["video", "audio"]
 
@@ -142,7 +142,7 @@ def test_a_truncated_film_says_how_much_is_there(tmp_path):
     assert 10 < count < 30
     with pytest.raises(FilmError, match=rf"truncated or damaged.*--end {count}f"):
         colorize(tmp_path / "cut.mkv", tmp_path / "b.mkv")
-    result = colorize(tmp_path / "cut.mkv", tmp_path / "b.mkv", end=Moment(frame=2))
+    result = colorize(tmp_path / "cut.mkv", tmp_path / "b.mkv", end="2f")
     assert result.frames == 2
 
 

@@ -1,7 +1,6 @@
 """FFV1 with luma and chroma apart, ProRes, and kinds of images that are refused in words."""
 
 import json
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -105,7 +104,7 @@ def test_openexr_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "in_0001.exr").write_bytes(b"v/1\x01")
     for source in (tmp_path, tmp_path / "in_%04d.exr", tmp_path / "in_0001.exr"):
         with pytest.raises(FilmError, match=r"scene-linear light; convert"):
-            colorize(source, tmp_path / "b.mkv", rate=Fraction(24))
+            colorize(source, tmp_path / "b.mkv", fps="24")
 
 
 def test_an_unknown_codec_is_refused():

@@ -178,7 +178,7 @@ def test_the_color_of_a_film_is_taken_frame_by_frame(tmp_path):
     np.testing.assert_allclose(a[3:], expected(GREEN, *range(3, 6))[:, 0], atol=3)
     (page,) = json.loads((tmp_path / "b.mkv.json").read_text())["pages"]
     assert page["color_from"]["name"] == "colored.mp4"
-    colorize(tmp_path / "a.mkv", tmp_path / "c.mkv", start=Moment(frame=3), **order)
+    colorize(tmp_path / "a.mkv", tmp_path / "c.mkv", start="3f", **order)
     assert ab_of(tmp_path / "c.mkv")[:, 0].max() < -5
     folder = tmp_path / "images"
     folder.mkdir()

@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 from PIL import Image
 
-from recolor_core.film import FilmError, FilmWarning, Moment, open_film
+from recolor_core.film import FilmError, FilmWarning, open_film
 from recolor_core.film.encoding import choose_coding
 from recolor_core.film.luma import Luma, chroma, halve
 from recolor_core.film.matroska import set_pixel_aspect
@@ -151,7 +151,7 @@ def test_chapters_of_mp4_come_along_with_their_titles(tmp_path):
     with av.open(str(tmp_path / "a.mp4")) as film:
         assert [stream.type for stream in film.streams] == ["video", "data"]  # their track
     colorize(tmp_path / "a.mp4", tmp_path / "b.mp4")
-    colorize(tmp_path / "a.mp4", tmp_path / "c.mkv", start=Moment(frame=1))
+    colorize(tmp_path / "a.mp4", tmp_path / "c.mkv", start="1f")
     found = []
     for name in ("b.mp4", "c.mkv"):
         with av.open(str(tmp_path / name)) as film:
@@ -325,7 +325,7 @@ def test_an_alpha_channel_that_is_left_out_is_told(tmp_path):
 def test_a_subtitle_that_is_on_screen_where_a_part_begins_stays(tmp_path):
     text = "1\n00:00:00,000 --> 00:00:00,160\nOne\n\n2\n00:00:00,240 --> 00:00:00,300\nTwo\n"
     make_film(tmp_path / "a.mkv", 8, subtitles=text)
-    colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", start=Moment(frame=2), end=Moment(frame=5))
+    colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", start="2f", end="5f")
     ((at, words),) = packets(tmp_path / "b.mkv", "subtitle")
     assert (at, words) == (0, b"One")
     with av.open(str(tmp_path / "b.mkv")) as film:
@@ -355,7 +355,7 @@ def test_images_keep_their_numbers_and_a_gap_its_time(tmp_path):
         *(f"f_{n:04d}.png" for n in (98, 99, 102)),
     ]
     with pytest.warns(FilmWarning, match="missing"):
-        colorize(tmp_path / "in", tmp_path / "b.mkv", rate=Fraction(25), start=Moment(frame=99))
+        colorize(tmp_path / "in", tmp_path / "b.mkv", fps="25", start="99f")
     assert times(tmp_path / "b.mkv") == [0, 120]
 
 
