@@ -296,7 +296,9 @@ def main(
         )
     if frames < 8:
         raise TrainingError(f"expected clips of 8 frames or more, got {frames}")
-    colorizer, settings = Colorizer(weights, device), Settings(size=SIZE)
+    colorizer = Colorizer(weights, device)
+    # The whole frame as it is, as films are seen.
+    settings = Settings(size=SIZE, find_photograph=False, correct_tones=False)
     chosen = images[:: len(images) // wanted][:wanted]
     large = [torch.from_numpy(square(p, int(SIZE * MARGIN))).permute(2, 0, 1) for p in chosen]
     films = [*(read_film(path, frames) for path in film or [])]

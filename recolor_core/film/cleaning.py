@@ -80,7 +80,7 @@ def with_eyes(
     def worn() -> Iterator[WornFrame]:
         for item, image, guide in frames:
             gray = read_gray(image, space)
-            light = gray.lightness(working_size(gray.shape, size))[None, None]
+            light = torch.from_numpy(gray.lightness(working_size(gray.shape, size)))[None, None]
             waiting.append((item, guide, light))
             steady = guide.visible == guide.light == 1 and not guide.passing
             yield WornFrame(light, bool(guide.begins), steady)
