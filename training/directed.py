@@ -1,4 +1,4 @@
-"""Measure whether a hint colors the thing it is on: ``python -m training.directed FOLDER``.
+"""Measure whether a hint colors the thing it is on: ``training.evaluate --directed FOLDER``.
 
 Each region that a person outlined gets one hint, as somebody would give it who wants this thing in
 another color: at the innermost point of the region, with a radius of 4 pixels, a hue turned by 120
@@ -18,19 +18,19 @@ the first count, and ``--agreement 0.7`` leaves out the regions of which the med
 (intersection over union) with what the others outlined around the same point is smaller. The row
 "another person" says what the others' outlines are worth in this measure.
 
-It prints a table, and writes ``directed.csv`` into ``--out``: image, label, share (of the image),
+``directed.csv`` has one row for each region: image, label, share (of the image),
 agreement, reached, spilled, person_reached, person_spilled.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import typer
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -40,12 +40,12 @@ from scipy.ndimage import distance_transform_edt, label
 from torch.nn import functional as F
 
 from recolor_core.colorizer import Colorizer
+from recolor_core.files import write_file
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import lab_to_rgb
 from recolor_core.result import Coarse
 from recolor_core.settings import Settings
-from training.command import run_command
 from training.photographs import DataError
 
 SMALLEST, LARGEST = 0.03, 0.25
@@ -88,7 +88,7 @@ def read_outlined(folder: Path, split: str = "val") -> Iterator[Outlined]:
     Parameters
     ----------
     folder : Path
-        See the words of this module.
+        See the docstring of this module.
     split : str
         Of BSDS500: train, val or test.
 
@@ -163,7 +163,7 @@ def measure(
     most : int
         How many regions of the image at most, the largest first.
     agreement : float
-        From 0 to 1; see the words of this module.
+        From 0 to 1; see the docstring of this module.
     """
     gray = np.asarray(Image.fromarray(outlined.rgb).convert("L"))
     first, *others = outlined.people
@@ -217,8 +217,8 @@ def _ab(
     return np.asarray(fine[0])
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table: reached and spilled of the networks and of another person, and worst quarters."""
+def directed_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Make a table of reached and spilled, of the networks and of another person."""
     lines = {}
     for title, prefix in (("networks", ""), ("another person", "person_")):
         reached, spilled = (rows[prefix + name].dropna() for name in ("reached", "spilled"))
@@ -232,42 +232,60 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines).T
 
 
-def main(
-    folder: Annotated[Path, typer.Argument(help="Photographs with outlines, or BSDS500.")],
-    split: Annotated[str, typer.Option(help="Split of BSDS500 to measure.")] = "val",
-    agreement: Annotated[
-        float, typer.Option(min=0, max=1, help="Smallest overlap with what others outlined.")
-    ] = 0.0,
-    images: Annotated[int, typer.Option(min=1, help="Largest number of images.")] = 10_000,
-    regions: Annotated[int, typer.Option(min=1, help="Largest number of regions of an image.")] = 4,
-    weights: Annotated[str, typer.Option(help="A name or a file.")] = "default",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder for directed.csv.")] = None,
-) -> None:
-    """Measure whether a hint colors the thing it is on."""
+def measure_folders(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    weights: str = "default",
+    device: str = "auto",
+    settings: Settings | None = None,
+    split: str = "val",
+    agreement: float = 0.0,
+    regions: int = 4,
+    every: int = 1,
+) -> pd.DataFrame:
+    """Measure all regions of folders, and write ``directed.csv`` into `out`.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Photographs with outlines, or that of BSDS500.
+    out : Path
+        Is made if it is not there.
+    weights, device : str
+        As of `Colorizer`.
+    settings : Settings or None
+        The defaults if None.
+    split : str
+        Of BSDS500: train, val or test.
+    agreement : float
+        From 0 to 1: regions that people agree on less are left out.
+    regions : int
+        The largest number of regions of one image, the largest regions first.
+    every : int
+        Measure only every n-th image.
+
+    Returns
+    -------
+    DataFrame
+        One row for each region, with the fields of `Row`.
+
+    Raises
+    ------
+    DataError
+        If there is no region to measure.
+    """
     colorizer = Colorizer(weights, device)
+    outlined = (one for folder in folders for one in read_outlined(folder, split))
     rows: list[Row] = []
-    for number, outlined in enumerate(
-        track(read_outlined(folder, split), "Measuring", console=Console(stderr=True))
-    ):
-        if number == images:
-            break
-        rows += measure(colorizer, outlined, Settings(), regions, agreement)
+    for one in track(islice(outlined, 0, None, every), "Measuring", console=Console(stderr=True)):
+        rows += measure(colorizer, one, settings or Settings(), regions, agreement)
     if not rows:
         raise DataError(
             f"expected regions of {SMALLEST:.0%} to {LARGEST:.0%} of an image, got none; "
             "lower --agreement"
         )
     table = pd.DataFrame([asdict(row) for row in rows])
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / "directed.csv", index=False)
-    print(f"{len(rows)} regions of {table.image.nunique()} images")
-    print(summary(table).to_string(float_format=lambda value: f"{value:.3f}"))
-
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-app.command()(main)
-
-if __name__ == "__main__":
-    run_command(app)
+    out.mkdir(parents=True, exist_ok=True)
+    write_file(out / "directed.csv", table.to_csv(index=False).encode())
+    return table

@@ -38,6 +38,8 @@ It writes into the folder:
     The groups as Markdown tables.
 ``figures/quality_time``
     As SVG, PNG and CSV: quality against seconds per image.
+``directed.csv``
+    With ``--directed``, in place of all others: see `training.directed`.
 ``rows.jsonl``, ``fid.json``, ``fits/``
     What was measured and fitted so far. A further run into the same folder takes it from there and
     does only what is missing; what was measured of other images or models is kept.
@@ -67,6 +69,7 @@ from recolor_core.settings import Settings
 from recolor_core.weights import load_weights
 from training.analysis.charts.evaluation import quality_time
 from training.command import run_command
+from training.directed import directed_table, measure_folders
 from training.evaluation_data import (
     FORMAT,
     Evaluation,
@@ -445,6 +448,24 @@ def main(
             help="CSV with the columns key and category; measures each category separately."
         ),
     ] = None,
+    directed: Annotated[
+        bool,
+        typer.Option(
+            "--directed",
+            help="Measure whether a hint colors the thing it is on, and nothing else: the folders "
+            "have outlines (see training.directed), or are that of BSDS500.",
+        ),
+    ] = False,
+    split: Annotated[str, typer.Option(help="With --directed: split of BSDS500.")] = "val",
+    agreement: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="With --directed: smallest overlap with what others outlined."
+        ),
+    ] = 0.0,
+    regions: Annotated[
+        int, typer.Option(min=1, help="With --directed: largest number of regions of an image.")
+    ] = 4,
     workers: Annotated[int, typer.Option("-n", min=1, help="Number of processes.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
     runtime: Annotated[
@@ -464,6 +485,21 @@ def main(
     )
     chosen = zip(WEAR, (damaged, faded, mounted), strict=True)
     wear = "+".join(name for name, done in chosen if done)
+    if directed:
+        rows = measure_folders(
+            sources,
+            out,
+            weights=weights,
+            device=device,
+            settings=settings,
+            split=split,
+            agreement=agreement,
+            regions=regions,
+            every=every,
+        )
+        print(f"{len(rows)} regions of {rows.image.nunique()} images")
+        print(directed_table(rows).to_string(float_format=lambda value: f"{value:.3f}"))
+        return
     record = load_weights(weights).record
     images = by_content(sources, every)
     groups = categories(list(images.values()), manifest)

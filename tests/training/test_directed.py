@@ -1,6 +1,7 @@
 """Whether a hint colors the thing it is on: the measure."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -9,7 +10,8 @@ from recolor_core.hints import Hint
 from recolor_core.models.generator import Generator, GeneratorConfig
 from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.weights import save_weights
-from training import directed
+from training import directed, evaluate
+from training.command import run_command
 from training.photographs import DataError
 
 
@@ -75,3 +77,23 @@ def test_a_perfect_hint_reaches_all_and_spills_nothing(outlined, tmp_path, monke
     monkeypatch.undo()
     (row,) = directed.measure(colorizer, one, directed.Settings(), 4, 0)
     assert row.reached > row.spilled
+
+
+def test_evaluate_measures_directing(outlined, tmp_path, monkeypatch, capsys):
+    def measured(colorizer, one, settings, most, agreement):
+        assert (settings.saturation, most, agreement) == (0.5, 2, 0.3)
+        return [directed.Row(one.name, 7, 0.1, 1.0, 0.8, 0.02, 0.9, 0.01)]
+
+    monkeypatch.setattr(directed, "measure", measured)
+    out = tmp_path / "out"
+    words = ["evaluate", "--directed", str(outlined), "--out", str(out), "--device", "cpu"]
+    more = ["--saturation", "0.5", "--regions", "2", "--agreement", "0.3"]
+    monkeypatch.setattr("sys.argv", [*words, *more])
+    with pytest.raises(SystemExit) as end:
+        run_command(evaluate.app)
+    assert not end.value.code
+    said = capsys.readouterr().out
+    assert "1 regions of 1 images" in said
+    assert "0.800" in said
+    assert pd.read_csv(out / "directed.csv").reached.tolist() == [0.8]
+    assert [path.name for path in out.iterdir()] == ["directed.csv"]
