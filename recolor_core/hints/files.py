@@ -148,8 +148,8 @@ def area_entry(area: Area) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # reading a pipe might never end
-        raise HintsError("it is a folder, a pipe or a device; give a file")
+    if path.exists() and not (path.is_file() or path.is_dir()):  # reading might never end
+        raise HintsError("it is a pipe or a device; give a file")
     with path.open("rb") as file:
         data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:

@@ -242,4 +242,4 @@ def test_a_pipe_of_hints_is_refused_instead_of_waited_for(source: Path) -> None:
     os.mkfifo(pipe)
     call = recolor(source, "--hints", pipe, *FAST)
     assert call.code == 2
-    assert "it is a folder, a pipe or a device; give a file" in call.err
+    assert "it is a pipe or a device; give a file" in call.err
