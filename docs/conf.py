@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from recolor_core.cli import COMMANDS
+from recolor_core.cli.batch import COMMANDS as BATCH_COMMANDS
 
 project = "Recolor"
 author = "The Recolor developers"
@@ -74,7 +75,8 @@ def write_options(app: Sphinx) -> None:
     env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     program = [sys.executable, "-c", "from recolor_core.cli import main; main()"]
     sections = []
-    for name in COMMANDS:
+    names = [*COMMANDS, *(f"batch {name}" for name in BATCH_COMMANDS)]
+    for name in sorted(names):
         result = subprocess.run(
             [*program, *name.split(), "--help"],
             capture_output=True,

@@ -228,6 +228,7 @@ class _Work:
                 sidecar=sidecar,
                 overwrite_sidecar=replaceable(sidecar_of(path)),
                 times=times,
+                credentials=request.credentials,
             )
 
         with ExitStack() as stack:
@@ -235,7 +236,7 @@ class _Work:
             main = stack.enter_context(
                 writer(files.main, replace, files.sidecar is not None)
                 if files
-                else ImageWriter(sys.stdout.buffer, like=file)
+                else ImageWriter(sys.stdout.buffer, like=file, credentials=request.credentials)
             )
             alternatives = [
                 stack.enter_context(writer(path, replaceable(path)))

@@ -12,6 +12,7 @@ from recolor_core.files import sha256_of
 from recolor_core.gray import Levels
 from recolor_core.hints import Mark, mark_entry, read_entries
 from recolor_core.images import MAX_PIXELS, open_image
+from recolor_core.images.credentials import Credentials
 from recolor_core.palette import Palette, palette_of_colors, palette_of_image, palette_record
 from recolor_core.settings import Settings
 
@@ -93,6 +94,8 @@ class Request:
         runtime counts as made in the same way.
     max_pixels : int
         Refuse images with more pixels.
+    credentials : Credentials or None
+        What signs the results (C2PA). A result counts as made in the same way without it.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -112,6 +115,7 @@ class Request:
     keep_dates: bool = False
     runtime: str = "auto"
     max_pixels: int = MAX_PIXELS
+    credentials: Credentials | None = None
 
     def __post_init__(self) -> None:
         if self.sheet and not self.settings.alternatives:

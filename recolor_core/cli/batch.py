@@ -92,6 +92,8 @@ def run(
     sidecar: options.Sidecar = False,
     keep_dates: options.KeepDates = False,
     max_pixels: options.MaxPixels = 500_000_000,
+    c2pa_cert: options.Certificate = None,
+    c2pa_key: options.SigningKey = None,
     page: Annotated[
         bool,
         typer.Option("--report/--no-report", help="Make a page with all results and failures."),
@@ -146,6 +148,7 @@ def run(
                 keep_dates=keep_dates,
                 runtime=runtime,
                 max_pixels=max_pixels,
+                credentials=options.read_credentials(c2pa_cert, c2pa_key),
             )
             batch = Batch(
                 source,
@@ -312,18 +315,20 @@ def make_report(output: OutFolder) -> None:
     print(write_report(output))
 
 
-_COMMANDS = {
+COMMANDS = {
     "status": make_app(status),
     "export": make_app(export),
     "report": make_app(make_report),
 }
+"""Commands about a batch, by the word behind ``recolor batch``."""
+
 _RUN = make_app(run)
 
 
 def app(words: list[str], prog_name: str) -> None:
     """Run a command of ``recolor batch``; without one of their names, the batch itself."""
     name = words[0] if words else ""
-    if name in _COMMANDS:
-        _COMMANDS[name](words[1:], prog_name=f"{prog_name} {name}")
+    if name in COMMANDS:
+        COMMANDS[name](words[1:], prog_name=f"{prog_name} {name}")
     else:
         _RUN(words, prog_name=prog_name)

@@ -57,6 +57,8 @@ def colorize(
     sidecar: options.Sidecar = False,
     keep_dates: options.KeepDates = False,
     max_pixels: options.MaxPixels = 500_000_000,
+    c2pa_cert: options.Certificate = None,
+    c2pa_key: options.SigningKey = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON per image.")
     ] = False,
@@ -125,6 +127,7 @@ def colorize(
                 keep_dates=keep_dates,
                 runtime=runtime,
                 max_pixels=max_pixels,
+                credentials=options.read_credentials(c2pa_cert, c2pa_key),
             )
             for line in found.notes():
                 report.line(line)

@@ -5,12 +5,16 @@ import os
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import wraps
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recolor_core.errors import RecolorError
 from recolor_core.settings import Setting, list_settings
+
+if TYPE_CHECKING:
+    from recolor_core.images.credentials import Credentials
 
 
 def _show_version(wanted: bool) -> None:
@@ -100,6 +104,18 @@ MaxPixels = Annotated[
     int,
     typer.Option(metavar="N", help="Refuse larger images (guards against decompression bombs)."),
 ]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--c2pa-cert",
+        metavar="FILE",
+        help="Sign results (C2PA Content Credentials): the certificate chain, PEM.",
+    ),
+]
+SigningKey = Annotated[
+    Path | None,
+    typer.Option("--c2pa-key", metavar="FILE", help="The private key of --c2pa-cert, PEM."),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only errors and warnings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Version = Annotated[
@@ -156,6 +172,25 @@ def _parameter(setting: Setting) -> inspect.Parameter:
             setting.type, typer.Option(help=words, metavar=setting.metavar or None)
         ],
     )
+
+
+def read_credentials(certificate: Path | None, key: Path | None) -> "Credentials | None":
+    """The credentials that ``--c2pa-cert`` and ``--c2pa-key`` name, tried out; None without them.
+
+    Raises
+    ------
+    RecolorError
+        If one of them is missing, or nothing can be signed with them.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise RecolorError("expected both --c2pa-cert and --c2pa-key, got one of them")
+    from recolor_core.images.credentials import Credentials
+
+    credentials = Credentials(certificate.absolute(), key.absolute())
+    credentials.check()
+    return credentials
 
 
 def parse_levels(text: str | None) -> tuple[float, float] | str | None:

@@ -179,6 +179,10 @@ class ImageFile:
         if isinstance(self._stored, TiffPages):
             self._guarded(partial(self._stored.carry, target))
 
+    def opened(self) -> BinaryIO:
+        """Open the content of the file or stream, for reading."""
+        return self._source.open()
+
     @property
     def size(self) -> int:
         """Bytes of the file or stream."""

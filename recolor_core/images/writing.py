@@ -15,6 +15,7 @@ from recolor_core import provenance as marks
 from recolor_core.errors import ImageError
 from recolor_core.files import AtomicFile, StreamFile, explained, sha256_of
 from recolor_core.images import bmp, jp2, jpeg, png, tiff_output, webp
+from recolor_core.images.credentials import SIGNED, Credentials
 from recolor_core.images.describing import packet_for
 from recolor_core.images.image import Page, TiffLayout
 from recolor_core.images.reading import ImageFile
@@ -73,6 +74,8 @@ class ImageWriter:
         Whether a sidecar that is there may be replaced; as `overwrite`, if None.
     times : tuple of int or None
         Times of access and modification that the files get, in nanoseconds; now, if None.
+    credentials : Credentials or None
+        What signs the file (C2PA): PNG, JPEG, WebP, and TIFF of one page.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class ImageWriter:
         sidecar: bool = False,
         overwrite_sidecar: bool | None = None,
         times: tuple[int, int] | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.path = Path(target) if isinstance(target, (str, os.PathLike)) else None
         self.name = str(self.path) if self.path else "<stdout>"
@@ -104,6 +108,9 @@ class ImageWriter:
         self._tiff: tiff_output.TiffOutput | None = None
         self._finished = False
         self._times = times
+        self._credentials = credentials
+        if credentials:
+            self._check_signable()
         self._created = marks.now()
         if like:
             if len(like) > 1:
@@ -174,6 +181,8 @@ class ImageWriter:
                 self._tiff.close()
                 if self._like:
                     self._like.carry_other_pages(self._output.file)
+            if self._credentials:
+                self._sign(self._credentials)
             self._output.finish()
             if self._sidecar:
                 self._output.file.seek(0)
@@ -245,6 +254,33 @@ class ImageWriter:
             raise self._unfit("it does not fit into memory") from error
         except (ValueError, RuntimeError) as error:
             raise self._unfit("the encoder refused it") from error
+
+    def _check_signable(self) -> None:
+        if self.format not in SIGNED:
+            raise ImageError(
+                f"{self.name}: {self.format} cannot be signed; write a .png, .tif, .jpg or .webp"
+            )
+        pages = self._like and (len(self._like) > 1 or self._like.other_pages)
+        if pages and self.format == "TIFF":  # the library would add a page without pixels
+            raise ImageError(
+                f"{self.name}: a TIFF of several pages cannot be signed; split it, or leave out "
+                "--c2pa-key and --c2pa-cert"
+            )
+
+    def _sign(self, credentials: Credentials) -> None:
+        assert self._output is not None
+        if self._like is None:
+            credentials.sign(self._output.file, self.format, self.name)
+            return
+        with self._like.opened() as source:
+            credentials.sign(
+                self._output.file,
+                self.format,
+                self.name,
+                source=source,
+                source_name=Path(self._like.name).name,
+                source_format=self._like.format,
+            )
 
     def _facts(self, output_sha256: str) -> bytes:
         return marks.sidecar(
