@@ -283,6 +283,30 @@ class Controls(QWidget):
             "Save image…",
             "Save the image in color with its bit depth, metadata and provenance (Ctrl+Alt+S).",
         )
+        self.save_next = _button(
+            "save_next",
+            "Save and next",
+            "Save the image beside its source, and open the next image of the folder "
+            "(Ctrl+Alt+N). Hints and settings are in the file, and can be brought back.",
+        )
+        self.folder = _button(
+            "folder", "Folder…", "Colorize the images of a folder in one go, with a contact sheet."
+        )
+        self.run_all = _button("run_all", "All open", "Colorize all open images, one by one.")
+        self.doubt = _button(
+            "doubt",
+            "Where in doubt",
+            "Go to the place whose colors are most uncertain and that no hint is near "
+            "(Ctrl+Alt+D).",
+        )
+        self.recalled = _text("recalled", "How this image was colorized before.")
+        self.recall = _button(
+            "recall",
+            "Bring back",
+            "Use the settings and hints of the result that was saved, and go on from there.",
+        )
+        for control in (self.recalled, self.recall):
+            control.hide()
         self.reset = QToolButton()
         self.reset.setText("Reset")
         _name(self.reset, "reset", "Set what changes colors back to its default.")
@@ -331,6 +355,8 @@ class Controls(QWidget):
         main.addRow(self.summary)
         main.addRow(self.changed)
         main.addRow("", self.reset)
+        main.addRow(self.recalled)
+        main.addRow("", self.recall)
         main.addRow("Scope", self.scope)
         main.addRow(self.steady, self.time)
         main.addRow("Weights", self.weights)
@@ -364,7 +390,7 @@ class Controls(QWidget):
         asks.addRow("Reach", _row(self.reach, self.only_here))
         asks.addRow("Marks of", self.strokes)
         hints.addLayout(asks, 1, 0)
-        hints.addWidget(_row(self.load_hints, self.save_hints), 2, 0)
+        hints.addWidget(_row(self.doubt, self.load_hints, self.save_hints), 2, 0)
         strokes = _form()
         strokes.addRow("Palette", self.palette)
         strokes.addRow("Palette of", self.palette_of)
@@ -387,6 +413,7 @@ class Controls(QWidget):
         column.addWidget(self.advanced)
         column.addWidget(_row(self.run, self.cancel))
         column.addWidget(_row(self.undo, self.redo, self.save_image))
+        column.addWidget(_row(self.save_next, self.run_all, self.folder))
         column.addWidget(self.progress)
         column.addWidget(self.status)
         column.addWidget(_row(self.inspect, self.maps, self.before, self.wipe))

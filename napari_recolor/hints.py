@@ -333,6 +333,11 @@ class HintLayer:
         self._labels = layer
         self._touch()
 
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers of hints of the image."""
+        return [x for x in (self.layer, self._shapes, self._labels) if x is not None]
+
     def draw(self) -> Shapes:
         """Return the layer of strokes and regions, ready to draw polygons; make it if needed."""
         shapes: Shapes = self._own("shapes")

@@ -9,6 +9,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
 RUN, SAVE, UNDO, REDO = "Ctrl+Return", "Ctrl+Alt+S", "Ctrl+Z", "Ctrl+Shift+Z"
+NEXT, DOUBT = "Ctrl+Alt+N", "Ctrl+Alt+D"
 """As Qt writes them."""
 
 COMPARE = "B"

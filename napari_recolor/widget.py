@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 from napari.layers import Image
 from napari.utils.notifications import show_error
@@ -21,6 +22,7 @@ from napari_recolor.binding import Binding
 from napari_recolor.color_chooser import ColorChooser
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
+from napari_recolor.doubt import most_doubtful
 from napari_recolor.gl_context import guard_canvas
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
@@ -32,9 +34,11 @@ from napari_recolor.live_preview import LivePreview
 from napari_recolor.palette import check_colors, wrong_colors
 from napari_recolor.reading import Index, Request, make_request, shown_index
 from napari_recolor.readout import Readout
+from napari_recolor.recall import Recalled
 from napari_recolor.run import Run
 from napari_recolor.runner import Runner, tell_failure
 from napari_recolor.saving import FILTER, is_source, save, suggested_path
+from napari_recolor.series_panel import SeriesPanel
 from napari_recolor.settings import (
     changed,
     level_rule,
@@ -43,14 +47,14 @@ from napari_recolor.settings import (
     reset_coloring,
     restore_defaults,
 )
-from napari_recolor.shortcuts import REDO, RUN, SAVE, UNDO, Shortcuts
+from napari_recolor.shortcuts import DOUBT, NEXT, REDO, RUN, SAVE, UNDO, Shortcuts
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
 from napari_recolor.wishes import Draw, Wishes
 from napari_recolor.worker import Failure, Options, choices, failure_of
 from recolor_core.errors import ImageError, RecolorError
-from recolor_core.hints import Mark, Region
+from recolor_core.hints import Hint, Mark, Region
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
@@ -95,6 +99,11 @@ class ColorizeWidget(QWidget):
         self._live = LivePreview(self.viewer, self._queue, self)
         self._hints = HintPanel(self.viewer, self.controls, self)
         self._wishes = WishPanel(self.viewer, self.controls, self._queue, self)
+        self._series = SeriesPanel(
+            self.viewer, self.controls, self._queue, lambda: options(self._preferences), self
+        )
+        self._saves_next = False  # whether the next image opens once this one is saved
+        self._doubted: list[Mark] = []  # places that have been shown
         self._chooser = ColorChooser(self.controls, self._hints, self._queue, self)
         self._inspector = Inspector(self.viewer)
         self._wipe = Wipe(self.viewer)
@@ -143,6 +152,9 @@ class ColorizeWidget(QWidget):
         self._hints.opened.connect(self._history.note_soon)
         self._hints.said.connect(self._say)
         self._hints.selected.connect(self._on_region)
+        self._series.wanted.connect(self._run_layer)
+        self._series.brought.connect(self._bring_back)
+        self._series.said.connect(self._say)
         self._chooser.wanted.connect(self._find_likely)
         self._wishes.changed.connect(self._on_wishes)
         self._wishes.wanted.connect(self._make_alternatives)
@@ -154,6 +166,7 @@ class ColorizeWidget(QWidget):
     def _wire_buttons(self) -> None:
         controls = self.controls
         controls.run.clicked.connect(self.run)
+        controls.cancel.clicked.connect(self._series.stop)
         controls.cancel.clicked.connect(self._runner.cancel)
         for page in PAGES:
             getattr(controls, page).clicked.connect(partial(self._inspect, page))
@@ -168,6 +181,8 @@ class ColorizeWidget(QWidget):
         controls.before.pressed.connect(partial(self._compare, True))
         controls.before.released.connect(partial(self._compare, False))
         controls.undo.clicked.connect(self._history.undo)
+        controls.save_next.clicked.connect(self._save_next)
+        controls.doubt.clicked.connect(self._show_doubt)
         controls.matches.clicked.connect(self._show_matches)
         controls.redo.clicked.connect(self._history.redo)
 
@@ -186,6 +201,8 @@ class ColorizeWidget(QWidget):
             {
                 RUN: self.run,
                 SAVE: self._save_image,
+                NEXT: self._save_next,
+                DOUBT: self._show_doubt,
                 UNDO: self._history.undo,
                 REDO: self._history.redo,
             },
@@ -211,6 +228,7 @@ class ColorizeWidget(QWidget):
             self._inspector.stop()
             self._wipe.stop()
             self._chooser.close()
+            self._series.close()
             self._hints.close()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -321,6 +339,7 @@ class ColorizeWidget(QWidget):
     def _on_source(self) -> None:
         self._hints.choose(self._source.layer)
         self._wishes.choose(self._source.layer)
+        self._series.choose(self._source.layer)
         self._show_found()
         self._describe()
 
@@ -374,6 +393,11 @@ class ColorizeWidget(QWidget):
             button.setEnabled(shown)
         for button in (controls.save_image, controls.before, controls.wipe):
             button.setEnabled(not busy and self._image_to_save() is not None)
+        saved = self._image_to_save()
+        has_file = saved is not None and self._series.path_of(saved) is not None
+        controls.save_next.setEnabled(not busy and has_file)
+        controls.run_all.setEnabled(not busy and controls.layer.count() > 1)
+        controls.doubt.setEnabled(not busy and self._runner.last_of(self._source.layer) is not None)
         controls.undo.setEnabled(self._history.can_undo)
         controls.redo.setEnabled(self._history.can_redo)
         for page in PAGES:
@@ -411,6 +435,15 @@ class ColorizeWidget(QWidget):
             self._say(f"Failed: {failure.message}")
             tell_failure(failure)
 
+    def _run_layer(self, layer: Image) -> None:
+        """Colorize one of all open images."""
+        menu = self.controls.layer
+        menu.setCurrentIndex(next((i for i in range(menu.count()) if menu.itemData(i) is layer), 0))
+        if isinstance(self._request(), Request):
+            self.run()
+        else:
+            self._series.go_on()
+
     def _wishes_for(self, request: Request) -> Wishes:
         """What is asked for beside hints; an alternative belongs to one image."""
         wishes = self._wishes.of(self._source.layer)
@@ -438,6 +471,8 @@ class ColorizeWidget(QWidget):
         if self._runner.last is not None and not self.busy:
             self._find_choices()  # PyTorch is there now
         if not self.busy:
+            if self._series.go_on():
+                return
             self._show_found()
             self._make_alternatives()
         if not self.busy and self._late_hints is not None:
@@ -496,23 +531,96 @@ class ColorizeWidget(QWidget):
             self, "Save image", str(suggested_path(layer)), FILTER
         )
         if not path:
+            self._saves_next = False
             return
         if is_source(path, layer):
+            self._saves_next = False
             show_error(f"{path} is the source of this image, which is never changed.")
             return
-        job = Job(partial(save, path=path, layer=layer), self._on_saved, keeps=True)
+        self._save_to(path, layer)
+
+    def _save_to(self, path: str, layer: Image) -> None:
+        work = partial(save, path=path, layer=layer)
+        job = Job(work, partial(self._on_saved, layer), keeps=True)
         self._say("Saving…")
         if self._live.busy:  # first the colors that were asked for
             self._late_save = job
         else:
             self._queue.submit(job)
 
-    def _on_saved(self, event: str | Failure) -> None:
+    def _save_next(self) -> None:
+        """Save the image beside its source, then open the next one of the folder."""
+        layer = self._image_to_save()
+        if layer is None or self.busy or self._series.path_of(layer) is None:
+            return
+        self._saves_next = True
+        path = suggested_path(layer)
+        if path.exists():  # to replace a file is asked for
+            self._save_image()
+        else:
+            self._save_to(str(path), layer)
+
+    def _open_next(self, layer: Image) -> None:
+        source = self._series.path_of(layer)
+        run = self._runner.of(layer)
+        done = list(layers_of_run(self.viewer.layers, layer.metadata[KEY]["id"]).values())
+        if run is not None:
+            hint_layer = self._hints.of(run.source)
+            marks = [] if hint_layer is None else hint_layer.layers
+            done += [run.source, *marks]
+        if source is not None:
+            self._series.next_of(source, done)
+
+    def _bring_back(self, found: Recalled) -> None:
+        """Use the settings and hints of a saved result for the chosen image."""
+        known = type(self._preferences).model_fields
+        for name, value in found.settings.items():
+            if name in known:
+                setattr(self._preferences, name, value)
+        self._preferences.palette = found.palette
+        try:
+            hint_layer = self._hints.add() if found.hints else None
+            if hint_layer is not None:
+                hint_layer.put(found.hints)
+        except RecolorError as error:
+            self._say(str(error))
+            return
+        self._say(f"Brought back from {found.result.name}. Press Colorize (Ctrl+Enter).")
+
+    def _show_doubt(self) -> None:
+        """Go to the place that is most uncertain and that no hint is near."""
+        run = self._runner.last_of(self._source.layer)
+        if run is None or not run.finished or self.busy:
+            return
+        index = shown_index(run.source, self.viewer, run.request.source.leading)
+        index = index if index in run.finished else run.finished[0]
+        uncertainty = run.stages.arrays["uncertainty"][run.request.slot(index)]
+        marks = [*run.hints(self._hints_for(run.request).get(index, [])), *self._doubted]
+        place = most_doubtful(uncertainty, run.request.size, marks)
+        if place is None:
+            self._doubted = []
+            self._say("Hints are near every place.")
+            return
+        self._doubted.append(Hint(place[1], place[0], kind="keep"))
+        rows, columns = run.request.region
+        pixel = (*index, place[0] + rows.start, place[1] + columns.start)
+        world = run.source.data_to_world(pixel)
+        corner = run.source.data_to_world((*pixel[:-1], pixel[-1] + min(run.request.size) / 3))
+        across = float(np.linalg.norm(np.subtract(world, corner))) or 1.0
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, *world[-2:])
+        camera.zoom = min(self.viewer.canvas.size) / across
+        self._say("Most in doubt here. Is the color right? If you know better, add a hint.")
+
+    def _on_saved(self, layer: Image, event: str | Failure) -> None:
+        goes_on, self._saves_next = self._saves_next, False
         if isinstance(event, Failure):
             self._say(f"Not saved: {event.message}")
             tell_failure(event)
         else:
             self._say(f"Saved, with provenance: {event}")
+            if goes_on:
+                self._open_next(layer)
 
     # --- looking ------------------------------------------------------------------------------
 

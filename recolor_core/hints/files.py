@@ -140,6 +140,17 @@ def mark_entry(mark: Mark) -> dict[str, Any]:
     return own
 
 
+def read_mark(entry: Mapping[str, Any]) -> Mark:
+    """A mark from JSON types, as `mark_entry` writes it.
+
+    Raises
+    ------
+    HintsError
+        If the entry is not that of a mark.
+    """
+    return _mark(entry, Path(), ())
+
+
 def area_entry(area: Area) -> dict[str, Any]:
     """A part of an image in JSON types: its corners as ``"region"``, or its ``"mask"``."""
     entry = mark_entry(as_area(area))
