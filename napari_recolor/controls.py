@@ -31,8 +31,8 @@ from superqt import QLabeledDoubleSlider
 from napari_recolor.gallery import Gallery
 from recolor_core.settings import FilmSettings, Setting, Settings, list_settings
 
-NOT_OF_STACKS = ("lossless", "crf")
-"""Settings of films that are for the files which `recolor film` writes."""
+OF_STACKS = ("passes",)
+"""Settings of films that are for stacks too; the others are for files of films."""
 
 CHOOSE_FILE = "choose a file…"
 """The entry of menus that asks for a file."""
@@ -75,9 +75,10 @@ class Controls(QWidget):
         self.weights = _menu(
             "weights", "The trained networks. A .safetensors file of your own training will do too."
         )
-        settings = (*list_settings(Settings), *list_settings(FilmSettings))
+        film = [s for s in list_settings(FilmSettings) if s.name in OF_STACKS]
+        settings = (*list_settings(Settings), *film)
         self._labels = {setting.name: setting.label for setting in settings}
-        made = {s.name: _setting(s) for s in settings if s.name not in NOT_OF_STACKS}
+        made = {setting.name: _setting(setting) for setting in settings}
         self.vividness, self.saturation = made["vividness"], made["saturation"]
         self.warmth = made["warmth"]
         self.size, self.tile, self.views = made["size"], made["tile"], made["views"]
