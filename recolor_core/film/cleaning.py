@@ -34,6 +34,7 @@ SMEAR = 4.0
 """L* units beyond which a difference to a neighbor is not grain."""
 
 _KEPT = 0.9  # part of the correction of light that is kept from frame to frame
+_STEP = 3  # every third pixel across and down tells the change of light
 _FLAT = 25.0  # variance of L* that says little of contrast
 
 
@@ -145,19 +146,26 @@ def _lit(frame: WornFrame, before: _Lit | None) -> _Lit:
     if before is None or frame.begins or not (frame.steady and before.steady):
         return _Lit(now, None, frame.steady)
     flow = _motion(before.lightness, now)
-    aligned = warp(before.lightness, flow)
-    change = (aligned - now).median() + torch.zeros_like(now)
+    some = (..., slice(None, None, _STEP), slice(None, None, _STEP))
+    gain, offset = _change_of_light(now[some], warp(before.lightness, flow)[some])
+    change = gain * now + offset - now
+    return _Lit((now + _KEPT * change).clamp(0, 100), flow, steady=True)
+
+
+def _change_of_light(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset that give a frame the light of the one before it, aligned to it."""
+    gain, offset = torch.tensor(1.0), (before - now).median()
     for _ in range(3):  # least squares, with less and less of what has moved or been damaged
-        error = (now + change - aligned).abs()
+        error = (gain * now + offset - before).abs()
         weight = 1 / (1 + (error / (2 * error.median() + 0.5)) ** 4)
         total = weight.sum()
-        mean, target = (weight * now).sum() / total, (weight * aligned).sum() / total
+        mean, target = (weight * now).sum() / total, (weight * before).sum() / total
         spread = (weight * (now - mean) ** 2).sum() / total
-        both = (weight * (now - mean) * (aligned - target)).sum() / total
+        both = (weight * (now - mean) * (before - target)).sum() / total
         # Towards 1 where there is little contrast to tell it from.
         gain = ((both + _FLAT) / (spread + _FLAT)).clamp(1 / MAX_GAIN, MAX_GAIN)
-        change = gain * (now - mean) + target - now
-    return _Lit((now + _KEPT * change).clamp(0, 100), flow, steady=True)
+        offset = target - gain * mean
+    return gain, offset
 
 
 @torch.inference_mode()
