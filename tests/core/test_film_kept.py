@@ -434,3 +434,36 @@ def test_metadata_that_is_not_utf_8_stays_byte_for_byte(tmp_path):
     source.write_bytes(source.read_bytes().replace(b"A film", b"caf\xe9 \xff"))
     colorize(source, tmp_path / "color.mkv")
     assert b"caf\xe9 \xff" in (tmp_path / "color.mkv").read_bytes()
+
+
+def _captioned(path: Path) -> None:
+    """H.264 with captions of CEA-608 in the first frame (ATSC A/53 part 4, 6.2.3)."""
+    make_film(
+        path.with_suffix(".mp4"), 3, codec="libx264", options={"x264-params": "repeat-headers=1"}
+    )
+    pair = bytes([0xFC, 0x94, 0x2C])  # field 1: erase what is displayed
+    content = b"\xb5\x00\x31GA94\x03" + bytes([0x41, 0xFF]) + pair + b"\xff"
+    message = b"\x00\x00\x00\x01\x06\x04" + bytes([len(content)]) + content + b"\x80"
+    with (
+        av.open(str(path.with_suffix(".mp4"))) as film,
+        av.open(str(path), "w", format="h264") as raw,
+    ):
+        copy = raw.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                raw.mux(packet)
+    stream = path.read_bytes()
+    slice_at = stream.index(b"\x00\x00\x01\x65")
+    path.write_bytes(stream[:slice_at] + message[1:] + stream[slice_at:])
+
+
+def test_captions_inside_the_video_stay_or_their_loss_is_told(tmp_path):
+    _captioned(tmp_path / "a.h264")
+    assert decoded(tmp_path / "a.h264")[0].side_data.get("A53_CC") is not None
+    colorize(tmp_path / "a.h264", tmp_path / "b.mp4")
+    told = decoded(tmp_path / "b.mp4")[0].side_data.get("A53_CC")
+    assert told is not None
+    assert bytes(told)[:3] == bytes([0xFC, 0x94, 0x2C])
+    with pytest.warns(FilmWarning, match="captions inside the video"):
+        colorize(tmp_path / "a.h264", tmp_path / "c.mkv", lossless=True)

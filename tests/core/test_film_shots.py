@@ -191,6 +191,19 @@ def test_fades_end_and_dissolves_turn_into_the_color_of_the_frame_alone():
 
 
 @pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.slow
+def test_a_dissolve_ends_in_the_color_of_the_frame_alone(passes):
+    share = np.clip((np.arange(30) - 7) / 12, 0, 1)
+    images = codes([(1 - a) * shown(0, 1) + a * shown(0, 3) for a in share])
+    *_, shots = find_shots(enumerate(images))
+    assert [bool(shot.dissolve) for shot in shots.shots] == [False, True]
+    guides = {number: shots.guide(number) for number in range(30)}
+    *_, last = colorize_frames(colorizer(), images, FAST, guides=guides, passes=passes)
+    alone = float(np.hypot(*colorizer()(images[-1], FAST, **AS_FRAMES).ab_refined).mean())
+    assert chroma(last) == pytest.approx(alone, rel=0.1)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
 def test_there_is_no_color_without_light(passes):
     images = codes([BLACK + 0.05] * 3 + [shown(0, 1)] * 2, grain=0.04)
     *_, shots = find_shots(enumerate(images))
