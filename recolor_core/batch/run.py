@@ -54,6 +54,9 @@ class Batch:
         A process that makes no progress for this time is ended, and its file has failed.
     check : bool
         Look into every result instead of trusting its size and date.
+    hints : Path or None
+        A folder with files of hints, laid out and named as the images are: ``box/scan.json`` for
+        ``box/scan.tif``. An image without one is colorized without hints.
     """
 
     source: Path
@@ -65,6 +68,15 @@ class Batch:
     scheduler: str = "serial"
     seconds: float | None = None
     check: bool = False
+    hints: Path | None = None
+
+    def hints_of(self, found: Found) -> str | None:
+        """The file of hints of an image, if there is one."""
+        if self.hints is None:
+            return None
+        name = Path(f"{found.path}.json" if found.full_name else found.path).with_suffix(".json")
+        path = self.hints / name
+        return str(path) if path.is_file() else None
 
     def takes(self, path: str) -> bool:
         """Whether a file of the input folder is part of the batch, by its name."""
@@ -201,7 +213,7 @@ def _work_through(
             begun.add(found.path)
             source = str(batch.source / found.path)
             observer.file(source)
-            yield Task(found.path, source, folder, found.full_name)
+            yield Task(found.path, source, folder, found.full_name, batch.hints_of(found))
 
     again = True
     try:
@@ -359,6 +371,11 @@ def _check(batch: Batch) -> None:
     if not batch.source.is_dir():
         raise ImageError(
             f"{batch.source}: expected a folder of images, found none of this name; check the path"
+        )
+    if batch.hints and not batch.hints.is_dir():
+        raise ImageError(
+            f"{batch.hints}: expected a folder with files of hints, found none of this name; check "
+            "the path"
         )
     if batch.output.exists() and not batch.output.is_dir():
         raise ImageError(f"{batch.output}: this is a file; name a folder for the results")

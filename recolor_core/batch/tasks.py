@@ -1,16 +1,16 @@
 """The work on one file of a batch, wherever it is done."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from recolor_core.batch.image import try_image, wait_for
 from recolor_core.batch.observer import Observer
-from recolor_core.batch.outcome import Outcome
-from recolor_core.batch.request import Request
+from recolor_core.batch.outcome import Outcome, one_line
+from recolor_core.batch.request import Request, read_page_hints
 from recolor_core.colorizer import Colorizer
-from recolor_core.errors import OutputBusyError
+from recolor_core.errors import HintsError, OutputBusyError
 from recolor_core.files import sha256_of
 
 _WAIT_SECONDS = 600.0
@@ -31,12 +31,15 @@ class Task:
         Where the result goes.
     full_name : bool
         Whether the name of the result keeps the ending of the source.
+    hints : str or None
+        A file of hints for this image.
     """
 
     path: str
     source: str
     folder: str
     full_name: bool = False
+    hints: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,13 @@ def perform(
         return Path(task.folder, name)
 
     try:
+        if task.hints:
+            request = replace(request, hints=read_page_hints(task.hints))
         outcome = wait_for(
             lambda: try_image(colorizer, source, place, request, observer), _WAIT_SECONDS
         )
-    except OutputBusyError as error:
-        return Outcome(task.source, "failed", str(error))
+    except (OutputBusyError, HintsError) as error:
+        return Outcome(task.source, "failed", one_line(error))
     if outcome.status in ("done", "skipped") and outcome.output:
         outcome.output_sha256 = sha256_of(Path(outcome.output))
     return outcome

@@ -87,6 +87,13 @@ def run(
     settings: Settings,
     stages: options.Stages = False,
     palette: options.Palette = None,
+    hints: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Files of hints, laid out and named as the images: box/a.json for box/a.tif.",
+        ),
+    ] = None,
     reference: options.References = None,
     levels: options.Levels = None,
     sidecar: options.Sidecar = False,
@@ -160,6 +167,7 @@ def run(
                 place,
                 seconds,
                 check,
+                hints,
             )
             if dry_run:
                 estimate = estimate_batch(batch)

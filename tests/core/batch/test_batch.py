@@ -591,6 +591,32 @@ def signal_workers(numbers: list[int], out: Path) -> threading.Thread:
     return thread
 
 
+def test_each_image_has_its_file_of_hints(archive: Path, tmp_path: Path) -> None:
+    hints = tmp_path / "hints"
+    (hints / "box").mkdir(parents=True)
+    blue = {"hints": [{"x": 20, "y": 10, "color": "#2040e0", "radius": 8}]}
+    (hints / "a.png.json").write_text(json.dumps(blue))
+    (hints / "box" / "b.json").write_text("{")
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    words = ("--include", "a.*", "--include", "box/b.jpg", *FAST)
+    assert recolor("batch", archive, plain, *words).code == 0
+    call = recolor("batch", archive, out, "--hints", hints, *words)
+    assert call.code == 2
+    assert statuses(out) == {"a.jpg": "done", "a.png": "done", "box/b.jpg": "failed"}
+    for name, same in (("a.png.recolor.png", False), ("a.jpg.recolor.png", True)):
+        assert np.array_equal(pixels(plain / name), pixels(out / name)) == same
+    np.testing.assert_array_equal(gray_of(pixels(out / "a.png.recolor.png")), photo())
+    # Hints that changed are found by a look into the results.
+    (hints / "a.png.json").write_text(json.dumps(blue | {"hints": []}))
+    (hints / "box" / "b.json").unlink()
+    words = ("--hints", hints, "--check", "--on-changed", "redo", *words)
+    assert recolor("batch", archive, out, *words).code == 0
+    for name in ("a.png.recolor.png", str(Path("box", "b.recolor.png"))):
+        np.testing.assert_array_equal(pixels(plain / name), pixels(out / name))
+    call = recolor("batch", archive, out, "--hints", tmp_path / "none", *FAST)
+    assert (call.code, len(call.errors)) == (2, 1)
+
+
 @posix
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_nothing(archive: Path, tmp_path: Path) -> None:
