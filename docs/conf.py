@@ -94,6 +94,14 @@ def write_options(app: Sphinx) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def write_directing(app: Sphinx) -> None:
+    """Make the images of directing.md, so that its five steps work as the page shows them."""
+    docs = Path(__file__).parent
+    command = [sys.executable, str(docs.parent / "tools" / "directing.py"), str(docs / "directing")]
+    subprocess.run(command, check=True)
+
+
 def setup(app: Sphinx) -> None:
     """Register what this file adds to the build."""
+    app.connect("builder-inited", write_directing)
     app.connect("builder-inited", write_options)

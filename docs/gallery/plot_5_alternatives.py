@@ -2,7 +2,8 @@
 Look at alternatives
 ====================
 
-The same distribution allows other colorings. Where they differ, the networks are unsure.
+The same distribution allows other colorings: things have other colors, one for each thing. Where the
+alternatives differ, the networks are unsure.
 """
 
 from importlib.resources import files
