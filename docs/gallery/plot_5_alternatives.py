@@ -2,7 +2,7 @@
 Look at alternatives
 ====================
 
-The same distribution allows other colorings: things have other colors, one for each thing. Where the
+The same distribution allows other colorings, in which things have other colors. Where the
 alternatives differ, the networks are unsure.
 """
 
