@@ -115,7 +115,7 @@ class Controls(QWidget):
             {"stack": "whole stack", "slice": "each slice"},
         )
         self.restore = _button("restore", "Restore defaults", "Set all choices back.")
-        self.run = _button("run", "Colorize", "Colorize the layer; the results are new layers.")
+        self.run = _button("run", "Colorize", "Colorize the layer (Ctrl+Enter).")
         self.run.setStyleSheet("font-weight: bold")
         self.cancel = _button(
             "cancel", "Cancel", "Stop within a moment. Images that are finished are kept."
@@ -156,7 +156,7 @@ class Controls(QWidget):
         self.copy_command = _button(
             "copy_command",
             "Copy as command",
-            "Copy a call of the recolor command that gives the same image.",
+            "Copy a call of the recolor command that gives the same image (Ctrl+Alt+C).",
         )
         self.copy_python = _button(
             "copy_python", "Copy as Python", "Copy a Python program that gives the same pixels."
@@ -165,8 +165,8 @@ class Controls(QWidget):
         self.hints = _button(
             "hints",
             "Add hints",
-            "Add a layer of points: each tells the color of what it lies on. Move or recolor them, "
-            "and the image follows.",
+            "Add a layer of points (Ctrl+Alt+H): each tells the color of what it lies on. Move or "
+            "recolor them, and the image follows.",
         )
         self.draw = _button(
             "draw",
@@ -317,6 +317,7 @@ class Controls(QWidget):
         self.advanced = Section("advanced", "Advanced")
         self.more_hints = Section("more_hints", "Hints, palette and references")
         self._arrange()
+        self._name_fields()
         self._wheel = _IgnoreWheel(self)
         for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
             for control in self.findChildren(kind):
@@ -349,6 +350,25 @@ class Controls(QWidget):
         text = self.palette
         found["palette"] = Choice(text.text, text.setText, text.textChanged)
         return found
+
+    def _name_fields(self) -> None:
+        """Give each field the words beside it as its name for screen readers."""
+        self.strip.title.setToolTip("Other plausible colorings (Ctrl+Alt+A).")
+        kinds = (QComboBox, QAbstractSpinBox, QAbstractSlider, QLineEdit, QToolButton)
+        for form in self.findChildren(QFormLayout):
+            for row in range(form.rowCount()):
+                label = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+                field = form.itemAt(row, QFormLayout.ItemRole.FieldRole)
+                if label is None or field is None or not isinstance(label.widget(), QLabel):
+                    continue
+                holder = field.widget()
+                fields = [x for kind in kinds for x in holder.findChildren(kind)]
+                for one in (holder, *fields):
+                    if isinstance(one, kinds) and not one.accessibleName():
+                        one.setAccessibleName(label.widget().text())
+        self.time.setAccessibleName("Time axis")
+        self.alternatives_of.setAccessibleName("Alternatives for")
+        self.gallery.setAccessibleName("Alternatives")
 
     def _arrange(self) -> None:
         main = _form()

@@ -56,7 +56,10 @@ class Gallery(QListWidget):
         blocked = self.blockSignals(True)
         self.clear()
         for image, name in zip(images, names, strict=True):
-            item = QListWidgetItem(QIcon(pixmap_of(image)), name)
+            shown, icon = pixmap_of(image), QIcon()
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # else Qt tints what is selected
+                icon.addPixmap(shown, mode)
+            item = QListWidgetItem(icon, name)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, name)
             self.addItem(item)
         if 0 <= chosen < self.count():

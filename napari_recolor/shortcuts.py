@@ -9,7 +9,8 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
 RUN, SAVE, UNDO, REDO = "Ctrl+Return", "Ctrl+Alt+S", "Ctrl+Z", "Ctrl+Shift+Z"
-NEXT, DOUBT = "Ctrl+Alt+N", "Ctrl+Alt+D"
+NEXT, DOUBT, HINTS = "Ctrl+Alt+N", "Ctrl+Alt+D", "Ctrl+Alt+H"
+INSPECT, STRIP, COPY = "Ctrl+Alt+I", "Ctrl+Alt+A", "Ctrl+Alt+C"
 """As Qt writes them."""
 
 COMPARE = "B"

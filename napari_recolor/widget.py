@@ -47,7 +47,19 @@ from napari_recolor.settings import (
     reset_coloring,
     restore_defaults,
 )
-from napari_recolor.shortcuts import DOUBT, NEXT, REDO, RUN, SAVE, UNDO, Shortcuts
+from napari_recolor.shortcuts import (
+    COPY,
+    DOUBT,
+    HINTS,
+    INSPECT,
+    NEXT,
+    REDO,
+    RUN,
+    SAVE,
+    STRIP,
+    UNDO,
+    Shortcuts,
+)
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
@@ -203,6 +215,10 @@ class ColorizeWidget(QWidget):
                 SAVE: self._save_image,
                 NEXT: self._save_next,
                 DOUBT: self._show_doubt,
+                HINTS: self.controls.hints.click,
+                INSPECT: self.controls.inspect.click,
+                STRIP: self.controls.strip.title.click,
+                COPY: self._copy_command,
                 UNDO: self._history.undo,
                 REDO: self._history.redo,
             },

@@ -3,7 +3,15 @@
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QApplication, QComboBox, QLabel
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+)
 
 from napari_recolor.controls import Controls
 
@@ -58,3 +66,14 @@ def test_the_wheel_never_chooses_from_a_menu(controls):
     controls.weights.setFocus()
     turn(controls.weights)
     assert controls.weights.currentText() == "default"
+
+
+def test_every_field_has_a_name_for_screen_readers(controls):
+    kinds = (QComboBox, QAbstractSpinBox, QAbstractSlider, QLineEdit, QListWidget)
+    fields = [x for kind in kinds for x in controls.findChildren(kind)]
+    fields = [x for x in fields if x.objectName().startswith("recolor.")]
+    assert len(fields) > 15
+    without = [x.objectName() for x in fields if not x.accessibleName()]
+    assert without == []
+    sliders = [x for x in controls.reach.findChildren(QAbstractSlider) if x is not controls.reach]
+    assert {x.accessibleName() for x in sliders} == {"Reach"}
