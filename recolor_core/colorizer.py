@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.blotches import calm_blotches
+from recolor_core.blotches import calm_blotches, even_chroma
 from recolor_core.device import choose_device
 from recolor_core.errors import ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
@@ -431,8 +431,9 @@ class Colorizer:
     def _mean_color(
         self, logits: NDArray[np.float32], uncertainty: NDArray[np.float32], settings: Settings
     ) -> NDArray[np.float32]:
-        """Return the color of a distribution, without its blotches."""
-        return calm_blotches(self.bins.mean_color(logits, settings.temperature), uncertainty)
+        """Return the color of a distribution, without blotches and exaggerated colors."""
+        mean = self.bins.mean_color(logits, settings.temperature)
+        return even_chroma(calm_blotches(mean, uncertainty))
 
     def _alternatives(
         self,

@@ -339,6 +339,15 @@ EDGE = 0.6
 STRAIGHT = 0.9
 """The same fraction for a black border on only one side."""
 
+FILM, HOLE = 30.0, 80.0
+"""L* below which a tone may be that of perforated film, and above which that of its holes."""
+
+PERFORATED = 0.85
+"""Smallest fraction of a line across a perforation that is film or hole. The rest is blur."""
+
+MIN_HOLES = 5
+"""Smallest number of holes along a perforated side."""
+
 BLACK, WHITE = 8.0, 96.0
 """L* below which a tone is that of film or a scanner bed, and above which it is blank paper."""
 
@@ -437,7 +446,7 @@ def _uniform_lines(lines: NDArray[np.float32]) -> int:
     same = np.abs(lines - middle) < SAME_TONE
     # Film is black and the letters in it are white: neither is part of the photograph.
     extreme = ((lines < BLACK) | (lines > WHITE)) & ((middle < BLACK) | (middle > WHITE))
-    filled = (same | extreme).mean(axis=1) >= FILLED
+    filled = ((same | extreme).mean(axis=1) >= FILLED) | _perforated(lines)
     skipped = max(2, round(LINE * count))
     deepest = 0
     for first in range(skipped):  # the first lines may be a blurred edge of the outside
@@ -452,6 +461,25 @@ def _uniform_lines(lines: NDArray[np.float32]) -> int:
     return deepest
 
 
+def _perforated(lines: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Find the lines of (n, m) that cross the perforation of a film: regular holes in dark film.
+
+    Returns
+    -------
+    ndarray
+        (n,) bool.
+    """
+    holes = lines > HOLE
+    share = holes.mean(axis=1)
+    found: NDArray[np.bool_] = (holes | (lines < FILM)).mean(axis=1) >= PERFORATED
+    found &= (share >= 0.15) & (share <= 0.5)
+    for line in np.flatnonzero(found):
+        begins = np.flatnonzero(holes[line, 1:] & ~holes[line, :-1])
+        pitch = np.diff(begins)
+        found[line] = len(pitch) >= MIN_HOLES - 1 and pitch.std() <= 0.12 * pitch.mean()
+    return found
+
+
 def _side(lines: NDArray[np.float32], depth: int) -> _Side | None:
     """Measure the border that consists of the first `depth` lines; None if it is too thin."""
     count = len(lines)
@@ -459,7 +487,8 @@ def _side(lines: NDArray[np.float32], depth: int) -> _Side | None:
         return None
     border = lines[depth // 2 : max(depth // 2 + 1, depth - 1)]
     tone = float(_median(border.reshape(1, -1)).item())
-    spread = float(np.quantile(np.abs(border - tone), 0.8))
+    film = border[~_perforated(border)] if tone < FILM else border
+    spread = float(np.quantile(np.abs(film - tone), 0.8)) if film.size else 0.0
     behind = lines[depth : depth + max(2, round(REACH * count))]
     changed = np.abs(behind - tone) > max(STEP, 3 * spread)
     straight, begin = _straightness(changed)

@@ -1,14 +1,18 @@
-"""Uncertain islands of color are made paler, and nothing else is."""
+"""Uncertain islands of color are made paler, and strong colors weaker."""
 
 import pytest
 import torch
 
 from recolor_core import blotches
-from recolor_core.blotches import STRENGTH
+from recolor_core.blotches import MIDDLE, STRENGTH
 
 
 def calm_blotches(ab, uncertainty):
     return torch.from_numpy(blotches.calm_blotches(ab.numpy(), uncertainty.numpy()))
+
+
+def even_chroma(ab):
+    return torch.from_numpy(blotches.even_chroma(ab.numpy()))
 
 
 def island(color=(40.0, 20.0), ground=(2.0, 4.0), side=56):
@@ -68,3 +72,24 @@ def test_a_small_change_of_the_prediction_changes_the_result_a_little():
     doubt = spread(24.0)
     moved = calm_blotches(ab + 0.01, doubt + 0.01) - calm_blotches(ab, doubt)
     assert float(moved.abs().median()) < 0.03
+
+
+def test_strong_colors_become_weaker_and_pale_ones_stronger_in_the_same_hue():
+    angle = torch.linspace(0, 6.28, 40)
+    chroma = torch.linspace(0, 120, 50)[:, None]
+    ab = torch.stack((chroma * angle.cos(), chroma * angle.sin()))[None]
+    evened = even_chroma(ab)
+    after = evened.norm(dim=1)[0]
+    assert after[0].abs().max() == 0  # gray stays gray
+    assert (after.diff(dim=0) > 0).all()  # what is more colorful stays so
+    strong, pale = (chroma > MIDDLE).expand_as(after), (chroma < MIDDLE).expand_as(after)
+    assert (after <= chroma + 1e-4)[strong].all()
+    assert (after >= chroma - 1e-4)[pale].all()
+    assert 0.8 < float(after[-1].mean() / 120) < 0.85
+    cross = ab[:, 0] * evened[:, 1] - ab[:, 1] * evened[:, 0]
+    assert cross.abs().max() < 1e-2
+
+
+def test_the_middle_of_the_chroma_stays():
+    ab = torch.full((1, 2, 3, 4), MIDDLE / 2**0.5)
+    assert even_chroma(ab).allclose(ab, atol=1e-4)

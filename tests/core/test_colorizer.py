@@ -28,7 +28,7 @@ from recolor_core import (
     inference,
     list_weights,
 )
-from recolor_core.blotches import calm_blotches
+from recolor_core.blotches import calm_blotches, even_chroma
 from recolor_core.full_resolution.kernel import CompiledColors
 from recolor_core.gray import read_gray, working_size
 from recolor_core.lab import SRGB, ColorSpace, ToneCurve, gray_codes, lightness, rgb_to_lab, to_rgb
@@ -490,7 +490,7 @@ def test_vividness_goes_from_the_plain_mean_towards_the_likeliest_color(recolor,
     coarse = recolor.generate(read_gray(photograph), SMALL)
     uncertainty = bins.uncertainty(coarse.logits)
     mean, likeliest = (
-        calm_blotches(bins.mean_color(coarse.logits, temperature), uncertainty)[0]
+        even_chroma(calm_blotches(bins.mean_color(coarse.logits, temperature), uncertainty))[0]
         for temperature in (1.0, 1e-3)
     )
     results = [

@@ -47,6 +47,39 @@ def test_a_photograph_is_found_within_a_mount_a_rim_and_film(name, margins, tone
     assert edges == pytest.approx((top, left, top + 224, left + 224), abs=4)
 
 
+def perforated(image, tone, hole, holes=7):
+    """An image on film with regular holes above and below it."""
+    edge, height = 36, image.shape[0]
+    film = framed(image, (edge, 6, edge, 6), tone)
+    pitch = film.shape[1] / holes
+    for number in range(holes + 1):
+        left = max(0, round((number - 0.3) * pitch))
+        for top in (10, height + edge + 10):
+            film[top : top + 16, left : round((number + 0.1) * pitch)] = hole
+    return film
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+@pytest.mark.parametrize(("tone", "hole"), [(5, 255), (25, 240), (45, 215)])
+def test_a_photograph_is_found_on_perforated_film(name, tone, hole):
+    film = perforated(photograph(name), tone, hole)
+    assert found(film) == pytest.approx((36, 6, 260, 230), abs=4)
+    upright = np.ascontiguousarray(film.T)  # the holes at the left and the right
+    assert found(upright) == pytest.approx((6, 36, 230, 260), abs=4)
+
+
+def test_lit_windows_and_irregular_spots_are_no_perforation():
+    film = perforated(photograph(), 25, 240)[:, 6:-6]
+    assert found(film) == pytest.approx((36, 0, 260, 224), abs=4)
+    assert find_photograph(lightness(film[:-36])) == WHOLE  # on one side only
+    spots = framed(photograph(), (36, 0, 36, 0), 25)
+    rng = np.random.default_rng(5)
+    for left in rng.integers(0, 214, 10):
+        for top in (10, 270):
+            spots[top : top + 16, left : left + int(rng.integers(4, 20))] = 240
+    assert find_photograph(lightness(spots)) == WHOLE
+
+
 def test_borders_within_borders_are_found():
     image = framed(photograph(), (10,) * 4, 240)  # the white rim
     image = framed(image, (50, 40, 60, 45), 120)  # the mount
