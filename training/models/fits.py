@@ -8,7 +8,7 @@ from pathlib import Path
 from recolor_core.files import replacing
 from training.models.interface import Fitted, Model, Photographs
 
-VERSION = 1
+VERSION = 2
 """Version of the models' code. Increase it if the same settings and images give other results."""
 
 
