@@ -4,7 +4,6 @@ import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, fields
@@ -39,6 +38,7 @@ from recolor_core.batch.result import (
 from recolor_core.batch.sheet import contact_sheet
 from recolor_core.batch.thumbnail import thumbnail_of
 from recolor_core.batch.tree import make_folder
+from recolor_core.batch.warned import warnings_shown_by
 from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
 from recolor_core.errors import (
@@ -83,13 +83,12 @@ def try_image(
     name = str(source) if isinstance(source, Path) else STREAM
     said: list[str] = []
 
-    def show(message: Warning | str, *_: object, **__: object) -> None:
+    def show(message: Warning | str) -> None:
         said.append(one_line(message))
         observer.warn(said[-1])
 
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = show
+        with warnings_shown_by(show):
             outcome = colorize_image(colorizer, source, place, request, observer)
     except OutputBusyError:
         raise

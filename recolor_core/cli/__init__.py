@@ -31,8 +31,10 @@ def main() -> None:
     if name not in COMMANDS:
         name, words = "", sys.argv[1:]
     # Let waiting threads sleep: with other programs running, spinning made torch several times
-    # slower. The variable is read when torch is imported.
+    # slower. The variables are read when torch and numpy are imported. The matrices that numpy
+    # multiplies here are small, and its threads spin, too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         # File names need not fit the encoding of the terminal.
         if reconfigure := getattr(stream, "reconfigure", None):

@@ -1,11 +1,16 @@
 """The command ``recolor FILES``."""
 
 import sys
+from contextlib import closing
+from functools import partial
+from itertools import repeat
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recolor_core.batch.observer import Turn
 from recolor_core.batch.outcome import Outcome
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
@@ -18,6 +23,9 @@ from recolor_core.settings import Settings
 if TYPE_CHECKING:
     from recolor_core.batch.request import Request
     from recolor_core.colorizer import Colorizer
+
+LARGE = 300_000_000
+"""Size in bytes of a file beside which no other one is colorized, to save memory."""
 
 
 @options.with_settings()
@@ -156,35 +164,74 @@ def _colorize_all(
     """Colorize every image; one that fails does not stop the others."""
     from recolor_core.batch.image import try_image, wait_for
     from recolor_core.files import remove_abandoned
+    from recolor_core.pipeline import in_order
 
     results: dict[Path, Input] = {}  # whose result each file is
     swept: set[Path] = set()
+    stopped = Event()
 
-    def colorize_one(image: Input) -> Outcome:
+    def colorize_one(image: Input, turn: Turn, before: Event, placed: Event) -> Outcome | None:
+        """Colorize an image; return None if another call is making its result."""
+
         def place(name: str) -> Path | None:
+            before.wait()  # of two images with one result, the first gets it
             output = destination.path(image, name)
             if output and (other := results.setdefault(output, image)) is not image:
                 raise RecolorError(_shared(output, image, other, destination))
             if output and output.parent not in swept:
                 swept.add(output.parent)
                 remove_abandoned(output.parent)
+            placed.set()
             return output
 
-        report.file(image.name)
-        outcome = try_image(colorizer, image.path or sys.stdin.buffer, place, request, report)
+        try:
+            outcome = try_image(colorizer, image.path or sys.stdin.buffer, place, request, turn)
+        except OutputBusyError:
+            return None
+        finally:
+            before.wait()
+            placed.set()
         outcome.input = image.name
         return outcome
 
     for word, problem in inputs.problems:
         report.finish(Outcome(word, "failed", problem))
+    turns = [Turn(report, stopped) for _ in inputs.images]
+    placed = [Event() for _ in range(len(turns) + 1)]
+    placed[0].set()
+    calls = map(partial, repeat(colorize_one), inputs.images, turns, placed, placed[1:])
     busy = []
-    for image in inputs.images:
-        try:
-            report.finish(colorize_one(image))
-        except OutputBusyError:  # another call is making it
-            busy.append(image)
+    with closing(in_order(calls, _images_at_a_time(colorizer, inputs), stopped)) as outcomes:
+        for image, turn in zip(inputs.images, turns, strict=True):
+            report.file(image.name)
+            turn.begin()
+            if outcome := next(outcomes):
+                report.finish(outcome)
+            else:
+                busy.append(image)
+    stopped.clear()
     for image in busy:
-        report.finish(wait_for(lambda image=image: colorize_one(image)))  # type: ignore[misc]
+
+        def again(image: Input = image) -> Outcome:
+            report.file(image.name)
+            turn = Turn(report, stopped)
+            turn.begin()
+            outcome = colorize_one(image, turn, placed[0], placed[0])
+            if outcome is None:
+                raise OutputBusyError(f"{image.name}: another call is making its result")
+            return outcome
+
+        report.finish(wait_for(again))
+
+
+def _images_at_a_time(colorizer: "Colorizer", inputs: Inputs) -> int:
+    """Number of images to work on at a time: 2 if that cannot fill the memory.
+
+    While one is read or written, the other one is in the networks.
+    """
+    paths = [image.path for image in inputs.images]
+    small = all(path and path.stat().st_size <= LARGE for path in paths if path and path.exists())
+    return 2 if len(paths) > 1 and small and colorizer.device == "cpu" else 1
 
 
 def _shared(output: "Path", image: Input, other: Input, destination: Destination) -> str:

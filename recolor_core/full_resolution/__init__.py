@@ -1,8 +1,6 @@
 """Full resolution: combines ab of the working size with the gray codes of an image, in strips."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from recolor_core.device import thread_count
 from recolor_core.full_resolution.kernel import CompiledColors, load_kernel
 from recolor_core.lab import ColorSpace, lightness, max_code, to_rgb
+from recolor_core.pipeline import in_order
 from recolor_core.upsample import GuidedUpsampler
 
 STRIP = 2**18
@@ -97,38 +96,3 @@ def color_strips(
     )
     work = (lambda top=top: color(top, codes[top : top + rows]) for top in tops)
     yield from in_order(work, min(thread_count(), len(tops)))
-
-
-def in_order(work: Iterator[Callable[[], NDArray[Any]]], threads: int) -> Iterator[NDArray[Any]]:
-    """Make calls in several threads, and return their results in order.
-
-    At most twice as many results as there are threads wait for the caller.
-
-    Parameters
-    ----------
-    work : iterator of callable
-        The calls.
-    threads : int
-        Number of threads, at least 1. With 1, the thread of the caller makes the calls.
-
-    Yields
-    ------
-    ndarray
-        The result of each call.
-    """
-    if threads == 1:
-        for call in work:
-            yield call()
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[NDArray[Any]]] = deque()
-        try:
-            for call in work:
-                waiting.append(pool.submit(call))
-                if len(waiting) == 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -3,7 +3,6 @@
 import importlib.util
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recolor_core import full_resolution
-from recolor_core.full_resolution import color_strips, in_order, strip_rows, strip_tops
+from recolor_core.full_resolution import color_strips, strip_rows, strip_tops
 from recolor_core.full_resolution.kernel import LIBRARY, load_kernel
 from recolor_core.lab import SRGB, max_code
 from tests.core.test_lab import SPACES, differing, every_code, every_space
@@ -159,26 +158,3 @@ def test_a_library_of_another_interface_is_not_used(monkeypatch, tmp_path, caplo
     with caplog.at_level("DEBUG"):
         assert module.load_kernel() is None
     assert "build it again" in caplog.text
-
-
-def test_results_come_in_the_order_of_the_calls():
-    slow = threading.Event()
-
-    def first():
-        slow.wait(10)
-        return np.array(0)
-
-    def second():
-        slow.set()
-        return np.array(1)
-
-    assert [int(x) for x in in_order(iter([first, second]), 2)] == [0, 1]
-
-
-def test_no_more_than_twice_the_threads_are_ahead():
-    made = []
-    calls = (lambda i=i: made.append(i) or np.array(i) for i in range(50))
-    results = in_order(calls, 2)
-    next(results)
-    results.close()
-    assert len(made) <= 5

@@ -281,7 +281,9 @@ def colored(dtype, seed=0):
     generator = torch.Generator().manual_seed(seed)
     top = 255 if dtype == torch.uint8 else 65535
     gray = torch.randint(0, top + 1, (30, 40), generator=generator).to(dtype)
-    return gray, to_rgb(gray, 60 * torch.randn(2, 30, 40, generator=generator))
+    return gray, torch.from_numpy(
+        to_rgb(gray.numpy(), 60 * torch.randn(2, 30, 40, generator=generator).numpy())
+    ).permute(2, 0, 1)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])

@@ -1,114 +1,62 @@
-"""Items that a thread makes ahead: the same ones, and never too many."""
+"""Calls in several threads: their results in order, and never too many of them."""
 
-import gc
 import threading
-import weakref
+from contextvars import ContextVar
 
+import numpy as np
 import pytest
 
-from recolor_core.pipeline import ahead
+from recolor_core.pipeline import in_order
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_items_and_their_order_are_the_same(count):
-    assert list(ahead(range(100), count)) == list(range(100))
-    assert list(ahead(ahead(iter("abc"), count), count)) == ["a", "b", "c"]
-    assert list(ahead((), count)) == []
+def test_results_come_in_the_order_of_the_calls():
+    slow = threading.Event()
+
+    def first():
+        slow.wait(10)
+        return np.array(0)
+
+    def second():
+        slow.set()
+        return np.array(1)
+
+    assert [int(x) for x in in_order(iter([first, second]), 2)] == [0, 1]
 
 
-def test_none_and_exceptions_may_be_items():
-    items = [None, ValueError("an item"), None]
-    assert list(ahead(items)) == items
-
-
-def test_an_error_comes_where_it_was_made():
-    def items():
-        yield 1
-        yield 2
-        raise ValueError("at the third")
-
-    seen = []
-    with pytest.raises(ValueError, match="at the third"):
-        seen.extend(ahead(items()))
-    assert seen == [1, 2]
-
-
-def test_stages_run_at_the_same_time():
-    # Each stage waits for the other: one after the other, they would wait for ever.
-    second_made, first_used = threading.Event(), threading.Event()
-
-    def items():
-        yield 1
-        second_made.set()
-        assert first_used.wait(10)
-        yield 2
-
-    for item in ahead(items()):
-        if item == 1:
-            assert second_made.wait(10)
-            first_used.set()
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_memory_is_bounded(count):
+def test_no_more_than_twice_the_threads_are_ahead():
     made = []
-
-    def items():
-        for index in range(1000):
-            made.append(index)
-            yield index
-
-    iterator = ahead(items(), count)
-    for used in range(1, 20):
-        next(iterator)
-        assert len(made) <= used + count + 1
-    iterator.close()
-    assert len(made) <= 19 + count + 1
+    calls = (lambda i=i: made.append(i) or np.array(i) for i in range(50))
+    results = in_order(calls, 2)
+    next(results)
+    results.close()
+    assert len(made) <= 5
 
 
-def test_to_stop_closes_the_items_in_the_thread_that_made_them():
-    threads = []
-
-    def items():
-        try:
-            while True:
-                yield threading.get_ident()
-        finally:
-            threads.append(threading.get_ident())
-
-    iterator = ahead(items())
-    maker = next(iterator)
-    before = threading.active_count()
-    iterator.close()
-    assert threads == [maker]
-    assert threading.active_count() == before - 1
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_are_those_of_the_calls(threads):
+    calls = [lambda i=i: i**2 for i in range(100)]
+    assert list(in_order(calls, threads)) == [i**2 for i in range(100)]
+    assert list(in_order([], threads)) == []
 
 
-def test_an_error_while_closing_is_not_lost():
-    class Items:
-        def __iter__(self):
-            return self
+@pytest.mark.parametrize("error", [ValueError, TimeoutError])
+def test_an_error_comes_where_it_was_made_and_ends_the_calls_that_run(error):
+    stopped, ended = threading.Event(), threading.Event()
 
-        def __next__(self):
-            raise StopIteration
+    def fail():
+        raise error("at the second")
 
-        def close(self):
-            raise OSError("the disk is full")
+    def long():
+        ended.set() if stopped.wait(20) else None
 
-    with pytest.raises(OSError, match="the disk is full"):
-        list(ahead(Items()))
+    results = in_order([lambda: 1, fail, long], 2, stopped)
+    assert next(results) == 1
+    with pytest.raises(error, match="at the second"):
+        next(results)
+    assert ended.is_set()
 
 
-def test_used_items_are_let_go():
-    class Item:
-        pass
-
-    def items():
-        for _ in range(2):
-            yield Item()
-
-    iterator = ahead(items(), 1)
-    first = weakref.ref(next(iterator))
-    next(iterator)
-    gc.collect()
-    assert first() is None
+def test_calls_run_in_the_context_of_the_caller():
+    variable = ContextVar("variable", default=0)
+    variable.set(7)
+    assert list(in_order([variable.get] * 3, 2)) == [7, 7, 7]
