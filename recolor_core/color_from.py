@@ -78,11 +78,11 @@ class ColorSource:
 
     @property
     def is_gray(self) -> bool:
-        """Whether there is no color in it."""
+        """Whether it has no color."""
         return float(self.lab(COARSE)[:, 1:].norm(dim=1).mean()) < GRAY_CHROMA
 
     def record(self) -> dict[str, str]:
-        """The source in JSON types."""
+        """Describe the source in JSON types."""
         return {"name": self.name, "sha256": self.sha256}
 
 
@@ -107,7 +107,7 @@ class TakenColor:
         return float(self.trust.mean())
 
     def over(self, ab: Tensor) -> Tensor:
-        """Other color, (1, 2, h', w'), with this one over it where it is trusted."""
+        """Put this color over another one, (1, 2, h', w'), where it is trusted."""
         size = (ab.shape[-2], ab.shape[-1])
         if size != self.ab.shape[-2:]:
             both = torch.cat((self.ab * self.trust, self.trust), dim=1)
@@ -180,8 +180,8 @@ def apply_color(result: Colorization, source: ColorSource) -> Colorization:
     Returns
     -------
     Colorization
-        Its provenance tells of ``"color_from"``: the name and SHA-256 of the source, and the part
-        of the image that its color was taken for.
+        Its provenance has ``"color_from"``: the name and SHA-256 of the source, and the fraction of
+        the image that takes its color.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def apply_color(result: Colorization, source: ColorSource) -> Colorization:
 def with_color(
     result: Colorization, taken: TakenColor, ab: Tensor, sources: Sequence[ColorSource]
 ) -> Colorization:
-    """A colorization with other color over it.
+    """Put other color over a colorization.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def with_color(
 
 @torch.inference_mode()
 def take_color(source: ColorSource, lightness: Tensor) -> TakenColor:
-    """Register another image to a gray one, and tell where both show the same.
+    """Register another image to a gray one, and find where both show the same.
 
     The other image is first placed as a whole: stretched to the frame, or scaled to fill it or to
     fit into it, and moved to where phase correlation (Kuglin and Hines 1975) finds it. Then its

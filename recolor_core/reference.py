@@ -1,8 +1,8 @@
 """Reference images: colors go where a color photograph shows the same thing.
 
-The generator looks at both images in gray. Two places are alike if it says the same of them and of
-what is around them; only matches count that are mutual and clear. They are spread like hints, and
-what has no match is left to the generator.
+The generator looks at both images in gray. Two places are alike if it predicts the same for them
+and for what is around them. Only matches that are mutual and clear count. They are spread like
+hints, and the rest of the image is left to the generator.
 """
 
 import hashlib
@@ -105,7 +105,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A reference, and what the generator sees in it.
+    """A reference, and what the generator predicts for it.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Which places of an image a reference shows, too.
+    """The places of an image that a reference also shows.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class Matches:
     ab : ndarray
         (N, 2) float32, Lab units: the color of the reference there.
     matched : float
-        The share of the image that has a match, in [0, 1].
+        The fraction of the image that has a match, in [0, 1].
     note : str
         ``""``, or why nothing was taken: ``"gray"``, ``"toned"`` or ``"unrelated"``.
     """
@@ -150,7 +150,7 @@ class Matches:
 
     @property
     def words(self) -> str:
-        """Why nothing was taken, in words; the share of the image that has a match otherwise."""
+        """Why nothing was taken, in words; otherwise the fraction of the image that has a match."""
         return {
             "gray": "it has no color",
             "toned": "it is toned, with one color for each lightness",
@@ -195,7 +195,7 @@ def matched_colors(
 
 
 def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen) -> Matches:
-    """Find what an image and a reference both show.
+    """Match the places of an image with those of a reference.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen)
 def _coherent(
     there: Tensor, clear: Tensor, grid: tuple[int, int], other: tuple[int, int]
 ) -> Tensor:
-    """Whether what is around a place is found around its match, (cells,): chance scatters."""
+    """Check that neighbors of a place match neighbors of its match, (cells,): chance scatters."""
     place = torch.stack((there // other[1], there % other[1])).float()
     place[:, ~clear] = -1e6
     place = place.view(1, 2, *grid)
@@ -268,7 +268,7 @@ def _grid(grid: tuple[int, int]) -> tuple[int, int]:
 
 
 def _descriptors(logits: Sequence[Tensor], grids: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """What the generator says of each place and its surroundings, (cells, C) of length 1."""
+    """Describe each place and its surroundings by unit vectors, (cells, C), of the prediction."""
     small = [F.adaptive_avg_pool2d(x.float(), grid) for x, grid in zip(logits, grids, strict=True)]
     cells = torch.cat([x.flatten(1).T for x in small])
     mean, deviation = cells.mean(0), cells.std(0) + 1e-6

@@ -8,7 +8,8 @@ another exposure; ``other`` is the next photograph, which has nothing to do with
 The table has, for each kind of pair, the gain in PSNR over no reference (dB) of the reference, of
 its colors as a palette, and of transferring them by statistics of the lightness (Welsh et al. 2002:
 each pixel takes the ab of the sampled pixel of the reference with the most similar lightness and
-deviation of the lightness around it, after the lightness is remapped), and the share matched.
+deviation of the lightness around it, after the lightness is remapped), and the fraction of the
+image that was matched.
 """
 
 from collections.abc import Iterator
@@ -40,14 +41,14 @@ RGB = NDArray[np.uint8]
 
 
 def again(rgb: RGB) -> RGB:
-    """Another cut of a photograph: three quarters of it, mirrored and of another exposure."""
+    """Cut three quarters of a photograph, mirror them, and change their exposure."""
     cut = rgb[SIZE // 8 : -SIZE // 8, : 3 * SIZE // 4, :][:, ::-1]
     darker = (cut / 255.0) ** 1.25
     return np.ascontiguousarray((255 * darker).round().astype(np.uint8))
 
 
 def film_pairs(path: Path) -> Iterator[tuple[str, RGB, RGB]]:
-    """Frames of a film with those 1 and 4 seconds later."""
+    """Pair frames of a film with those 1 and 4 seconds later."""
     import av
 
     with av.open(str(path)) as container:
@@ -64,7 +65,7 @@ def film_pairs(path: Path) -> Iterator[tuple[str, RGB, RGB]]:
 
 
 def welsh(rgb: RGB, reference: RGB) -> NDArray[np.float32]:
-    """The ab that Welsh et al. (2002) would give an image, (2, H, W) in Lab units."""
+    """Compute the ab that Welsh et al. (2002) give an image, (2, H, W) in Lab units."""
     own, other = (
         torch.from_numpy(rgb_to_lab(x)).permute(2, 0, 1).float() for x in (rgb, reference)
     )
@@ -85,7 +86,7 @@ def welsh(rgb: RGB, reference: RGB) -> NDArray[np.float32]:
 
 
 def measure(colorizer: Colorizer, rgb: RGB, other: RGB) -> dict[str, float]:
-    """Gains over no reference, in dB, and the share matched."""
+    """Measure the gains over no reference, in dB, and the fraction matched."""
     coarse = colorizer.generate(read_gray(gray_of(rgb)))
     true = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     light = torch.from_numpy(rgb_to_lab(rgb)[..., 0])[None, None].float()
@@ -117,7 +118,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="CSV file for the rows.")] = None,
 ) -> None:
-    """Measure what a reference image brings."""
+    """Measure the gain of a reference image."""
     listed = list_photographs(photographs)
     listed = listed[:: max(1, len(listed) // images)][:images]
     if len(listed) < 2:

@@ -1,4 +1,4 @@
-"""Which images a call asks for, and where their results go. Opens no image."""
+"""Find the images that a call asks for, and where their results go. Opens no image."""
 
 import glob
 import os
@@ -63,14 +63,14 @@ class Inputs:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def notes(self) -> Iterator[str]:
-        """Lines that say which files were left out."""
+        """List in words which files were left out."""
         if self.results:
             yield f"left out {len(self.results)} results of recolor (*{OWN}*)"
         yield from describe_left_out(self.left_out)
 
 
 def describe_left_out(left_out: Counter[str]) -> Iterator[str]:
-    """Lines that say which files of folders were left out.
+    """List in words which files of folders were left out.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _counts(numbers: dict[str, int]) -> str:
 
 
 def find_inputs(words: Sequence[str], *, recursive: bool = False, own: bool = False) -> Inputs:
-    """The images that the words of a call mean: files, folders, patterns and ``-``.
+    """Find the images that the words of a call name: files, folders, patterns and ``-``.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class Destination:
 
 
 def find_destination(out: str | None, inputs: Inputs) -> Destination:
-    """What ``-o`` means in a call.
+    """Decide what ``-o`` means in a call.
 
     Parameters
     ----------

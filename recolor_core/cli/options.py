@@ -49,7 +49,7 @@ Palette = Annotated[
     str | None,
     typer.Option(
         metavar="COLORS|FILE",
-        help='Colors to work towards: "#5b3a1e,#6ca0dc", or a reference image.',
+        help='Colors that the image as a whole should have: "#5b3a1e,#6ca0dc", or a color image.',
     ),
 ]
 References = Annotated[
@@ -57,7 +57,7 @@ References = Annotated[
     typer.Option(
         "--reference",
         metavar="FILE",
-        help="A color image that shows the same things: their colors go to them. Repeatable.",
+        help="A color image of the same things, whose colors they get. May be repeated.",
     ),
 ]
 ColorFrom = Annotated[
@@ -194,7 +194,7 @@ def read_credentials(certificate: Path | None, key: Path | None) -> "Credentials
 
 
 def parse_levels(text: str | None) -> tuple[float, float] | str | None:
-    """The levels that ``--levels`` names.
+    """Parse the value of ``--levels``.
 
     Raises
     ------
@@ -213,13 +213,13 @@ def parse_levels(text: str | None) -> tuple[float, float] | str | None:
 
 
 def processes_of(place: str) -> int:
-    """Number of processes of a scheduler, as far as its name tells."""
+    """Read the number of processes from the name of a scheduler; 1 if it has none."""
     count = place.removeprefix("local:")
     return max(1, int(count)) if count.isdecimal() else 1
 
 
 def threads_of(place: str) -> int | None:
-    """Threads that each process of a scheduler should use; None leaves it to PyTorch."""
+    """Number of threads for each process of a scheduler; None leaves it to the networks."""
     if not place.startswith("local:"):
         return None
     return max(1, (os.cpu_count() or 1) // processes_of(place))
