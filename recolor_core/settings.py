@@ -316,9 +316,10 @@ class FilmSettings:
         Setting(
             "Clean copy",
             "Let the networks look at a copy of the film without flicker, dust, scratches and "
-            "grain. The gray of the result is still that of the film.",
+            "grain: steadier colors of worn film, nothing gained on intact film. The gray of the "
+            "result is still that of the film.",
         ),
-    ] = True
+    ] = False
     lossless: Annotated[
         bool,
         Setting(

@@ -182,8 +182,8 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
 
     ``"persistence"`` keeps the colors of the first frame where they are, ``"smoothing"`` is an
     exponential mean over time of the frame-by-frame colors. ``"memory"`` is the product, which
-    finds the shots of a film first and shows the networks a cleaned copy; ``"memory, worn copy"``
-    shows them the film itself.
+    finds the shots of a film first; ``"memory, cleaned copy"`` also shows the networks a copy of
+    it without flicker, dust, scratches and grain.
     """
     single = torch.stack([_ab(colorizer(gray, settings).ab_refined) for gray in film.gray])
     smooth = [single[0]]
@@ -200,9 +200,9 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
     frames = ((number, film.gray[number], guide) for number, guide in known.items())
     cleaned = dict(with_eyes(frames, settings.size))
     for passes, guides, name in (
-        (1, known, "memory, worn copy"),
-        (1, cleaned, "memory"),
-        (2, cleaned, "memory, two passes"),
+        (1, known, "memory"),
+        (2, known, "memory, two passes"),
+        (1, cleaned, "memory, cleaned copy"),
     ):
         colored = colorize_frames(colorizer, film.gray, settings, passes=passes, guides=guides)
         ways[name] = torch.stack([_ab(frame.result.ab_refined) for frame in colored])

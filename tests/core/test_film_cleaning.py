@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from recolor_core.film import FilmJob, coloring, colorize_film
 from recolor_core.film.cleaning import WornFrame, clean_frames
 from recolor_core.film.luma import Luma
 
-from .films import colorize, grays, make_film
+from .films import FAST, colorize, colorizer, grays, make_film
 from .test_film_shots import shown
 
 
@@ -81,6 +82,23 @@ def test_light_that_changes_slowly_comes_through():
 def test_no_frames_and_one_frame():
     assert cleaned([]) == []
     assert torch.equal(cleaned([lightness(0)])[0], lightness(0))
+
+
+@pytest.mark.slow
+def test_a_call_that_was_stopped_goes_on_with_the_same_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(coloring, "PART", 3)
+    views = [shown(i, 1)[:48, :64] for i in range(7)] + [shown(i, 2)[:48, :64] for i in range(3)]
+    make_film(tmp_path / "a.mkv", views)
+    colorize(tmp_path / "a.mkv", tmp_path / "whole.mkv", clean=True)
+    for stop in (4, 8):
+        job = FilmJob(settings=FAST, clean=True)
+        events = colorize_film(colorizer(), str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), job)
+        for event in events:
+            if event.stage == "frames" and event.done >= stop:
+                break
+        events.close()
+    assert colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", clean=True).resumed == 6
+    assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
 @pytest.mark.slow
