@@ -96,7 +96,7 @@ def read_gray(
     else:
         array = _full_range(array)
         reading = f"{array.dtype} {kind}"
-    codes = np.ascontiguousarray(gray_codes(array, space) if array.ndim == 3 else array)
+    codes = np.ascontiguousarray(_gray_of_color(array, space) if array.ndim == 3 else array)
     if converted:
         reading = f"{reading}, {converted}"
     return GrayImage(codes, space, f"{reading}, {space.name}")
@@ -195,6 +195,15 @@ def _level(array: NDArray[Any], levels: Levels | str) -> tuple[NDArray[Any], str
         return unit.astype(np.float64 if array.dtype.itemsize > 4 else np.float32), words
     dtype = np.uint8 if array.dtype.itemsize == 1 else np.uint16
     return np.rint(unit * np.iinfo(dtype).max).astype(dtype), words
+
+
+def _gray_of_color(array: NDArray[Any], space: ColorSpace) -> NDArray[Any]:
+    """The gray codes of (H, W, 3) codes, in bands of rows: it is computed in float64."""
+    gray = np.empty(array.shape[:2], array.dtype)
+    rows = max(1, 2**20 // array.shape[1])
+    for top in range(0, len(array), rows):
+        gray[top : top + rows] = gray_codes(array[top : top + rows], space)
+    return gray
 
 
 def _block_means(codes: NDArray[Any], block: int) -> NDArray[np.float32]:
