@@ -243,7 +243,8 @@ def find_color_file(place: Path, source: Path | None) -> ColorFile:
     Parameters
     ----------
     place : Path
-        The file, or a folder that has a file of the name of the image, whatever its ending.
+        The file, or a folder that has a file of the name of the image, whatever its ending, in
+        itself or in a folder of the name of the image's folder.
     source : Path or None
         The image; None if it is a stream.
 
@@ -259,15 +260,19 @@ def find_color_file(place: Path, source: Path | None) -> ColorFile:
             f"{place}: expected the color of an image from standard input as a file, got a folder; "
             "name the file"
         )
+    # The folder may be laid out as that of the images.
+    parents = source.absolute().parent.parts[1:]
+    below = (place.joinpath(*parents[first:]) for first in range(len(parents) + 1))
+    folder = next(folder for folder in below if folder.is_dir())
     found = [
         path
-        for path in find_files(place, recursive=False)
+        for path in find_files(folder, recursive=False)
         if path.stem.removesuffix(OWN.rstrip(".")) == source.stem and is_image_name(path.name)
     ]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise ImageError(
-            f"{place}: expected one image in color named {source.stem}, got {names}; "
+            f"{folder}: expected one image in color named {source.stem}, got {names}; "
             "name the file itself, or correct the folder"
         )
     return ColorFile(found[0], sha256_of(found[0]))

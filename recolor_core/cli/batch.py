@@ -95,6 +95,7 @@ def run(
         ),
     ] = None,
     reference: options.References = None,
+    color_from: options.ColorFrom = None,
     levels: options.Levels = None,
     sidecar: options.Sidecar = False,
     keep_dates: options.KeepDates = False,
@@ -139,7 +140,12 @@ def run(
     ):
         try:
             # These import torch.
-            from recolor_core.batch.request import Request, read_palette, read_reference
+            from recolor_core.batch.request import (
+                Request,
+                check_color_place,
+                read_palette,
+                read_reference,
+            )
             from recolor_core.batch.run import Batch, estimate_batch, run_batch
             from recolor_core.batch.tasks import Work
 
@@ -147,6 +153,7 @@ def run(
                 settings=settings,
                 palette=read_palette(palette) if palette else None,
                 references=[read_reference(path) for path in reference or ()],
+                color_from=check_color_place(Path(color_from)) if color_from else None,
                 levels=span,
                 stages=stages,
                 sidecar=sidecar,

@@ -146,6 +146,20 @@ def test_each_image_of_a_folder_takes_the_color_of_its_name(tmp_path: Path) -> N
     assert record["color_from"]["sources"][0]["name"] == "b.recolor.png"
 
 
+def test_a_batch_takes_the_colors_of_a_folder_of_the_same_layout(tmp_path: Path) -> None:
+    for folder, seed in (("box1", 0), ("box2", 2)):
+        for kind, image in (("in", photo()), ("painted", colored(seed))):
+            (tmp_path / kind / folder).mkdir(parents=True)
+            Image.fromarray(image).save(tmp_path / kind / folder / "a.png")
+    words = ("batch", tmp_path / "in", tmp_path / "out", "--color-from", tmp_path / "painted")
+    assert recolor(*words, *FAST).code == 0
+    for folder, seed in (("box1", 0), ("box2", 2)):
+        made = pixels(tmp_path / "out" / folder / "a.recolor.png")
+        errors = [np.abs(made.astype(int) - colored(one)).mean() for one in (seed, 2 - seed)]
+        assert errors[0] < errors[1]
+        np.testing.assert_array_equal(gray_of(made), photo())
+
+
 def test_pages_take_the_color_of_pages(tmp_path: Path) -> None:
     pages = np.stack((photo(), photo()[:, ::-1]))
     tifffile.imwrite(tmp_path / "scan.tif", pages, photometric="minisblack")
