@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QPoint, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
+from qtpy.QtGui import (
+    QColor,
+    QIcon,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QShowEvent,
+)
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -199,7 +208,12 @@ class ColorDisk(QWidget):
         )
         self._codes = np.zeros((SIDE, SIDE, 4), np.uint8)
         self._at = QPoint(SIDE // 2, SIDE // 2)
-        self.show_lightness(60)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make the disk when it is first shown: what converts colors takes long to import."""
+        if not self._codes.any():
+            self.show_lightness(60)
+        super().showEvent(event)
 
     def show_lightness(self, lightness: float) -> None:
         """Show the colors of a lightness.

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
@@ -86,6 +85,8 @@ def next_style(layer: Points | Shapes) -> Style:
 
 def set_styles(layer: Points | Shapes, styles: Sequence[Style]) -> None:
     """Give each point or shape of a layer its style; other features stay."""
+    import pandas as pd  # takes a large part of a second
+
     rows = [asdict(style) for style in styles]
     ours = pd.DataFrame({n: pd.Series([row[n] for row in rows], dtype=t) for n, t in _TYPES})
     others = layer.features[[name for name in layer.features.columns if name not in ours.columns]]
@@ -116,6 +117,8 @@ def label_kinds(labels: Labels) -> dict[int, str]:
 
 def set_label(labels: Labels, label: int, kind: str, color: str) -> None:
     """Set what a label asks for, and the color in which it is shown."""
+    import pandas as pd
+
     kinds = label_kinds(labels) | {label: kind}
     labels.features = pd.DataFrame({"index": list(kinds), "kind": list(kinds.values())})
     shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}

@@ -15,7 +15,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
-from superqt.utils import GeneratorWorker
+from superqt.utils import GeneratorWorker, create_worker
 
 from napari_recolor import command_text
 from napari_recolor.binding import Binding
@@ -64,7 +64,7 @@ from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
 from napari_recolor.wishes import Draw, Wishes
-from napari_recolor.worker import Failure, Options, choices, failure_of
+from napari_recolor.worker import Failure, Options, choices, failure_of, preload
 from recolor_core.errors import ImageError, RecolorError
 from recolor_core.hints import Hint, Mark, Region
 
@@ -81,6 +81,9 @@ UNDOABLE = (
     *("scope", "levels", "low", "high", "per"),
 )
 """Settings whose changes can be undone."""
+
+PRELOAD_MS = 500
+"""What is needed later is imported when the panel has been open for so many milliseconds."""
 
 PAGES = {
     "inspect": ("coarse", "rgb", "change"),
@@ -123,6 +126,7 @@ class ColorizeWidget(QWidget):
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
         self._choices_known = False
+        self._preloaded = False
         self._page = ""  # of those that Inspect shows
         self._compared: Image | None = None  # hidden as long as the user compares
         self._late_save: Job | None = None  # asked for while colors changed
@@ -251,6 +255,9 @@ class ColorizeWidget(QWidget):
         """Guard the canvas of the window that the panel is shown in."""
         super().showEvent(event)
         guard_canvas(self.viewer, self.window())
+        if not self._preloaded:
+            self._preloaded = True
+            QTimer.singleShot(PRELOAD_MS, partial(create_worker, preload, _start_thread=True))
 
     # --- what will be done --------------------------------------------------------------------
 

@@ -912,6 +912,15 @@ def choices(engine: Engine) -> Iterator[tuple[list[str], list[str]]]:
     yield available_devices(), [record.name for record in list_weights()]
 
 
+def preload() -> None:
+    """Import what napari and the panel need for hints: that takes a large part of a second.
+
+    To be called in a thread, so that the window can answer.
+    """
+    import pandas  # noqa: F401
+    import skimage.color  # noqa: F401
+
+
 def _load_torch() -> None:
     """Import torch without stopping the window.
 

@@ -327,7 +327,10 @@ def test_the_file_of_a_layer_is_known_by_its_codes(tmp_path, photo):
 
 
 @pytest.mark.slow
-def test_opening_the_panel_loads_no_torch():
-    code = "import sys, napari_recolor.widget; sys.exit('torch' in sys.modules)"
+def test_opening_the_panel_loads_nothing_heavy():
+    code = (
+        "import sys, napari_recolor.widget; "
+        "sys.exit(', '.join({'torch', 'pandas', 'skimage.color'} & set(sys.modules)) or 0)"
+    )
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
     assert result.returncode == 0, result.stderr.decode()
