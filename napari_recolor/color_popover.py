@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QPoint, Qt, Signal
-from qtpy.QtGui import (
-    QColor,
-    QIcon,
-    QImage,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPixmap,
-    QShowEvent,
-)
+from qtpy.QtGui import QColor, QIcon, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -209,11 +200,10 @@ class ColorDisk(QWidget):
         self._codes = np.zeros((SIDE, SIDE, 4), np.uint8)
         self._at = QPoint(SIDE // 2, SIDE // 2)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Make the disk when it is first shown: what converts colors takes long to import."""
+    def _make(self) -> None:
+        """Make the disk when it is first needed: what converts colors takes long to import."""
         if not self._codes.any():
             self.show_lightness(60)
-        super().showEvent(event)
 
     def show_lightness(self, lightness: float) -> None:
         """Show the colors of a lightness.
@@ -239,12 +229,14 @@ class ColorDisk(QWidget):
 
     def color_at(self, x: int, y: int) -> str | None:
         """The color of a pixel of the disk; None where there is none."""
+        self._make()
         if not (0 <= x < SIDE and 0 <= y < SIDE) or not self._codes[y, x, 3]:
             return None
         return hex_color(self._codes[y, x] / 255)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the disk and the color that was chosen."""
+        self._make()
         painter = QPainter(self)
         image = QImage(self._codes.data, SIDE, SIDE, 4 * SIDE, QImage.Format.Format_RGBA8888)
         painter.drawImage(0, 0, image)

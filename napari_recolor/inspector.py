@@ -1,7 +1,7 @@
 """Looks at some layers side by side, and gives the view back afterwards."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +55,9 @@ class Inspector:
         """Whether layers are being inspected."""
         return self._before is not None
 
-    def start(self, layers: Sequence[Layer], columns: int = 0, *, colorbars: bool = False) -> None:
+    def start(
+        self, layers: Sequence[Layer], columns: int = 0, colorbars: Collection[Layer] = ()
+    ) -> None:
         """Arrange layers side by side, with their names.
 
         Parameters
@@ -64,8 +66,8 @@ class Inspector:
             In reading order. Those that are not in the viewer are left out.
         columns : int
             Of the grid; 0 leaves the shape to napari.
-        colorbars : bool
-            Whether layers with a colormap get a colorbar when they are first shown. Making one
+        colorbars : collection of Layer
+            Those of the layers that get a colorbar when they are first shown with one. Making one
             takes a tenth of a second.
         """
         shown = [layer for layer in layers if layer in self.viewer.layers]
@@ -86,7 +88,7 @@ class Inspector:
                 layer.visible = layer in shown
             for layer in shown:
                 layer.name_overlay.visible = True
-                if colorbars and not layer.rgb and layer not in self._with_colorbar:
+                if layer in colorbars and layer not in self._with_colorbar:
                     self._with_colorbar.add(layer)
                     layer.colorbar.visible = True
             # napari fills the grid from the top left with the visible layers, in their order.

@@ -91,6 +91,9 @@ PAGES = {
 }
 """Buttons, and the roles of the layers that they show, row by row, three in each row."""
 
+COLORBARS = ("a refined", "b refined", "uncertainty", "change")
+"""The maps with a colorbar; the limits of the coarse ones are those of the refined ones."""
+
 
 class ColorizeWidget(QWidget):
     """Colorizes layers of a viewer.
@@ -665,7 +668,8 @@ class ColorizeWidget(QWidget):
         if page == self._page and not self.busy:
             layers = layers_of_run(self.viewer.layers, run.id)
             shown = [layers[role] for role in PAGES[page] if role in layers]
-            self._inspector.start(shown, 3, colorbars=page == "maps")
+            with_bars = [layers[role] for role in COLORBARS if role in layers]
+            self._inspector.start(shown, 3, with_bars if page == "maps" else ())
 
     def _wipe_over(self, on: bool) -> None:
         """Show the source left of a line and the result right of it."""

@@ -96,11 +96,11 @@ def test_colorbars_come_once_and_stay_as_the_user_wants_them(viewer):
     inspector = Inspector(viewer)
     inspector.start([map_, viewer.layers["a"]])
     assert not map_.colorbar.visible
-    inspector.start([map_, viewer.layers["a"]], colorbars=True)
+    inspector.start([map_, viewer.layers["a"]], colorbars=[map_])
     assert map_.colorbar.visible
-    assert not viewer.layers["a"].colorbar.visible  # its colors are its own
+    assert not viewer.layers["a"].colorbar.visible
     map_.colorbar.visible = False
-    inspector.start([map_], colorbars=True)
+    inspector.start([map_], colorbars=[map_])
     assert not map_.colorbar.visible
 
 
