@@ -232,11 +232,19 @@ def soak(args: list[str]) -> None:
     run(tool("python"), "tools/soak.py", *args)
 
 
+def soak_window(args: list[str]) -> None:
+    """Open, run and close the napari panel a hundred times; the process must survive."""
+    install("dev")
+    display, env = with_display()
+    run(*display, tool("python"), "tools/soak_window.py", *args, env=env)
+
+
 def screenshots(args: list[str]) -> None:
     """Make the images of the documentation anew."""
     install("dev")
     display, env = with_display()
     run(*display, tool("python"), "tools/screenshots.py", *args, env=env)
+    run(*display, tool("python"), "tools/tour.py", env=env)
     run(tool("python"), "tools/failures.py")
 
 
@@ -288,7 +296,7 @@ def clean(args: list[str]) -> None:
 TASKS: dict[str, Callable[[list[str]], None]] = {
     task.__name__.replace("_", "-"): task
     for task in (
-        *(demo, test, quick, lint, format, docs, bench, soak),
+        *(demo, test, quick, lint, format, docs, bench, soak, soak_window),
         *(screenshots, train_smoke, audit, wheel, clean),
     )
 }

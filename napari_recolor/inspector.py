@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
@@ -65,7 +66,7 @@ class Inspector:
         layers : sequence of Layer
             In reading order. Those that are not in the viewer are left out.
         columns : int
-            Of the grid; 0 leaves the shape to napari.
+            Of the grid; 0 for that in which the layers are shown largest.
         colorbars : collection of Layer
             Those of the layers that get a colorbar when they are first shown with one. Making one
             takes a tenth of a second.
@@ -80,8 +81,8 @@ class Inspector:
         for layer in shown:  # those that came since
             self._before.visible.setdefault(layer, layer.visible)
             self._before.named.setdefault(layer, layer.name_overlay.visible)
-        columns = min(columns, len(shown)) or -1
-        rows = -(-len(shown) // columns) if columns > 0 else -1
+        columns = min(columns, len(shown)) or _best_columns(self.viewer, shown)
+        rows = -(-len(shown) // columns)
         with _still(self.viewer):
             self.viewer.dims.ndisplay = 2
             for layer in self.viewer.layers:
@@ -132,6 +133,19 @@ class Inspector:
             self._shown.remove(event.value)
             if not self._shown:
                 self.stop()
+
+
+def _best_columns(viewer: ViewerModel, shown: Sequence[Layer]) -> int:
+    """Return the number of columns in which layers side by side are largest on the canvas."""
+    low, high = shown[0].extent.world[:, -2:]
+    height, width = np.maximum(high - low, 1e-9)
+    canvas_height, canvas_width = viewer.canvas.size
+
+    def scale(columns: int) -> float:
+        rows = -(-len(shown) // columns)
+        return float(min(canvas_height / rows / height, canvas_width / columns / width))
+
+    return max(range(1, len(shown) + 1), key=scale)
 
 
 @contextmanager

@@ -89,7 +89,7 @@ PAGES = {
     "inspect": ("coarse", "rgb", "change"),
     "maps": ("a coarse", "a refined", "uncertainty", "b coarse", "b refined", "change"),
 }
-"""Buttons, and the roles of the layers that they show, row by row, three in each row."""
+"""Buttons, and the roles of the layers that they show, row by row."""
 
 COLORBARS = ("a refined", "b refined", "uncertainty", "change")
 """The maps with a colorbar; the limits of the coarse ones are those of the refined ones."""
@@ -669,7 +669,10 @@ class ColorizeWidget(QWidget):
             layers = layers_of_run(self.viewer.layers, run.id)
             shown = [layers[role] for role in PAGES[page] if role in layers]
             with_bars = [layers[role] for role in COLORBARS if role in layers]
-            self._inspector.start(shown, 3, with_bars if page == "maps" else ())
+            if page == "maps":
+                self._inspector.start(shown, 3, with_bars)
+            else:
+                self._inspector.start(shown)
 
     def _wipe_over(self, on: bool) -> None:
         """Show the source left of a line and the result right of it."""

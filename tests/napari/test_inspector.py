@@ -104,6 +104,15 @@ def test_colorbars_come_once_and_stay_as_the_user_wants_them(viewer):
     assert not map_.colorbar.visible
 
 
+@pytest.mark.parametrize(
+    ("canvas", "shape"), [((600, 800), (2, 2)), ((300, 1500), (1, 3)), ((1500, 300), (3, 1))]
+)
+def test_layers_are_shown_as_large_as_the_canvas_allows(viewer, canvas, shape):
+    viewer.canvas.size = canvas
+    Inspector(viewer).start(layers_of(viewer, "abc"))  # each is 40 high and 60 wide
+    assert viewer.canvas.grid.shape == shape
+
+
 def test_layers_in_order_are_not_moved(viewer):
     inspector = Inspector(viewer)
     moved = []
