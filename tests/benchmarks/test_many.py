@@ -1,9 +1,12 @@
 """Many files: small images and scans through the command, and its start.
 
-Printed are ``images_per_second``; with the start ``times_torch``, its time by that of
-importing torch in the same run; with scans in two processes ``times_one_process``.
+Printed are ``images_per_second``; with the start ``times_torch``, its time by that of importing torch
+in the same run; with scans in two processes ``times_one_process``; with scans in one process, which
+works on two at a time, ``times_one_by_one``, by the sum of calls with one scan each. The environment
+variables ``RECOLOR_BENCH_IMAGES`` and ``RECOLOR_BENCH_SCANS`` set how many there are.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +17,8 @@ import tifffile
 from PIL import Image
 
 _RUN = "from recolor_core.cli import main; main()"
-_IMAGES, _SCANS = 60, 6
+_IMAGES = int(os.environ.get("RECOLOR_BENCH_IMAGES", "24"))
+_SCANS = int(os.environ.get("RECOLOR_BENCH_SCANS", "3"))
 
 
 def recolor(*words):
@@ -45,12 +49,12 @@ def scans(tmp_path):
     return folder
 
 
-@pytest.mark.benchmark(group="60 small images, the whole command")
+@pytest.mark.benchmark(group="small images, the whole command")
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_small_images(benchmark, images, tmp_path, runtime):
     out = tmp_path / "out"
     words = (images, "-o", out, "--overwrite", "--runtime", runtime)
-    benchmark.pedantic(recolor, words, rounds=2)
+    benchmark.pedantic(recolor, words, rounds=1)
     benchmark.extra_info["images_per_second"] = round(_IMAGES / benchmark.stats.stats.min, 2)
 
 
@@ -61,6 +65,16 @@ def test_scans(benchmark, scans, tmp_path):
     one = time.perf_counter() - begun
     benchmark.pedantic(recolor, ("batch", scans, tmp_path / "two", "--jobs", 2), rounds=1)
     benchmark.extra_info["times_one_process"] = round(benchmark.stats.stats.mean / one, 2)
+
+
+@pytest.mark.benchmark(group="a folder of scans of 24 megapixels")
+def test_scans_in_one_process(benchmark, scans, tmp_path):
+    begun = time.perf_counter()
+    for scan in sorted(scans.iterdir()):
+        recolor(scan, "-o", tmp_path / "alone.tif", "--overwrite")
+    alone = time.perf_counter() - begun
+    benchmark.pedantic(recolor, (scans, "-o", tmp_path / "out"), rounds=1)
+    benchmark.extra_info["times_one_by_one"] = round(benchmark.stats.stats.mean / alone, 2)
 
 
 @pytest.mark.benchmark(group="start")
