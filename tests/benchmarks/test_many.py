@@ -1,9 +1,9 @@
 """Many files: small images and scans through the command, and its start.
 
-Printed are ``images_per_second``; with the start ``times_torch``, its time by that of importing torch
-in the same run; with scans in two processes ``times_one_process``; with scans in one process, which
-works on two at a time, ``times_one_by_one``, by the sum of calls with one scan each. The environment
-variables ``RECOLOR_BENCH_IMAGES`` and ``RECOLOR_BENCH_SCANS`` set how many there are.
+Printed are ``images_per_second``; with the start ``times_torch``, its time by that of importing
+torch in the same run; with scans in two processes ``times_one_process``; with scans in one process,
+which works on two at a time, ``times_one_by_one``, by the sum of calls with one scan each. The
+environment variables ``RECOLOR_BENCH_IMAGES`` and ``RECOLOR_BENCH_SCANS`` set how many there are.
 """
 
 import os
