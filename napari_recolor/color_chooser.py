@@ -48,6 +48,7 @@ class ColorChooser(QObject):
         self.popover.chosen.connect(self._choose)
         self.popover.asked.connect(self._ask)
         hints.placed.connect(self._on_placed)
+        hints.selected.connect(self._on_selected)
         controls.color.clicked.connect(self._on_button)
 
     def look(self, run: Run | None, x: float, y: float) -> None:
@@ -87,6 +88,16 @@ class ColorChooser(QObject):
             self.popover.show_likely(event.colors, event.lightness)
         elif isinstance(event, Failure):
             self.popover.show_likely([], 60)
+
+    def _on_selected(self) -> None:
+        """Close the window once its hint is gone, or another layer is worked on."""
+        hint_layer, number = self._of or (None, None)
+        if hint_layer is None or number is None:
+            return
+        gone = number >= len(hint_layer.layer.data)
+        if gone or hint_layer.target is not hint_layer.layer:
+            self._of = None
+            self.popover.close()
 
     def _on_placed(self, hint_layer: HintLayer, number: int) -> None:
         if self._controls.isVisible():

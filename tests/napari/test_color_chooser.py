@@ -74,6 +74,20 @@ def test_keep_gray_and_remove(panel):
     assert not panel._chooser.popover.isVisible()
 
 
+def test_it_closes_when_its_hint_is_gone_or_another_layer_is_worked_on(panel):
+    points = panel._hints.current.layer
+    popover = panel._chooser.popover
+    points.add([30, 40])
+    panel._hints.current.draw()
+    assert not popover.isVisible()
+    panel.viewer.layers.selection.active = points
+    points.add([60, 40])
+    assert popover.isVisible()
+    points.data = points.data[:1]
+    points.selected_data = {0}
+    assert not popover.isVisible()
+
+
 def test_the_button_is_for_the_color_of_what_is_selected_or_comes(panel, qtbot):
     hint_layer = panel._hints.current
     assert panel.controls.color.text() == "predicted"

@@ -69,7 +69,7 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
 ):
     widget = open_stack(open_panel, film, axis_labels=AXES)
     assert "4 images, colors steady over T." in widget.controls.summary.text()
-    widget.controls.passes.setCurrentIndex(passes - 1)
+    widget.controls.passes.setValue(passes)
     rgb = run(widget, finish)["rgb"]
     expected = colorize_stack(film, colorizer=colorizer, size=64, passes=passes)
     np.testing.assert_array_equal(rgb.data, expected)
