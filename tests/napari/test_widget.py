@@ -284,26 +284,17 @@ def test_an_error_while_a_run_is_prepared_frees_the_panel(
 def test_a_full_gpu_is_told_and_the_cpu_goes_on(panel, photo, finish, notified, monkeypatch):
     import torch
 
-    from recolor_core import Colorizer
-
-    class Full:
-        """A GPU whose memory is full: stands for the device wherever the core asks for it."""
-
-        type = "cuda"
-
-        def __str__(self):
-            return "cuda"
-
-    from recolor_core import colorizer
+    from recolor_core import Colorizer, colorizer
 
     def out_of_memory(self, *arguments, **options):
-        if arguments and isinstance(arguments[0], Full):
+        if arguments and str(arguments[0]).startswith("cuda"):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return to(self, *arguments, **options)
 
     to = torch.nn.Module.to
     monkeypatch.setattr(torch.nn.Module, "to", out_of_memory)
-    monkeypatch.setattr(colorizer, "choose_device", lambda name: Full())
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(colorizer, "choose_device", lambda name: "cuda")
     panel._preferences.device = "cuda"
     rgb = run(panel, finish)["rgb"]
     assert any("the memory of cuda is full" in message for message in notified)
