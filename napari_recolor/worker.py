@@ -222,12 +222,12 @@ class Stages:
             For `Colorizer.refine`. Hints carried to the image count, too; and without other hints
             than it had, its colors are those of the run.
         """
-        from recolor_core.frames import uncovered
-
         own = tuple(values)
         carried = self.carried.get(index)
         if carried is None:
             return coarse, list(own)
+        from recolor_core.frames import uncovered
+
         if own == carried.given:
             coarse = replace(coarse, ab=carried.ab)
         return coarse, [*uncovered(carried.hints, own, coarse), *own]
@@ -505,7 +505,8 @@ def colorize(
     count = len(request.indices)
     _only_our_warnings()
     yield Step(0, count, 0, 1, "starting")
-    _load_torch()
+    if _needs_torch(options, request, any((hints or {}).values())):
+        _load_torch()
     from recolor_core import Settings
 
     settings, palette = Settings(**options.settings), options.read_palette()
@@ -635,6 +636,8 @@ def recolor(
         yield None
         coarse = _see_again(engine, options, stages, index)
     yield None
+    if hints:
+        _load_torch()
     coarse, known = stages.hinted(index, coarse, hints)
     result = engine.color(options, coarse, known)
     # No event comes before the new colors: a newer request ends this one at an event, and while a
@@ -729,6 +732,7 @@ def likely(
     if coarse is None:
         yield None
         coarse = _see_again(engine, options, stages, index)
+    _load_torch()
     import torch
     from torch.nn import functional
 
@@ -905,11 +909,18 @@ def _looked_at(result: "Colorization") -> dict[str, NDArray[Any]]:
 def choices(engine: Engine) -> Iterator[tuple[list[str], list[str]]]:
     """Devices of this machine and names of the weights, for menus."""
     _only_our_warnings()
-    _load_torch()
     from recolor_core import list_weights
     from recolor_core.device import available_devices
 
     yield available_devices(), [record.name for record in list_weights()]
+
+
+def _needs_torch(options: Options, request: Request, hinted: bool) -> bool:
+    """Whether a run uses PyTorch; the quantized networks on a CPU do not."""
+    from recolor_core.device import available_devices
+
+    on_gpu = options.device != "cpu" and available_devices() != ["cpu"]
+    return on_gpu or hinted or options.runtime == "torch" or request.time is not None
 
 
 def preload() -> None:

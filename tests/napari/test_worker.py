@@ -260,9 +260,30 @@ def test_torch_that_cannot_be_loaded_is_told_with_a_remedy(photo, monkeypatch):
         raise ImportError("DLL load failed while importing torch")
 
     monkeypatch.setattr(worker, "_load_torch", fail)
-    told = failure(Engine(), photo)
+    told = failure(Engine(), photo, Options(size=64, runtime="torch"))
     assert "PyTorch could not be loaded" in told.message
     assert "reinstall" in told.message
+
+
+@pytest.mark.slow
+def test_a_run_on_a_cpu_and_other_settings_load_no_torch():
+    code = """
+import sys
+import numpy as np
+from napari_recolor.layers import chroma_colormap
+from napari_recolor.reading import LevelRule, Request, Source
+from napari_recolor.worker import Engine, Options, Stages, choices, colorize, recolor
+
+source = Source("photo", np.eye(64, dtype=np.uint8) * 99, False, ("Y", "X"), (0, 1))
+request = Request(source, "slice", ((),), source.whole, LevelRule())
+engine, stages = Engine(), Stages(request)
+list(colorize(engine, Options(size=64, device="cpu"), stages))
+list(recolor(engine, Options(size=64, device="cpu", saturation=2), stages, (), []))
+chroma_colormap("a")
+sys.exit("torch" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
 
 
 def test_only_warnings_for_the_user_leave_the_thread(engine, photo, monkeypatch):
