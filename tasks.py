@@ -239,6 +239,12 @@ def soak_window(args: list[str]) -> None:
     run(*display, tool("python"), "tools/soak_window.py", *args, env=env)
 
 
+def fuzz(args: list[str]) -> None:
+    """Feed every reader with mutated files for as long as you let it run."""
+    install("fuzz")
+    run(tool("python"), "tools/fuzz.py", *args)
+
+
 def screenshots(args: list[str]) -> None:
     """Make the images of the documentation anew."""
     install("dev")
@@ -296,7 +302,7 @@ def clean(args: list[str]) -> None:
 TASKS: dict[str, Callable[[list[str]], None]] = {
     task.__name__.replace("_", "-"): task
     for task in (
-        *(demo, test, quick, lint, format, docs, bench, soak, soak_window),
+        *(demo, test, quick, lint, format, docs, bench, soak, soak_window, fuzz),
         *(screenshots, train_smoke, audit, wheel, clean),
     )
 }

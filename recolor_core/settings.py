@@ -15,7 +15,7 @@ VIVID_TEMPERATURE = 0.45
 plain mean, and 0.67 at 0.5. A lower temperature makes fewer hues and more blotches at the same
 colorfulness."""
 
-VIVID_CHROMA = 1.4
+VIVID_CHROMA = 1.5
 """Factor on the chroma at vividness 1, where results are as colorful as color photographs are on
 average; at vividness 0 the factor is its inverse. Temperature alone changes little, because the
 most probable color is often gray."""
