@@ -113,18 +113,20 @@ RECORDS: tuple[WeightsRecord, ...] = (
         training_data=(
             "32,943 photographs of 150 to 256 pixels short side: outdoor, indoor and general "
             "scenes of public repositories; then 49,280 crops of 44,579, most of them the same "
-            "ones, 12,505 others of ten ImageNet classes; then 335,104 crops of 7,522, most of them of "
-            "these kinds; refiner: 41,600 crops of 8,000 of these. Validated on 1,044 others."
+            "ones, 12,505 others of ten ImageNet classes; then 335,104 crops of 7,522, most of "
+            "them of these kinds; refiner: 41,600 crops of 8,000 of these. Validated on 1,044 "
+            "others."
         ),
         recipe=(
-            "Generator: semantic path from ImageNet weights of EfficientNet-lite2, the rest from "
-            "scratch; classification over 259 ab bins weighted by chroma, Huber loss on their "
-            "mean; 24 epochs; then three runs on a CPU, on lightness that is in part damaged, and "
-            "the mean of weights; then two runs on a GPU, 1,309 steps of 256 crops, that also learn "
-            "what the generator before predicted of the undamaged image. The generator is the mean "
-            "of one fifth of that before and four fifths of these. Refiner: 2,600 steps on the "
-            "colors of the generator before, on a CPU; half of the residual that it "
-            "learned. Color memory: 280 steps on clips made of 10,290 photographs, on a CPU."
+            "Generator: semantic path from ImageNet weights of EfficientNet-lite2, the rest "
+            "from scratch; classification over 259 ab bins weighted by chroma, Huber loss on "
+            "their mean; 24 epochs; then three runs on a CPU, on lightness that is in part "
+            "damaged, and the mean of weights; then two runs on a GPU, 1,309 steps of 256 "
+            "crops, that also learn what the generator before predicted of the undamaged image."
+            " The generator is the mean of one fifth of that before and four fifths of these. "
+            "Refiner: 2,600 steps on the colors of the generator before, on a CPU; half of the "
+            "residual that it learned. Color memory: 280 steps on clips made of 10,290 "
+            "photographs, on a CPU."
         ),
         metrics={
             # 1,044 photographs at 224 pixels; docs/model-card.md has the intervals. Coarse: at
