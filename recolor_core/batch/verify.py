@@ -43,12 +43,13 @@ def verify_image(
     """Verify the result of an image file.
 
     The gray is derived from the colors and compared with the hash that the provenance in the file
-    records and, if the source is given, with the source itself, value by value.
+    records and, if the source is given, with the source itself, value by value. An intermediate
+    stage holds no gray and is verified by `verify_stage`.
 
     Parameters
     ----------
     output : Path
-        The result.
+        The result or one of its stages.
     source : Path or None
         The image that it should be a coloring of.
     known_sha256 : str or None
@@ -68,6 +69,13 @@ def verify_image(
     found = Verification(str(output), str(source) if source else None)
     if not output.exists():
         found.add("missing", "the file is not there")
+        return found
+    mark = _first_record(output)
+    if "stage" in mark:
+        return verify_stage(output, sha256_of(source) if source else None)
+    if "sheet" in mark:
+        words = "this is a sheet of alternatives, too small to hold the gray of its source"
+        found.add("size", f"{words}; verify the result beside it")
         return found
     if source is None:
         _verify(found, output, None, known_sha256)
@@ -236,7 +244,7 @@ def verify_stage(path: Path, source_sha256: str | None = None) -> Verification:
     if digest_codes(planes) != record["stage_sha256"]:
         found.add("bytes", "its values are not those that were written")
     if source_sha256 and record.get("source_sha256") != source_sha256:
-        found.add("other source", "made from another file than the result beside it")
+        found.add("other source", f"made from another file ({record.get('source')})")
     return found
 
 

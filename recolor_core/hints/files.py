@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from recolor_core.errors import HintsError
 from recolor_core.files import write_file
@@ -227,6 +227,8 @@ def _pixels(source: Any, folder: Path) -> NDArray[Any]:
                     f"{_MAX_MASK_PIXELS} is the limit"
                 )
             bands, pixels = image.getbands(), np.asarray(image)
+    except UnidentifiedImageError as error:
+        raise HintsError(f"expected a mask as PNG, got {source:.60}, which is none") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise HintsError(f"the mask {source:.60} cannot be read as PNG ({error})") from error
     if pixels.ndim == 2:

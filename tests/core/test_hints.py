@@ -398,6 +398,14 @@ def test_a_mask_is_read_from_a_png_of_labels(tmp_path):
         read_hints(path)
 
 
+def test_a_mask_that_is_no_png_is_named(tmp_path):
+    Image.new("L", (4, 3)).save(tmp_path / "mask.jpg")
+    path = tmp_path / "hints.json"
+    path.write_text('{"hints": [{"mask": "mask.jpg", "color": "#4070c0"}]}')
+    with pytest.raises(HintsError, match=r"expected a mask as PNG, got mask\.jpg, which is none"):
+        read_hints(path)
+
+
 @pytest.mark.parametrize(
     ("mode", "marking", "other"),
     [

@@ -201,4 +201,4 @@ def test_of_a_multiscale_layer_the_full_resolution_is_read():
 )
 def test_size_of_the_result_is_that_of_the_core(dtype):
     codes = read_gray(np.eye(4).astype(dtype), levels=(0, 1)).codes
-    assert result_itemsize(np.dtype(dtype)) == codes.element_size()
+    assert result_itemsize(np.dtype(dtype)) == codes.dtype.itemsize

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from superqt.utils import WorkerBase
 
 from napari_recolor import command_text, worker
 from napari_recolor.layers import KEY
-from recolor_core import Hint, Mask, Region, Stroke
+from recolor_core import Hint, Mask, Region, Stroke, result
 
 pytestmark = pytest.mark.gui
 
@@ -201,12 +202,23 @@ def test_cancel_is_answered_at_the_next_step(panel, finish, monkeypatch, qtbot):
     monkeypatch.setattr("recolor_core.full_resolution.STRIP", 128)  # 96 strips
     runner = panel._runner
     show, canceled_at = runner._show_progress, []
+    strips, canceled, colored = result.color_strips, threading.Event(), []
+
+    def wait_for_the_click(*arguments):
+        for strip in strips(*arguments):
+            if len(colored) == 2:  # else all strips may be done before the first one is reported
+                assert canceled.wait(60)
+            colored.append(strip)
+            yield strip
+
+    monkeypatch.setattr(result, "color_strips", wait_for_the_click)
 
     def cancel_early(run, step):
         show(run, step)
         if step.stage == "coloring" and not canceled_at:
             canceled_at.append(step.done)
             button(panel, "cancel").click()
+            canceled.set()
 
     monkeypatch.setattr(runner, "_show_progress", cancel_early)
     button(panel, "run").click()
@@ -214,6 +226,7 @@ def test_cancel_is_answered_at_the_next_step(panel, finish, monkeypatch, qtbot):
     assert not button(panel, "run").isEnabled()
     finish(panel)
     assert canceled_at[0] < 96
+    assert len(colored) < 10
     assert not results(panel)
     assert text(panel, "status") == "Canceled; nothing done."
     assert button(panel, "run").isEnabled()

@@ -376,6 +376,28 @@ def test_stages_that_were_altered(batch: tuple[Path, Path], manifest: bool) -> N
     assert "this stage holds no gray" in call.err
 
 
+def test_a_stage_is_verified_by_its_own_name_and_a_sheet_is_no_result(
+    batch: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, out = batch
+    stage = out / "a.recolor.ab-refined.tif"
+    renamed = tmp_path / "refined.tif"
+    renamed.write_bytes(stage.read_bytes())
+    for words in ((stage,), (renamed,), (stage, source / "a.tif")):
+        call = recolor("verify", *words)
+        assert call.code == 0
+        assert "unaltered stage ab-refined of the coloring of a.tif" in call.out.decode()
+    call = recolor("verify", stage, source / "box" / "c.tif")
+    assert call.code == 2
+    assert "ALTERED: made from another file (a.tif)" in call.out.decode()
+    output = tmp_path / "a.png"
+    call = recolor(source / "a.tif", "-o", output, "--alternatives", "1", "--sheet", *FAST)
+    assert call.code == 0
+    call = recolor("verify", tmp_path / "a.sheet.png", source / "a.tif")
+    assert call.code == 2
+    assert "this is a sheet of alternatives" in call.out.decode()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
 def test_a_line_break_in_a_name(made: Path, tmp_path: Path) -> None:
     for name in ("color.png", "scan.tif"):
