@@ -155,12 +155,13 @@ def find_state(
                     "pass overwrite=True to replace it, or name another output"
                 )
         return ResultState.ABSENT
-    _check(files.main, expected)
+    signed = request.credentials is not None
+    _check(files.main, expected, signed=signed)
     complete = True
     for number, path in enumerate(files.alternatives, 1):
         if complete := complete and _exists(path):
             facts = {"alternative": number, "seed": request.seed}
-            _check(path, [page | facts for page in expected])
+            _check(path, [page | facts for page in expected], signed=signed)
     for path, page in zip(files.sheets, expected, strict=False):
         if complete := complete and _exists(path):
             _check(path, [page | {"sheet": request.settings.alternatives, "seed": request.seed}])
@@ -197,8 +198,8 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return [record for record in records if record]
 
 
-def _check(path: Path, expected: Sequence[Mapping[str, Any]]) -> None:
-    """Check that a file was made as expected, page by page."""
+def _check(path: Path, expected: Sequence[Mapping[str, Any]], *, signed: bool = False) -> None:
+    """Check that a file was made as expected, page by page, and signed if it has to be."""
     renew = "pass overwrite=True to renew it, or name another output"
     try:
         records = read_records(path)
@@ -214,6 +215,13 @@ def _check(path: Path, expected: Sequence[Mapping[str, Any]]) -> None:
     for record, page in zip(records, expected, strict=True):
         if difference := describe_difference(record, page):
             raise StaleOutputError(f"{path} is there already, {difference}; {renew}")
+    if signed:
+        from recolor_core.images.credentials import is_signed
+
+        with open_image(path, max_pixels=_ANY_SIZE) as file:
+            format = file.format
+        if not is_signed(path, format):
+            raise StaleOutputError(f"{path} is there already and is not signed; {renew}")
 
 
 def describe_difference(record: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ class Credentials:
                 'pip install "napari-recolor[c2pa]"'
             ) from error
         file = BytesIO(imagecodecs.png_encode(np.zeros((1, 1), np.uint8)))
-        self.sign(file, "PNG", "test")
+        self.sign(file, "PNG", str(self.certificate))
 
     def sign(
         self,
@@ -176,3 +176,29 @@ def _algorithm(chain: bytes) -> Any:
     if isinstance(key, rsa.RSAPublicKey):
         return names.PS256
     raise ValueError("expected a certificate with an EC, Ed25519 or RSA key")
+
+
+def is_signed(path: Path, format: str) -> bool:
+    """Whether an image carries Content Credentials; who signed them is not looked at.
+
+    Parameters
+    ----------
+    path : Path
+        The image.
+    format : str
+        Its format, as `ImageFile.format` names it.
+    """
+    if format not in SIGNED:
+        return False
+    import c2pa
+
+    context = c2pa.Context(c2pa.Settings.from_dict(_OFFLINE))
+    try:
+        with path.open("rb") as file:
+            reader = c2pa.Reader.try_create(SIGNED[format], file, context=context)
+            if reader is None:
+                return False
+            reader.close()
+            return True
+    except c2pa.C2paError:
+        return False  # what is there cannot be read

@@ -122,6 +122,11 @@ def test_a_signed_result_is_the_same_image(
         assert restore_image(signed).exact
     with pytest.raises(c2pa.C2paError):
         manifest_of(plain)
+    again = recolor(source, "-o", signed, *signing, *FAST)
+    assert (again.code, b"skipped" in again.out or "skipped" in again.err) == (0, True)
+    unsigned = recolor(source, "-o", plain, *signing, *FAST)
+    assert unsigned.code == 2
+    assert "is there already and is not signed; --overwrite renews it" in unsigned.err
 
 
 def test_a_batch_is_signed_and_its_alternatives(tmp_path: Path, signing: tuple[str, ...]) -> None:

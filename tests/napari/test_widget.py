@@ -474,7 +474,7 @@ def test_hints_color_the_image_anew(panel, finish, qtbot):
     (image,) = rgb.metadata[KEY]["images"]
     assert [hint["color"] for hint in image["hints"]] == ["#ff0000"]
     hint_layer.data = np.empty((0, 2))
-    qtbot.waitUntil(lambda: "Colored with 0 hints" in text(panel, "status"), timeout=60_000)
+    qtbot.waitUntil(lambda: "Colored without hints." in text(panel, "status"), timeout=60_000)
     np.testing.assert_array_equal(rgb.data, before)
 
 
