@@ -100,7 +100,8 @@ class LivePreview(QObject):
             run.given[event.index] = hints
             run.show(self.viewer.layers, event.index)
             count = len(event.provenance["hints"])
-            said = f"Colored with {count} hint{'' if count == 1 else 's'}."
+            counted = f"with {count} hint{'' if count == 1 else 's'}" if count else "without hints"
+            said = f"Colored {counted}."
             if run.stages.steady:
                 said += " Colorize again to carry hints on through the shot."
             self.said.emit(said)
