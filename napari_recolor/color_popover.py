@@ -24,7 +24,7 @@ CHROMA = 90
 """The disk of colors reaches to this distance from gray, in Lab units."""
 
 SIDE = 160
-"""Of the disk, in pixels of the screen."""
+"""Diameter of the disk, in pixels of the screen."""
 
 RECENT = 6
 """How many colors that were used last are offered."""

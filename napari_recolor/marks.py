@@ -40,7 +40,7 @@ MAX_LABELS = 64
 """The largest number of labels of one image that count as masks."""
 
 SYMBOLS = {"color": "disc", "keep": "square", "gray": "diamond"}
-"""How points of each kind are drawn."""
+"""The symbol that points of each kind are drawn with."""
 
 _TYPES = (("kind", object), ("reach", float), ("within", int), ("number", int))
 _PATHS = ("line", "path")

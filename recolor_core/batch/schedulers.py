@@ -213,7 +213,7 @@ class _Worker:
 
 
 def _how_it_ended(exit_code: int | None) -> str:
-    """How a process ended, in words."""
+    """Describe in words why a process ended."""
     if exit_code is None or exit_code >= 0:
         return f"with exit code {exit_code}"
     try:

@@ -24,7 +24,7 @@ ONE_PROCESS = "local:1"
 """Where a batch works unless it is told: a process of its own, which a bad file may crash."""
 
 _SECONDS = 300.0
-"""How long a process may make no progress."""
+"""Time after which a process without progress is ended."""
 
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The output folder of a batch.")]
 
