@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recolor_core.errors import HintsError, ImageError, OutputExistsError
-from recolor_core.film import FilmError, FilmWarning, KeyHint, Moment, open_film, parse_moment
+from recolor_core.film import FilmError, FilmWarning, KeyHint, Moment, open_film
 from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
 
@@ -62,12 +62,12 @@ def test_what_is_no_film(tmp_path):
         ("b.mp4", {"lossless": True}, "name the output .mkv"),
         ("b.mp4", {"crf": 52}, "expected crf from 0 to 51, got 52"),
         ("b.mp4", {"passes": 3}, "expected passes from 1 to 2, got 3"),
-        ("b.mp4", {"left_out": [7]}, "expected --drop"),
-        ("b.mp4", {"rate": 25}, "leave it out"),
+        ("b.mp4", {"drop": [7]}, "expected --drop"),
+        ("b.mp4", {"fps": "25"}, "leave it out"),
         ("nowhere/b.mp4", {}, "create it first"),
         ("a.mkv", {"overwrite": True}, "this is a source itself"),
-        ("b.mp4", {"start": Moment(frame=2), "end": Moment(frame=2)}, "a start before the end"),
-        ("b.mp4", {"start": parse_moment("1:00")}, "it has 3 frames in 0.08 s"),
+        ("b.mp4", {"start": "2f", "end": "2f"}, "a start before the end"),
+        ("b.mp4", {"start": "1:00"}, "it has 3 frames in 0.08 s"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, target, order, expected):
@@ -103,7 +103,7 @@ def test_images_never_replace_their_sources(tmp_path):
 def test_a_stream_that_the_output_cannot_hold_is_named_before_any_work(tmp_path):
     make_film(tmp_path / "a.mkv", 2, audio=True, subtitles="1\n00:00:00,000 --> 00:00:01,000\nX\n")
     with (
-        patch("recolor_core.film.coloring.colorize_frames", side_effect=AssertionError),
+        patch("recolor_core.film.coloring.see_frames", side_effect=AssertionError),
         pytest.raises(FilmError, match=r"subtitle stream 2 of a\.mkv \((srt|subrip)\).*--drop 2"),
     ):
         colorize(tmp_path / "a.mkv", tmp_path / "b.mp4")
@@ -117,7 +117,7 @@ def test_images_need_a_rate_to_become_a_film(tmp_path):
     colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
     with pytest.raises(FilmError, match="--fps 24"):
         colorize(tmp_path / "p_%d.png", tmp_path / "b.mkv")
-    assert "expected --fps" in _lines(
+    assert "expected fps" in _lines(
         recolor("film", tmp_path / "p_%d.png", tmp_path / "b.mkv", "--fps", "0")
     )
 
