@@ -741,7 +741,7 @@ def test_copied_python_gives_the_same_pixels(open_panel, photo, finish, tmp_path
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     if kind == "runtime":
-        widget.controls.runtime.setCurrentText("PyTorch, float32")
+        widget.controls.runtime.setCurrentText("PyTorch")
     qtbot.waitUntil(button(widget, "run").isEnabled)
     rgb = run(widget, finish)["rgb"]
     button(widget, "copy_python").click()
@@ -780,7 +780,7 @@ def test_copied_command_writes_the_same_image(open_panel, photo, finish, tmp_pat
     if kind == "palette":
         widget.controls.palette.setText("#803020, #203080")
     if kind == "runtime":
-        widget.controls.runtime.setCurrentText("PyTorch, float32")
+        widget.controls.runtime.setCurrentText("PyTorch")
     qtbot.waitUntil(button(widget, "run").isEnabled)
     rgb = run(widget, finish)["rgb"]
     button(widget, "copy_command").click()
