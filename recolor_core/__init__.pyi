@@ -9,6 +9,7 @@ from .errors import (
     WeightsError,
 )
 from .frames import colorize_frames
+from .gray import read_gray
 from .hints import Hint, Mask, Region, Stroke
 from .lab import lab_to_rgb, rgb_to_lab
 from .reference import Reference
@@ -40,6 +41,7 @@ __all__ = [
     "lab_to_rgb",
     "list_settings",
     "list_weights",
+    "read_gray",
     "rgb_to_lab",
 ]
 __version__: str

@@ -12,8 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from recolor_core import Colorizer, Settings
-from recolor_core.gray import read_gray
+from recolor_core import Colorizer, Settings, read_gray
 
 gray = np.asarray(Image.open(files("recolor_core") / "data/samples/saratoga.jpg"))
 colorizer = Colorizer()

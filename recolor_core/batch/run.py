@@ -344,6 +344,8 @@ def _megapixels(batch: Batch, path: str) -> float | None:
 def _making(batch: Batch, colorizer: Colorizer | None) -> Making:
     record = colorizer.record if colorizer else load_weights(batch.work.weights).record
     parameters = batch.work.request.parameters()
+    if batch.work.request.credentials is not None:
+        parameters["signed"] = True  # a result without a signature does not count as done
     return Making(parameters, record.name, record.sha256, version("napari-recolor"))
 
 

@@ -150,6 +150,22 @@ def test_a_batch_is_signed_and_its_alternatives(tmp_path: Path, signing: tuple[s
     assert recolor("verify", out, tmp_path / "in").code == 0
 
 
+def test_a_batch_that_is_signed_later_makes_its_results_again(
+    tmp_path: Path, signing: tuple[str, ...]
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo()).save(tmp_path / "in" / "a.png")
+    out = tmp_path / "out"
+    words = ("batch", tmp_path / "in", out, "--no-report", *FAST)
+    assert recolor(*words).code == 0
+    assert recolor(*words, *signing, "--on-changed", "redo").code == 0
+    made = out / "a.recolor.png"
+    assert manifest_of(made)["ingredients"]
+    before = made.read_bytes()
+    assert recolor(*words, *signing, "--on-changed", "redo").code == 0
+    assert made.read_bytes() == before
+
+
 def test_what_is_wrong_with_a_key_is_told_at_once(tmp_path: Path, signing: tuple[str, ...]) -> None:
     Image.fromarray(photo()).save(tmp_path / "a.png")
     _, cert, _, key = signing
