@@ -315,7 +315,7 @@ class Store:
             self._keep(row)
 
     def _keep(self, row: Row) -> None:
-        row["doubts"] = np.array(row["doubts"], np.float32)
+        row["doubts"] = np.array(row["doubts"], np.float32).reshape(-1, 2)
         self.rows[row["image"], row["model"], row["wear"]] = row
 
     def _append(self, text: str) -> None:
@@ -560,7 +560,7 @@ def write(
     doubts = {
         model.name: [row[i]["doubts"] for row in rows]
         for i, model in enumerate(models)
-        if len(rows[0][i]["doubts"])
+        if any(len(row[i]["doubts"]) for row in rows)
     }
     curves, calibrated = calibration(doubts)
     about = about | {

@@ -19,7 +19,7 @@ from recolor_core.weights import save_weights
 from training import evaluate, export, frechet
 from training.command import run_command
 from training.evaluation_data import EvaluationError, read_evaluation
-from training.measures import MEASURES, Truth
+from training.measures import MEASURES, VERSION, Truth
 from training.models import Prediction
 from training.perceptual import Fid
 from training.photographs import DataError
@@ -404,6 +404,17 @@ def test_doubts_pair_the_uncertainty_of_a_cell_with_its_error():
     _, summary = calibration({"it": [np.array(pairs)] * 3})
     assert summary["it"]["skill"][0] == pytest.approx(1, abs=0.01)
     assert summary["it"]["sigma_ratio"] == pytest.approx((1, 1, 1), abs=0.01)
+
+
+def test_an_image_without_a_cell_to_ask_costs_the_uncertainty_nothing(tmp_path):
+    store = evaluate.Store(tmp_path / "rows.jsonl")
+    shared = {"model": "m", "wear": "", "measures": {}, "version": VERSION}
+    pairs = np.random.default_rng(0).random((20, 5, 2)).tolist()
+    store.add([{"image": str(i), "doubts": found, **shared} for i, found in enumerate(pairs)])
+    _, alone = calibration({"it": [row["doubts"] for row in store.rows.values()]})
+    store.add([{"image": "none", "doubts": [], **shared}])
+    _, whole = calibration({"it": [row["doubts"] for row in store.rows.values()]})
+    assert whole["it"]["skill"][0] == alone["it"]["skill"][0]
 
 
 def test_quick_intervals_are_the_bootstrap_intervals():
