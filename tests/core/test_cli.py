@@ -495,7 +495,8 @@ def test_a_bug_costs_one_image_and_says_how_to_report_it(
     assert "ZeroDivisionError: division by zero" in line
     assert "RECOLOR_DEBUG=1" in line
     assert "Traceback" in call.err
-    assert (folder / "b.recolor.png").exists()
+    made = [name for name in ("a", "b") if (folder / f"{name}.recolor.png").exists()]
+    assert len(made) == 1  # two images are in the works at a time: which one fails is open
 
 
 def test_warnings_are_lines_about_the_image(jpeg: Path) -> None:

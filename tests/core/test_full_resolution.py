@@ -119,7 +119,8 @@ def test_strips_may_begin_with_the_rows_in_view(monkeypatch, first_row):
     monkeypatch.setattr(full_resolution, "STRIP", 700 * 3)
     codes, size = codes_of((97, 700), torch.uint8), (97, 700)
     image = (codes, SRGB, *scene((20, 30)))
-    tops, strips = strip_tops(size, first_row), list(color_strips(*image, first_row=first_row))
+    arrays = (codes.numpy(), SRGB, *(part.numpy() for part in image[2:]))
+    tops, strips = strip_tops(size, first_row), list(color_strips(*arrays, first_row=first_row))
     assert tops[0] <= first_row < tops[0] + len(strips[0])
     rgb = np.zeros((*size, 3), np.uint8)
     for top, strip in zip(tops, strips, strict=True):

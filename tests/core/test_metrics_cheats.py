@@ -144,8 +144,10 @@ def test_bleeding_is_forgiven_by_psnr_and_exposed_by_the_edge_band(measure):
 def test_an_altered_gray_is_forgiven_by_psnr_and_ssim_and_exposed_by_fidelity(lightness):
     codes = (lab_to_rgb(torch.cat((lightness, 0 * patches(1)), 1))[0, 0] * 255).round()
     gray = codes.to(torch.uint8)
-    kept = to_rgb(gray, patches(1)[0])
-    altered = to_rgb(gray + 1, patches(1)[0])
+    kept, altered = (
+        torch.from_numpy(to_rgb(one.numpy(), patches(1)[0].numpy())).permute(2, 0, 1)
+        for one in (gray, gray + 1)
+    )
     one, other = kept[None] / 255, altered[None] / 255
     assert psnr(other, one)[0] > 45
     assert channel_ssim(other, one).min() > 0.99

@@ -156,6 +156,7 @@ def test_a_wrong_recipe_ends_in_one_line(photographs, tmp_path, weights, capsys,
 RECIPES = {
     "generator": GeneratorRecipe,
     "finetune": GeneratorRecipe,
+    "distilled": GeneratorRecipe,
     "refiner": RefinerRecipe,
     "memory": MemoryRecipe,
     "original": OriginalRecipe,
