@@ -9,10 +9,13 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from recolor_core.errors import RuntimeUnavailableError
+from recolor_core.runtime.compiled import compile_networks
 from recolor_core.trainer import (
     CachedPhotographs,
     GeneratorRecipe,
@@ -33,6 +36,7 @@ from recolor_core.trainer import (
     load_pretrained,
     write_predictions,
 )
+from recolor_core.weights import open_weights
 from training.command import run_command
 from training.original import OriginalRecipe, OriginalTask
 from training.photographs import DataError, Squares, list_photographs
@@ -112,7 +116,7 @@ def memory(request: TrainingRequest) -> TrainingJob:
     """A color memory, on clips made of photographs and colored by a frozen generator."""
     recipe = MemoryRecipe.read(request.config, request.overrides)
     frozen, _ = frozen_generator(recipe.generator)
-    return _on_squares(started(MemoryTask(recipe, frozen)), request)
+    return _on_squares(started(MemoryTask(recipe, frozen, _compiled(recipe.generator))), request)
 
 
 BUILDERS: dict[str, Callable[[TrainingRequest], TrainingJob]] = {
@@ -136,6 +140,15 @@ def started(task: Task) -> Task:
 def _on_squares(task: Task, request: TrainingRequest) -> TrainingJob:
     squares = Squares(request.images, round(task.recipe.size * MARGIN))
     return TrainingJob(task, Photographs(squares), _centers(request, task.recipe.size))
+
+
+def _compiled(weights: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
+    """The quantized generator of a weights file; None if it has none that runs here."""
+    try:
+        programs, _, _ = compile_networks(open_weights(weights))
+    except RuntimeUnavailableError:
+        return None
+    return programs["generator"]
 
 
 def _centers(request: TrainingRequest, size: int) -> Photographs | None:

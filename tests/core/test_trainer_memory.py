@@ -194,6 +194,24 @@ def test_a_step_on_clips_that_all_have_transitions(generator):
     assert float(task.network.out.weight.grad.abs().max()) > 0
 
 
+def test_a_compiled_generator_colors_the_frames_on_the_cpu(generator):
+    shapes = []
+
+    def compiled(lightness):
+        shapes.append(lightness.shape)
+        return 2 * generator(torch.from_numpy(lightness)).numpy()
+
+    images = smooth_images(2, 72)
+
+    def coarse(task):
+        return task.clip(images, 64, torch.Generator().manual_seed(9), 2, ALL).coarse
+
+    with torch.no_grad():
+        sharper = coarse(MemoryTask(TINY, generator, compiled))
+    assert shapes == [(2, 1, 64, 64)] * TINY.frames
+    assert not sharper.isclose(coarse(MemoryTask(TINY, generator)), atol=0.1).all()
+
+
 def test_an_untrained_memory_passes_colors_through(generator):
     task = MemoryTask(TINY, generator)
     rng = torch.Generator().manual_seed(9)
