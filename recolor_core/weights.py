@@ -56,9 +56,13 @@ _COUNTER = "num_batches_tracked"
 _Network = TypeVar("_Network", bound="nn.Module")
 
 
-USES = ("any", "research", "unstated")
-"""What weights may be used for. "any" needs licenses that allow any use for every training image
-and for all initial weights."""
+USES: Mapping[str, str] = {
+    "any": "any use, commercial use included",
+    "research": "research only",
+    "unstated": "unknown; ask whoever trained them",
+}
+"""What weights may be used for, and what that means. "any" needs licenses that allow any use for
+every training image and for all initial weights."""
 
 
 @dataclass(frozen=True)

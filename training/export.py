@@ -2,7 +2,8 @@
 
 ``python -m training.export OUT.safetensors --generator A --refiner B --memory C``, each a
 checkpoint of `training.train` or a weights file of which the network is taken over as it is.
-An option given again stands for the mean of the networks.
+An option given again stands for the mean of the networks. ``--refiner bicubic`` stands for an
+untrained refiner, which leaves the coarse colors as bicubic upsampling makes them.
 """
 
 import json
@@ -16,7 +17,9 @@ import typer
 from torch import nn
 
 from recolor_core import weights
+from recolor_core.models.config import RefinerConfig
 from recolor_core.models.networks import NETWORKS
+from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import (
     GeneratorRecipe,
     MemoryRecipe,
@@ -33,6 +36,10 @@ RECORDED = ("mse", "psnr", "ssim", "ciede2000", "colorfulness_ratio", "edge_erro
 """What a record tells of the evaluation: means of the refined images."""
 
 Recipe = dict[str, Any]
+
+BICUBIC = "bicubic"
+"""What stands for an untrained refiner: weights without a trained one need not borrow a refiner
+whose training images have other licenses."""
 
 RECIPES: dict[str, Any] = {
     "generator": GeneratorRecipe,
@@ -59,6 +66,11 @@ def read_network(kind: str, path: Path) -> tuple[nn.Module, Recipe]:
         trained.load_state_dict(state["average"])
         return trained, {"steps taken": state["step"], **state["recipe"]}
     return weights.read_network(path, kind), {"taken over from": path.name}
+
+
+def bicubic_refiner() -> Refiner:
+    """Make the smallest refiner that adds nothing to bicubic upsampling."""
+    return Refiner(RefinerConfig(width=8, blocks=0))
 
 
 def read_mean(kind: str, paths: Sequence[Path]) -> tuple[nn.Module, Recipe]:
@@ -135,7 +147,8 @@ def main(
         ),
     ] = None,
     refiner: Annotated[
-        list[str] | None, typer.Option(help="The refiner, like --generator.")
+        list[str] | None,
+        typer.Option(help=f"The refiner, like --generator; {BICUBIC} is one that adds nothing."),
     ] = None,
     memory: Annotated[
         list[str] | None, typer.Option(help="The color memory, like --generator; none by default.")
@@ -171,6 +184,9 @@ def main(
     wanted = {"generator": generator or ["default"], "refiner": refiner or ["default"]}
     if memory:
         wanted["memory"] = memory
+    if refiner == [BICUBIC]:
+        networks["refiner"], recipes["refiner"] = bicubic_refiner(), {"untrained": BICUBIC}
+        del wanted["refiner"]
     for kind, names in wanted.items():
         networks[kind], recipes[kind] = read_mean(kind, [_file(name) for name in names])
     measured = read_evaluation(report) if report else None

@@ -3,11 +3,21 @@
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recolor_core.cli.app import make_app
+
+if TYPE_CHECKING:
+    from recolor_core.weights import WeightsRecord
+
+QUALITY = {
+    "psnr_db": "PSNR {:.2f} dB",
+    "ciede2000": "CIEDE2000 {:.2f}",
+    "colorfulness_ratio": "{:.2f} of the colorfulness of photographs",
+}
+"""The metrics of a record that the list shows, and the words for each."""
 
 
 def show_weights(
@@ -19,13 +29,14 @@ def show_weights(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the weights that have a name, and what each may be used for."""
-    from recolor_core.weights import fetch_weights, list_weights, load_weights
+    """List the weights that have a name: what each may be used for, and how good it is."""
+    from recolor_core.weights import USES, fetch_weights, list_weights, load_weights
 
     if fetch:
         print(fetch_weights(fetch, progress=sys.stderr.isatty()))
         return
-    records = [record for record in list_weights() if name in (None, record.name)]
+    known = list_weights()
+    records = [record for record in known if name in (None, record.name)]
     if name and not records:
         records = [load_weights(name).record]  # a file; or the error that says what there is
     if as_json:
@@ -34,12 +45,31 @@ def show_weights(
         for key, value in asdict(records[0]).items():
             if isinstance(value, dict):
                 value = ", ".join(f"{k} {v:g}" for k, v in value.items())
+            if key == "use":
+                value = f"{value}: {USES.get(value, value)}"
             print(f"{key.replace('_', ' '):16} {value or '-'}")
+        if records[0] in known[1:]:
+            print(f"{'quality':16} {_quality(records[0], known[0])}")
     else:
-        width = max(len(record.name) for record in records)
         for record in records:
             where = "installed" if record.bundled else f"`recolor weights --fetch {record.name}`"
-            print(f"{record.name:{width}}  {where}  use: {record.use}  {record.license}")
+            print(f"{record.name}  {where}  use: {record.use} ({USES[record.use]})")
+            print(f"  {record.license}")
+            print(f"  {_quality(record, known[0])}")
+
+
+def _quality(record: "WeightsRecord", reference: "WeightsRecord") -> str:
+    """Say how good weights are, and how much better or worse than the reference."""
+    found = []
+    for name, words in QUALITY.items():
+        if name not in record.metrics:
+            continue
+        text = words.format(record.metrics[name])
+        if record.name != reference.name and name in reference.metrics:
+            change = record.metrics[name] - reference.metrics[name]
+            text += f" ({change:+.2f} against {reference.name})"
+        found.append(text)
+    return ", ".join(found) or "not measured"
 
 
 app = make_app(show_weights)

@@ -9,13 +9,17 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import numpy as np
 import pooch
 import pytest
+import skimage
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recolor_core import Colorizer, WeightsError, list_weights, weights
+from recolor_core.batch.result import read_records
 from recolor_core.models.config import GeneratorConfig, RefinerConfig
 from recolor_core.models.generator import Generator
 from recolor_core.models.networks import NETWORKS
@@ -28,6 +32,8 @@ from recolor_core.weights import (
     load_weights,
     save_weights,
 )
+
+from .cli_runner import FAST, recolor
 
 ABOUT = {
     "license": "CC0-1.0",
@@ -185,6 +191,59 @@ def test_every_record_is_complete_and_its_file_is_what_it_says():
         if record.bundled:
             content = (BUNDLED / record.file).read_bytes()
             assert sha256(content).hexdigest() == record.sha256
+
+
+@pytest.fixture
+def second(saved, monkeypatch, tmp_path):
+    """Small weights that come with the package beside the default ones."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "default.safetensors").symlink_to(BUNDLED / "default.safetensors")
+    (folder / "default.int8.safetensors").symlink_to(BUNDLED / "default.int8.safetensors")
+    (folder / "second.safetensors").symlink_to(saved)
+    record = WeightsRecord(
+        name="second",
+        file="second.safetensors",
+        use="any",
+        sha256=sha256(saved.read_bytes()).hexdigest(),
+        license="Any use: there are no training images.",
+        training_data="None.",
+        recipe="Never trained.",
+        metrics={"psnr_db": list_weights()[0].metrics["psnr_db"] - 1.25},
+    )
+    monkeypatch.setattr(weights, "BUNDLED", folder)
+    monkeypatch.setattr(weights, "RECORDS", (weights.RECORDS[0], record))
+    return record
+
+
+def test_weights_beside_the_default_ones_colorize_by_their_name(second, saved):
+    gray = skimage.data.camera()[::8, ::8]
+    by_name, by_path = (Colorizer(name, "cpu")(gray, size=32) for name in ("second", saved))
+    np.testing.assert_array_equal(by_name.rgb, by_path.rgb)
+    assert by_name.provenance["weights"] == {"name": "second", "sha256": second.sha256}
+    # They need no quantized form, and must not run with that of other weights.
+    assert by_name.provenance["runtime"]["name"] == "torch"
+    assert Colorizer("default", "cpu").runtime.name == "onnxruntime"
+
+
+def test_the_command_takes_weights_by_name_and_compares_them_with_the_default(second, tmp_path):
+    default = weights.RECORDS[0]
+    photo = tmp_path / "photo.png"
+    Image.fromarray(skimage.data.camera()[::8, ::8]).save(photo)
+    assert recolor(photo, "--weights", "second", *FAST).code == 0
+    (made,) = read_records(tmp_path / "photo.recolor.png")
+    assert made["weights"]["name"] == "second"
+    listed = recolor("weights").out.decode()
+    assert f"use: {default.use} (" in listed
+    assert "second  installed  use: any (any use, commercial use included)" in listed
+    assert second.license in listed
+    assert f"PSNR {default.metrics['psnr_db']:.2f} dB," in listed
+    assert f"PSNR {second.metrics['psnr_db']:.2f} dB (-1.25 against default)" in listed
+    assert "(-1.25 against default)" in recolor("weights", "second").out.decode()
+    assert "against" not in recolor("weights", "default").out.decode()
+    unknown = recolor(photo, "--weights", "third", *FAST)
+    assert unknown.code == 2
+    assert "'default', 'second'" in unknown.err
 
 
 @pytest.mark.parametrize("use", weights.USES)

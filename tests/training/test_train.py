@@ -12,6 +12,7 @@ import pytest
 import skimage.data
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from recolor_core.colorizer import Colorizer
 from recolor_core.models.config import GeneratorConfig, RefinerConfig
@@ -160,6 +161,7 @@ RECIPES = {
     "refiner": RefinerRecipe,
     "memory": MemoryRecipe,
     "original": OriginalRecipe,
+    "clean": GeneratorRecipe,
 }
 
 
@@ -202,6 +204,23 @@ def test_networks_named_together_are_exported_as_their_mean(tmp_path):
     torch.testing.assert_close(both, (2 * first + second) / 3, rtol=1e-3, atol=1e-4)
     kept = [load_weights(path).refiner.state_dict()["out.weight"] for path in (one, mean)]
     assert kept[0].equal(kept[1])
+
+
+def test_weights_without_a_trained_refiner_upsample_bicubically(weights, tmp_path):
+    exported = tmp_path / "clean.safetensors"
+    words = ["--generator", weights, "--refiner", "bicubic", "--use", "any"]
+    assert command(export.app, exported, *words) == 0
+    gray = skimage.data.camera()[::4, ::4]
+    result = Colorizer(exported, "cpu")(gray, size=64)
+    upsampled = functional.interpolate(
+        torch.from_numpy(result.ab_coarse)[None],
+        size=result.ab_refined.shape[1:],
+        mode="bicubic",
+        align_corners=False,
+    )
+    np.testing.assert_allclose(result.ab_refined, upsampled[0].numpy(), atol=1e-3)
+    assert float(np.abs(result.ab_refined).max()) > 1
+    assert load_weights(exported).record.use == "any"
 
 
 def test_networks_of_different_shapes_have_no_mean(tmp_path, capsys):
