@@ -10,7 +10,9 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.connections import Connections
-from napari_recolor.controls import CHOOSE_FILE, Choice, Controls, fill
+from napari_recolor.controls import Controls
+from napari_recolor.fields import Field
+from napari_recolor.parts import CHOOSE_FILE, fill
 
 
 class Binding(QObject):
@@ -19,9 +21,9 @@ class Binding(QObject):
     Parameters
     ----------
     controls : Controls
-        Each of its `choices` has the name of a preference.
+        Each of its `fields` has the name of a preference.
     preferences : EventedModel
-        Of `settings.preferences`.
+        Of `preferences.preferences`.
     parent : QObject, optional
         Of the object.
     """
@@ -36,13 +38,13 @@ class Binding(QObject):
         self._controls, self._preferences = controls, preferences
         self._connections = Connections()
         self.offer(["cpu"], ["default"])
-        for name, choice in controls.choices().items():
-            choice.set(getattr(preferences, name))
-            choice.changed.connect(partial(self._prefer, name, choice.get))
-            self._connections.connect(preferences.events[name], partial(self._follow, name, choice))
+        for name, field in controls.fields.items():
+            field.set(getattr(preferences, name))
+            field.changed.connect(partial(self._prefer, name, field.get))
+            self._connections.connect(preferences.events[name], partial(self._follow, name, field))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._connections.close()
 
     def offer(self, devices: list[str], weights: list[str]) -> None:
@@ -58,10 +60,10 @@ class Binding(QObject):
             value = self._choose_weights()
         setattr(self._preferences, name, value)
 
-    def _follow(self, name: str, choice: Choice, _: Any = None) -> None:
+    def _follow(self, name: str, field: Field, _: Any = None) -> None:
         value = getattr(self._preferences, name)
-        if choice.get() != value:
-            choice.set(value)
+        if field.get() != value:
+            field.set(value)
         self.changed.emit(name)
 
     def _weights(self, names: list[str]) -> list[tuple[str, str]]:

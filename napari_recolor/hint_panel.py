@@ -10,10 +10,11 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_recolor.controls import Controls, show_color
+from napari_recolor.controls import Controls
 from napari_recolor.hints import HintLayer
 from napari_recolor.layers import is_result
 from napari_recolor.palette import palette_text
+from napari_recolor.parts import show_color
 from napari_recolor.placing import color_at
 from recolor_core.errors import RecolorError
 

@@ -7,6 +7,8 @@ import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_recolor.connections import Connections
+
 ValuesAt = Callable[[Sequence[float]], Mapping[str, Any]]
 """Values at a position in world coordinates, by role."""
 
@@ -70,9 +72,10 @@ class Readout(QLabel):
         )
         self.viewer = viewer
         self._values_at: ValuesAt | None = None
-        viewer.cursor.events.position.connect(self.read)
-        # A slot of its own is not called any more once the widget is destroyed.
-        self.destroyed.connect(lambda: viewer.cursor.events.position.disconnect(self.read))
+        connections = Connections()
+        connections.connect(viewer.cursor.events.position, self.read)
+        # A method of its own is not called any more once the widget is destroyed.
+        self.destroyed.connect(lambda: connections.close())
 
     def set_source(self, values_at: "ValuesAt | None") -> None:
         """Read from another coloring.

@@ -1,75 +1,121 @@
-"""What the user chose, kept by napari among the plugin's preferences."""
+"""The settings of the panel, each declared once: its form and its checks are made from them.
 
-from contextlib import nullcontext
-from typing import Any
+`napari.yaml` repeats them, because napari reads preferences from there; a test compares the two.
+"""
 
-from napari.settings import get_plugin_settings
-from napari.utils.events import EventedModel
-from npe2 import PluginManager
-from npe2.manifest.schema import discovery_blocked
+from dataclasses import dataclass
+from typing import Annotated
 
-from napari_recolor.reading import LevelRule
-from napari_recolor.worker import Options
-
-PLUGIN = "napari-recolor"
+from recolor_core.settings import FilmSettings, Setting, Settings, list_settings
 
 
-def preferences() -> EventedModel:
-    """The choices by name, as `napari.yaml` describes them; set one and napari saves it.
+@dataclass(frozen=True)
+class Menu(Setting):
+    """A setting with a few choices.
 
-    napari shows them under File > Preferences > Recolor and keeps them in a file beside its own
-    settings. A value that does not fit its description raises a ValueError.
+    Parameters
+    ----------
+    labels : tuple of str
+        What the menu calls each of the `choices`.
     """
-    # napari would parse the manifests of all plugins again, a tenth of a second and more, though a
-    # viewer has done so when it started.
-    known = PLUGIN in PluginManager.instance()
-    with discovery_blocked() if known else nullcontext():
-        return get_plugin_settings(PLUGIN).colorize
+
+    labels: tuple[str, ...] = ()
 
 
-def restore_defaults(chosen: EventedModel) -> None:
-    """Set all choices to what `napari.yaml` says."""
-    for name, about in type(chosen).model_fields.items():
-        setattr(chosen, name, about.default)
+@dataclass(frozen=True)
+class PanelSettings(Settings):
+    """The settings of the panel: those of an image, of layers, and of the machine."""
+
+    scope: Annotated[
+        str,
+        Menu(
+            "Scope",
+            "How much of the layer is colorized: the image shown, all images of a stack, or the "
+            "rectangle in view.",
+            choices=("slice", "stack", "region"),
+            labels=("current slice", "whole stack", "visible region"),
+        ),
+    ] = "slice"
+    steady: Annotated[
+        bool,
+        Setting(
+            "Steady",
+            "Carry colors from frame to frame of a whole stack, along the motion and never across "
+            "a cut, so that they do not flicker.",
+        ),
+    ] = True
+    weights: Annotated[
+        str,
+        Setting(
+            "Weights",
+            "The trained networks: a name, or a .safetensors file of your own training.",
+        ),
+    ] = "default"
+    device: Annotated[
+        str,
+        Setting(
+            "Device",
+            "Where the networks run. auto takes the fastest: CUDA, MPS, then the CPU. If the "
+            "memory of a GPU is full, the CPU continues.",
+        ),
+    ] = "auto"
+    runtime: Annotated[
+        str,
+        Menu(
+            "Runtime",
+            "What runs the networks. automatic: the quantized networks on the CPU, which are three "
+            "times as fast, and PyTorch elsewhere. PyTorch: in full precision.",
+            choices=("auto", "onnxruntime", "torch"),
+            labels=("automatic", "quantized (ONNX Runtime)", "PyTorch"),
+        ),
+    ] = "auto"
+    palette: Annotated[
+        str,
+        Setting(
+            "Palette",
+            "Colors that the image as a whole should have, such as #5b3a1e, #6ca0dc. The networks "
+            "decide where they go. Empty: whatever the networks predict.",
+        ),
+    ] = ""
+    levels: Annotated[
+        str,
+        Menu(
+            "Levels",
+            "Which values are black and white. automatic: the full range of 8 and 16 bit images, "
+            "so that every gray value is kept; percentiles for what has no agreed white.",
+            choices=("auto", "percentiles", "contrast"),
+            labels=("automatic", "percentiles", "contrast limits of the layer"),
+        ),
+    ] = "auto"
+    low: Annotated[
+        float,
+        Setting(
+            "Black below", "Values below this percentile become black.", low=0, high=49, unit="%"
+        ),
+    ] = 0.1
+    high: Annotated[
+        float,
+        Setting(
+            "White above", "Values above this percentile become white.", low=51, high=100, unit="%"
+        ),
+    ] = 99.9
+    per: Annotated[
+        str,
+        Menu(
+            "Measured in",
+            "Whether percentiles are measured once for the whole stack, so that brightness stays "
+            "comparable, or in each slice.",
+            choices=("stack", "slice"),
+            labels=("whole stack", "each slice"),
+        ),
+    ] = "stack"
 
 
-COLORING = (
-    "vividness",
-    "saturation",
-    "warmth",
-    "palette",
-    "views",
-    "size",
-    "alternatives",
-    "weights",
-    "runtime",
-    "passes",
-)
-"""The choices that change what comes out, beside what is colorized."""
+OF_FILMS = ("passes",)
+"""Settings of films that stacks have too; the others are for files of films."""
 
 
-def changed(chosen: EventedModel) -> dict[str, Any]:
-    """The choices that change what comes out and are not at their default, by title."""
-    found = {}
-    for name in COLORING:
-        field, value = type(chosen).model_fields[name], getattr(chosen, name)
-        if value != field.default:
-            found[field.title or name] = value
-    return found
-
-
-def reset_coloring(chosen: EventedModel) -> None:
-    """Set the choices that change what comes out to their defaults."""
-    for name in COLORING:
-        setattr(chosen, name, type(chosen).model_fields[name].default)
-
-
-def options(chosen: EventedModel) -> Options:
-    """The settings of a run."""
-    names = set(Options.__dataclass_fields__) - {"wishes"}  # those are of one image
-    return Options(**{name: getattr(chosen, name) for name in names})
-
-
-def level_rule(chosen: EventedModel) -> LevelRule:
-    """Which values are black and white."""
-    return LevelRule(chosen.levels, chosen.low, chosen.high, chosen.per)
+def panel_settings() -> dict[str, Setting]:
+    """All settings of the panel by name, in the order of their declaration."""
+    films = (one for one in list_settings(FilmSettings) if one.name in OF_FILMS)
+    return {one.name: one for one in (*list_settings(PanelSettings), *films)}

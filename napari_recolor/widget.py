@@ -32,14 +32,7 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_image, is_result, layers_of_run
 from napari_recolor.live_preview import LivePreview
 from napari_recolor.palette import check_colors, wrong_colors
-from napari_recolor.reading import Index, Request, make_request, shown_index
-from napari_recolor.readout import Readout
-from napari_recolor.recall import Recalled
-from napari_recolor.run import Run
-from napari_recolor.runner import Runner, tell_failure
-from napari_recolor.saving import FILTER, is_source, save, suggested_path
-from napari_recolor.series_panel import SeriesPanel
-from napari_recolor.settings import (
+from napari_recolor.preferences import (
     changed,
     level_rule,
     options,
@@ -47,19 +40,14 @@ from napari_recolor.settings import (
     reset_coloring,
     restore_defaults,
 )
-from napari_recolor.shortcuts import (
-    COPY,
-    DOUBT,
-    HINTS,
-    INSPECT,
-    NEXT,
-    REDO,
-    RUN,
-    SAVE,
-    STRIP,
-    UNDO,
-    Shortcuts,
-)
+from napari_recolor.reading import Index, Request, make_request, shown_index
+from napari_recolor.readout import Readout
+from napari_recolor.recall import Recalled
+from napari_recolor.run import Run
+from napari_recolor.runner import Runner, tell_failure
+from napari_recolor.saving import FILTER, is_source, save, suggested_path
+from napari_recolor.series_panel import SeriesPanel
+from napari_recolor.shortcuts import Shortcuts
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
@@ -214,23 +202,7 @@ class ColorizeWidget(QWidget):
         connect(viewer.scene.camera.events.center, self._describe_soon)
         connect(viewer.scene.camera.events.zoom, self._describe_soon)
         # Holds only what must end with the panel, and not the panel itself.
-        shortcuts = Shortcuts(
-            self,
-            viewer,
-            {
-                RUN: self.run,
-                SAVE: self._save_image,
-                NEXT: self._save_next,
-                DOUBT: self._show_doubt,
-                HINTS: self.controls.hints.click,
-                INSPECT: self.controls.inspect.click,
-                STRIP: self.controls.strip.title.click,
-                COPY: self._copy_command,
-                UNDO: self._history.undo,
-                REDO: self._history.redo,
-            },
-            self._compare,
-        )
+        shortcuts = Shortcuts(self, viewer, self.controls.buttons_with_keys(), self._compare)
         parts = (
             *(self._connections, self._source, self._binding, self._runner, self._queue),
             shortcuts,

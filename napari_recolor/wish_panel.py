@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_recolor.controls import CHOOSE_FILE, Controls
+from napari_recolor.controls import Controls
 from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.parts import CHOOSE_FILE
 from napari_recolor.run import Run
 from napari_recolor.wishes import ColorImage, Draw, Part, Wishes
 from napari_recolor.worker import Failure, Found, Options, alternatives

@@ -1,0 +1,73 @@
+"""Keys in the real window: each reaches its button from the canvas, and none is napari's."""
+
+import pytest
+from qtpy.QtGui import QAction, QKeySequence, QShortcut
+from qtpy.QtTest import QTest
+
+from napari_recolor import shortcuts
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def panel(open_panel, photo, qtbot):
+    """The panel in a window that has the focus."""
+    panel = open_panel(photo, show=True)
+    window = panel.viewer.window._qt_window
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    return panel
+
+
+def entries(menu):
+    """All entries of a menu and of its submenus."""
+    for action in menu.actions():
+        if action.menu():
+            yield from entries(action.menu())
+        else:
+            yield action
+
+
+def test_each_key_reaches_its_button_from_the_canvas(panel, qtbot):
+    buttons = panel.controls.buttons_with_keys()
+    for button in buttons.values():
+        button.setEnabled(False)  # a click would begin what takes its time
+    pressed, ambiguous = [], []
+    for shortcut in panel.findChildren(QShortcut):
+        keys = shortcut.key().toString()
+        shortcut.activated.connect(lambda keys=keys: pressed.append(keys))
+        shortcut.activatedAmbiguously.connect(lambda keys=keys: ambiguous.append(keys))
+    canvas = panel.viewer.window._qt_viewer.canvas.native
+    canvas.setFocus()
+    undo = {shortcuts.UNDO, shortcuts.REDO}  # on the canvas they are napari's own keys
+    wanted = [keys for keys in buttons if keys not in {shortcuts.COMPARE, *undo}]
+    for keys in wanted:
+        QTest.keySequence(canvas, QKeySequence(keys))
+    assert ambiguous == []
+    assert pressed == wanted
+
+
+def test_no_key_is_one_of_the_menus(panel):
+    ours = {QKeySequence(keys).toString() for keys in panel.controls.buttons_with_keys()}
+    menus = [one.menu() for one in panel.viewer.window._qt_window.menuBar().actions()]
+    found = [one for menu in menus if menu for one in entries(menu)]
+    assert any(one.shortcut().toString() == "Ctrl+O" for one in found)
+    taken = {one.shortcut().toString(): one.text() for one in found if isinstance(one, QAction)}
+    assert {keys: text for keys, text in taken.items() if keys in ours} == {}
+
+
+def test_a_key_does_what_a_click_does(panel, qtbot):
+    canvas = panel.viewer.window._qt_viewer.canvas.native
+    canvas.setFocus()
+    QTest.keySequence(canvas, QKeySequence(shortcuts.HINTS))
+    assert panel._hints.current is not None
+    QTest.keySequence(canvas, QKeySequence(shortcuts.ADVANCED))
+    assert panel.controls.advanced.title.isChecked()
+    assert panel.controls.size.isVisible()
+
+
+def test_closing_the_panel_gives_the_keys_of_the_canvas_back(panel, qtbot):
+    viewer = panel.viewer
+    assert {"B", "Ctrl+Z", "Ctrl+Shift+Z"} <= {str(keys) for keys in viewer.keymap}
+    viewer.window.remove_dock_widget(panel)
+    assert not {"B", "Ctrl+Z", "Ctrl+Shift+Z"} & {str(keys) for keys in viewer.keymap}
