@@ -7,8 +7,6 @@ import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_recolor.connections import Connections
-
 ValuesAt = Callable[[Sequence[float]], Mapping[str, Any]]
 """Values at a position in world coordinates, by role."""
 
@@ -72,10 +70,11 @@ class Readout(QLabel):
         )
         self.viewer = viewer
         self._values_at: ValuesAt | None = None
-        connections = Connections()
-        connections.connect(viewer.cursor.events.position, self.read)
-        # A method of its own is not called any more once the widget is destroyed.
-        self.destroyed.connect(lambda: connections.close())
+        moved = viewer.cursor.events.position
+        moved.connect(self.read)
+        # A method of its own is not called any more once the widget is destroyed; and of the viewer
+        # nothing may be left when Python ends.
+        self.destroyed.connect(lambda: moved.disconnect(self.read))
 
     def set_source(self, values_at: "ValuesAt | None") -> None:
         """Read from another coloring.
