@@ -112,6 +112,7 @@ class Controls(QWidget):
         self.size, self.tile, self.views = self._of("size", "tile", "views")
         self.alternatives, self.passes, self.runtime = self._of("alternatives", "passes", "runtime")
         self.find_photograph, self.correct_tones = self._of("find_photograph", "correct_tones")
+        (self.replace_last,) = self._of("replace_last")
         self.levels, self.low, self.high, self.per = self._of("levels", "low", "high", "per")
         self.palette.setPlaceholderText("#5b3a1e, #6ca0dc")
         self.palette.setClearButtonEnabled(True)
@@ -338,6 +339,7 @@ class Controls(QWidget):
                 ("", self.find_photograph),
                 ("", self.correct_tones),
                 *map(self._labeled, ("levels", "low", "high", "per")),
+                ("", self.replace_last),
                 ("", self.restore),
             )
         )

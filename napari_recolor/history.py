@@ -39,6 +39,7 @@ class History(QObject):
         self._undo: list[Any] = []
         self._redo: list[Any] = []
         self._now = take()
+        self._restoring = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
@@ -55,11 +56,13 @@ class History(QObject):
         return bool(self._redo)
 
     def note_soon(self, _: Any = None) -> None:
-        """Take a state when changes have come to rest."""
+        """Take a state once changes have come to rest."""
         self._timer.start()
 
     def note(self) -> None:
-        """Take a state now."""
+        """Take a state now; not while one is brought back."""
+        if self._restoring:
+            return
         self._timer.stop()
         state = self._take()
         if state != self._now:
@@ -81,7 +84,11 @@ class History(QObject):
         if source:
             target.append(self._now)
             self._now = source.pop()
-            self._restore(self._now)
+            self._restoring = True
+            try:
+                self._restore(self._now)
+            finally:
+                self._restoring = False
             self._timer.stop()
             self._now = self._take()  # what could not be brought back is no change
             self.changed.emit()

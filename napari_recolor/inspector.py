@@ -83,7 +83,7 @@ class Inspector:
             self._before.named.setdefault(layer, layer.name_overlay.visible)
         columns = min(columns, len(shown)) or _best_columns(self.viewer, shown)
         rows = -(-len(shown) // columns)
-        with _still(self.viewer):
+        with still(self.viewer):
             self.viewer.dims.ndisplay = 2
             for layer in self.viewer.layers:
                 layer.visible = layer in shown
@@ -94,7 +94,9 @@ class Inspector:
                     layer.colorbar.visible = True
             # napari fills the grid from the top left with the visible layers, in their order.
             if shown != [layer for layer in self.viewer.layers if layer in shown]:
-                _sort(self.viewer, [*shown, *(x for x in self.viewer.layers if x not in shown)])
+                sort_layers(
+                    self.viewer, [*shown, *(x for x in self.viewer.layers if x not in shown)]
+                )
             self.viewer.canvas.grid.update(
                 {"stride": 1, "shape": (rows, columns), "spacing": SPACING, "enabled": True}
             )
@@ -108,20 +110,21 @@ class Inspector:
 
         Layers that came in the meantime stay as they are, on top of those before.
         """
-        before, self._before, self._shown = self._before, None, []
+        before, self._shown = self._before, []
         if before is None:
             return
         viewer = self.viewer
         viewer.layers.events.removed.disconnect(self._on_removed)
         new = [layer for layer in viewer.layers if layer not in before.order]
         old = [layer for layer in before.order if layer in viewer.layers]
-        with _still(viewer):
+        with still(viewer):
             viewer.canvas.grid.update(before.grid)
             for layer, visible in before.visible.items():
                 layer.visible = visible
                 layer.name_overlay.visible = before.named[layer]
             if old != [layer for layer in viewer.layers if layer in old]:
-                _sort(viewer, [*old, *new])
+                sort_layers(viewer, [*old, *new])
+        self._before = None
         if viewer.dims.ndim == before.dims["ndim"]:
             viewer.dims.update(before.dims)
         viewer.layers.selection = before.selected.intersection(viewer.layers)
@@ -149,7 +152,7 @@ def _best_columns(viewer: ViewerModel, shown: Sequence[Layer]) -> int:
 
 
 @contextmanager
-def _still(viewer: ViewerModel) -> Iterator[None]:
+def still(viewer: ViewerModel) -> Iterator[None]:
     """Arrange layers without rebuilding napari's scene for each of them.
 
     At the end of a batch, napari collects garbage because layers may have been removed. None were,
@@ -176,7 +179,8 @@ def _look(viewer: ViewerModel) -> _View:
     )
 
 
-def _sort(viewer: ViewerModel, order: Sequence[Layer]) -> None:
+def sort_layers(viewer: ViewerModel, order: Sequence[Layer]) -> None:
+    """Move the layers of a viewer into an order, from the bottom to the top."""
     for target, layer in enumerate(order):
         index = viewer.layers.index(layer)
         if index != target:

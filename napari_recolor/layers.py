@@ -126,63 +126,117 @@ def make_layers(
     metadata: Mapping[str, Any],
     roles: Iterable[str],
 ) -> dict[str, Image]:
-    """Layers of a run, by role; no viewer has them yet.
+    """Make layers of a run, by role; no viewer has them yet.
 
     Parameters
     ----------
-    arrays
-        As `worker.Stages` holds them; they are shown, not copied.
-    geometry
-        Of the source.
-    origin
-        Where in the source the results begin.
-    limits
-        Of `limits_of`.
-    metadata
+    arrays : mapping of str to ndarray
+        By role, as `Stages` holds them; they are shown, not copied.
+    geometry : Geometry
+        The geometry of the source.
+    origin : tuple of int
+        The pixel of the source at which the results begin.
+    limits : mapping of str to float
+        By role, as `limits_of` returns them.
+    metadata : mapping
         What ``layer.metadata["recolor"]`` tells of the run: ``source``, ``run`` (its number),
         ``id`` and so on. Each layer gets it with its role as ``layer``.
-    roles
-        Of the layers to make.
+    roles : iterable of str
+        The layers to make.
+
+    Returns
+    -------
+    dict of str to Image
     """
-    size = arrays["rgb"].shape[-3:-1]
-    working = arrays["a refined"].shape[-2:]
-    # The last coarse cells may stick out over the image: a cell is always four pixels large.
-    cells = (working[0] / COARSE_CELL, working[1] / COARSE_CELL)
-    placed = {
-        "image": covering(geometry, origin, size, size),
-        "working": covering(geometry, origin, size, working),
-        "cells": covering(geometry, origin, size, cells),
-        "coarse": every(preview_step(size, COARSE), geometry, origin, size),
-    }
     layers = {}
     for role in roles:
-        array = arrays[role]
-        arguments: dict[str, Any] = {
-            "name": f"{metadata['source']['layer']} · run {metadata['run']} · {title(role)}",
-            "metadata": {KEY: {**metadata, "layer": role}},
-            "visible": role == "rgb",
-        }
-        if has_colors(role):
-            # Otherwise napari stretches what is not uint8.
-            white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
-            arguments |= {"rgb": True, "contrast_limits": (0, white)}
-            place = placed["image" if is_image(role) else "coarse"]
-        else:
-            place = placed["working" if array.shape[-2:] == working else "cells"]
-            if role in CHROMA:
-                arguments |= {"colormap": chroma_colormap(role[0])}
-            else:
-                arguments |= {"colormap": "viridis" if role == "uncertainty" else "magma"}
-            arguments |= {"contrast_limits": contrast_limits(role, limits[role])}
-        shown = shown_data(role, array)
-        arguments["multiscale"] = isinstance(shown, list)
-        layer = layers[role] = Image(shown, **arguments, **place.arguments)
+        about = _arguments(role, arrays, geometry, origin, limits, metadata)
+        layer = layers[role] = Image(
+            name=layer_name(metadata["source"]["layer"], metadata["run"], role),
+            visible=role == "rgb",
+            multiscale=isinstance(about["data"], list),
+            **about,
+        )
         layer.name_overlay.font_size = 7  # fits into a cell of the grid
         if not has_colors(role):
             layer.colorbar.size = (10, 70)
             layer.colorbar.font_size = 7
             layer.colorbar.position = "bottom_right"
     return layers
+
+
+def update_layer(
+    layer: Image,
+    role: str,
+    arrays: Mapping[str, NDArray[Any]],
+    geometry: Geometry,
+    origin: tuple[int, ...],
+    limits: Mapping[str, float],
+    metadata: Mapping[str, Any],
+) -> None:
+    """Show the result of another run in a layer that `make_layers` made.
+
+    The name of the layer, its place in the list, and how it is blended stay as they are.
+
+    Parameters
+    ----------
+    layer : Image
+        The layer.
+    role : str
+        Its role.
+    arrays, geometry, origin, limits, metadata
+        As in `make_layers`.
+    """
+    about = _arguments(role, arrays, geometry, origin, limits, metadata)
+    layer.data = about["data"]
+    layer.metadata = {**layer.metadata, **about["metadata"]}
+    for one in fields(Geometry):
+        now, wanted = (np.asarray(x) for x in (getattr(layer, one.name), about[one.name]))
+        if now.shape != wanted.shape or not np.all(now == wanted):
+            setattr(layer, one.name, about[one.name])
+    if not has_colors(role) and layer.contrast_limits != about["contrast_limits"]:
+        layer.contrast_limits_range = layer.contrast_limits = about["contrast_limits"]
+
+
+def _arguments(
+    role: str,
+    arrays: Mapping[str, NDArray[Any]],
+    geometry: Geometry,
+    origin: tuple[int, ...],
+    limits: Mapping[str, float],
+    metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the arguments for the constructor of a layer that follow from the result."""
+    array = arrays[role]
+    size, working = arrays["rgb"].shape[-3:-1], arrays["a refined"].shape[-2:]
+    arguments: dict[str, Any] = {
+        "data": shown_data(role, array),
+        "metadata": {KEY: {**metadata, "layer": role}},
+    }
+    if has_colors(role):
+        # Otherwise napari stretches what is not uint8.
+        white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+        arguments |= {"rgb": True, "contrast_limits": (0, white)}
+        if is_image(role):
+            place = covering(geometry, origin, size, size)
+        else:
+            place = every(preview_step(size, COARSE), geometry, origin, size)
+    else:
+        # The last coarse cells may extend beyond the image: a cell is always four pixels large.
+        cells = (working[0] / COARSE_CELL, working[1] / COARSE_CELL)
+        grid = working if array.shape[-2:] == working else cells
+        place = covering(geometry, origin, size, grid)
+        if role in CHROMA:
+            arguments |= {"colormap": chroma_colormap(role[0])}
+        else:
+            arguments |= {"colormap": "viridis" if role == "uncertainty" else "magma"}
+        arguments |= {"contrast_limits": contrast_limits(role, limits[role])}
+    return {**arguments, **place.arguments}
+
+
+def layer_name(source: str, run: int, role: str) -> str:
+    """Return the name of a layer: that of the source, the result, and the run unless it is 1."""
+    return f"{source} · {title(role)}" + (f" · run {run}" if run > 1 else "")
 
 
 def shown_data(role: str, array: NDArray[Any]) -> NDArray[Any] | list[NDArray[Any]]:

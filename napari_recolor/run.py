@@ -19,6 +19,7 @@ from napari_recolor.layers import (
     layers_of_run,
     limits_of,
     make_layers,
+    update_layer,
 )
 from napari_recolor.marks import marks_inside
 from napari_recolor.palette import colors_of
@@ -114,19 +115,56 @@ class Run:
 
     def make_layers(self, *roles: str) -> dict[str, Image]:
         """Make layers of a run of which an image is finished; for a viewer to take."""
-        if roles != ("rgb",) and not self._limits:
-            found = [self._limits_of(index) for index in self.finished[-SAMPLED:]]
-            self._limits = {role: max(one[role] for one in found) for role in found[0]}
-        made = make_layers(
-            self.stages.arrays,
-            self.geometry,
-            self.request.origin,
-            self._limits,
-            self.about(),
-            roles,
-        )
+        if roles != ("rgb",):
+            self._measure_limits()
+        made = make_layers(*self._results, roles)
         self.layers |= made
         return made
+
+    def replaces(self, other: "Run") -> bool:
+        """Whether this run is of the same pixels as another one, so that it can take its place."""
+        one, two = self.request, other.request
+        same = all(
+            getattr(one, name) == getattr(two, name) for name in ("origin", "size", "leading")
+        )
+        return same and self.source is other.source and one.source.dtype == two.source.dtype
+
+    def take_over(self, viewer_layers: LayerList, other: "Run") -> list[Image]:
+        """Show this run in the layers of a run that it `replaces`.
+
+        Parameters
+        ----------
+        viewer_layers : LayerList
+            The layers of the viewer.
+        other : Run
+            The run that is shown now; it has no layers afterwards.
+
+        Returns
+        -------
+        list of Image
+            The layers of results that this run does not have.
+        """
+        shown = layers_of_run(viewer_layers, other.id)
+        other.layers, self.layers = {}, {}
+        if shown.keys() - {"rgb"}:
+            self._measure_limits()
+        for role, layer in shown.items():
+            if role in self.stages.arrays:
+                update_layer(layer, role, *self._results)
+                self.layers[role] = layer
+        return [layer for role, layer in shown.items() if role not in self.layers]
+
+    @property
+    def _results(self) -> tuple[Any, ...]:
+        """The first arguments of `make_layers`."""
+        limits, about = self._limits, self.about()
+        return self.stages.arrays, self.geometry, self.request.origin, limits, about
+
+    def _measure_limits(self) -> None:
+        if not self._limits:
+            indices = self.finished[-SAMPLED:] or self.previewed
+            found = [self._limits_of(index) for index in indices]
+            self._limits = {role: max(one[role] for one in found) for role in found[0]}
 
     def show(self, viewer_layers: LayerList, index: Index) -> None:
         """Show an image that is finished or colored anew, and tell how it came to be."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, ORDER, is_result, layers_of_run
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
+from napari_recolor.replaced import ReplacedRuns
 from napari_recolor.run import Run
 from napari_recolor.worker import Failure, Options, Step, colorize
 from recolor_core.hints import Mark
@@ -55,6 +55,9 @@ class Runner(QObject):
         """The runs whose layers are in the viewer, by id, the newest last."""
         self.running: Run | None = None
         """The run that is on."""
+        self.replaces = True
+        """Whether a run takes the place of an earlier one of the same pixels."""
+        self._replaced = ReplacedRuns()
         self._job: Job | None = None
         self._bars: ProgressBars | None = None
         self._closed = False
@@ -99,7 +102,7 @@ class Runner(QObject):
         hints : mapping of index to hints
             In pixels of the source.
         """
-        run = Run(self._next_number(), source, request, options)
+        run = Run(self._next_number(source), source, request, options)
         inside = run.given = {index: run.hints(values) for index, values in hints.items()}
         work = partial(colorize, options=options, stages=run.stages, hints=inside)
         self._bars = ProgressBars(request.source.name, len(request.indices))
@@ -126,6 +129,7 @@ class Runner(QObject):
         run = self.running
         if run is not None and run.layers and run.layers["rgb"] not in self.viewer.layers:
             self.cancel()
+        self._replaced.forget(set(self._replaced.layers).difference(self.viewer.layers))
         gone = [id for id in self.runs if not layers_of_run(self.viewer.layers, id)]
         for id in gone:
             del self.runs[id]
@@ -224,11 +228,11 @@ class Runner(QObject):
         self._covers = any(run.request.slot(one) == index for one in (*shown, *run.previewed))
         rgb.visible = self._covers
 
-    def _next_number(self) -> int:
-        numbers = [
-            layer.metadata[KEY].get("run", 0) for layer in self.viewer.layers if is_result(layer)
-        ]
-        return 1 + max([0, *(run.number for run in self.runs.values()), *numbers])
+    def _next_number(self, source: Image) -> int:
+        """Return the number of the next run of a layer; it is part of the names of its layers."""
+        about = [layer.metadata[KEY] for layer in self.viewer.layers if is_result(layer)]
+        named = [x.get("run", 0) for x in about if x.get("source", {}).get("layer") == source.name]
+        return 1 + max(named, default=0)
 
     def _on_event(self, run: Run, event: Step | Failure) -> None:
         if run is not self.running or self._bars is None:
@@ -274,13 +278,54 @@ class Runner(QObject):
             self._bars.show(step)
 
     def _add_image(self, run: Run) -> None:
-        """Add the image on top of all images, but below hints and strokes, which stay active."""
-        layers, before = self.viewer.layers, self.viewer.layers.selection.active
-        images = [i for i, layer in enumerate(layers) if isinstance(layer, Image)]
-        layers.insert(max(images, default=-1) + 1, run.make_layers("rgb")["rgb"])
-        if before is not None and not isinstance(before, Image):
-            layers.selection.active = before
-        self.runs[run.id] = run
+        """Add the image on top of all images, but below hints and strokes, which stay active.
+
+        If the run replaces an earlier one, it is shown in the layer of that one.
+        """
+        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        earlier = self._earlier(run)
+        if earlier is not None:
+            run.number, rgb = earlier.number, earlier.layers["rgb"]
+            self._replaced.replace(rgb, earlier, run)
+            self._put(earlier, run)
+        else:
+            images = [i for i, layer in enumerate(layers) if isinstance(layer, Image)]
+            rgb = run.make_layers("rgb")["rgb"]
+            layers.insert(max(images, default=-1) + 1, rgb)
+            self.runs[run.id] = run
+        layers.selection.active = rgb if isinstance(active, Image | None) else active
+
+    def _earlier(self, run: Run) -> Run | None:
+        """The run that a new one replaces, if any."""
+        if not self.replaces:
+            return None
+        layers = self.viewer.layers
+        shown = (x for x in reversed(self.runs.values()) if x.layers.get("rgb") in layers)
+        return next((one for one in shown if run.replaces(one)), None)
+
+    def _put(self, shown: Run, wanted: Run) -> None:
+        """Show another run in the layers of a run."""
+        rest = wanted.take_over(self.viewer.layers, shown)
+        del self.runs[shown.id]
+        self.runs[wanted.id] = wanted
+        wanted.layers["rgb"].visible = True
+        for layer in rest:
+            self.viewer.layers.remove(layer)
+
+    def states(self) -> dict[Image, str]:
+        """Return the run that each layer shows, of layers that can show another one."""
+        return self._replaced.states()
+
+    def restore(self, states: dict[Image, str]) -> None:
+        """Show the runs that `states` returned; not while a run is on."""
+        if self.busy:
+            return
+        changes = self._replaced.changes(states)
+        for rgb, shown, wanted in changes:
+            self._replaced.show(rgb, wanted)
+            self._put(shown, wanted)
+        if changes:
+            self.changed.emit()
 
     def _on_end(self, run: Run) -> None:
         if run is not self.running:
@@ -289,13 +334,15 @@ class Runner(QObject):
         self._close_bars()
         rgb = run.layers.get("rgb")
         if rgb is not None and not run.finished:  # only a preview of it is there
-            with suppress(ValueError):
-                self.viewer.layers.remove(rgb)
+            self._take_back(run, rgb)
             rgb = None
         if rgb is not None and rgb.visible == self._covers:
             rgb.visible = True
         if rgb is None or rgb in self.viewer.layers:
-            self.said.emit(run.outcome())
+            said = run.outcome()
+            if rgb is not None and self._replaced.before(rgb, run) is not None:
+                said += " Undo (Ctrl+Z) brings back the result before it."
+            self.said.emit(said)
         else:
             self.said.emit("Canceled: the layer of the result was removed.")
         self.progressed.emit(None)
@@ -305,14 +352,27 @@ class Runner(QObject):
             self._add_alternatives(run)
         self.changed.emit()
 
+    def _take_back(self, run: Run, rgb: Image) -> None:
+        """Remove the layer of a preview, or show in it what it showed before."""
+        if rgb not in self.viewer.layers:
+            return
+        earlier = self._replaced.before(rgb, run)
+        if earlier is None:
+            self.viewer.layers.remove(rgb)
+            return
+        self._replaced.drop(rgb, run)
+        self._put(run, earlier)
+
     def _add_alternatives(self, run: Run, number: int = 1) -> None:
         """Add the alternatives one at a time, so that the window can answer meanwhile."""
         role, rgb, layers = f"alternative {number}", run.layers["rgb"], self.viewer.layers
-        if not self._closed and role in run.stages.arrays and rgb in layers:
+        if self._closed or role not in run.stages.arrays or rgb not in layers:
+            return
+        if role not in layers_of_run(layers, run.id):  # it may be in the layer of an earlier run
             active = layers.selection.active
             layers.insert(layers.index(rgb), run.make_layers(role)[role])
             layers.selection.active = active
-            QTimer.singleShot(AIR_MS, partial(self._add_alternatives, run, number + 1))
+        QTimer.singleShot(AIR_MS, partial(self._add_alternatives, run, number + 1))
 
     def _close_bars(self) -> None:
         if self._bars is not None:

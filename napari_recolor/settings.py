@@ -69,6 +69,14 @@ class PanelSettings(Settings):
             labels=("automatic", "quantized (ONNX Runtime)", "PyTorch"),
         ),
     ] = "auto"
+    replace_last: Annotated[
+        bool,
+        Setting(
+            "Replace last run",
+            "Show a new run of an image in the layer of its last run; Undo brings that back. "
+            "Otherwise each run adds a layer.",
+        ),
+    ] = True
     palette: Annotated[
         str,
         Setting(

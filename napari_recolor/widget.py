@@ -44,6 +44,7 @@ from napari_recolor.reading import Index, Request, make_request, shown_index
 from napari_recolor.readout import Readout
 from napari_recolor.recall import Recalled
 from napari_recolor.run import Run
+from napari_recolor.run_groups import RunGroups
 from napari_recolor.runner import Runner, tell_failure
 from napari_recolor.saving import FILTER, is_source, save, suggested_path
 from napari_recolor.series_panel import SeriesPanel
@@ -112,6 +113,7 @@ class ColorizeWidget(QWidget):
         self._doubted: list[Mark] = []  # places that have been shown
         self._chooser = ColorChooser(self.controls, self._hints, self._queue, self)
         self._inspector = Inspector(self.viewer)
+        self._groups = RunGroups(self.viewer, lambda: self._inspector.active)
         self._wipe = Wipe(self.viewer)
         self._connections = Connections()
         self._history = History(self._take_state, self._restore_state, self)
@@ -205,7 +207,7 @@ class ColorizeWidget(QWidget):
         shortcuts = Shortcuts(self, viewer, self.controls.buttons_with_keys(), self._compare)
         parts = (
             *(self._connections, self._source, self._binding, self._runner, self._queue),
-            shortcuts,
+            *(self._groups, shortcuts),
         )
 
         def leave() -> None:
@@ -326,12 +328,13 @@ class ColorizeWidget(QWidget):
     def _take_state(self) -> Any:
         chosen = self._preferences
         settings = {name: getattr(chosen, name) for name in UNDOABLE}
-        return settings, self._hints.states(), self._wishes.states()
+        return settings, self._hints.states(), self._wishes.states(), self._runner.states()
 
     def _restore_state(self, state: Any) -> None:
         for name, value in state[0].items():
             setattr(self._preferences, name, value)
         self._hints.restore(state[1])
+        self._runner.restore(state[3])
         self._wishes.restore(state[2])
 
     def _on_source(self) -> None:
@@ -424,9 +427,11 @@ class ColorizeWidget(QWidget):
             return
         self._inspector.stop()
         self._wipe.stop()
+        self._history.note()  # what was changed before the run is a step of its own
         try:
             hints = self._hints_for(request)
             wished = replace(options(self._preferences), wishes=self._wishes_for(request))
+            self._runner.replaces = self._preferences.replace_last
             self._runner.start(self._source.layer, request, wished, hints)
         except Exception as error:
             failure = failure_of(error)
@@ -469,6 +474,7 @@ class ColorizeWidget(QWidget):
         if self._runner.last is not None and not self.busy:
             self._find_choices()  # PyTorch is there now
         if not self.busy:
+            self._history.note()  # a run that took the place of another can be undone
             if self._series.go_on():
                 return
             self._show_found()

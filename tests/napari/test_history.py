@@ -82,3 +82,21 @@ def test_the_oldest_steps_are_forgotten(box):
     while box.history.can_undo:
         box.history.undo()
     assert box.value == 9
+
+
+def test_nothing_is_noted_while_a_state_is_brought_back(qapp):
+    values = [0, 0]
+
+    def restore(state):
+        for i, value in enumerate(state):
+            values[i] = value
+            history.note()  # as a control does that follows a setting
+
+    history = History(lambda: tuple(values), restore)
+    values[:] = [1, 1]
+    history.note()
+    history.undo()
+    assert values == [0, 0]
+    assert not history.can_undo
+    history.redo()
+    assert values == [1, 1]

@@ -105,15 +105,15 @@ def test_large_pixels_are_placed_by_their_centers():
 def test_names_tell_source_run_and_result():
     layers = layers_over(Image(np.zeros((40, 60)), name="photo"), arrays_of())
     assert [layer.name for layer in layers.values()] == [
-        "photo · run 3 · RGB",
-        "photo · run 3 · coarse colors",
-        "photo · run 3 · a* coarse",
-        "photo · run 3 · b* coarse",
-        "photo · run 3 · uncertainty",
-        "photo · run 3 · a* refined",
-        "photo · run 3 · b* refined",
-        "photo · run 3 · ab change",
-        "photo · run 3 · alternative 1",
+        "photo · RGB · run 3",
+        "photo · coarse colors · run 3",
+        "photo · a* coarse · run 3",
+        "photo · b* coarse · run 3",
+        "photo · uncertainty · run 3",
+        "photo · a* refined · run 3",
+        "photo · b* refined · run 3",
+        "photo · ab change · run 3",
+        "photo · alternative 1 · run 3",
     ]
 
 

@@ -68,7 +68,7 @@ def test_hints_wait_for_a_run(panel, photo, finish, qtbot, direct):
     qtbot.wait(200)
     qtbot.waitUntil(lambda: panel._queue.job is None and not panel._live.busy, timeout=60_000)
     hint = panel._hints.current.values()[0]
-    (rgb,) = (x for x in panel.viewer.layers if x.name.endswith("run 2 · RGB"))
+    (rgb,) = (x for x in panel.viewer.layers if x.name.endswith("· RGB"))
     np.testing.assert_array_equal(rgb.data, direct(photo, hints=[hint]).rgb)
 
 

@@ -105,7 +105,7 @@ def test_a_path_is_suggested_for_layers_of_no_file(tmp_path):
     assert not is_source(str(tmp_path / "x.tif"), layer)
 
 
-@pytest.mark.parametrize("name", ["photo · run 1 · RGB", "scan 1.5 dpi, left"])
+@pytest.mark.parametrize("name", ["photo · RGB", "scan 1.5 dpi, left"])
 def test_a_name_without_an_ending_gets_one(tmp_path, name):
     data = np.zeros((4, 5, 3), np.uint8)
     meta = {"name": name, "rgb": True, "metadata": {}}

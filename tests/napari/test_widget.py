@@ -112,11 +112,11 @@ def test_metadata_tell_how_it_came_to_be(panel, finish):
 
 @pytest.mark.slow
 def test_runs_are_numbered(panel, finish):
+    panel.controls.replace_last.click()
     run(panel, finish)
     run(panel, finish)
     names = {layer.name for layer in results(panel)}
-    assert "photo · run 1 · RGB" in names
-    assert "photo · run 2 · RGB" in names
+    assert names == {"photo · RGB", "photo · RGB · run 2"}
     assert len(results(panel)) == 2
     assert panel.controls.layer.count() == 1  # results are no images to colorize
 
@@ -601,10 +601,12 @@ def test_a_run_again_leaves_the_hints_on_top_and_active(panel, finish):
     run(panel, finish)
     button(panel, "hints").click()
     hints = panel._hints.current.layer
-    run(panel, finish)
-    assert panel.viewer.layers[-1] is hints
-    assert panel.viewer.layers.selection.active is hints
-    assert [layer.metadata[KEY]["run"] for layer in results(panel)] == [1, 2]
+    for replace, runs in ((True, [1]), (False, [1, 2])):
+        panel.controls.replace_last.setChecked(replace)
+        run(panel, finish)
+        assert panel.viewer.layers[-1] is hints
+        assert panel.viewer.layers.selection.active is hints
+        assert [layer.metadata[KEY]["run"] for layer in results(panel)] == runs
 
 
 def test_removing_the_image_while_it_comes_ends_the_run(open_panel, photo, finish, qtbot):
