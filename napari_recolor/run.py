@@ -155,7 +155,7 @@ class Run:
         return [layer for role, layer in shown.items() if role not in self.layers]
 
     @property
-    def _results(self) -> tuple[Any, ...]:
+    def _results(self) -> tuple[Any, Any, Any, Any, Any]:
         """The first arguments of `make_layers`."""
         limits, about = self._limits, self.about()
         return self.stages.arrays, self.geometry, self.request.origin, limits, about
