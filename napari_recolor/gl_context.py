@@ -31,14 +31,19 @@ def guard_canvas(viewer: ViewerModel, window: QWidget) -> None:
     window : QWidget
         The window with the canvas.
     """
-    for canvas in window.findChildren(QOpenGLWidget):
-        if canvas.property(_GUARDED):
-            continue
+    canvas = canvas_of(window)
+    if canvas is not None and not canvas.property(_GUARDED):
         canvas.setProperty(_GUARDED, True)
         slot = partial(_make_current, weakref.ref(canvas))
         # Slots that are connected later are called first, so this comes before napari's own.
         viewer.layers.events.removed.connect(slot)
         viewer.layers.events.end_batch.connect(slot)
+
+
+def canvas_of(window: QWidget) -> QOpenGLWidget | None:
+    """Return the canvas in a window of napari, if it has one."""
+    canvas: QOpenGLWidget | None = window.findChild(QOpenGLWidget)
+    return canvas
 
 
 def _make_current(canvas: "weakref.ref[QOpenGLWidget]", _: Any = None) -> None:

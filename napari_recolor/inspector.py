@@ -1,18 +1,23 @@
 """Looks at some layers side by side, and gives the view back afterwards."""
 
 import gc
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
-SPACING = 4  # between the viewboxes, in pixels of the screen
+SPACING = 4
+"""Distance between the cells of the grid, in pixels of the screen."""
+
+AIR_MS = 20
+"""Pause between one layer and the next, in milliseconds: the window can answer its user."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,6 @@ class _View:
 
     order: tuple[Layer, ...]
     visible: dict[Layer, bool]
-    named: dict[Layer, bool]
     selected: frozenset[Layer]
     camera: dict[str, Any]
     grid: dict[str, Any]
@@ -33,14 +37,14 @@ class Inspector:
 
     Parameters
     ----------
-    viewer
-        Whose view is arranged.
+    viewer : ViewerModel
+        The viewer whose view is arranged.
 
     Attributes
     ----------
-    changed
-        Emitted with `active` when it starts and when it stops, by itself too: where the last of the
-        layers was removed.
+    changed : Signal
+        Emitted with `active` when it starts and when it stops, also if it stops because the last of
+        the layers was removed.
     """
 
     changed = Signal(bool)
@@ -49,54 +53,64 @@ class Inspector:
         self.viewer = viewer
         self._before: _View | None = None
         self._shown: list[Layer] = []
-        self._with_colorbar: WeakSet[Layer] = WeakSet()  # hiding it is up to the user
+        self._turns: Iterator[None] | None = None  # layers that are still to be shown
 
     @property
     def active(self) -> bool:
         """Whether layers are being inspected."""
         return self._before is not None
 
-    def start(
-        self, layers: Sequence[Layer], columns: int = 0, colorbars: Collection[Layer] = ()
-    ) -> None:
-        """Arrange layers side by side, with their names.
+    @property
+    def complete(self) -> bool:
+        """Whether all of the layers are shown."""
+        return self.active and self._turns is None
+
+    def start(self, layers: Sequence[Layer], columns: int = 0) -> None:
+        """Arrange layers side by side, one after the other.
+
+        napari builds the programs that draw a layer when it first draws it, so each layer is shown
+        in a turn of the event loop of its own.
 
         Parameters
         ----------
         layers : sequence of Layer
             In reading order. Those that are not in the viewer are left out.
         columns : int
-            Of the grid; 0 for that in which the layers are shown largest.
-        colorbars : collection of Layer
-            Those of the layers that get a colorbar when they are first shown with one. Making one
-            takes a tenth of a second.
+            Number of columns of the grid; 0 for that in which the layers are shown largest.
         """
         shown = [layer for layer in layers if layer in self.viewer.layers]
-        if not shown:
+        if shown:
+            self._turns = self._arrange(shown, columns)
+            self._take_turn(self._turns)
+
+    def _take_turn(self, turns: Iterator[None]) -> None:
+        if turns is not self._turns:  # it was stopped, or other layers are shown
             return
-        self._shown = shown
+        try:
+            next(turns)
+        except StopIteration:
+            self._turns = None
+        else:
+            QTimer.singleShot(AIR_MS, partial(self._take_turn, turns))
+
+    def _arrange(self, shown: list[Layer], columns: int) -> Iterator[None]:
+        """Arrange the first layer, then one more at each step."""
+        self._shown = list(shown)
         if self._before is None:
             self._before = _look(self.viewer)
             self.viewer.layers.events.removed.connect(self._on_removed)
         for layer in shown:  # those that came since
             self._before.visible.setdefault(layer, layer.visible)
-            self._before.named.setdefault(layer, layer.name_overlay.visible)
         columns = min(columns, len(shown)) or _best_columns(self.viewer, shown)
         rows = -(-len(shown) // columns)
         with still(self.viewer):
             self.viewer.dims.ndisplay = 2
             for layer in self.viewer.layers:
-                layer.visible = layer in shown
-            for layer in shown:
-                layer.name_overlay.visible = True
-                if layer in colorbars and layer not in self._with_colorbar:
-                    self._with_colorbar.add(layer)
-                    layer.colorbar.visible = True
+                layer.visible = layer is shown[0]
             # napari fills the grid from the top left with the visible layers, in their order.
             if shown != [layer for layer in self.viewer.layers if layer in shown]:
-                sort_layers(
-                    self.viewer, [*shown, *(x for x in self.viewer.layers if x not in shown)]
-                )
+                hidden = [layer for layer in self.viewer.layers if layer not in shown]
+                sort_layers(self.viewer, [*shown, *hidden])
             self.viewer.canvas.grid.update(
                 {"stride": 1, "shape": (rows, columns), "spacing": SPACING, "enabled": True}
             )
@@ -104,12 +118,21 @@ class Inspector:
             self.viewer.layers.selection.active = shown[0]
         self.viewer.fit_to_view(layers=shown)
         self.changed.emit(True)
+        for layer in shown[1:]:
+            yield
+            if layer in self._shown:  # it may have been removed
+                layer.visible = True
+
+    def close(self) -> None:
+        """Show no more layers; the view stays as it is."""
+        self._turns = None
 
     def stop(self) -> None:
         """Give the view back: order, visibility, selection, grid, dims and camera.
 
         Layers that came in the meantime stay as they are, on top of those before.
         """
+        self._turns = None
         before, self._shown = self._before, []
         if before is None:
             return
@@ -121,7 +144,6 @@ class Inspector:
             viewer.canvas.grid.update(before.grid)
             for layer, visible in before.visible.items():
                 layer.visible = visible
-                layer.name_overlay.visible = before.named[layer]
             if old != [layer for layer in viewer.layers if layer in old]:
                 sort_layers(viewer, [*old, *new])
         self._before = None
@@ -171,7 +193,6 @@ def _look(viewer: ViewerModel) -> _View:
     return _View(
         order=tuple(viewer.layers),
         visible={layer: layer.visible for layer in viewer.layers},
-        named={layer: layer.name_overlay.visible for layer in viewer.layers},
         selected=frozenset(viewer.layers.selection),
         camera={name: getattr(camera, name) for name in ("center", "zoom", "angles")},
         grid={name: getattr(grid, name) for name in ("stride", "shape", "spacing", "enabled")},

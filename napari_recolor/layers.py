@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from napari.components import LayerList
 from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 from napari.utils.transforms import Affine, CompositeAffine
@@ -151,17 +152,12 @@ def make_layers(
     layers = {}
     for role in roles:
         about = _arguments(role, arrays, geometry, origin, limits, metadata)
-        layer = layers[role] = Image(
+        layers[role] = Image(
             name=layer_name(metadata["source"]["layer"], metadata["run"], role),
             visible=role == "rgb",
             multiscale=isinstance(about["data"], list),
             **about,
         )
-        layer.name_overlay.font_size = 7  # fits into a cell of the grid
-        if not has_colors(role):
-            layer.colorbar.size = (10, 70)
-            layer.colorbar.font_size = 7
-            layer.colorbar.position = "bottom_right"
     return layers
 
 
@@ -237,6 +233,20 @@ def _arguments(
 def layer_name(source: str, run: int, role: str) -> str:
     """Return the name of a layer: that of the source, the result, and the run unless it is 1."""
     return f"{source} · {title(role)}" + (f" · run {run}" if run > 1 else "")
+
+
+def insert_quietly(layers: LayerList, index: int, layer: Layer) -> None:
+    """Insert a layer and leave the selection as it is.
+
+    napari selects a layer that it inserts. To announce that and then to take it back would take a
+    third of the time of an insertion.
+    """
+    selection = layers.selection
+    with selection.events.blocker_all():
+        selected = set(selection)
+        layers.insert(index, layer)
+        selection.clear()
+        selection.update(selected)
 
 
 def shown_data(role: str, array: NDArray[Any]) -> NDArray[Any] | list[NDArray[Any]]:

@@ -11,7 +11,7 @@ from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import KEY, ORDER, is_result, layers_of_run
+from napari_recolor.layers import KEY, ORDER, insert_quietly, is_result, layers_of_run
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
 from napari_recolor.replaced import ReplacedRuns
@@ -182,7 +182,7 @@ class Runner(QObject):
 
     def _show_stage(self, run: Run, role: str) -> None:
         """Add a hidden layer at its place, so that Inspect need not sort: see `layers.ORDER`."""
-        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        layers = self.viewer.layers
         present = layers_of_run(layers, run.id)
         place = ORDER.index(role) if role in ORDER else 0
         below = [x for other, x in present.items() if other in ORDER[:place]]
@@ -191,8 +191,7 @@ class Runner(QObject):
             index = max(map(layers.index, below)) + 1
         else:
             index = min(map(layers.index, above), default=len(layers))
-        layers.insert(index, run.make_layers(role)[role])
-        layers.selection.active = active
+        insert_quietly(layers, index, run.make_layers(role)[role])
         for axis in "ab":
             pair = [f"{axis} coarse", f"{axis} refined"]
             if role in pair:
@@ -291,9 +290,10 @@ class Runner(QObject):
         else:
             images = [i for i, layer in enumerate(layers) if isinstance(layer, Image)]
             rgb = run.make_layers("rgb")["rgb"]
-            layers.insert(max(images, default=-1) + 1, rgb)
+            insert_quietly(layers, max(images, default=-1) + 1, rgb)
             self.runs[run.id] = run
-        layers.selection.active = rgb if isinstance(active, Image | None) else active
+        if active is None or isinstance(active, Image):
+            layers.selection.active = rgb
 
     def _earlier(self, run: Run) -> Run | None:
         """The run that a new one replaces, if any."""
@@ -369,9 +369,7 @@ class Runner(QObject):
         if self._closed or role not in run.stages.arrays or rgb not in layers:
             return
         if role not in layers_of_run(layers, run.id):  # it may be in the layer of an earlier run
-            active = layers.selection.active
-            layers.insert(layers.index(rgb), run.make_layers(role)[role])
-            layers.selection.active = active
+            insert_quietly(layers, layers.index(rgb), run.make_layers(role)[role])
         QTimer.singleShot(AIR_MS, partial(self._add_alternatives, run, number + 1))
 
     def _close_bars(self) -> None:

@@ -23,13 +23,14 @@ from napari_recolor.color_chooser import ColorChooser
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
 from napari_recolor.doubt import most_doubtful
-from napari_recolor.gl_context import guard_canvas
+from napari_recolor.gl_context import canvas_of, guard_canvas
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
 from napari_recolor.history import History
 from napari_recolor.inspector import Inspector
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_image, is_result, layers_of_run
+from napari_recolor.legends import Legends
 from napari_recolor.live_preview import LivePreview
 from napari_recolor.palette import check_colors, wrong_colors
 from napari_recolor.preferences import (
@@ -80,9 +81,6 @@ PAGES = {
 }
 """Buttons, and the roles of the layers that they show, row by row."""
 
-COLORBARS = ("a refined", "b refined", "uncertainty", "change")
-"""The maps with a colorbar; the limits of the coarse ones are those of the refined ones."""
-
 
 class ColorizeWidget(QWidget):
     """Colorizes layers of a viewer.
@@ -113,6 +111,7 @@ class ColorizeWidget(QWidget):
         self._doubted: list[Mark] = []  # places that have been shown
         self._chooser = ColorChooser(self.controls, self._hints, self._queue, self)
         self._inspector = Inspector(self.viewer)
+        self._legends = Legends()
         self._groups = RunGroups(self.viewer, lambda: self._inspector.active)
         self._wipe = Wipe(self.viewer)
         self._connections = Connections()
@@ -207,7 +206,7 @@ class ColorizeWidget(QWidget):
         shortcuts = Shortcuts(self, viewer, self.controls.buttons_with_keys(), self._compare)
         parts = (
             *(self._connections, self._source, self._binding, self._runner, self._queue),
-            *(self._groups, shortcuts),
+            *(self._groups, self._inspector, self._legends, shortcuts),
         )
 
         def leave() -> None:
@@ -486,6 +485,7 @@ class ColorizeWidget(QWidget):
 
     def _on_removed(self, event: Any = None) -> None:
         self._wishes.forget(getattr(event, "value", None))
+        self._legends.forget(getattr(event, "value", None))
         self._runner.forget_removed()
         self._enable()
 
@@ -646,11 +646,10 @@ class ColorizeWidget(QWidget):
         if page == self._page and not self.busy:
             layers = layers_of_run(self.viewer.layers, run.id)
             shown = [layers[role] for role in PAGES[page] if role in layers]
-            with_bars = [layers[role] for role in COLORBARS if role in layers]
-            if page == "maps":
-                self._inspector.start(shown, 3, with_bars)
-            else:
-                self._inspector.start(shown)
+            self._inspector.start(shown, 3 if page == "maps" else 0)
+            canvas = canvas_of(self.window())
+            if canvas is not None:
+                self._legends.show(canvas, shown, self.viewer.canvas.grid.shape)
 
     def _wipe_over(self, on: bool) -> None:
         """Show the source left of a line and the result right of it."""
@@ -677,6 +676,8 @@ class ColorizeWidget(QWidget):
             self._compared.visible, self._compared = True, None
 
     def _on_inspected(self, on: bool) -> None:
+        if not on:
+            self._legends.close()
         for page in PAGES:
             getattr(self.controls, page).setChecked(on and page == self._page)
 

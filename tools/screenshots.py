@@ -22,9 +22,12 @@ from napari import Viewer
 from napari.layers import Layer
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QObject, QTimer
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
+from napari_recolor.gl_context import canvas_of
 from napari_recolor.inspector import Inspector
+from napari_recolor.legends import Legends
 from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -56,9 +59,9 @@ def main(folder: Path = FOLDER) -> None:
     for page, name in (("inspect", "stages.png"), ("maps", "maps.png")):
         button(panel, page).click()
         wait_for(button(panel, page).isChecked, "the stages")
-        wait_for(lambda: viewer.canvas.grid.enabled, "the stages")
+        wait_for(lambda: panel._inspector.complete, "the stages")
         settle()
-        save(canvas(viewer), folder / name)
+        save(canvas(panel), folder / name)
         button(panel, page).click()
         settle()
     viewer.window.resize(*WINDOW)
@@ -85,14 +88,18 @@ def main(folder: Path = FOLDER) -> None:
     viewer.window.resize(*LOW_WINDOW)
     settle()
     button(panel, "maps").click()  # makes the layers
-    wait_for(lambda: viewer.canvas.grid.enabled, "the stages")
+    wait_for(lambda: panel._inspector.complete, "the stages")
     button(panel, "maps").click()
     settle()
     rgb, uncertainty = layer(viewer, "RGB"), layer(viewer, "uncertainty")
     inspector = Inspector(viewer)
     inspector.start([rgb, uncertainty], columns=2)
+    legends = Legends()
+    legends.show(canvas_of(panel.window()), [rgb, uncertainty], (1, 2))
+    wait_for(lambda: inspector.complete, "the stages")
     settle()
-    save(canvas(viewer), folder / "uncertainty.png")
+    save(canvas(panel), folder / "uncertainty.png")
+    legends.close()
     inspector.stop()
 
     viewer.layers.clear()
@@ -164,9 +171,13 @@ def window(viewer: Viewer) -> np.ndarray:
     return viewer.screenshot(canvas_only=False, flash=False)
 
 
-def canvas(viewer: Viewer) -> np.ndarray:
-    """Return a screenshot of the canvas only."""
-    return viewer.screenshot(canvas_only=True, flash=False)
+def canvas(panel: QWidget) -> np.ndarray:
+    """Return a screenshot of the canvas only, with the legends above it."""
+    widget = canvas_of(panel.window())
+    assert widget is not None
+    shot = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGBA8888)
+    codes = np.frombuffer(shot.constBits().asarray(shot.sizeInBytes()), np.uint8)
+    return codes.reshape(shot.height(), shot.bytesPerLine() // 4, 4)[:, : shot.width()].copy()
 
 
 def save(shot: np.ndarray, path: Path) -> None:

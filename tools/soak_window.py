@@ -75,6 +75,8 @@ def one_round(viewer: Viewer, random: np.random.Generator, number: int) -> None:
         if random.random() < 0.5:
             press(panel, button)
             until(lambda: viewer.canvas.grid.enabled, "the stages")
+            if random.random() < 0.5:  # else it may end while they are still being shown
+                until(lambda: panel._inspector.complete, "the stages")
             if random.random() < 0.5:
                 press(panel, button)
     if random.random() < 0.5:

@@ -110,7 +110,7 @@ def test_window(
             ):
                 with step(f"{page} {name}"):
                     button(page).click()
-                    wait(lambda on=on: viewer.canvas.grid.enabled == on)
+                    wait(lambda on=on: panel._inspector.complete == on)
 
     benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info.update(found)

@@ -222,6 +222,7 @@ def test_inspect_arranges_the_group_as_it_likes(group, qtbot):
     layers, panel = group
     layers["uncertainty"].visible = True
     panel.controls.maps.click()
+    qtbot.waitUntil(lambda: panel._inspector.complete)
     assert not layers["rgb"].visible
     assert layers["a coarse"].visible
     panel.controls.maps.click()

@@ -413,20 +413,17 @@ def test_inspect_shows_stages_and_gives_the_view_back(panel, finish, qtbot, page
     viewer = panel.viewer
     before = [(layer, layer.visible) for layer in viewer.layers]
     button(panel, page).click()
-    qtbot.waitUntil(lambda: viewer.canvas.grid.enabled, timeout=60_000)
+    qtbot.waitUntil(lambda: panel._inspector.complete, timeout=60_000)
     shown = [layer for layer in viewer.layers if layer.visible]
     assert [layer.metadata[KEY]["layer"] for layer in shown] == roles  # in reading order
-    assert all(layer.name_overlay.visible for layer in shown)
-    colorbars = {layer.metadata[KEY]["layer"] for layer in shown if layer.colorbar.visible}
-    refined = {"a refined", "b refined", "uncertainty", "change"}
-    assert colorbars == (set() if page == "inspect" else refined)
+    assert [legend.layer for legend in panel._legends.shown] == shown
     assert viewer.layers.selection.active in shown
     button(panel, page).click()
     assert not viewer.canvas.grid.enabled
     old = [(layer, layer.visible) for layer in viewer.layers if layer in dict(before)]
     assert old == before
     assert not any(layer.visible for layer in results(panel) if layer is not rgb)
-    assert not rgb.name_overlay.visible
+    assert not panel._legends.shown
     assert viewer.layers.selection.active is rgb
     count = len(results(panel))
     button(panel, page).click()
