@@ -23,6 +23,7 @@ from recolor_core.batch.verification import Verification
 from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError, OutputExistsError, RecolorError
 from recolor_core.files import sha256_of
+from recolor_core.wording import counted
 
 if TYPE_CHECKING:
     from recolor_core.film.decoding import FilmFrame, Movie
@@ -187,9 +188,9 @@ def _check_frames(
     found.mean_difference = total / pixels if pixels else None
     expected_count = len(grays) if sidecar else None
     if expected_count is not None and count != expected_count:
-        found.add("pages", f"{count} frames instead of {expected_count}")
+        found.add("pages", f"{counted(count, 'frame')} instead of {expected_count}")
     elif source and (sidecar is None) and next(originals, None) is not None:
-        found.add("pages", f"{count} frames, the source has more")
+        found.add("pages", f"{counted(count, 'frame')}, the source has more")
     for numbers, words in (
         (differ, "of the source"),
         ([] if differ else wrong, "that was written"),
@@ -197,8 +198,8 @@ def _check_frames(
         if numbers:
             found.add(
                 "gray",
-                f"the gray of {len(numbers)} of {count} frames is not that {words}, the first is "
-                f"frame {numbers[0]}",
+                f"the gray of {len(numbers)} of {counted(count, 'frame')} is not that {words}, the "
+                f"first is frame {numbers[0]}",
             )
 
 
@@ -323,11 +324,11 @@ class _Restoring:
     def notes(self) -> Iterator[str]:
         """In what the gray film differs from the source."""
         if self._kept < self.count:
-            yield f"the codec changed the gray of {self.count - self._kept} frames"
+            yield f"the codec changed the gray of {counted(self.count - self._kept, 'frame')}"
         if self._is_rounded and self._film.facts.luma:
             yield f"the gray was rounded to {self._film.facts.luma.bits} bits"
         if self._cut:
-            yield f"{self._cut:,} codes beyond black and white were cut off"
+            yield f"{counted(self._cut, 'code')} beyond black or white cut off"
 
     def frames(self) -> "Iterator[tuple[FilmFrame, NDArray[Any]]]":
         """The frames, and their codes in `luma`, or of full range if that is None."""
@@ -335,7 +336,7 @@ class _Restoring:
         for frame, known in zip_longest(self._film.frames(), self._sidecar.grays):
             if frame is None or known is None:
                 raise ImageError(
-                    f"{self._output}: expected {len(self._sidecar.grays)} frames, got "
+                    f"{self._output}: expected {counted(len(self._sidecar.grays), 'frame')}, got "
                     f"{'fewer' if frame is None else 'more'}; restore it from an unaltered copy"
                 )
             gray = _gray_in(frame, self._film, coded)

@@ -24,6 +24,7 @@ from recolor_core.files import sha256_of
 from recolor_core.gray import read_gray
 from recolor_core.images import ImageFile, Page, open_image
 from recolor_core.provenance import read_sidecar
+from recolor_core.wording import counted
 
 _ANY_SIZE = 2**62
 _ROUNDING = 1e-12  # near black, where curves are steep
@@ -100,7 +101,9 @@ def _verify(
                 found.made = records[0]
                 _check_source(found, source, records[0])
             if records and len(records) != len(file):
-                found.add("pages", f"{len(file)} pages instead of {len(records)} with a mark")
+                found.add(
+                    "pages", f"{counted(len(file), 'page')} instead of {len(records)} with a mark"
+                )
             _check_pages(found, file, source, records)
     except (ImageError, OSError) as error:
         found.add("damaged", one_line(error).removeprefix(f"{one_line(output)}: "))
@@ -139,7 +142,7 @@ def _check_pages(
 ) -> None:
     originals: Iterator[Page | None] = iter(source) if source else iter(())
     if source and len(source) != len(file):
-        found.add("pages", f"{len(file)} pages, the source has {len(source)}")
+        found.add("pages", f"{counted(len(file), 'page')}, the source has {len(source)}")
     for number, page in enumerate(file, 1):
         record = records[number - 1] if number <= len(records) else {}
         where = f" of page {number}" if len(file) > 1 else ""

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from recolor_core.batch.outcome import bug, one_line, show_traceback
 from recolor_core.cli.interrupts import BAD_INPUT, BUG, DONE, INTERRUPTED, PIPE_CLOSED
-from recolor_core.cli.words import in_words_of_command
+from recolor_core.cli.words import in_words_of_command, in_words_of_film
 from recolor_core.errors import RecolorError
 
 COMMANDS = {
@@ -58,7 +58,8 @@ def _run(name: str, words: list[str]) -> int:
             return PIPE_CLOSED
         return end.code if isinstance(end.code, int) else DONE
     except RecolorError as error:
-        return _failed(in_words_of_command(error), BAD_INPUT)
+        in_words = in_words_of_film if name == "film" else in_words_of_command
+        return _failed(in_words(error), BAD_INPUT)
     except OSError as error:  # of standard output, say: of an image it is a RecolorError
         return _code_of(error)
     except KeyboardInterrupt:

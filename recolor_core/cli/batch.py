@@ -14,6 +14,7 @@ from recolor_core.cli.report import Report
 from recolor_core.cli.words import in_words_of_batch
 from recolor_core.errors import RecolorError
 from recolor_core.settings import Settings
+from recolor_core.wording import counted
 
 if TYPE_CHECKING:
     from recolor_core.batch.run import Estimate, Summary
@@ -182,8 +183,8 @@ def run(
                 summary = run_batch(batch, report)
         except KeyboardInterrupt:
             report.complain(
-                f"recolor: interrupted, {report.counts['done']} files done in this call; repeat it "
-                "to go on from there"
+                f"recolor: interrupted, {counted(report.counts['done'], 'file')} done in this "
+                "call; repeat it to go on from there"
             )
             raise typer.Exit(INTERRUPTED) from None
         for line in describe_left_out((estimate if dry_run else summary).left_out):
@@ -231,7 +232,7 @@ def _show_estimate(estimate: "Estimate", processes: int, *, as_json: bool) -> No
         print(json.dumps(facts))
         return
     print(
-        f"{estimate.files} files to do, about {estimate.megapixels:,.1f} megapixels; "
+        f"{counted(estimate.files, 'file')} to do, about {estimate.megapixels:,.1f} megapixels; "
         f"{estimate.current} there already"
     )
     if seconds is not None and estimate.output_bytes is not None:
@@ -317,7 +318,7 @@ def _duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
-        return f"{days} days and {hours} hours"
+        return f"{counted(days, 'day')} and {counted(hours, 'hour')}"
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,12 +22,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from recolor_core.batch.outcome import one_line
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
+from recolor_core.cli.words import in_words_of_film
 from recolor_core.errors import RecolorError
 from recolor_core.settings import FilmSettings, Settings
+from recolor_core.wording import counted
 
 if TYPE_CHECKING:
     from recolor_core.film import FilmResult
@@ -98,7 +100,8 @@ def colorize_film(
 ) -> None:
     """Colorize a film: steady colors, and everything else of it copied.
 
-    A call that was interrupted goes on when it is repeated. OUT.json says how OUT was made.
+    A call that was interrupted goes on when it is repeated; one that is complete is skipped.
+    OUT.json says how OUT was made.
 
     Exit codes: 0 done, 1 a bug, 2 bad input or usage, 130 interrupted.
     """
@@ -164,39 +167,44 @@ def colorize_film(
             except KeyboardInterrupt:
                 bar.stop()
                 console.out(
-                    f"recolor: interrupted, {done if stage == 'frames' else 0} of {total} frames "
-                    "done; the same call goes on from there",
+                    f"recolor: interrupted, {done if stage == 'frames' else 0} of "
+                    f"{counted(total, 'frame')} done; the same call goes on from there",
                     highlight=False,
                 )
                 raise typer.Exit(INTERRUPTED) from None
         seconds = time.monotonic() - began
         if target is None:
             if key_frames and not quiet:
-                written = f"{done if stage == 'key frames' else 0} key frames"
+                written = counted(done if stage == "key frames" else 0, "key frame")
                 console.out(f"{source} -> {key_frames} ({written})", highlight=False)
             return
         result = event.result
         assert result is not None
         if not quiet:
-            console.out(_line(source, result, done - begun, seconds), highlight=False)
+            skipped = result.status == "skipped"
+            line = _skipped if skipped else partial(_line, frames=done - begun, seconds=seconds)
+            console.out(line(source, result), highlight=False)
         if as_json:
             facts = {"input": source, **asdict(result), "seconds": round(seconds, 3)}
             print(json.dumps(facts), flush=True)
 
 
+def _skipped(source: str, result: "FilmResult") -> str:
+    there = f"{result.output} is there already, complete and made in the same way"
+    return f"{source}: skipped, {there}"
+
+
 def _line(source: str, result: "FilmResult", frames: int, seconds: float) -> str:
-    cuts = f", {len(result.cuts)} cuts" if result.cuts else ""
+    cuts = f", {counted(len(result.cuts), 'cut')}" if result.cuts else ""
     before = f", {result.resumed} of them before" if result.resumed else ""
     speed = f", {frames / seconds:.1f} a second" if frames else ""
-    return (
-        f"{source} -> {result.output} ({result.frames} frames{before}{cuts}, in {seconds:.1f} s"
-        f"{speed})"
-    )
+    done = counted(result.frames, "frame")
+    return f"{source} -> {result.output} ({done}{before}{cuts}, in {seconds:.1f} s{speed})"
 
 
 def _told_by(console: Console, source: str) -> Callable[..., None]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        console.out(f"recolor: {source}: {one_line(message)}", highlight=False)
+        console.out(f"recolor: {source}: {in_words_of_film(message)}", highlight=False)
 
     return show
 

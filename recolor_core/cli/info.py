@@ -3,11 +3,15 @@
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recolor_core import provenance
+from recolor_core.batch.films import find_film
 from recolor_core.batch.outcome import STREAM, show_traceback
+from recolor_core.batch.result import sidecar_of
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.inputs import find_inputs
@@ -15,6 +19,7 @@ from recolor_core.cli.interrupts import BAD_INPUT
 from recolor_core.cli.report import label_of
 from recolor_core.cli.words import in_words_of_command
 from recolor_core.errors import RecolorError
+from recolor_core.wording import counted
 
 if TYPE_CHECKING:
     from recolor_core.images import Page
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
 def show_info(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Images, folders, patterns or -.")
+        list[str], typer.Argument(metavar="FILE", help="Images, films, folders, patterns or -.")
     ],
     recursive: options.Recursive = False,
     as_json: Annotated[
@@ -30,11 +35,15 @@ def show_info(
     ] = False,
 ) -> None:
     """Say how files are read and how results of recolor were made."""
-    found = find_inputs(files, recursive=recursive, own=True)
-    failed = list(found.problems)
-    for name in [*(image.name for image in found.images), *found.results]:
+    films = [name for name in files if name != STREAM and find_film(Path(name))]
+    images = [name for name in files if name not in films]
+    found = find_inputs(images, recursive=recursive, own=True) if images else None
+    failed = list(found.problems) if found else []
+    names = [*(image.name for image in found.images), *found.results] if found else []
+    for name in [*names, *films]:
+        say = describe_film if name in films else describe
         try:
-            facts = describe(name)
+            facts = say(name)
         except RecolorError as error:
             show_traceback()
             failed.append((name, in_words_of_command(error)))
@@ -60,7 +69,6 @@ def describe(name: str) -> dict[str, Any]:
     ImageError
         If it cannot be read.
     """
-    from recolor_core import provenance
     from recolor_core.images import open_image
 
     with open_image(sys.stdin.buffer if name == STREAM else name) as file:
@@ -75,6 +83,50 @@ def describe(name: str) -> dict[str, Any]:
             "colorized_as": file.output_name(),
             "recolor": provenance.read_xmp(packets[0]),
         }
+
+
+def describe_film(name: str) -> dict[str, Any]:
+    """What there is to know about a film, in JSON types.
+
+    Parameters
+    ----------
+    name : str
+        A film, a pattern of images (``frame_%06d.tif``), or a folder of images that Recolor wrote.
+
+    Returns
+    -------
+    dict
+        ``"recolor"`` is how Recolor made it, without the long lists of its frames; None if it did
+        not.
+
+    Raises
+    ------
+    FilmError
+        If it cannot be read.
+    """
+    from recolor_core.film import open_film
+
+    path = find_film(Path(name)) or Path(name)
+    film = open_film(str(path)).facts
+    recorded = next(iter(provenance.read_sidecar(sidecar_of(path))), None)
+    return {
+        "file": name,
+        "width": film.size[0],
+        "height": film.size[1],
+        "frames": len(film.times),
+        "frames_per_second": float(film.rate) if film.rate else None,
+        "reading": film.reading,
+        "comment": film.comment,
+        "recolor": recorded and _without_lists(recorded),
+    }
+
+
+def _without_lists(facts: dict[str, Any]) -> dict[str, Any]:
+    """How a film was made, without what is said of each single frame."""
+    short = {key: value for key, value in facts.items() if key not in ("seconds", "shots", "cuts")}
+    short["frames"] = {k: v for k, v in facts.get("frames", {}).items() if k != "gray_sha256"}
+    short["uncertainty"] = facts.get("uncertainty", {}).get("mean")
+    return short | {name: len(facts.get(name, ())) for name in ("shots", "cuts")}
 
 
 def _page(page: "Page") -> dict[str, Any]:
@@ -93,6 +145,9 @@ def _page(page: "Page") -> dict[str, Any]:
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
     """The same for people."""
+    if "frames" in facts:
+        yield from _film_lines(facts)
+        return
     pages = facts["pages"]
     count = f", {len(pages)} pages" if len(pages) > 1 else ""
     yield f"{facts['file']}: {facts['format']}{count}"
@@ -104,11 +159,26 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
             words.append("EXIF")
         yield f"  {f'page {number}: ' if count else ''}{', '.join(words)}"
     if facts["recolor"]:
-        for key, value in facts["recolor"].items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            yield f"  {key.replace('_', ' ')}: {text}"
+        yield from _made_lines(facts["recolor"])
     else:
         yield f"  colorized as {facts['colorized_as']}"
+
+
+def _film_lines(facts: dict[str, Any]) -> Iterator[str]:
+    rate = facts["frames_per_second"]
+    speed = f", {rate:.4g} a second" if rate else ""
+    yield f"{facts['file']}: film, {counted(facts['frames'], 'frame')}{speed}"
+    yield f"  {facts['width']} x {facts['height']}, {facts['reading']}"
+    if facts["recolor"]:
+        yield from _made_lines(facts["recolor"])
+    elif facts["comment"]:
+        yield f"  comment: {facts['comment']}"
+
+
+def _made_lines(made: dict[str, Any]) -> Iterator[str]:
+    for key, value in made.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        yield f"  {key.replace('_', ' ')}: {text}"
 
 
 app = make_app(show_info)

@@ -10,6 +10,7 @@ from pathlib import Path
 from recolor_core.batch.outcome import STREAM
 from recolor_core.batch.tree import FILM_ENDINGS, OWN, find_files, is_image_name
 from recolor_core.errors import RecolorError
+from recolor_core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Inputs:
     def notes(self) -> Iterator[str]:
         """List in words which files were left out."""
         if self.results:
-            yield f"left out {len(self.results)} results of recolor (*{OWN}*)"
+            yield f"left out {counted(len(self.results), 'result')} of recolor (*{OWN}*)"
         yield from describe_left_out(self.left_out)
 
 

@@ -9,7 +9,7 @@ from recolor_core.settings import FilmSettings, Settings, list_settings
 _WORDS = (
     *(
         # As `Setting.convert` begins its errors.
-        (rf"\bexpected {setting.name} (from|as a whole)", rf"expected --{setting.option} \1")
+        (rf"\bexpected {setting.name} (from|as)\b", rf"expected --{setting.option} \1")
         for kind in (Settings, FilmSettings)
         for setting in list_settings(kind)
     ),
@@ -45,6 +45,20 @@ def in_words_of_command(message: object) -> str:
     for pattern, words in _WORDS:
         text = re.sub(pattern, words, text)
     return text
+
+
+def in_words_of_film(message: object) -> str:
+    """The same for ``recolor film``, whose output is an argument and not an option.
+
+    Parameters
+    ----------
+    message : object
+        An error or its text.
+    """
+    text = in_words_of_command(message)
+    return text.replace("name another with -o", "name another OUT").replace(
+        "name it yourself with -o", "name OUT yourself"
+    )
 
 
 def in_words_of_batch(message: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
-from recolor_core.errors import OutputExistsError
 from recolor_core.files import AtomicFile, explained, sha256_of, write_file
 from recolor_core.film.cleaning import with_eyes
 from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
@@ -30,12 +29,12 @@ from recolor_core.film.encoding import (
     ImagesPart,
     choose_coding,
     coding_record,
-    is_image_of,
     kept_gray,
     numbered,
     warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
+from recolor_core.film.finished import FinishedFilm, find_finished, find_taken
 from recolor_core.film.hints import HintTracks, KeyHint
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
 from recolor_core.film.muxing import MARK, check_target, join
@@ -58,6 +57,7 @@ from recolor_core.frames import (
 from recolor_core.hints import Mark, check_marks
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import FilmSettings, Settings
+from recolor_core.wording import counted
 
 PART = 2 * BLOCK
 """Frames of a part: whole blocks, so that two passes continue from it as if never stopped."""
@@ -115,6 +115,9 @@ class FilmResult:
         Whether the gray of the result is that of the film at every pixel.
     reading : str
         How frames were read, in words.
+    status : str
+        ``"done"``, or ``"skipped"`` if the result was there already, complete and made in the same
+        way.
     """
 
     output: str
@@ -124,6 +127,7 @@ class FilmResult:
     cuts: tuple[int, ...]
     exact_gray: bool
     reading: str
+    status: str = "done"
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,7 @@ def colorize_film(
 
     Finished frames stay in a folder beside the output, ``<target>.recolor-part``. The same call
     continues from there, with the same result. The folder is removed when the output is complete.
+    If the output is there already, complete and made in the same way, there is nothing to do.
 
     Parameters
     ----------
@@ -178,7 +183,7 @@ def colorize_film(
     FilmError
         If the film cannot be read, colorized as requested, or written.
     OutputExistsError
-        If the output exists and may not be replaced.
+        If there is another output of this name, and it may not be replaced.
     """
     job = job or FilmJob()
     check_frames(job.settings, job.passes)
@@ -188,7 +193,7 @@ def colorize_film(
         path /= IMAGES
     coding = choose_coding(path, film.facts, lossless=job.lossless, crf=job.crf, codec=job.codec)
     span = _Span(film, job)
-    given = read_shots(job.shots) if job.shots and job.shots.exists() else None
+    given = _read_shots(span, job)
     hints = _hints_by_frame(span, job.hints)
     # A call that was killed while it moved its outputs into place may replace them.
     overwrite = job.overwrite or is_joining(path)
@@ -200,13 +205,18 @@ def colorize_film(
         check_target(path, film, film.facts, coding, job.drop)
     else:
         check_target(path, None, film.facts, coding)
-    _check_absent(path, film, coding, overwrite)
-    warn_of_losses(path, coding, film.facts)
+    find_taken(path, coding, film.files)  # refuses a source before its content is read
     sha256 = film.sha256()
-    foreign = [hash_source(job.color_from)] if job.color_from else []
-    parts = Parts(
-        path, _job(colorizer, sha256, path, coding, job, foreign), overwrite=job.overwrite
-    )
+    asked, environment = _asked(colorizer, sha256, path, coding, job), _environment(colorizer)
+    if not overwrite and (there := find_finished(path, coding, asked, given, film.files)):
+        if job.shots and given is None:
+            write_file(job.shots, there.shots.as_json(film.facts.rate))
+        yield FilmProgress(there.frames, there.frames, _skipped(path, there))
+        return
+    warn_of_losses(path, coding, film.facts)
+    # Frames do not depend on the streams that are left out: another --drop may go on with them.
+    frames_depend_on = environment | {key: asked[key] for key in asked if key != "drop"}
+    parts = Parts(path, frames_depend_on, overwrite=job.overwrite)
     try:
         total = span.total
         shots = parts.shots(given)
@@ -225,7 +235,7 @@ def colorize_film(
             yield FilmProgress(done, max(total, done))
         if not parts.frames:
             raise FilmError(f"{source}: no frame could be decoded in the requested part")
-        facts = _facts(colorizer, film, coding, job, parts) | shots.record(film.facts.rate)
+        facts = _facts(asked, environment, film, coding, parts) | shots.record(film.facts.rate)
         parts.begin_joining()
         _put_into_place(path, film, coding, job, parts, facts, sha256, overwrite)
     finally:
@@ -242,6 +252,20 @@ def colorize_film(
         reading=film.facts.reading,
     )
     yield FilmProgress(result.frames, result.frames, result)
+
+
+def _skipped(path: Path, there: FinishedFilm) -> FilmResult:
+    """The result of a call that has nothing to do."""
+    return FilmResult(
+        output=str(path),
+        sidecar=f"{path}.json",
+        frames=there.frames,
+        resumed=there.frames,
+        cuts=tuple(there.facts["cuts"]),
+        exact_gray=there.exact_gray,
+        reading=str(there.facts["reading"]),
+        status="skipped",
+    )
 
 
 class _Span:
@@ -272,7 +296,9 @@ class _Span:
             if self._holds(number, moment)
         ]
         self.total = len(self.numbers)
-        length = f"it has {len(times)} frames in {float(moments[-1]) if moments else 0:g} s"
+        length = (
+            f"it has {counted(len(times), 'frame')} in {float(moments[-1]) if moments else 0:g} s"
+        )
         if self.total == 0:
             raise FilmError(
                 f"{name}: expected a start before the end, both in the film, got {self._start} to "
@@ -292,9 +318,14 @@ class _Span:
 
     def frames(self) -> Iterator[tuple[FilmFrame, Fraction, Fraction]]:
         """Read the frames, and when each is shown, from and until, in seconds of the film."""
-        base, origin = self.film.facts.time_base, None
+        facts = self.film.facts
+        after = {
+            n: time - facts.times[0] for n, time in zip(facts.numbers, facts.times, strict=True)
+        }
+        base, origin = facts.time_base, None
         for frame in self.film.frames():
-            origin = frame.pts if origin is None else origin
+            if origin is None:  # the first frames may be lost
+                origin = frame.pts - after.get(frame.number, 0)
             time = (frame.pts - origin) * base
             if self._holds(frame.number, time):
                 yield frame, time, time + frame.duration * base
@@ -323,7 +354,7 @@ def _color(
     guides: dict[int, FrameGuide] = {}
 
     # Cleaning begins anew with each shot, so that it can go on where the call was stopped.
-    next_number = span.numbers[min(resumed, span.total - 1)]
+    next_number = parts.frames[-1].number + 1 if parts.frames else span.numbers[0]
     shot = shots.of(next_number)
     begin = shot.first if shot else next_number
 
@@ -466,8 +497,9 @@ def extract_key_frames(
     job = job or FilmJob()
     film = open_film(source, parse_rate(job.fps) if job.fps else None)
     span = _Span(film, job)
-    if job.shots and job.shots.exists():
-        shots = read_shots(job.shots)
+    given = _read_shots(span, job)
+    if given is not None:
+        shots = given
     else:
         shots = yield from _find_shots(span)
         if job.shots:
@@ -503,9 +535,39 @@ def _hints_by_frame(span: _Span, hints: Sequence[KeyHint]) -> dict[int, list[Mar
         check_marks(marks, size)
     if left_out:
         warnings.warn(
-            f"{left_out} hints are for moments that are not colorized", FilmWarning, stacklevel=3
+            f"{counted(left_out, 'hint')} left out: the moment is not colorized",
+            FilmWarning,
+            stacklevel=3,
         )
     return given
+
+
+def _read_shots(span: _Span, job: FilmJob) -> Shots | None:
+    """Read the file of shots; None if there is none.
+
+    Raises
+    ------
+    FilmError
+        If it is not a file of shots, or not of this film.
+    """
+    if job.shots is None or not job.shots.exists():
+        return None
+    shots, film = read_shots(job.shots), span.film.facts
+    last = shots.shots[-1].last
+    if last > film.numbers[-1]:
+        problem = f"got one to frame {last}"
+    elif missing := shots.missing(span.numbers):
+        end = next(n for n, after in pairwise([*missing, -1]) if after != n + 1)
+        problem = "no shot has frame " + (
+            f"{missing[0]}" if end == missing[0] else f"{missing[0]} to {end}"
+        )
+    else:
+        return shots
+    raise FilmError(
+        f"{job.shots}: expected shots of all frames from {span.numbers[0]} to {span.numbers[-1]} "
+        f"of {film.name}, which ends with frame {film.numbers[-1]}, but {problem}; correct the "
+        "file, or remove it to have the shots found"
+    )
 
 
 def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:
@@ -513,7 +575,7 @@ def _find_shots(span: _Span) -> Generator[FilmProgress, None, Shots]:
     found: Shots | None = None
     for done, found in enumerate(find_shots(span.images()), 1):  # noqa: B007 (the last one counts)
         yield FilmProgress(min(done, span.total), span.total, stage="shots")
-    return found or Shots(())
+    return found.over(span.numbers[0], span.numbers[-1]) if found and found.shots else Shots(())
 
 
 def _put_into_place(
@@ -594,73 +656,60 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _check_absent(path: Path, film: Movie | Images, coding: Coding | None, overwrite: bool) -> None:
-    """Refuse outputs that exist, and sources as outputs."""
-    if coding is None:
-        taken = [p for p in path.parent.iterdir() if is_image_of(path.name, p.name)]
-    else:
-        taken = [p for p in (path, path.with_name(path.name + ".json")) if p.exists()]
-    sources = {file.resolve() for file in film.files}
-    for found in sorted(taken):
-        if found.resolve() in sources:
-            raise FilmError(f"{found}: this is a source itself; name another output")
-        if not overwrite:
-            raise OutputExistsError(f"{found} exists already; --overwrite replaces it")
-
-
-def _job(
+def _asked(
     colorizer: Colorizer,
     sha256: str,
     target: Path,
     coding: Coding | None,
     job: FilmJob,
-    foreign: Sequence[str],
 ) -> dict[str, Any]:
-    """Everything that the result depends on."""
-    return {
-        "version": version("napari-recolor"),
-        "pyav": av.__version__,
+    """What a call asks for, in JSON types: two calls that ask for the same give the same result."""
+    asked: dict[str, Any] = {
         "source": sha256,
-        "output": coding_record(coding, target.name),
-        "weights": colorizer.record.sha256,
-        "device": str(colorizer.device),
-        "runtime": colorizer.runtime.as_record(),
+        "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
         "settings": asdict(job.settings),
         "palette": None if job.palette is None else palette_record(job.palette),
         "passes": job.passes,
         "clean": job.clean,
         "hints": [key.record() for key in job.hints],
+        "coding": coding_record(coding, target.name),
         "span": [job.start, job.end],
         "fps": job.fps,
-        "keys": [key.record() for key in job.keys],
-        "color_from": list(foreign),
+        "drop": list(job.drop),
+        "runtime": colorizer.runtime.as_record(),
+        "key_frames": [key.record() for key in job.keys],
+        "color_from": None,
+    }
+    if job.color_from:
+        name = Path(job.color_from).name
+        asked["color_from"] = {"name": name, "sha256": hash_source(job.color_from)}
+    return asked
+
+
+def _environment(colorizer: Colorizer) -> dict[str, Any]:
+    """What else the bytes of a result depend on."""
+    return {
+        "version": version("napari-recolor"),
+        "pyav": av.__version__,
+        "device": str(colorizer.device),
     }
 
 
 def _facts(
-    colorizer: Colorizer,
+    asked: Mapping[str, Any],
+    environment: Mapping[str, Any],
     film: Movie | Images,
     coding: Coding | None,
-    job: FilmJob,
     parts: Parts,
 ) -> dict[str, Any]:
     """Describe the frames for the sidecar."""
     frames, base = parts.frames, film.facts.time_base
     doubt = [frame.uncertainty for frame in frames]
-    facts: dict[str, Any] = {
-        "software": "recolor",
-        "version": version("napari-recolor"),
-        "weights": {"name": colorizer.record.name, "sha256": colorizer.record.sha256},
-        "settings": asdict(job.settings),
-        "passes": job.passes,
-        "clean": job.clean,
-        "hints": [key.record() for key in job.hints],
-        "palette": None if job.palette is None else palette_record(job.palette),
-        "device": str(colorizer.device),
-        "runtime": colorizer.runtime.as_record(),
+    facts: dict[str, Any] = {"software": "recolor", **environment, **asked}
+    del facts["source"]  # the sidecar names it
+    facts |= {
         "reading": film.facts.reading,
         "pixel_aspect": str(film.facts.aspect),
-        "coding": coding_record(coding, parts.target.name),
         "original": _original(film),
         "frames": {
             "first": frames[0].number,
@@ -672,11 +721,6 @@ def _facts(
         "uncertainty": {"mean": round(sum(doubt) / len(doubt), 3), "frames": doubt},
     }
     facts["ai_system_used"], facts["ai_system_version_used"] = provenance.ai_system(facts)
-    if job.keys:
-        facts["key_frames"] = [key.record() for key in job.keys]
-    if job.color_from:
-        name = Path(job.color_from).name
-        facts["color_from"] = {"name": name, "sha256": hash_source(job.color_from)}
     if coding is None and film.facts.rate:
         facts["seconds"] = [round(float(frame.pts * base), 6) for frame in frames]
     return facts

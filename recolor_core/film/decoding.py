@@ -2,9 +2,10 @@
 
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.luma import Luma
 from recolor_core.images import Page
 from recolor_core.lab import SRGB, ColorSpace
+from recolor_core.wording import counted
 
 METADATA_ERRORS = "surrogateescape"
 """How metadata is decoded that is not UTF-8, so that the result has the same bytes."""
@@ -112,6 +114,8 @@ class FilmFacts:
         Whether there are captions (CEA-608/708) inside the video.
     light : str
         Mastering display and content light level, as options of x265; empty if there are none.
+    comment : str
+        The comment in the metadata of the file; empty if there is none.
     """
 
     name: str
@@ -131,6 +135,7 @@ class FilmFacts:
     field_order: int = 0
     captions: bool = False
     light: str = ""
+    comment: str = ""
 
     @property
     def is_hdr(self) -> bool:
@@ -164,6 +169,7 @@ class Movie:
             if container.format.name in ("mpegts", "mpeg"):
                 self._start = Fraction(container.start_time or 0, 1_000_000)
             times, self.cut_short, self.chapter_tracks = _scan(container, stream)
+            self._by_time = all(one < other for one, other in pairwise(times))
         with self.opened() as container:
             stream = main_stream(container, path)
             frame = next(_decoded(container, stream, path), None)
@@ -172,7 +178,9 @@ class Movie:
                     f"{path}: not one frame of its {_codec(stream)} video can be decoded; the file "
                     "may be truncated: copy it again from its origin"
                 )
-            self.facts = self._facts(stream, frame, times)
+            facts = self._facts(stream, frame, times)
+            said = (v for k, v in container.metadata.items() if k.lower() == "comment")
+            self.facts = replace(facts, comment=next(said, ""))
 
     @contextmanager
     def opened(self) -> Iterator[InputContainer]:
@@ -202,34 +210,47 @@ class Movie:
         """
         with self.opened() as container:
             stream = main_stream(container, self.path)
-            for number, (frame, pts, until) in enumerate(self._timed(container, stream)):
-                yield self._frame(frame, number, pts, until - pts)
+            damage = _Damage(self.facts)
+            try:
+                numbered = self._numbered(_decoded(container, stream, self.path, damage), damage)
+                for (frame, pts, number), (_, until, _) in pairwise(numbered):
+                    assert frame is not None
+                    yield self._frame(frame, number, pts, max(until, pts + 1) - pts)
+            finally:
+                damage.warn()
 
     def sha256(self) -> str:
         """The SHA-256 of the file, in hexadecimal."""
         return sha256_of(self.path)
 
-    def _timed(
-        self, container: InputContainer, stream: VideoStream
-    ) -> Iterator[tuple[VideoFrame, int, int]]:
-        """Frames, and when each one and the next one begin, in ticks."""
+    def _numbered(
+        self, frames: Iterator[VideoFrame], damage: "_Damage"
+    ) -> Iterator[tuple[VideoFrame | None, int, int]]:
+        """Frames, when each begins, in ticks, and their numbers; at last the end of the film.
+
+        A frame has the number of the packet that has its time, so that frames after a lost one
+        keep their numbers. Where packets have no times of their own, frames are counted.
+        """
         rate, base = self.facts.rate or Fraction(25), self.facts.time_base
         usual = max(1, round(1 / (rate * base)))
-
-        def timed() -> Iterator[tuple[VideoFrame | None, int]]:
-            end: int | None = None
-            last: int | None = None
-            for frame in _decoded(container, stream, self.path):
-                pts = frame.pts if frame.pts is not None else end or 0
-                if last is not None and pts <= last:  # muxers refuse two frames at one time
-                    pts = last + 1
-                yield frame, pts
-                last, end = pts, pts + (frame.duration or usual)
-            yield None, end or 0
-
-        for (frame, pts), (_, until) in pairwise(timed()):
-            assert frame is not None
-            yield frame, pts, max(until, pts + 1)
+        times = self.facts.times
+        end: int | None = None
+        last: int | None = None
+        number = -1
+        for frame in frames:
+            pts = frame.pts if frame.pts is not None else end or 0
+            place = bisect_left(times, pts, lo=min(number + 1, len(times)))
+            known = self._by_time and place < len(times) and times[place] == pts
+            if not known and damage.found and last is not None and pts <= last:
+                continue  # the decoder made it up in place of a lost one
+            number = place if known else number + 1
+            if last is not None and pts <= last:  # muxers refuse two frames at one time
+                pts = last + 1
+            damage.seen(number)
+            yield frame, pts, number
+            last, end = pts, pts + (frame.duration or usual)
+        damage.at_end()
+        yield None, end or 0, number + 1
 
     def _facts(self, stream: VideoStream, frame: VideoFrame, times: Sequence[int]) -> FilmFacts:
         self._turn = _Turn.of(frame)
@@ -358,31 +379,138 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
     return sorted(times), failed, chapter_tracks
 
 
-def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Frames that can be decoded; warns about damage."""
-    left_out: list[int | None] = []
-    damaged: list[int | None] = []
+def _decoded(
+    container: InputContainer, stream: VideoStream, path: Path, damage: "_Damage | None" = None
+) -> Iterator[VideoFrame]:
+    """Frames that can be decoded; damage is noted."""
+    damage = damage or _Damage()
     try:
         for packet in container.demux(stream):
-            pts = packet.pts  # decoding takes it away
+            damage.found |= packet.is_corrupt
             try:
                 frames = packet.decode()
             except av.InvalidDataError:
-                left_out.append(pts)
+                damage.found = True
                 continue
-            damaged += [frame.pts for frame in frames if frame.is_corrupt]
-            yield from frames
+            for frame in frames:
+                if frame.is_corrupt:
+                    damage.add_damaged(frame.pts)
+                yield frame
     except (av.FFmpegError, OSError) as error:
+        damage.found = True
         warnings.warn(f"reading ended early ({_reason(error)})", FilmWarning, stacklevel=2)
-    base = stream.time_base or Fraction(1)
-    for stamps, what in ((left_out, "could not be decoded"), (damaged, "are damaged")):
-        if stamps:
-            first = next((float(pts * base) for pts in stamps if pts is not None), 0.0)
-            warnings.warn(
-                f"{len(stamps)} frames {what}, the first one at {first:.2f} s",
-                FilmWarning,
-                stacklevel=2,
+
+
+class _Damage:
+    """What is lost or damaged of a film, for one warning at the end of reading.
+
+    Parameters
+    ----------
+    facts : FilmFacts or None
+        The facts of the film; None if there will be no warning.
+
+    Attributes
+    ----------
+    found : bool
+        Whether the decoder met with damage. Otherwise a packet without a frame is nothing unusual.
+    """
+
+    def __init__(self, facts: FilmFacts | None = None) -> None:
+        self.found = False
+        self._facts = facts
+        self._lost: list[int] = []
+        self._damaged: list[int] = []
+        self._next = 0
+        self._at_end = False
+
+    def add_damaged(self, pts: int | None) -> None:
+        """Note that a frame was decoded only in parts."""
+        self.found = True
+        if pts is not None:
+            self._damaged.append(pts)
+
+    def seen(self, number: int) -> None:
+        """Note that a frame was decoded, and which ones before it were not."""
+        self._lost += range(self._next, number)
+        self._next = number + 1
+
+    def at_end(self) -> None:
+        """Note that there are no more frames."""
+        if self._facts:
+            self._lost += range(self._next, len(self._facts.times))
+            self._at_end = True
+
+    def warn(self) -> None:
+        """Say what is lost and what is damaged, with times."""
+        facts = self._facts
+        if facts is None or not facts.times:
+            return
+        times = facts.times
+        if self.found and self._lost:
+            _warn(
+                f"{counted(len(self._lost), 'frame')} lost, because the file is damaged: "
+                f"{_spans([times[n] for n in self._lost], facts)}; all others keep their numbers "
+                "and times, and the frame before a lost one is shown in its place"
             )
+        if self._damaged:
+            _warn(
+                f"{counted(len(self._damaged), 'frame')} damaged, and decoded as far as possible: "
+                f"{_spans(sorted(self._damaged), facts)}"
+            )
+        if self._at_end and (gaps := _gaps(facts)):
+            _warn(
+                f"the film has no frames in {counted(len(gaps), 'place')}, where the file may be "
+                f"damaged: {_listed([f'{a:.2f} to {b:.2f} s' for a, b in gaps])}; the frame before "
+                "is shown until the next one, so that times stay"
+            )
+
+
+_MOST_PLACES = 8  # that a warning lists
+_CONSTANT = 0.75  # part of the frames with the usual duration, from which a longer one is a gap
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, FilmWarning, stacklevel=4)
+
+
+def _listed(places: Sequence[str]) -> str:
+    rest = len(places) - _MOST_PLACES
+    more = [f"and {counted(rest, 'more place')}"] if rest > 0 else []
+    return ", ".join([*places[:_MOST_PLACES], *more])
+
+
+def _spans(stamps: Sequence[int], facts: FilmFacts) -> str:
+    """Times in words, consecutive frames together: 0.60 to 0.68 s, 0.96 s."""
+    index = {stamp: number for number, stamp in enumerate(facts.times)}
+    seconds = [float((stamp - facts.times[0]) * facts.time_base) for stamp in stamps]
+    places: list[str] = []
+    begin = 0
+    for i in range(1, len(stamps) + 1):
+        here = index.get(stamps[i - 1], -2)
+        if i < len(stamps) and index.get(stamps[i], -1) == here + 1:
+            continue
+        until = "" if i - 1 == begin else f" to {seconds[i - 1]:.2f}"
+        places.append(f"{seconds[begin]:.2f}{until} s")
+        begin = i
+    return _listed(places)
+
+
+def _gaps(facts: FilmFacts) -> list[tuple[float, float]]:
+    """Where a film of a constant rate has no frames, from and to, in seconds."""
+    times = np.array(facts.times, np.int64)
+    lengths = np.diff(times)
+    if len(lengths) < 2:
+        return []
+    usual = float(np.median(lengths))
+    long = lengths > 1.5 * usual + 1
+    constant = np.abs(lengths - usual) <= 0.1 * usual + 1
+    if usual <= 0 or np.mean(constant) < _CONSTANT:
+        return []  # its frames are shown for as long as someone wanted
+    base = float(facts.time_base)
+    return [
+        (float(times[i] + usual - times[0]) * base, float(times[i + 1] - times[0]) * base)
+        for i in np.flatnonzero(long)
+    ]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ read back by `read_key_frames`, and their color holds through their shot, forwar
 
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -139,21 +140,22 @@ def write_key_frames(film: Movie | Images, shots: Shots, folder: Path) -> Iterat
     Path
         The file of each key frame, after it was written.
     """
-    wanted = {shot.representative for shot in shots.shots if shot.kind == "image"}
+    wanted = deque(sorted(s.representative for s in shots.shots if s.kind == "image"))
     folder.mkdir(parents=True, exist_ok=True)
     stem = Path(film.facts.name).stem.replace("%", "") or "film"
     origin: int | None = None
     for frame in film.frames():
         origin = frame.pts if origin is None else origin
-        if frame.number not in wanted:
-            continue
+        if not wanted or frame.number < wanted[0]:
+            continue  # the frame itself may be lost: then the one after it takes its place
+        while wanted and wanted[0] <= frame.number:
+            wanted.popleft()
         code = _time_code((frame.pts - origin) * film.facts.time_base)
         path = folder / f"{stem}_{code}_f{frame.number:06d}.png"
         if not path.exists():
             with replacing(path) as part:
                 _as_image(frame).save(part, "png")
         yield path
-        wanted.discard(frame.number)
         if not wanted:
             return
 

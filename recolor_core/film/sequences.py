@@ -21,6 +21,7 @@ from recolor_core.film.decoding import (
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.images import WRITABLE, Page, open_image
+from recolor_core.wording import counted
 
 DPX_HEADER = 2048
 """Bytes of the header of a DPX file (SMPTE ST 268), without user data."""
@@ -209,7 +210,7 @@ def _warn_of_gaps(numbers: Sequence[int]) -> None:
     gaps = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
     if gaps:
         words = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in gaps[:5])
-        words += f" and {len(gaps) - 5} more gaps" if len(gaps) > 5 else ""
+        words += f" and {counted(len(gaps) - 5, 'more gap')}" if len(gaps) > 5 else ""
         warnings.warn(
             f"images are missing in the sequence: {words}; the image before is shown until the "
             "next one, so that times stay",

@@ -7,7 +7,7 @@ the image of the shot was visible there.
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -138,6 +138,28 @@ class Shots:
         index = self._at.get(number)
         return () if index is None else self._chains[self._origin[index]]
 
+    def over(self, first: int, last: int) -> "Shots":
+        """The same shots, in which all frames have a place, such as those that were lost.
+
+        Parameters
+        ----------
+        first, last : int
+            The numbers of the first and the last frame to be in a shot.
+        """
+        ends = [*(shot.first - 1 for shot in self.shots[1:]), last]
+        shots = [replace(s, last=max(s.last, e)) for s, e in zip(self.shots, ends, strict=True)]
+        return Shots([replace(shots[0], first=min(first, shots[0].first)), *shots[1:]])
+
+    def missing(self, numbers: Iterable[int]) -> list[int]:
+        """List the frames that are in no shot.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            Numbers of frames in the film.
+        """
+        return [number for number in numbers if number not in self._at]
+
     def guide(self, number: int) -> FrameGuide:
         """What coloring has to know of a frame.
 
@@ -208,19 +230,36 @@ def read_shots(path: str | Path) -> Shots:
     """
     path = Path(path)
     try:
-        entries = json.loads(path.read_bytes())["shots"]  # finds the encoding
-        shots = [_shot(dict(entry)) for entry in entries]
-        for one, other in pairwise(shots):
-            if other.first <= one.last:
-                raise ValueError(
-                    f"the shot from frame {other.first} begins before the one from frame "
-                    f"{one.first} ends"
-                )
+        return parse_shots(json.loads(path.read_bytes())["shots"])  # finds the encoding
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FilmError(
             f"{path} is not a file of shots ({error}); expected JSON such as "
             '{"shots": [{"first": 0, "last": 47, "kind": "image", "fade_in": 12}]}'
         ) from error
+
+
+def parse_shots(entries: Iterable[Mapping[str, Any]]) -> Shots:
+    """Read shots from JSON types, as `Shots.record` makes them.
+
+    Parameters
+    ----------
+    entries : iterable of mapping
+        One for each shot. Times in them are not read.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not shots, overlap, or are not in order.
+    """
+    shots = [_shot(dict(entry)) for entry in entries]
+    if not shots:
+        raise ValueError("it has no shots")
+    for one, other in pairwise(shots):
+        if other.first <= one.last:
+            raise ValueError(
+                f"the shot from frame {other.first} begins before the one from frame "
+                f"{one.first} ends"
+            )
     return Shots(shots)
 
 
@@ -251,6 +290,17 @@ def _shot(entry: dict[str, Any]) -> Shot:
         raise ValueError(f'expected the kind "image" or "leader", got {shot.kind!r}')
     if shot.last < shot.first:
         raise ValueError(f"the shot from frame {shot.first} ends before it begins")
+    length = shot.last - shot.first + 1
+    if max(shot.fade_in, shot.fade_out) > length:
+        raise ValueError(f"the shot from frame {shot.first} is shorter than its fade")
+    for flash in shot.flashes:
+        if not shot.first <= flash <= shot.last:
+            raise ValueError(f"the shot from frame {shot.first} does not have its flash {flash}")
+    if shot.returns_to is not None and shot.returns_to >= shot.first:
+        raise ValueError(
+            f"the shot from frame {shot.first} returns to frame {shot.returns_to}, which is not "
+            "before it"
+        )
     return shot
 
 

@@ -387,7 +387,7 @@ def test_what_a_mixed_folder_left_out_is_said(source: Path, result: Path) -> Non
         source.with_name(name).write_bytes(b"something")
     call = recolor(source.parent, *FAST)
     assert call.code == 0
-    assert "left out 1 results of recolor (*.recolor.*)" in call.err
+    assert "left out 1 result of recolor (*.recolor.*)" in call.err
     assert "left out 1 without ending, 2 .heic2, 1 .pdf: not images that recolor reads" in call.err
     assert "left out 1 .mp4: films, which are colorized with: recolor film IN OUT" in call.err
 

@@ -83,7 +83,7 @@ def test_outputs_that_are_there_stay(tmp_path):
     make_film(tmp_path / "a.mkv", 2)
     colorize(tmp_path / "a.mkv", tmp_path / "b.mp4")
     made = (tmp_path / "b.mp4").read_bytes()
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"another start or end.*overwrite=True"):
         colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end="1f")
     assert (tmp_path / "b.mp4").read_bytes() == made
     colorize(tmp_path / "a.mkv", tmp_path / "b.mp4", end="1f", overwrite=True)
@@ -117,7 +117,7 @@ def test_images_need_a_rate_to_become_a_film(tmp_path):
     colorize(tmp_path / "a.mkv", tmp_path / "p_%d.png")
     with pytest.raises(FilmError, match="--fps 24"):
         colorize(tmp_path / "p_%d.png", tmp_path / "b.mkv")
-    assert "expected fps" in _lines(
+    assert "expected --fps as frames a second" in _lines(
         recolor("film", tmp_path / "p_%d.png", tmp_path / "b.mkv", "--fps", "0")
     )
 
@@ -157,12 +157,12 @@ def test_a_truncated_mp4_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("codec", "pixels", "share", "expected", "left"),
     [
-        ("png", "gray", 0, "1 frames could not be decoded, the first one at 0.08 s", [0, 40, 120]),
+        ("png", "gray", 0, "1 frame lost, because the file is damaged: 0.08 s", [0, 40, 120]),
         (
             "mpeg4",
             "yuv420p",
             0.5,
-            "1 frames are damaged, the first one at 0.08 s",
+            "1 frame damaged, and decoded as far as possible: 0.08 s",
             [0, 40, 80, 120],
         ),
     ],
@@ -200,7 +200,7 @@ def test_a_film_that_changes_its_size_says_where(tmp_path):
 def test_hints_that_no_frame_gets_are_told(tmp_path):
     make_film(tmp_path / "a.mkv", 2)
     outside = KeyHint(Hint(3, 3, "#c00000"), Moment(frame=9))
-    with pytest.warns(FilmWarning, match="1 hints are for moments"):
+    with pytest.warns(FilmWarning, match="1 hint left out: the moment"):
         colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", hints=[outside])
     beyond = replace(outside, hint=Hint(99, 3, "#c00000"))
     with pytest.raises(HintsError, match="expected hints within 64 x 48"):
