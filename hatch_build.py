@@ -47,7 +47,7 @@ class ManifestHook(BuildHookInterface[Any]):
     an editable install can use that file, so the hook replaces it with a copy.
 
     The kernel is plain C without Python's headers. A wheel with it is for one platform and fits
-    every Python. A build without a C compiler makes a pure wheel, with which PyTorch does the
+    every Python. A build without a C compiler makes a pure wheel, with which NumPy does the
     kernel's work more slowly.
     """
 
@@ -73,7 +73,7 @@ class ManifestHook(BuildHookInterface[Any]):
                 raise
             library_path(Path(self.root)).unlink(missing_ok=True)  # perhaps of an older source
             self.app.display_warning(
-                f"full resolution is not compiled, PyTorch will do its work more slowly: {error}"
+                f"full resolution is not compiled, NumPy will do its work more slowly: {error}"
             )
             return None
 

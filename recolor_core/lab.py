@@ -36,7 +36,9 @@ _KAPPA = 24389 / 27
 _KNEE = 6 / 29  # cube root of _EPSILON
 
 _TINY = 1e-30  # keeps powers and their gradients finite at 0
-_ROOTS = 2**18  # entries of a table over square roots of linear light; finer than 16-bit codes
+_ROOTS = (2**11, 2**18)
+"""Numbers of entries that a table over square roots of linear light may have. The small one is for
+8-bit codes; it stays in the processor's cache."""
 _BISECTION = [2.0**-i for i in range(1, 12)]  # 2^-11 of a chroma of 150 is 0.07 Lab units
 
 
@@ -431,7 +433,7 @@ def _to_integer_rgb(
 def _nearest_codes(linear: NDArray[np.float32], tables: "CodeTables") -> NDArray[np.int32]:
     """Find the codes nearest to linear light in [0, 1]."""
     linear = np.clip(linear, 0, 1)
-    root = np.sqrt(linear) * (_ROOTS - 1)
+    root = np.sqrt(linear) * np.float32(len(tables.code_of_root) - 1)
     codes = tables.code_of_root[root.astype(np.int32)]  # may be one too low
     return codes + (linear >= tables.edges[codes + 1])
 
@@ -591,8 +593,11 @@ def code_tables(space: ColorSpace, dtype: np.dtype[Any]) -> CodeTables:
     f = _f(linear).astype(np.float32)
     edges = space.curve.decode((np.arange(top + 2) - 0.5) / top)
     edges[0], edges[-1] = -np.inf, np.inf
-    roots = np.arange(_ROOTS) / (_ROOTS - 1)
-    code_of_root = np.clip(np.rint(space.curve.encode(roots**2) * top), 0, top)
+    for count in _ROOTS:
+        roots = np.arange(count) / (count - 1)
+        code_of_root = np.clip(np.rint(space.curve.encode(roots**2) * top), 0, top)
+        if np.diff(code_of_root).max() <= 1:  # an entry is right, or one too low
+            break
     return CodeTables(
         linear=linear.astype(np.float32),
         f=f,

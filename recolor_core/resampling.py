@@ -1,5 +1,6 @@
 """Resizing of images, for NumPy arrays and tensors alike. Their last axes are height and width."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", NDArray[Any], "Tensor")
 """A NumPy array or a PyTorch tensor."""
+
+_BAND = 64
+"""Number of rows of weights that are multiplied at a time; smaller groups cost more calls."""
 
 _SHARPNESS = -0.75  # a of the cubic kernel, as in PyTorch and OpenCV
 
@@ -43,7 +47,7 @@ def resize(x: Array, size: tuple[int, int], *, cubic: bool = False) -> Array:
         for old, new in zip(x.shape[-2:], size, strict=True)
     )
     if isinstance(x, np.ndarray):
-        return np.matmul(down, np.matmul(x, across.T))  # type: ignore[no-any-return]
+        return _matmul_rows(down, _matmul_columns(x, across))
     xp = namespace(x)
     with xp.autocast(x.device.type, enabled=False):  # in bfloat16, colors would show steps
         return xp.matmul(down, xp.matmul(x, across.T))  # type: ignore[no-any-return]
@@ -117,6 +121,36 @@ def box_means(x: NDArray[np.floating], reach: int) -> NDArray[np.float32]:
         count = (last - first).reshape(-1, *(1,) * (-1 - axis))
         total = (sums.take(last, axis) - sums.take(first, axis)) / count
     return total.astype(np.float32)
+
+
+def _matmul_rows(weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """Multiply ``weights @ x`` without most of the zeros of the weights of an enlargement."""
+    result = np.empty((*x.shape[:-2], len(weights), x.shape[-1]), x.dtype)
+    for rows, used in _bands(weights):
+        np.matmul(weights[rows, used], x[..., used, :], out=result[..., rows, :])
+    return result
+
+
+def _matmul_columns(x: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Multiply ``x @ weights.T`` without most of the zeros of the weights of an enlargement."""
+    result = np.empty((*x.shape[:-1], len(weights)), x.dtype)
+    for rows, used in _bands(weights):
+        np.matmul(x[..., used], weights[rows, used].T, out=result[..., rows])
+    return result
+
+
+def _bands(weights: NDArray[Any]) -> Iterator[tuple[slice, slice]]:
+    """Cut the weights of an axis into groups of rows; each comes with the columns that it uses.
+
+    To reduce an axis, most columns are used, and there is one group.
+    """
+    new, old = weights.shape
+    step = _BAND if new > old else new
+    for top in range(0, new, step):
+        rows = slice(top, min(top + step, new))
+        used = np.flatnonzero(weights[rows].any(axis=0))
+        first, last = (int(used[0]), int(used[-1])) if new > old else (0, old - 1)
+        yield rows, slice(first, last + 1)
 
 
 @lru_cache(maxsize=16)

@@ -41,8 +41,12 @@ class GuidedUpsampler:
     ----------
     size : tuple of int
         Height and width (H, W) of the image.
-    model : ndarray
-        (4, h', w') float32: the slopes of a* and b*, then their offsets, on a grid over the image.
+    slope : ndarray
+        (2, h', w') float32: the slopes of a* and b*, on a grid over the image.
+    ab : ndarray
+        (2, h', w') float32: a* and b* on the grid, in Lab units.
+    lightness : ndarray
+        (h', w') float32: L* on the grid.
     """
 
     def __init__(
@@ -51,17 +55,17 @@ class GuidedUpsampler:
         self.size = size
         height, width = ab.shape[-2:]
         if size[0] <= height or size[1] <= width:
-            offset = resize(ab, size)
-            self.model = np.concatenate((np.zeros_like(offset), offset))
+            self.ab = resize(ab, size)
+            self.slope, self.lightness = np.zeros_like(self.ab), np.zeros_like(self.ab[0])
             return
         mean = _box(lightness)
         variance = _box(lightness * lightness) - mean * mean
         covariance = _box(lightness * ab) - mean * _box(ab)
         fineness = min(FINENESS, -(-size[0] // height))
         grid = (fineness * height, fineness * width)
-        slope = resize(_box(covariance / (np.maximum(variance, 0) + EPSILON)), grid)
-        lightness = resize(lightness, grid, cubic=True)
-        self.model = np.concatenate((slope, resize(ab, grid, cubic=True) - slope * lightness))
+        self.slope = resize(_box(covariance / (np.maximum(variance, 0) + EPSILON)), grid)
+        self.ab = resize(ab, grid, cubic=True)
+        self.lightness = resize(lightness, grid, cubic=True)
 
     def rows(self, top: int, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the ab of a strip of rows.
@@ -82,15 +86,14 @@ class GuidedUpsampler:
         """
         above, below, down = self.strip(top, len(lightness))
         left, right, across = self.columns()
-        down = down[:, None]
-        upper, lower = self.model[:, above], self.model[:, below]
-        rows = upper + (lower - upper) * down
+        upper, lower = self._model(above), self._model(below)
+        rows = upper + (lower - upper) * down[:, None]
         one, other = rows[..., left], rows[..., right]
         model = one + (other - one) * across
-        return model[:2] * lightness + model[2:]  # type: ignore[no-any-return]
+        return model[:2] * lightness + model[2:]
 
     def strip(self, top: int, rows: int) -> _Cells:
-        """Find the rows of `model` between which each row of a strip lies.
+        """Find the rows of the grid between which each row of a strip lies.
 
         Parameters
         ----------
@@ -102,23 +105,28 @@ class GuidedUpsampler:
         Returns
         -------
         above, below : ndarray
-            (rows,) int64: rows of `model`.
+            (rows,) int64: rows of the grid.
         fraction : ndarray
-            (rows,) float32 in [0, 1]: distance from `above`, in rows of `model`.
+            (rows,) float32 in [0, 1]: distance from `above`, in rows of the grid.
         """
-        return _around(np.arange(top, top + rows), self.model.shape[-2], self.size[0])
+        return _around(np.arange(top, top + rows), len(self.lightness), self.size[0])
 
     def columns(self) -> _Cells:
-        """Find the columns of `model` between which each column of the image lies.
+        """Find the columns of the grid between which each column of the image lies.
 
         Returns
         -------
         left, right : ndarray
-            (W,) int64: columns of `model`.
+            (W,) int64: columns of the grid.
         fraction : ndarray
-            (W,) float32 in [0, 1]: distance from `left`, in columns of `model`.
+            (W,) float32 in [0, 1]: distance from `left`, in columns of the grid.
         """
-        return _around(np.arange(self.size[1]), self.model.shape[-1], self.size[1])
+        return _around(np.arange(self.size[1]), self.lightness.shape[1], self.size[1])
+
+    def _model(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Slopes of a* and b*, then their offsets, in rows of the grid: (4, rows, w') float32."""
+        slope = self.slope[:, rows]
+        return np.concatenate((slope, self.ab[:, rows] - slope * self.lightness[rows]))
 
 
 def _around(index: NDArray[np.int64], grid: int, size: int) -> _Cells:

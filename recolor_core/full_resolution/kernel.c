@@ -2,7 +2,7 @@
 
    This is `upsample.GuidedUpsampler.rows` followed by `lab.to_rgb` for integer codes, in one pass:
    each gray code is read once and each RGB code is written once. It takes the tables of
-   `lab._tables` and makes the same float32 operations in the same order, except that the chroma is
+   `lab.code_tables` and makes the same float32 operations in the same order, except that the chroma is
    interpolated down before it is interpolated across. Compile it without contraction to fused
    multiply-add and without unsafe math, so that every processor computes the same bits.
 
@@ -34,25 +34,32 @@
 #define INLINE inline __attribute__((always_inline)) /* so that each version gets its own copy */
 #endif
 
-#define BLOCK 512 /* pixels */
+#define BLOCK 256 /* pixels */
 #define STEPS 11  /* of the bisection, as in lab._BISECTION */
-#define ROOTS 262144
-#define INTERFACE 1
+#define INTERFACE 2
 
 typedef struct {
     float linear, f, y, lightness; /* of one code */
 } Code;
 
 typedef struct {
+    float code, edge;   /* a code as a number; from this linear light on, the next code is nearer */
+    float linear, next; /* linear light of the code and of the next one */
+} Near;
+
+typedef struct {
     const Code *codes;       /* top + 1 */
     const float *edges;      /* top + 2: light from edges[c] up to edges[c + 1] rounds to code c */
-    const int32_t *of_root;  /* ROOTS: the code of linear light, by its square root */
+    const Near *of_root;     /* last_root + 1: for linear light, by its square root */
+    int32_t last_root;
     float weights[3];        /* of R, G and B in luminance */
     float red[2], green[2], blue[2]; /* each channel is Y + [0] (X - Y) + [1] (Z - Y) */
 } Space;
 
 typedef struct {
-    const float *model; /* (grid_height, grid_width, 4): slope of a and b, offset of a and b */
+    /* Planes of (grid_height, grid_width), of a before those of b. */
+    const float *slope, *ab, *lightness;
+    int32_t grid_height;
     int32_t grid_width;
     int32_t width;
     const int32_t *left; /* width: cell to the left of each column, and its distance from it */
@@ -91,16 +98,29 @@ static INLINE void channels(int32_t n, const Space *space, const float *restrict
     }
 }
 
-/* The codes nearest to linear light, and their linear light. */
+/* The codes nearest to linear light, as numbers, and their linear light.
+
+   The table is read in a loop of its own that copies whole entries; then the loops around it become
+   vector instructions. So it is with every table here. */
 static INLINE void nearest(int32_t n, const Space *space, const float *restrict light,
-                           int32_t *restrict code)
+                           float *restrict code, float *restrict linear)
 {
+    Near entry[BLOCK];
+    float inside[BLOCK];
+    int32_t root[BLOCK];
+    const Near *of_root = space->of_root;
+    const float last = (float)space->last_root;
     EACH {
         float x = light[i];
         x = x > 0.0f ? x : 0.0f;
         x = x < 1.0f ? x : 1.0f;
-        int32_t c = space->of_root[(int32_t)(sqrtf(x) * (float)(ROOTS - 1))];
-        code[i] = c + (x >= space->edges[c + 1]);
+        inside[i] = x;
+        root[i] = (int32_t)(sqrtf(x) * last);
+    }
+    EACH memcpy(entry + i, of_root + root[i], sizeof(Near));
+    EACH {
+        code[i] = entry[i].code + (inside[i] >= entry[i].edge ? 1.0f : 0.0f);
+        linear[i] = inside[i] >= entry[i].edge ? entry[i].next : entry[i].linear;
     }
 }
 
@@ -142,24 +162,42 @@ static INLINE void fit(int32_t n, const Space *space, const int32_t *restrict li
     }
 }
 
+/* The linear model of one row of the grid: (grid_width, 4), slope of a and b, offset of a and b. */
+static INLINE void grid_row(const Chroma *chroma, int32_t row, float *restrict model)
+{
+    const int32_t n = chroma->grid_width;
+    const ptrdiff_t first = (ptrdiff_t)row * n, plane = (ptrdiff_t)chroma->grid_height * n;
+    const float *slope = chroma->slope + first, *ab = chroma->ab + first,
+                *lightness = chroma->lightness + first;
+    EACH {
+        const float slope_a = slope[i], slope_b = slope[plane + i];
+        model[4 * i] = slope_a;
+        model[4 * i + 1] = slope_b;
+        model[4 * i + 2] = ab[i] - slope_a * lightness[i];
+        model[4 * i + 3] = ab[plane + i] - slope_b * lightness[i];
+    }
+}
+
 /* Colors of n <= BLOCK pixels of one row. Returns how many of them have a doubtful gray; their
    positions, counted from `first`, go to `doubtful`. */
 static INLINE int32_t block(int32_t n, const Space *space, const Chroma *chroma, int32_t left,
                             const float *restrict model, const int32_t *restrict code,
-                            int32_t *restrict rgb, int64_t first, int64_t *restrict doubtful)
+                            int32_t *restrict rgb, int32_t first, int32_t *restrict doubtful)
 {
+    Code entry[BLOCK];
     float ab[BLOCK * 4], luminance[BLOCK], f[BLOCK], y[BLOCK], lightness[BLOCK], a[BLOCK], b[BLOCK],
-        red[BLOCK], blue[BLOCK], sum[BLOCK], light[BLOCK];
-    int32_t outside[BLOCK], list[BLOCK], r[BLOCK], g[BLOCK], u[BLOCK];
+        red[BLOCK], blue[BLOCK], sum[BLOCK], light[BLOCK], r[BLOCK], g[BLOCK], u[BLOCK],
+        red_light[BLOCK], blue_light[BLOCK], green_light[BLOCK], edges[BLOCK * 2];
+    int32_t outside[BLOCK], list[BLOCK];
     const float wr = space->weights[0], wg = space->weights[1], wb = space->weights[2];
     int32_t count = 0, wrong = 0;
 
+    EACH memcpy(entry + i, space->codes + code[i], sizeof(Code));
     EACH {
-        const Code *c = space->codes + code[i];
-        luminance[i] = c->linear;
-        f[i] = c->f;
-        y[i] = c->y;
-        lightness[i] = c->lightness;
+        luminance[i] = entry[i].linear;
+        f[i] = entry[i].f;
+        y[i] = entry[i].y;
+        lightness[i] = entry[i].lightness;
     }
     EACH {
         const float *cell = model + 4 * (ptrdiff_t)chroma->left[left + i];
@@ -181,18 +219,19 @@ static INLINE int32_t block(int32_t n, const Space *space, const Chroma *chroma,
         }
         fit(count, space, list, luminance, f, y, a, b, red, blue);
     }
-    nearest(n, space, red, r);
-    nearest(n, space, blue, u);
+    nearest(n, space, red, r, red_light);
+    nearest(n, space, blue, u, blue_light);
     EACH {
-        sum[i] = space->codes[r[i]].linear * wr + space->codes[u[i]].linear * wb;
+        sum[i] = red_light[i] * wr + blue_light[i] * wb;
         light[i] = (luminance[i] - sum[i]) / wg;
     }
-    nearest(n, space, light, g);
+    nearest(n, space, light, g, green_light);
+    EACH memcpy(edges + 2 * i, space->edges + code[i], 2 * sizeof(float));
     EACH {
         /* The margin covers the rounding of a sum of three products. */
-        float result = sum[i] + space->codes[g[i]].linear * wg;
-        outside[i] = (result <= space->edges[code[i]] * (1.0f + 5e-7f)) |
-                     (result >= space->edges[code[i] + 1] * (1.0f - 5e-7f));
+        float result = sum[i] + green_light[i] * wg;
+        outside[i] = (result <= edges[2 * i] * (1.0f + 5e-7f)) |
+                     (result >= edges[2 * i + 1] * (1.0f - 5e-7f));
         wrong += outside[i];
     }
     if (wrong) {
@@ -200,9 +239,9 @@ static INLINE int32_t block(int32_t n, const Space *space, const Chroma *chroma,
         EACH if (outside[i]) doubtful[wrong++] = first + i;
     }
     EACH {
-        rgb[3 * i] = r[i];
-        rgb[3 * i + 1] = g[i];
-        rgb[3 * i + 2] = u[i];
+        rgb[3 * i] = (int32_t)r[i];
+        rgb[3 * i + 1] = (int32_t)g[i];
+        rgb[3 * i + 2] = (int32_t)u[i];
     }
     return wrong;
 }
@@ -214,31 +253,39 @@ EXPORT int32_t recolor_interface(void) { return INTERFACE; }
 
    gray      (rows, width) uint8 or uint16, as `wide` says; `stride` bytes from row to row
    above     rows: the row of the grid above each row; down: the distance from it, 0 to 1
-   work      4 (grid_width + 1) floats
+   work      3 * 4 (grid_width + 1) floats
    rgb       (rows, width, 3), contiguous, of the type of `gray`
    doubtful  rows * width: positions of the pixels whose gray is to be checked in float64
 
    Returns the number of doubtful pixels. */
-EXPORT FOR_EACH_PROCESSOR int64_t recolor_rows(const Space *space, const Chroma *chroma,
+EXPORT FOR_EACH_PROCESSOR int32_t recolor_rows(const Space *space, const Chroma *chroma,
                                                int32_t wide, int32_t rows, const void *gray,
                                                int64_t stride, const int32_t *above,
-                                               const float *down, int32_t last_row, float *work,
-                                               void *rgb, int64_t *doubtful)
+                                               const float *down, float *work,
+                                               void *rgb, int32_t *doubtful)
 {
     int32_t code[BLOCK], out[3 * BLOCK];
     const int32_t width = chroma->width, cells = 4 * chroma->grid_width;
-    int64_t wrong = 0;
+    /* The model of two rows of the grid, those with an even number first, and of the image's row. */
+    float *const kept[2] = {work, work + cells + 4}, *const model = work + 2 * (cells + 4);
+    int32_t kept_row[2] = {-1, -1};
+    int32_t wrong = 0;
 
     for (int32_t row = 0; row < rows; row++) {
-        const float *upper = chroma->model + (ptrdiff_t)above[row] * cells;
-        const float *lower = above[row] < last_row ? upper + cells : upper;
+        const int32_t below = above[row] + (above[row] < chroma->grid_height - 1);
+        for (int32_t of_grid = above[row]; of_grid <= below; of_grid++)
+            if (kept_row[of_grid & 1] != of_grid) {
+                grid_row(chroma, of_grid, kept[of_grid & 1]);
+                kept_row[of_grid & 1] = of_grid;
+            }
+        const float *restrict upper = kept[above[row] & 1], *restrict lower = kept[below & 1];
         const unsigned char *source = (const unsigned char *)gray + row * stride;
         for (int32_t i = 0; i < cells; i++)
-            work[i] = upper[i] + (lower[i] - upper[i]) * down[row];
-        memcpy(work + cells, work + cells - 4, 4 * sizeof(float)); /* beyond the right border */
+            model[i] = upper[i] + (lower[i] - upper[i]) * down[row];
+        memcpy(model + cells, model + cells - 4, 4 * sizeof(float)); /* beyond the right border */
         for (int32_t left = 0; left < width; left += BLOCK) {
             const int32_t n = width - left < BLOCK ? width - left : BLOCK;
-            const int64_t first = (int64_t)row * width + left;
+            const int32_t first = row * width + left;
             if (wide) {
                 const uint16_t *from = (const uint16_t *)source + left;
                 EACH code[i] = from[i];
@@ -246,13 +293,13 @@ EXPORT FOR_EACH_PROCESSOR int64_t recolor_rows(const Space *space, const Chroma 
                 const uint8_t *from = source + left;
                 EACH code[i] = from[i];
             }
-            wrong += block(n, space, chroma, left, work, code, out, first, doubtful + wrong);
+            wrong += block(n, space, chroma, left, model, code, out, first, doubtful + wrong);
             if (wide) {
-                uint16_t *to = (uint16_t *)rgb + 3 * first;
+                uint16_t *to = (uint16_t *)rgb + 3 * (ptrdiff_t)first;
                 for (int32_t i = 0; i < 3 * n; i++)
                     to[i] = (uint16_t)out[i];
             } else {
-                uint8_t *to = (uint8_t *)rgb + 3 * first;
+                uint8_t *to = (uint8_t *)rgb + 3 * (ptrdiff_t)first;
                 for (int32_t i = 0; i < 3 * n; i++)
                     to[i] = (uint8_t)out[i];
             }

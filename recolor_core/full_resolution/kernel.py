@@ -8,7 +8,7 @@ import ctypes
 import logging
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = Path(__file__).with_name(f"compiled{_SUFFIX}")
 """Path at which the build puts the compiled kernel."""
 
-_INTERFACE = 1  # as in kernel.c
+_INTERFACE = 2  # as in kernel.c
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class _Space(ctypes.Structure):
         ("codes", ctypes.c_void_p),
         ("edges", ctypes.c_void_p),
         ("of_root", ctypes.c_void_p),
+        ("last_root", ctypes.c_int32),
         ("weights", ctypes.c_float * 3),
         ("red", ctypes.c_float * 2),
         ("green", ctypes.c_float * 2),
@@ -42,7 +43,10 @@ class _Space(ctypes.Structure):
 
 class _Chroma(ctypes.Structure):
     _fields_ = (
-        ("model", ctypes.c_void_p),
+        ("slope", ctypes.c_void_p),
+        ("ab", ctypes.c_void_p),
+        ("lightness", ctypes.c_void_p),
+        ("grid_height", ctypes.c_int32),
         ("grid_width", ctypes.c_int32),
         ("width", ctypes.c_int32),
         ("left", ctypes.c_void_p),
@@ -66,9 +70,9 @@ def load_kernel() -> Callable[..., int] | None:
     function = library.recolor_rows
     function.argtypes = (
         *(ctypes.POINTER(_Space), ctypes.POINTER(_Chroma), i32, i32, pointer, i64),
-        *(pointer, pointer, i32, pointer, pointer, pointer),
+        *(pointer, pointer, pointer, pointer, pointer),
     )
-    function.restype = i64
+    function.restype = i32
     return function
 
 
@@ -99,13 +103,11 @@ class CompiledColors:
         self._upsampler = upsampler
         width = upsampler.size[1]
         left, _, across = upsampler.columns()
-        tables = code_tables(space, dtype)
-        columns = (tables.linear, tables.f, tables.y, tables.lightness)
         self._kept = {
-            "codes": np.stack(columns, axis=1),
-            "edges": tables.edges,
-            "of_root": tables.code_of_root,
-            "model": np.ascontiguousarray(np.moveaxis(upsampler.model, 0, -1), np.float32),
+            **_tables(space, dtype),
+            "slope": np.ascontiguousarray(upsampler.slope, np.float32),
+            "ab": np.ascontiguousarray(upsampler.ab, np.float32),
+            "lightness": np.ascontiguousarray(upsampler.lightness, np.float32),
             "left": left.astype(np.int32),
             "across": across,
         }
@@ -114,12 +116,18 @@ class CompiledColors:
             address["codes"],
             address["edges"],
             address["of_root"],
+            len(self._kept["of_root"]) - 1,
             (ctypes.c_float * 3)(*space.to_white_xyz[1]),
             *((ctypes.c_float * 2)(x, z) for x, _, z in channel_rows(space)),
         )
-        grid_width = upsampler.model.shape[-1]
         self._c_chroma = _Chroma(
-            address["model"], grid_width, width, address["left"], address["across"]
+            address["slope"],
+            address["ab"],
+            address["lightness"],
+            *upsampler.lightness.shape,
+            width,
+            address["left"],
+            address["across"],
         )
 
     def rows(self, top: int, codes: NDArray[Any]) -> NDArray[Any]:
@@ -140,8 +148,8 @@ class CompiledColors:
         above, _, down = self._upsampler.strip(top, len(codes))
         above = above.astype(np.int32)
         rgb = np.empty((*codes.shape, 3), codes.dtype)
-        work = np.empty(4 * (self._c_chroma.grid_width + 1), np.float32)
-        doubtful = np.empty(codes.size, np.int64)  # memory that is touched only where it is needed
+        work = np.empty((3, self._c_chroma.grid_width + 1, 4), np.float32)
+        doubtful = np.empty(codes.size, np.int32)  # memory that is touched only where it is needed
         count = self._kernel(
             ctypes.byref(self._c_space),
             ctypes.byref(self._c_chroma),
@@ -151,7 +159,6 @@ class CompiledColors:
             codes.strides[0],
             above.ctypes.data,
             down.ctypes.data,
-            self._upsampler.model.shape[-2] - 1,
             work.ctypes.data,
             rgb.ctypes.data,
             doubtful.ctypes.data,
@@ -161,3 +168,18 @@ class CompiledColors:
             flat = rgb.reshape(-1, 3)
             flat[pixels] = match_gray(flat[pixels], codes.reshape(-1)[pixels], self._space)
         return rgb
+
+
+@lru_cache(maxsize=16)
+def _tables(space: ColorSpace, dtype: np.dtype[Any]) -> dict[str, NDArray[np.float32]]:
+    """Lay out the tables of `recolor_core.lab.code_tables` as the kernel reads them."""
+    tables = code_tables(space, dtype)
+    code = tables.code_of_root
+    linear = np.append(tables.linear, tables.linear[-1])  # beyond white there is no code
+    near = (code, tables.edges[code + 1], linear[code], linear[code + 1])
+    columns = (tables.linear, tables.f, tables.y, tables.lightness)
+    return {
+        "codes": np.stack(columns, axis=1),
+        "edges": tables.edges,
+        "of_root": np.stack(near, axis=1).astype(np.float32),
+    }

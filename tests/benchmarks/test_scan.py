@@ -100,7 +100,7 @@ class TestStages:
         coarse = colorizer.generate(read_gray(codes))
         benchmark.pedantic(colorizer.refine, [coarse], rounds=3, warmup_rounds=1)
 
-    @pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "pytorch"])
+    @pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "numpy"])
     def test_full_resolution(self, benchmark, monkeypatch, result, kernel):
         if not kernel:
             monkeypatch.setattr(full_resolution, "load_kernel", lambda: None)

@@ -359,6 +359,21 @@ def test_every_gray_code_comes_back_whatever_the_color(dtype, space, scale):
 
 
 @every_space
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_linear_light_is_rounded_to_the_nearest_code_with_a_table_of_any_size(dtype, space):
+    tables = lab.code_tables(space, np.dtype(dtype))
+    steps = np.diff(tables.code_of_root)
+    assert steps.max() <= 1 or len(tables.code_of_root) == max(lab._ROOTS)
+    light = np.random.default_rng(0).random(20_000, np.float32) ** 3
+    inner = tables.edges[1:-1]
+    place = np.searchsorted(inner, light, side="right")
+    gap = np.abs(light[:, None] - inner[np.clip(place[:, None] + [-1, 0], 0, len(inner) - 1)])
+    clear = gap.min(axis=1) > 1e-6 * light  # rounding decides at the edges themselves
+    if steps.max() <= 1:
+        np.testing.assert_array_equal(lab._nearest_codes(light, tables)[clear], place[clear])
+
+
+@every_space
 def test_every_gray_code_comes_back_at_the_extremes_of_ab(space):
     extremes = [-1e6, -300, -128, -110, -1e-3, 0, 1e-3, 110, 127, 300, 1e6]
     pairs = torch.cartesian_prod(torch.tensor(extremes), torch.tensor(extremes)).T[:, :, None]
