@@ -17,6 +17,10 @@ class HintsError(RecolorError, ValueError):
     """Color hints cannot be read or do not fit the image."""
 
 
+class FilmError(RecolorError, ValueError):
+    """A film cannot be read, colorized as requested, or written."""
+
+
 class DeviceError(RecolorError, RuntimeError):
     """The device does not exist on this machine, or cannot do the work."""
 

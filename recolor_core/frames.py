@@ -47,7 +47,7 @@ class Eyes:
 
 @dataclass(frozen=True)
 class FrameGuide:
-    """What is known about a frame before it is colorized, for example from `film.shots`.
+    """What is known about a frame before it is colorized, for example from `recolor_core.guides`.
 
     Parameters
     ----------
@@ -465,7 +465,7 @@ def color_frame(
         "passes": seen.passes,
         "number": seen.state.number - 1,
         "first": seen.first,
-        "given": seen.given,
+        "given": marks.given if marks else seen.given,
     }
     result = replace(result, provenance={**result.provenance, "frames": told})
     return Frame(result, seen.first, seen.state)

@@ -1,10 +1,10 @@
 """Stacks: arrays of images, in memory or lazy, with colors that are steady over time."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import accumulate, chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -18,15 +18,25 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
     BLOCK,
+    Eyes,
+    FrameGuide,
     FrameState,
     Seen,
     check_frames,
     color_frame,
     look_both_ways,
-    see_frames,
 )
 from recolor_core.gray import Levels, auto_levels, read_gray, working_size
-from recolor_core.hints import Mark
+from recolor_core.guides.cleaning import LitFrame, clean_frame, light_frames, worn_frame
+from recolor_core.guides.film import (
+    Guides,
+    find_guides,
+    glance,
+    look_first,
+    see_film,
+    see_guided,
+)
+from recolor_core.hints import Mark, check_marks
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.config import SCALE
 from recolor_core.palette import Palette
@@ -74,6 +84,7 @@ def colorize_stack(
     *,
     time_axis: int | None = 0,
     passes: int = 1,
+    clean: bool = False,
     hints: Mapping[int | Index, Sequence[Mark]] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
@@ -101,7 +112,8 @@ def colorize_stack(
         frames before it and the full resolution of its own chunk. Chunks of at most
         `recolor_core.frames.BLOCK` frames pass on the state of the color memory. Computing the
         whole stack, for example into a file, computes each frame once and needs the memory of a few
-        chunks.
+        chunks. With `clean`, and in films that have hints, all frames of a film are read once more
+        before its first frame is colorized, and small copies of them are kept: 33 KB for each.
     settings, palette, space, **changes
         As in a call of `Colorizer`. Alternatives are not supported.
     time_axis : int or None
@@ -109,9 +121,16 @@ def colorize_stack(
         weights that have no color memory.
     passes : int
         1 or 2, as in `recolor_core.colorize_frames`; no effect if `time_axis` is None.
+    clean : bool
+        Let the networks look at a copy without flicker, dust, scratches and grain; the gray of the
+        result is still that of the stack. It makes the colors of worn film steadier. No effect if
+        `time_axis` is None.
     hints : mapping, optional
         Hints by the position of their image: ``(t, z)`` in (T, Z, Y, X), or a number if there is
-        one axis in front. Over time they move with the object they lie on.
+        one axis in front. Over time they move with the object they lie on, forward and backward,
+        until a cut or until they leave the image, and hold in later shots that show the same.
+        Between two images with hints, colors pass smoothly from one to the other where both claim a
+        place.
     levels : tuple of float, "auto" or None
         Values of black and white, for arrays without an agreed range. ``"auto"`` takes the smallest
         and the largest finite value of the whole stack, so that nothing flickers; a dask array is
@@ -173,7 +192,11 @@ def colorize_stack(
             "ab_refined": ((2, *working), single),
             "uncertainty": (grid, single),
         }
-    way = _Way(colorizer, settings, palette, space, levels, passes, time_axis, tuple(shapes))
+    for marks in known.values():
+        check_marks(marks, size)
+    way = _Way(
+        colorizer, settings, palette, space, levels, passes, clean, time_axis, size, tuple(shapes)
+    )
     make = _lazily if lazy else _at_once
     arrays = make(way, stack, leading, known, shapes)
     return ColorizedStack(**arrays) if stages else arrays["rgb"]
@@ -189,21 +212,31 @@ class _Way:
     space: ColorSpace
     levels: Levels | None
     passes: int
+    clean: bool
     time_axis: int | None
+    size: tuple[int, int]
     roles: tuple[str, ...]
 
+    def looks_first(self, hints: Mapping[int, Sequence[Mark]]) -> bool:
+        """Whether a film with these hints is looked at before its first frame is colorized."""
+        return self.clean or bool(hints)
+
     def see(
-        self, frames: Iterable[Any], hints: Mapping[int, Sequence[Mark]], state: FrameState | None
+        self, frames: Callable[[], Iterable[Any]], hints: Mapping[int, Sequence[Mark]]
     ) -> Iterator[Seen]:
-        return see_frames(
+        """See the frames of a film in memory."""
+        guides = None
+        if self.looks_first(hints):
+            *_, guides = look_first(frames(), hints, space=self.space, levels=self.levels)
+        return see_film(
             self.colorizer,
-            frames,
+            frames(),
             self.settings,
-            hints=hints,
+            guides=guides,
+            clean=self.clean,
             palette=self.palette,
             space=self.space,
             levels=self.levels,
-            state=state,
         )
 
     def color(self, seen: Iterable[Seen]) -> Iterator[Colorization]:
@@ -225,13 +258,48 @@ class _Way:
 
     # Chunks of a dask array
 
+    def look_chunk(self, chunk: "_Chunk") -> list[NDArray[np.uint16]]:
+        frames = self._frames(chunk.read())
+        return [glance(read_gray(frame, self.space, self.levels)) for frame in frames]
+
+    def light_chunk(
+        self, chunk: "_Chunk", guides: Guides, before: LitFrame | None, first: int
+    ) -> list[LitFrame]:
+        """Correct the light of a chunk, whose first frame has this number."""
+        frames = (
+            worn_frame(frame, guides.at(number), self.settings.size, self.space, self.levels)
+            for number, frame in enumerate(self._frames(chunk.read()), first)
+        )
+        return list(light_frames(frames, before))
+
     def see_chunk(
         self,
         chunk: "_Chunk",
-        before: FrameState | None,
-        hints: Mapping[int, Sequence[Mark]],
+        state: FrameState | None,
+        guides: Guides | None = None,
+        lit: Sequence[LitFrame] | None = None,
+        around: tuple[LitFrame | None, LitFrame | None] = (None, None),
     ) -> list[Seen]:
-        return list(self.see(self._frames(chunk.read()), hints, before))
+        """See a chunk; `lit` are its frames to clean, and `around` those before and after it."""
+        first = state.number if state else 0
+        frames = list(self._frames(chunk.read()))
+        known = [guides.at(first + n) if guides else FrameGuide() for n in range(len(frames))]
+        if lit is not None:
+            before, after = around
+            triples = zip([before, *lit], lit, [*lit[1:], after], strict=False)
+            eyes = [Eyes(clean_frame(*three), three[1].own) for three in triples]
+            known = [replace(guide, eyes=one) for guide, one in zip(known, eyes, strict=True)]
+        return list(
+            see_guided(
+                self.colorizer,
+                zip(frames, known, strict=True),
+                self.settings,
+                palette=self.palette,
+                space=self.space,
+                levels=self.levels,
+                state=state,
+            )
+        )
 
     def color_chunk(
         self, seen: Sequence[Seen], ahead: Sequence[Seen] | None, lead: int
@@ -284,12 +352,11 @@ def _at_once(
 ) -> dict[str, NDArray[Any]]:
     arrays = {role: np.empty((*leading, *shape), dtype) for role, (shape, dtype) in shapes.items()}
     for film in films(leading, way.time_axis):
-        frames = (stack[index] for index in film)
-        results = (
-            (way.alone(frame, hints.get(film[0], ())) for frame in frames)
-            if way.time_axis is None
-            else way.color(way.see(frames, _numbered(hints, film), None))
-        )
+        if way.time_axis is None:
+            results: Iterable[Colorization] = [way.alone(stack[film[0]], hints.get(film[0], ()))]
+        else:
+            frames = partial(map, stack.__getitem__, film)
+            results = way.color(way.see(frames, _numbered(hints, film)))
         for index, result in zip(film, results, strict=True):
             for role, array in arrays.items():
                 array[index] = getattr(result, role)
@@ -323,13 +390,15 @@ def _lazily(
             graph["color", name, *line[0]] = (alone, name, ("read", name, *line[0]))
             continue
         film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
-        see = partial(_Way.see_chunk, hints=_numbered(hints, film))
         color = partial(_Way.color_chunk, lead=lead)
+        given = _numbered(hints, film)
+        known = _guide_chunks(graph, name, line, way, given, stack.chunks[time])
         state: Any = None
         for place, after in zip(line, [*line[1:], None], strict=True):
             seen = ("see", name, *place)
             ahead = ("see", name, *after) if after and way.passes == 2 else None
-            graph[seen] = (see, name, ("read", name, *place), state)
+            read = ("read", name, *place)
+            graph[seen] = (_Way.see_chunk, name, read, state, *known[place])
             graph["color", name, *place] = (color, name, seen, ahead)
             state = ("state", name, *place)
             graph[state] = (_last_state, seen)
@@ -347,6 +416,53 @@ def _lazily(
         chunks = (*stack.chunks[:lead], *((n,) for n in shape))
         arrays[role] = da.Array(whole, f"{role}-{name}", chunks, dtype=dtype)
     return arrays
+
+
+def _guide_chunks(
+    graph: dict[Any, Any],
+    name: str,
+    line: Sequence[Index],
+    way: _Way,
+    hints: Mapping[int, Sequence[Mark]],
+    lengths: Sequence[int],
+) -> dict[Index, tuple[Any, ...]]:
+    """Add what is known about the chunks of a film: more arguments of `_Way.see_chunk` for each."""
+    if not way.looks_first(hints):
+        return dict.fromkeys(line, ())
+    guides = ("guides", name, *line[0])
+    looks = []
+    for place in line:
+        looks.append(("look", name, *place))
+        graph[looks[-1]] = (_Way.look_chunk, name, ("read", name, *place))
+    graph[guides] = (partial(_guides, hints, way.size), looks)
+    if not way.clean:
+        return dict.fromkeys(line, (guides,))
+    ends: dict[Index, tuple[Any, Any]] = {}
+    before: Any = None
+    for place, first in zip(line, accumulate(lengths, initial=0), strict=False):
+        lit = ("light", name, *place)
+        light = partial(_Way.light_chunk, first=first)
+        graph[lit] = (light, name, ("read", name, *place), guides, before)
+        ends[place] = (("begin", *lit), ("end", *lit))
+        for end, number in zip(ends[place], (0, -1), strict=True):
+            graph[end] = (itemgetter(number), lit)
+        before = ends[place][1]
+    known = {}
+    for previous, place, after in zip([None, *line], line, [*line[1:], None], strict=False):
+        around = (
+            tuple,
+            [previous and ends[previous][1], after and ends[after][0]],
+        )
+        known[place] = (guides, ("light", name, *place), around)
+    return known
+
+
+def _guides(
+    hints: Mapping[int, Sequence[Mark]],
+    size: tuple[int, int],
+    looks: Iterable[Sequence[NDArray[np.uint16]]],
+) -> Guides:
+    return find_guides(list(chain.from_iterable(looks)), hints, size)
 
 
 def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:

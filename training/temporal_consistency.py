@@ -43,8 +43,8 @@ from torch import Tensor
 
 from recolor_core.colorizer import Colorizer
 from recolor_core.film import find_shots
-from recolor_core.film.cleaning import with_eyes
 from recolor_core.frames import colorize_frames
+from recolor_core.guides.cleaning import with_eyes
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import (
     bootstrap_interval,

@@ -21,16 +21,16 @@ from recolor_core.film.coloring import (
     colorize_film,
     extract_key_frames,
 )
-from recolor_core.film.hints import KeyHint, read_key_hints
 from recolor_core.film.key_frames import (
     KeyFrame,
     key_frame,
     parse_key_frame,
     read_key_frames,
 )
+from recolor_core.film.key_hints import KeyHint, read_key_hints
 from recolor_core.film.sequences import open_film
-from recolor_core.film.shots import Shot, Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment, parse_moment
+from recolor_core.guides.shots import Shot, Shots, find_shots, read_shots
 
 __all__ = [
     "FilmError",

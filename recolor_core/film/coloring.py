@@ -20,7 +20,6 @@ from recolor_core import provenance
 from recolor_core.colorizer import Colorizer
 from recolor_core.digest import digest_codes
 from recolor_core.files import AtomicFile, explained, sha256_of, write_file
-from recolor_core.film.cleaning import with_eyes
 from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.encoding import (
     CONTAINERS,
@@ -35,13 +34,12 @@ from recolor_core.film.encoding import (
 )
 from recolor_core.film.errors import FilmError, FilmWarning
 from recolor_core.film.finished import FinishedFilm, find_finished, find_taken
-from recolor_core.film.hints import HintTracks, KeyHint
 from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
+from recolor_core.film.key_hints import KeyHint
 from recolor_core.film.muxing import MARK, check_target, join
 from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
-from recolor_core.film.shots import Shots, find_shots, read_shots
 from recolor_core.film.timestamps import Moment, frame_at, parse_moment, parse_rate
 from recolor_core.frames import (
     BLOCK,
@@ -54,6 +52,9 @@ from recolor_core.frames import (
     look_both_ways,
     see_frames,
 )
+from recolor_core.guides.cleaning import with_eyes
+from recolor_core.guides.hints import HintTracks
+from recolor_core.guides.shots import Shots, find_shots, read_shots
 from recolor_core.hints import Mark, check_marks
 from recolor_core.palette import Palette, palette_record
 from recolor_core.settings import FilmSettings, Settings

@@ -1,10 +1,8 @@
 """Errors and warnings about films."""
 
-from recolor_core.errors import RecolorError
+from recolor_core.errors import FilmError
 
-
-class FilmError(RecolorError, ValueError):
-    """A film cannot be read, colorized as requested, or written."""
+__all__ = ["FilmError", "FilmWarning"]
 
 
 class FilmWarning(UserWarning):

@@ -10,7 +10,7 @@ from recolor_core.errors import OutputExistsError
 from recolor_core.files import sha256_of
 from recolor_core.film.encoding import Coding, is_image_of
 from recolor_core.film.errors import FilmError
-from recolor_core.film.shots import Shots, parse_shots
+from recolor_core.guides.shots import Shots, parse_shots
 from recolor_core.wording import counted
 
 _RENEW = "pass overwrite=True to renew it, or name another output"

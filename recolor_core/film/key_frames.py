@@ -24,8 +24,8 @@ from recolor_core.files import replacing
 from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.errors import FilmError
 from recolor_core.film.sequences import IMAGES, Images, open_film
-from recolor_core.film.shots import Shots
 from recolor_core.film.timestamps import Moment, frame_at, parse_moment
+from recolor_core.guides.shots import Shots
 
 _NAME = re.compile(r"_f(\d+)(?:\D.*)?\.\w+")
 

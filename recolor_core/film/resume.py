@@ -17,8 +17,8 @@ from torch import Tensor
 
 from recolor_core.files import explained, write_file
 from recolor_core.film.errors import FilmError
-from recolor_core.film.shots import Shots, read_shots
 from recolor_core.frames import FrameState
+from recolor_core.guides.shots import Shots, read_shots
 from recolor_core.hints import Hint
 from recolor_core.models.memory import MemoryState
 

@@ -345,10 +345,13 @@ class MarksInTime:
         The marks of each frame.
     orders : tuple of (float, tuple of int)
         Weights that sum to 1, each with the indices of the groups, the one that decides first.
+    given : int
+        How many of the marks, the last ones, are given for the frame itself.
     """
 
     groups: tuple[tuple[Mark, ...], ...]
     orders: tuple[tuple[float, tuple[int, ...]], ...]
+    given: int = 0
 
     def __iter__(self) -> Iterator[Mark]:
         for group in self.groups:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from recolor_core.film import FilmJob, coloring, colorize_film
-from recolor_core.film.cleaning import WornFrame, clean_frames
 from recolor_core.film.luma import Luma
+from recolor_core.guides.cleaning import WornFrame, clean_frame, light_frames, with_neighbors
 
 from .films import FAST, colorize, colorizer, grays, make_film
 from .test_film_shots import shown
@@ -20,7 +20,7 @@ def lightness(index: int, shot: int = 1) -> torch.Tensor:
 
 def cleaned(frames, begins=(0,), unsteady=()) -> list[torch.Tensor]:
     worn = (WornFrame(f, i in begins, i not in unsteady) for i, f in enumerate(frames))
-    return list(clean_frames(worn))
+    return [clean_frame(*known) for known in with_neighbors(light_frames(worn))]
 
 
 def test_flicker_goes_and_what_moves_stays():

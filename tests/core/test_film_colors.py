@@ -23,7 +23,7 @@ from recolor_core.film import (
 from recolor_core.film.key_frames import ColorSources
 from recolor_core.film.luma import Luma
 from recolor_core.film.sequences import open_film
-from recolor_core.film.shots import Shot, Shots
+from recolor_core.guides.shots import Shot, Shots
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 
 from .cli_runner import recolor

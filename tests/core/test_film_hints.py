@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from recolor_core.film import KeyHint, Moment, Shot, Shots, read_key_hints
-from recolor_core.film.hints import HintTracks
 from recolor_core.film.luma import Luma
+from recolor_core.guides.hints import HintTracks
 from recolor_core.hints import Hint, MarksInTime, Mask, Region, Stroke
 from recolor_core.hints.in_time import _factors
 
@@ -75,7 +75,9 @@ def test_masks_move_with_what_they_cover():
 def test_between_two_hinted_frames_both_decide_by_their_distance():
     found = tracks({1: [Hint(40, 36, RED, 3)], 4: [Hint(60, 20, GREEN, 3)]})
     assert found.at(0).orders == ((1.0, (0, 1)),)
-    assert found.at(1).orders == ((1.0, (0, 1)),)
+    # The hints of the frame itself come last, and decide first.
+    assert found.at(1).orders == ((1.0, (1, 0)),)
+    assert [found.at(number).given for number in (0, 1, 2, 4)] == [0, 1, 0, 1]
     weights = {order: weight for weight, order in found.at(2).orders}
     assert weights == {(0, 1): pytest.approx(2 / 3), (1, 0): pytest.approx(1 / 3)}
     assert found.at(5).orders == ((1.0, (1, 0)),)

@@ -20,6 +20,7 @@ from recolor_core import (
     colorize_stack,
     stack,
 )
+from recolor_core.lab import SRGB, gray_codes, rgb_to_lab
 from recolor_core.stack import ColorizedStack
 
 from .steady import SIZE, change_memory, pan
@@ -264,3 +265,94 @@ def test_a_list_of_pillow_images_is_a_stack_of_what_they_show(film_colorizer):
 def test_a_list_of_images_of_different_sizes_is_refused(film_colorizer):
     with pytest.raises(ImageError, match="images of one size and kind"):
         colorize_stack([pan(1)[0], pan(1)[0][:-3]], colorizer=film_colorizer)
+
+
+def view(seed=7):
+    """A still image with some structure."""
+    coarse = np.random.default_rng(seed).integers(40, 216, (12, 16)).astype(np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def red_and_green():
+    """Hints on everything of the first and the last of seven images."""
+    return {0: [Hint(30, 24, "#c04030", 60)], 6: [Hint(30, 24, "#308040", 60)]}
+
+
+def mean_ab(rgb):
+    return rgb_to_lab(rgb / 255)[..., 1:].mean((1, 2))
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_colors_pass_from_hinted_image_to_hinted_image(stacked, red_and_green, passes):
+    stack = np.stack([view()] * 7)
+    a = mean_ab(stacked(stack, hints=red_and_green, passes=passes))[:, 0]
+    assert a[0] > 15
+    assert a[6] < -10
+    assert (np.diff(a) < 0).all()
+    assert np.abs(np.diff(a)).max() < 2 * np.abs(np.diff(a)).mean()
+
+
+def test_hints_hold_backward_and_end_at_a_cut(stacked):
+    first, other = np.stack([view()] * 3), np.stack([view(8)] * 2)
+    hints = {2: [Hint(30, 24, "#c04030", 60)]}
+    stack = np.concatenate([first, other])
+    plain, hinted = (mean_ab(stacked(stack, hints=h))[:, 0] for h in ({}, hints))
+    assert (hinted[:3] > plain[:3] + 10).all()
+    np.testing.assert_allclose(hinted[3:], plain[3:], atol=0.5)
+
+
+def test_dark_images_keep_the_color_of_their_hints(stacked):
+    stack = np.stack([view() // 50] * 3)  # a film would call it leader
+    rgb = stacked(stack, hints={0: [Hint(30, 24, "#c04030", 60)]}, levels=(0, 255))
+    assert np.ptp(rgb, axis=-1).max() > 0
+
+
+def worn(count=6):
+    """A still image under a light that flickers."""
+    rng = np.random.default_rng(1)
+    light = 1 + 0.1 * rng.normal(size=count)
+    return np.stack([np.clip(view() * gain, 0, 255).astype(np.uint8) for gain in light])
+
+
+def test_with_a_cleaned_copy_colors_flicker_less_and_the_gray_stays(stacked):
+    stack = worn()
+
+    def flicker(**options):
+        stages = stacked(stack, stages=True, **options)
+        return np.abs(np.diff(stages.ab_coarse, axis=0)).mean(), stages.rgb
+
+    before, _ = flicker()
+    after, rgb = flicker(clean=True)
+    assert after < before
+    for image, gray in zip(rgb, stack, strict=True):
+        np.testing.assert_array_equal(gray_codes(image, SRGB), gray)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("chunk", [1, 2, 7])
+def test_a_lazy_stack_with_all_that_is_looked_for_first_is_one_in_memory(
+    stacked, red_and_green, passes, chunk, monkeypatch
+):
+    for module in ("frames", "stack"):
+        monkeypatch.setattr(f"recolor_core.{module}.BLOCK", 2)
+    monkeypatch.setattr("recolor_core.frames.AHEAD", 1)
+    two = np.stack([worn(7), np.stack([view()] * 7)], axis=1)  # (T, Z, Y, X)
+    hints = {(at, 1): marks for at, marks in red_and_green.items()}
+    options = {"passes": passes, "clean": True, "hints": hints}
+    lazy = stacked(da.from_array(two, chunks=(chunk, 1, 48, 64)), **options)
+    np.testing.assert_array_equal(lazy.compute(), stacked(two, **options))
+
+
+def test_a_lazy_stack_is_read_once_more_for_its_hints(stacked):
+    read = []
+    lazy = stacked(counted(pan(5), read), hints={3: [HINT]})
+    assert read == []
+    lazy.compute()
+    assert sorted(read) == sorted(2 * list(range(5)))
+
+
+def test_hints_outside_of_their_image_are_refused_at_once(stacked):
+    with pytest.raises(HintsError, match="within"):
+        stacked(da.from_array(pan(2), chunks=-1), hints={1: [Hint(300, 20, "#c03020")]})

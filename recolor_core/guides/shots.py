@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from recolor_core.film.errors import FilmError
+from recolor_core.errors import FilmError
 from recolor_core.frames import FrameGuide
+from recolor_core.lab import max_code
 from recolor_core.motion import CUT_MATCH, follow_frame, match, warp
 
 HEIGHT = 56
@@ -310,7 +311,7 @@ def small_image(image: NDArray[Any], short_side: int = HEIGHT) -> Tensor:
     Parameters
     ----------
     image : ndarray
-        (H, W) or (H, W, 3), uint8 or uint16.
+        (H, W) or (H, W, 3): uint8, uint16, or floating point in [0, 1].
     short_side : int
         Short side of the result, in pixels.
 
@@ -322,7 +323,7 @@ def small_image(image: NDArray[Any], short_side: int = HEIGHT) -> Tensor:
     height, width = image.shape[:2]
     step = max(1, min(height, width) // (4 * short_side))  # skips what averaging does not need
     codes = torch.from_numpy(np.ascontiguousarray(image[::step, ::step])).float()
-    codes *= 100 / np.iinfo(image.dtype).max
+    codes *= 100 / max_code(image.dtype)
     if codes.ndim == 3:
         codes = codes @ torch.tensor([0.2126, 0.7152, 0.0722])
     scale = short_side / min(height, width)

@@ -7,15 +7,15 @@ it. Frames are compared with their neighbors along the motion of the lightness.
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice, tee
 from typing import Any, TypeVar
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.frames import Eyes, FrameGuide
-from recolor_core.gray import read_gray, working_size
+from recolor_core.gray import Levels, read_gray, working_size
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.motion import estimate_motion, warp
 
@@ -57,10 +57,35 @@ class WornFrame:
     steady: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class LitFrame:
+    """A frame with its light corrected to that of the frame before it.
+
+    Parameters
+    ----------
+    lightness : Tensor
+        (1, 1, h, w): the corrected L*.
+    own : Tensor
+        (1, 1, h, w): L* of the frame itself.
+    flow : Tensor or None
+        (1, 2, h, w): backward motion to the frame before; None if the two are not to be compared.
+    steady : bool
+        As of `WornFrame`.
+    """
+
+    lightness: Tensor
+    own: Tensor
+    flow: Tensor | None
+    steady: bool
+
+
 def with_eyes(
-    frames: Iterable[tuple[_Item, NDArray[Any], FrameGuide]], size: int, space: ColorSpace = SRGB
+    frames: Iterable[tuple[_Item, Any, FrameGuide]],
+    size: int,
+    space: ColorSpace = SRGB,
+    levels: Levels | None = None,
 ) -> Iterator[tuple[_Item, FrameGuide]]:
-    """Add a cleaned copy to what is known of each frame.
+    """Add a cleaned copy to what is known of each frame; one frame ahead is read.
 
     Parameters
     ----------
@@ -70,86 +95,111 @@ def with_eyes(
         `Settings.size`, in pixels.
     space : ColorSpace
         What the codes of the images mean.
+    levels : tuple of float or None
+        As in `recolor_core.read_gray`.
 
     Yields
     ------
     tuple
         The same thing, and the guide with `FrameGuide.eyes`.
     """
-    waiting: deque[tuple[_Item, FrameGuide, Tensor]] = deque()
+    waiting: deque[tuple[_Item, FrameGuide]] = deque()
 
     def worn() -> Iterator[WornFrame]:
         for item, image, guide in frames:
-            gray = read_gray(image, space)
-            light = torch.from_numpy(gray.lightness(working_size(gray.shape, size)))[None, None]
-            waiting.append((item, guide, light))
-            steady = guide.visible == guide.light == 1 and not guide.passing
-            yield WornFrame(light, bool(guide.begins), steady)
+            waiting.append((item, guide))
+            yield worn_frame(image, guide, size, space, levels)
 
-    for cleaned in clean_frames(worn()):
-        item, guide, light = waiting.popleft()
-        yield item, replace(guide, eyes=Eyes(cleaned, light))
+    for before, frame, after in with_neighbors(light_frames(worn())):
+        item, guide = waiting.popleft()
+        yield item, replace(guide, eyes=Eyes(clean_frame(before, frame, after), frame.own))
 
 
-def clean_frames(frames: Iterable[WornFrame]) -> Iterator[Tensor]:
-    """Clean frames, in order; one frame ahead is read.
+def worn_frame(
+    image: Any, guide: FrameGuide, size: int, space: ColorSpace, levels: Levels | None
+) -> WornFrame:
+    """Make a small copy of a frame to clean. The parameters are those of `with_eyes`."""
+    gray = read_gray(image, space, levels)
+    light = torch.from_numpy(gray.lightness(working_size(gray.shape, size)))[None, None]
+    steady = guide.visible == guide.light == 1 and not guide.passing
+    return WornFrame(light, bool(guide.begins), steady)
 
-    The light of each frame is corrected to that of the frame before, as far as both show the same,
-    so that slow changes stay. Then what differs from both neighbors, while they agree, is replaced
-    by their median; and what differs little is averaged. Nothing is carried into a frame that
-    begins a shot.
+
+def light_frames(frames: Iterable[WornFrame], before: LitFrame | None = None) -> Iterator[LitFrame]:
+    """Correct the light of each frame to that of the frame before, as far as both show the same.
+
+    Slow changes stay.
 
     Parameters
     ----------
     frames : Iterable of WornFrame
-        The frames.
+        The frames, in order.
+    before : LitFrame or None
+        The frame before them, to go on from.
 
     Yields
     ------
-    Tensor
-        (1, 1, h, w): the cleaned L* of each frame. Frames that are not steady stay as they are.
+    LitFrame
+        Each frame. Frames that begin a shot or are not steady keep their light.
     """
-    before: _Lit | None = None
-    now: _Lit | None = None
     for frame in frames:
-        later = _lit(frame, now)
-        if now is not None:
-            yield _mended(before, now, later)
-        before, now = now, later
-    if now is not None:
-        yield _mended(before, now, None)
+        before = _lit(frame, before)
+        yield before
 
 
-@dataclass(frozen=True, eq=False)
-class _Lit:
-    """A frame with its light corrected.
-
-    Parameters
-    ----------
-    lightness : Tensor
-        (1, 1, h, w): L*.
-    flow : Tensor or None
-        (1, 2, h, w): backward motion to the frame before; None if the two are not to be compared.
-    steady : bool
-        As of `WornFrame`.
-    """
-
-    lightness: Tensor
-    flow: Tensor | None
-    steady: bool
+def with_neighbors(
+    frames: Iterable[LitFrame],
+) -> Iterator[tuple[LitFrame | None, LitFrame, LitFrame | None]]:
+    """Give each frame, in order, with the frame before and the frame after it, if there are any."""
+    ends: list[LitFrame | None] = [None]
+    before, now, after = tee(chain(ends, frames, ends), 3)
+    return zip(before, islice(now, 1, None), islice(after, 2, None), strict=False)  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
-def _lit(frame: WornFrame, before: _Lit | None) -> _Lit:
+def clean_frame(before: LitFrame | None, frame: LitFrame, after: LitFrame | None) -> Tensor:
+    """Remove dust, scratches and grain from a frame by its neighbors in time.
+
+    What differs from both neighbors, while they agree, is replaced by their median; and what
+    differs little is averaged.
+
+    Parameters
+    ----------
+    before, after : LitFrame or None
+        Its neighbors. A frame without one of them, or that must not be compared to one of them,
+        stays as it is.
+    frame : LitFrame
+        The frame.
+
+    Returns
+    -------
+    Tensor
+        (1, 1, h, w): the cleaned L*.
+    """
+    now = frame.lightness
+    if before is None or after is None or frame.flow is None or after.flow is None:
+        return now
+    one = warp(before.lightness, frame.flow)
+    other = warp(after.lightness, _motion(after.lightness, now))
+    low, high = torch.minimum(one, other), torch.maximum(one, other)
+    beyond = (now - high).clamp(min=0) + (low - now).clamp(min=0)
+    dust = (2 * beyond / DUST - 1).clamp(0, 1) * (high - low < DUST / 2)
+    now = torch.lerp(now, now.clamp(low, high), dust)
+    weights = [torch.exp(-(((x - now) / SMEAR) ** 2)) for x in (one, other)]
+    return (now + weights[0] * one + weights[1] * other) / (1 + weights[0] + weights[1])
+
+
+@torch.inference_mode()
+def _lit(frame: WornFrame, before: LitFrame | None) -> LitFrame:
     """A frame with the light of the frame before it, as far as both show the same."""
     now = frame.lightness
     if before is None or frame.begins or not (frame.steady and before.steady):
-        return _Lit(now, None, frame.steady)
+        return LitFrame(now, now, None, frame.steady)
     flow = _motion(before.lightness, now)
     some = (..., slice(None, None, _STEP), slice(None, None, _STEP))
     gain, offset = _change_of_light(now[some], warp(before.lightness, flow)[some])
     change = gain * now + offset - now
-    return _Lit((now + _KEPT * change).clamp(0, 100), flow, steady=True)
+    return LitFrame((now + _KEPT * change).clamp(0, 100), now, flow, steady=True)
 
 
 def _change_of_light(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,22 +216,6 @@ def _change_of_light(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         gain = ((both + _FLAT) / (spread + _FLAT)).clamp(1 / MAX_GAIN, MAX_GAIN)
         offset = target - gain * mean
     return gain, offset
-
-
-@torch.inference_mode()
-def _mended(before: _Lit | None, frame: _Lit, after: _Lit | None) -> Tensor:
-    """A frame without dust, scratches and grain, by its neighbors in time."""
-    now = frame.lightness
-    if before is None or after is None or frame.flow is None or after.flow is None:
-        return now
-    one = warp(before.lightness, frame.flow)
-    other = warp(after.lightness, _motion(after.lightness, now))
-    low, high = torch.minimum(one, other), torch.maximum(one, other)
-    beyond = (now - high).clamp(min=0) + (low - now).clamp(min=0)
-    dust = (2 * beyond / DUST - 1).clamp(0, 1) * (high - low < DUST / 2)
-    now = torch.lerp(now, now.clamp(low, high), dust)
-    weights = [torch.exp(-(((x - now) / SMEAR) ** 2)) for x in (one, other)]
-    return (now + weights[0] * one + weights[1] * other) / (1 + weights[0] + weights[1])
 
 
 def _motion(other: Tensor, now: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
-"""Hints of key frames: their file, which frame each is for, and where they are in the others."""
+"""Where the hints of some frames are in the others: followed along the motion, both ways."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,83 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from recolor_core.errors import HintsError
-from recolor_core.film.errors import FilmError
-from recolor_core.film.shots import Shots, small_image
-from recolor_core.film.timestamps import Moment, parse_moment
 from recolor_core.frames import corners_of, moved_to, touches
-from recolor_core.hints import (
-    Mark,
-    MarksInTime,
-    Mask,
-    mark_entry,
-    read_entries,
-)
+from recolor_core.guides.shots import Shots, small_image
+from recolor_core.hints import Mark, MarksInTime, Mask
 from recolor_core.motion import estimate_motion, follow_points, warp
 
 TRACKED_HEIGHT = 112
 """Short side, in pixels, of the images in which hints are followed: as in the color memory."""
-
-_EXAMPLE = '{"hints": [{"frame": 120, "x": 10, "y": 20, "color": "#4070c0", "radius": 5}]}'
-
-
-@dataclass(frozen=True)
-class KeyHint:
-    """A hint, and the moment that it is for.
-
-    Parameters
-    ----------
-    hint : Hint, Stroke, Region or Mask
-        The hint.
-    moment : Moment or None
-        None for the first frame that is colorized.
-    """
-
-    hint: Mark
-    moment: Moment | None = None
-
-    def record(self) -> dict[str, Any]:
-        """The hint in JSON types."""
-        moment: dict[str, Any] = {}
-        if self.moment:
-            time = self.moment.time
-            moment = {"frame": self.moment.frame} if time is None else {"time": float(time)}
-        return {**mark_entry(self.hint), **moment}
-
-
-def read_key_hints(path: str | Path) -> list[KeyHint]:
-    """Read hints from a file like that of `recolor_core.hints`, with ``frame`` or ``time`` in some.
-
-    Parameters
-    ----------
-    path : str or Path
-        A JSON file in UTF-8 or UTF-16, with or without a byte order mark.
-
-    Raises
-    ------
-    HintsError
-        If the file cannot be read or does not hold hints.
-    """
-    entries = read_entries(path, ("frame", "time"), _EXAMPLE)
-    try:
-        return [_key_hint(mark, facts) for mark, facts in entries]
-    except ValueError as error:
-        raise HintsError(
-            f"{path} is not a file of color hints ({error}); expected JSON such as {_EXAMPLE}"
-        ) from error
-
-
-def _key_hint(mark: Mark, facts: Mapping[str, Any]) -> KeyHint:
-    frame, time = facts.get("frame"), facts.get("time")
-    if frame is not None and time is not None:
-        raise FilmError("expected frame or time of a hint, got both")
-    if time is not None:
-        return KeyHint(mark, parse_moment(str(time)))
-    if frame is None:
-        return KeyHint(mark)
-    if isinstance(frame, bool) or not isinstance(frame, int) or frame < 0:
-        raise FilmError(f"expected the number of a frame, got {frame!r}")
-    return KeyHint(mark, Moment(frame=frame))
 
 
 class HintTracks:
@@ -118,13 +47,17 @@ class HintTracks:
         """The number of the last frame that has to be looked at; -1 if there is none."""
         return max((chain[-1].last for chain in self._chains), default=-1)
 
-    def look(self, frames: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    def look(
+        self, frames: Iterable[tuple[int, NDArray[Any]]], shape: tuple[int, int] | None = None
+    ) -> None:
         """Follow the hints through the frames of the film.
 
         Parameters
         ----------
         frames : Iterable of tuple
             The number of each frame and its image, (H, W) or (H, W, 3), in order.
+        shape : tuple of int or None
+            Height and width of the frames, if the images are smaller.
         """
         seen: dict[int, list[tuple[int, Tensor]]] = {}
         for number, image in frames:
@@ -133,7 +66,7 @@ class HintTracks:
             shot, chain = self._shots.of(number), self._shots.chain(number)
             if shot is None or chain not in self._chains or number in shot.flashes:
                 continue
-            self._shape = (image.shape[0], image.shape[1])
+            self._shape = shape or (image.shape[0], image.shape[1])
             small = small_image(image, TRACKED_HEIGHT) * 2.55
             seen.setdefault(chain[0].first, []).append((number, small.round().to(torch.uint8)))
         for frames_of_chain in seen.values():
@@ -157,8 +90,9 @@ class HintTracks:
         shot = self._shots.of(number)
         if not groups or shot is None:
             return None
-        keys = sorted(groups)
-        own = [key for key in keys if shot.first <= key <= shot.last] or keys
+        # The hints of the frame itself come last, as `MarksInTime.given` asks.
+        keys = sorted(groups, key=lambda key: (key == number, key))
+        own = sorted(key for key in keys if shot.first <= key <= shot.last) or sorted(keys)
         after = bisect_right(own, number)
         low, high = own[max(after - 1, 0)], own[min(after, len(own) - 1)]
         share = (number - low) / (high - low) if high > low else 0.0
@@ -168,7 +102,8 @@ class HintTracks:
             for weight, anchor in anchors
             if weight > 0
         ]
-        return MarksInTime(tuple(groups[key] for key in keys), tuple(orders))
+        given = len(groups.get(number, ()))
+        return MarksInTime(tuple(groups[key] for key in keys), tuple(orders), given)
 
     def _follow(self, chain: list[tuple[int, Tensor]]) -> None:
         """Follow the hints of one shot and of those that return to it."""
