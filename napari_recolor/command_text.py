@@ -249,6 +249,7 @@ def _stack_lines(
         "    image,",
         f"    time_axis={steady['axis']},",
         f"    passes={steady['passes']},",
+        *(["    clean=True,"] if steady.get("clean") else []),
         *(
             [f"    colorizer={_colorizer(about)},"]
             if _runtime(about) != "auto"

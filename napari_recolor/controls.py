@@ -111,7 +111,8 @@ class Controls(QWidget):
         self.scope, self.steady, self.palette = self._of("scope", "steady", "palette")
         self.size, self.tile, self.views = self._of("size", "tile", "views")
         self.alternatives, self.passes, self.runtime = self._of("alternatives", "passes", "runtime")
-        self.find_photograph, self.correct_tones = self._of("find_photograph", "correct_tones")
+        self.clean, self.find_photograph = self._of("clean", "find_photograph")
+        (self.correct_tones,) = self._of("correct_tones")
         (self.replace_last,) = self._of("replace_last")
         self.levels, self.low, self.high, self.per = self._of("levels", "low", "high", "per")
         self.palette.setPlaceholderText("#5b3a1e, #6ca0dc")
@@ -336,6 +337,7 @@ class Controls(QWidget):
         self.advanced.fill(
             make_form(
                 *map(self._labeled, ("size", "tile", "views", "alternatives", "passes", "runtime")),
+                ("", self.clean),
                 ("", self.find_photograph),
                 ("", self.correct_tones),
                 *map(self._labeled, ("levels", "low", "high", "per")),

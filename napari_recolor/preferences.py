@@ -44,6 +44,7 @@ COLORING = (
     "weights",
     "runtime",
     "passes",
+    "clean",
 )
 """The choices that change what comes out, beside what is colorized."""
 

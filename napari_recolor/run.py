@@ -105,7 +105,12 @@ class Run:
         if time is None or not self.stages.steady:
             return None
         name = self.request.source.axes[time]
-        return {"axis": time, "name": name, "passes": self.options.passes}
+        return {
+            "axis": time,
+            "name": name,
+            "passes": self.options.passes,
+            "clean": self.options.clean,
+        }
 
     def _image(self, index: Index) -> dict[str, Any]:
         provenance = self.stages.provenance[index]

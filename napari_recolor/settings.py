@@ -119,7 +119,7 @@ class PanelSettings(Settings):
     ] = "stack"
 
 
-OF_FILMS = ("passes",)
+OF_FILMS = ("passes", "clean")
 """Settings of films that stacks have too; the others are for files of films."""
 
 

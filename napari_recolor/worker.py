@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from recolor_core.color_from import ColorSource
     from recolor_core.colorizer import Colorizer
     from recolor_core.gray import GrayImage
+    from recolor_core.hints import MarksInTime
     from recolor_core.lab import ColorSpace
     from recolor_core.palette import Palette
     from recolor_core.reference import Reference, Seen
@@ -63,8 +64,8 @@ class Options(Settings):
         As in `recolor_core.Colorizer`.
     palette : str
         Colors such as ``"#5b3a1e,#6ca0dc"``; empty for none.
-    passes : int
-        As in `recolor_core.colorize_frames`.
+    passes, clean
+        As in `recolor_core.colorize_stack`.
     wishes : Wishes
         What is asked for one image; not of images that are kept steady over time.
     """
@@ -74,6 +75,7 @@ class Options(Settings):
     runtime: str = "auto"
     palette: str = ""
     passes: int = 1
+    clean: bool = False
     wishes: Wishes = field(default_factory=Wishes)
 
     @property
@@ -91,21 +93,18 @@ class Options(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What an image has from those before it in time.
+    """What an image has from others in time.
 
     Parameters
     ----------
     ab
-        (1, 2, h, w): its coarse ab, kept steady.
-    hints
-        Those given for images before, at their places in this one.
-    given
-        Those given for this one.
+        (1, 2, h, w): its coarse ab, kept steady, without hints.
+    marks
+        The hints of it and of others, at their places in it.
     """
 
     ab: NDArray[np.float32]
-    hints: tuple[Mark, ...]
-    given: tuple[Mark, ...]
+    marks: "MarksInTime"
 
 
 @dataclass(eq=False)
@@ -203,12 +202,19 @@ class Stages:
             self.provenance[index]["frames"] = frames
 
     def hinted(
-        self, index: Index, coarse: "Coarse", values: Sequence[Mark]
-    ) -> "tuple[Coarse, list[Mark]]":
+        self,
+        colorizer: "Colorizer",
+        options: Options,
+        index: Index,
+        coarse: "Coarse",
+        values: Sequence[Mark],
+    ) -> "tuple[Coarse, Sequence[Mark] | MarksInTime]":
         """How to color a finished image with other hints of its own.
 
         Parameters
         ----------
+        colorizer, options
+            How it is colorized.
         index
             Of the image.
         coarse
@@ -218,19 +224,18 @@ class Stages:
 
         Returns
         -------
-        Coarse, list of Mark
-            For `Colorizer.refine`. Hints carried to the image count, too; and without other hints
-            than it had, its colors are those of the run.
+        Coarse, Sequence of Mark or MarksInTime
+            For `Colorizer.refine`. What the image has from others in time counts, too.
         """
-        own = tuple(values)
         carried = self.carried.get(index)
         if carried is None:
-            return coarse, list(own)
-        from recolor_core.frames import uncovered
-
-        if own == carried.given:
-            coarse = replace(coarse, ab=carried.ab)
-        return coarse, [*uncovered(carried.hints, own, coarse), *own]
+            return coarse, list(values)
+        marks, coarse = carried.marks.with_given(values), replace(coarse, ab=carried.ab)
+        if marks.groups:
+            settings, palette = Settings(**options.settings), options.read_palette()
+            ab = colorizer.coarse_ab(coarse, settings, marks, palette)
+            coarse = replace(coarse, ab=ab)
+        return coarse, marks
 
     def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:
         """Take over all but the images in color."""
@@ -386,7 +391,11 @@ class Engine:
         return self._sources[image]
 
     def color(
-        self, options: Options, coarse: "Coarse", hints: Sequence[Mark], alternatives: int = 0
+        self,
+        options: Options,
+        coarse: "Coarse",
+        hints: "Sequence[Mark] | MarksInTime",
+        alternatives: int = 0,
     ) -> "Colorization":
         """Color what the generator saw, with all that is asked for.
 
@@ -396,7 +405,7 @@ class Engine:
             With the wishes.
         coarse : Coarse
             What the generator saw.
-        hints : sequence of Mark
+        hints : sequence of Mark, or MarksInTime
             In pixels of the image.
         alternatives : int
             How many to make beside the coloring that was asked for, if that is the first of all.
@@ -420,7 +429,7 @@ class Engine:
         self,
         options: Options,
         coarse: "Coarse",
-        hints: Sequence[Mark],
+        hints: "Sequence[Mark] | MarksInTime",
         draw: Draw,
         region: Area | None = None,
     ) -> "Colorization":
@@ -554,18 +563,28 @@ def _over_time(
     space: "ColorSpace",
 ) -> Iterator[Step]:
     """One film after the other, colors kept steady in each."""
-    from recolor_core.frames import check_frames, color_frame, look_both_ways, see_frames
+    from recolor_core.frames import check_frames, color_frame, look_both_ways
+    from recolor_core.guides.film import look_first, see_film
+    from recolor_core.hints import MarksInTime
 
     check_frames(settings, options.passes)
     request, colorizer = stages.request, engine.colorizer(options)
     count, levels = len(request.indices), request.stack_levels()
     number = 0
     for film in request.films():
-        seen = see_frames(
+        given = {at: hints[index] for at, index in enumerate(film) if hints.get(index)}
+        guides = None
+        if given or options.clean:
+            looked = look_first(map(request.load, film), given, space=space, levels=levels)
+            for ahead, guides in enumerate(looked, 1):
+                if guides is None:
+                    yield Step(number, count, 0, 1, f"looking at frame {ahead} of {len(film)}")
+        seen = see_film(
             colorizer,
-            (request.load(index) for index in film),
+            map(request.load, film),
             settings,
-            hints={at: hints[index] for at, index in enumerate(film) if index in hints},
+            guides=guides,
+            clean=options.clean,
             palette=palette,
             space=space,
             levels=levels,
@@ -579,11 +598,12 @@ def _over_time(
                 yield Step(number, count, 0, 1, f"finding colors in frame {ahead} of {len(film)}")
                 continue
             index = next(rest)
-            engine.remember(request, index, one.coarse)
-            known = one.state.hints
-            first_given = len(known) - one.given
-            steady = one.steady.numpy()
-            stages.carried[index] = Carried(steady, known[:first_given], known[first_given:])
+            coarse, eyes = one.coarse, one.guide.eyes
+            if eyes is not None:  # the refiner follows the frame itself
+                coarse = replace(coarse, lightness=eyes.lightness.numpy())
+            engine.remember(request, index, coarse)
+            marks = one.guide.marks or MarksInTime((), ())
+            stages.carried[index] = Carried(one.steady.numpy(), marks)
             yield Step(number, count, 0, 1, "refining")
             result = color_frame(colorizer, one, settings, palette).result
             yield from _fill(stages, number, index, result, levels)
@@ -638,7 +658,7 @@ def recolor(
     yield None
     if hints:
         _load_torch()
-    coarse, known = stages.hinted(index, coarse, hints)
+    coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     result = engine.color(options, coarse, known)
     # No event comes before the new colors: a newer request ends this one at an event, and while a
     # slider moves there is always a newer one.
@@ -689,7 +709,7 @@ def alternatives(
         yield None
         coarse = _see_again(engine, options, stages, index)
     yield None
-    coarse, known = stages.hinted(index, coarse, hints)
+    coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     result = engine.draw(options, coarse, known, draw, region)
     yield [result.take(number).thumbnail(THUMBNAIL) for number in range(draw.count + 1)]
 

@@ -356,3 +356,19 @@ class MarksInTime:
     def __iter__(self) -> Iterator[Mark]:
         for group in self.groups:
             yield from group
+
+    def with_given(self, marks: Sequence[Mark]) -> "MarksInTime":
+        """Exchange the marks that are given for the frame itself.
+
+        Parameters
+        ----------
+        marks : sequence of Mark
+            The new ones, which decide first; if there are none, the marks of other frames remain.
+        """
+        own = len(self.groups) - 1 if self.given else None
+        others = self.groups[:own]
+        orders = tuple((w, tuple(i for i in order if i != own)) for w, order in self.orders)
+        if not marks:
+            return MarksInTime(others, orders if others else ())
+        _, nearest = max(orders, default=(1.0, ()))
+        return MarksInTime((*others, tuple(marks)), ((1.0, (len(others), *nearest)),), len(marks))

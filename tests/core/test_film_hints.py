@@ -83,6 +83,18 @@ def test_between_two_hinted_frames_both_decide_by_their_distance():
     assert found.at(5).orders == ((1.0, (1, 0)),)
 
 
+def test_the_hints_of_a_frame_can_be_exchanged():
+    red, green, gray = (Hint(40, 36, color, 3) for color in (RED, GREEN, "#808080"))
+    between = MarksInTime(((red,), (green,)), ((0.3, (0, 1)), (0.7, (1, 0))))
+    given = between.with_given([gray])
+    assert given == MarksInTime(((red,), (green,), (gray,)), ((1.0, (2, 1, 0)),), 1)
+    assert given.with_given([red, gray]).groups[2] == (red, gray)
+    assert given.with_given([]) == MarksInTime(((red,), (green,)), ((1.0, (1, 0)),))
+    alone = MarksInTime((), ()).with_given([red])
+    assert alone == MarksInTime(((red,),), ((1.0, (0,)),), 1)
+    assert alone.with_given([]).groups == ()
+
+
 def test_hints_hold_in_a_shot_that_returns():
     a = codes([shown(2 * i, 1) for i in range(8)], grain=0)
     b = codes([shown(i, 2) for i in range(3)], grain=0)

@@ -75,8 +75,26 @@ def test_a_stack_with_time_is_what_the_library_makes_of_it(
     np.testing.assert_array_equal(rgb.data, expected)
     assert rgb.visible
     about = rgb.metadata[KEY]
-    assert about["steady"] == {"axis": 0, "name": "T", "passes": passes}
+    assert about["steady"] == {"axis": 0, "name": "T", "passes": passes, "clean": False}
     assert [image["frames"]["first"] for image in about["images"]] == [True] + [False] * 3
+
+
+def test_a_cleaned_copy_is_what_the_library_makes_of_it(
+    open_panel, film, colorizer, finish, monkeypatch
+):
+    widget = open_stack(open_panel, film, axis_labels=AXES)
+    widget.controls.clean.setChecked(True)
+    rgb = run(widget, finish)["rgb"]
+    expected = colorize_stack(film, colorizer=colorizer, size=64, clean=True)
+    np.testing.assert_array_equal(rgb.data, expected)
+    widget.viewer.layers.selection.active = rgb
+    widget.findChild(QPushButton, "recolor.copy_python").click()
+    program = QGuiApplication.clipboard().text()
+    assert "clean=True" in program
+    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    scope = {"viewer": widget.viewer}
+    exec(program, scope)
+    np.testing.assert_array_equal(scope["rgb"], rgb.data)
 
 
 def test_other_axes_stay_image_by_image_unless_asked(open_panel, film, colorizer, finish, direct):
@@ -147,6 +165,7 @@ def test_hints_belong_to_their_frame_and_are_carried_on(
     expected = colorize_stack(film, colorizer=colorizer, size=64, hints=hints)
     np.testing.assert_array_equal(rgb.data, expected)
     np.testing.assert_array_equal(rgb.data[1], live[1])  # what was shown at once
+    assert (rgb.data[0] != plain[0]).any()  # hints hold backward
     assert (rgb.data[3] != plain[3]).any()
 
     widget.viewer.layers.selection.active = rgb
