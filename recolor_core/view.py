@@ -339,6 +339,17 @@ EDGE = 0.6
 STRAIGHT = 0.9
 """The same fraction for a black border on only one side."""
 
+PAPER_STRAIGHT = 0.7
+"""The same fraction for a border of paper on only one side or around one corner."""
+
+PAPER_SPREAD, PAPER_ALONG = 2.0, 4.0
+"""Largest `_Side.spread` and `_Side.along` of such a border, in L*. Walls and floors are less even.
+Some skies and dark grounds are as even, so such a border is never at the top alone, nor at the
+bottom alone if it is darker than `PAPER_BOTTOM`."""
+
+PAPER_BOTTOM = 70.0
+"""L* of the darkest border of paper at the bottom alone."""
+
 FILM, HOLE = 30.0, 80.0
 """L* below which a tone may be that of perforated film, and above which that of its holes."""
 
@@ -366,12 +377,15 @@ class _Side:
         How much the tones within its lines differ, in L*.
     straight : float
         Fraction of its edge that lies on one line.
+    along : float
+        How much its tone changes along the side, in L*.
     """
 
     depth: int
     tone: float
     spread: float
     straight: float
+    along: float
 
 
 def find_photograph(lightness: NDArray[np.float32]) -> Box:
@@ -379,8 +393,8 @@ def find_photograph(lightness: NDArray[np.float32]) -> Box:
 
     A border is a run of lines along a side. Each line has one tone, and the border ends in a
     straight edge. Skies, walls and night scenes also have such lines. Therefore a border counts
-    only if the opposite side or two other sides have a border of the same tone, or if it is black,
-    uniform and straight.
+    only if the opposite side or two other sides have a border of the same tone, if it is black,
+    uniform and straight, or if it is as even as paper and cannot be a sky or a dark ground.
 
     Parameters
     ----------
@@ -492,7 +506,9 @@ def _side(lines: NDArray[np.float32], depth: int) -> _Side | None:
     behind = lines[depth : depth + max(2, round(REACH * count))]
     changed = np.abs(behind - tone) > max(STEP, 3 * spread)
     straight, begin = _straightness(changed)
-    return _Side(depth + begin if straight >= EDGE else depth, tone, spread, straight)
+    eighths = np.array_split(border.mean(axis=0), 8)
+    along = float(np.ptp([part.mean() for part in eighths if part.size]))
+    return _Side(depth + begin if straight >= EDGE else depth, tone, spread, straight, along)
 
 
 def _median(lines: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -526,7 +542,7 @@ def _straightness(changed: NDArray[np.bool_]) -> tuple[float, int]:
 
 
 def _belongs(side: _Side, number: int, sides: list[_Side | None]) -> bool:
-    """Check that others have the tone of a border, or that it is black, uniform and straight."""
+    """Check whether a border is one: others have its tone, or it is even and straight enough."""
     if side.straight < EDGE:
         return False
     alike = [
@@ -536,5 +552,18 @@ def _belongs(side: _Side, number: int, sides: list[_Side | None]) -> bool:
         and abs(other.tone - side.tone) < DRIFT
         for other in sides
     ]
-    alone = side.tone < BLACK and side.spread < 1 and side.straight > STRAIGHT
-    return alike[(number + 2) % 4] or sum(alike) >= 2 or alone
+    black = side.tone < BLACK and side.spread < 1 and side.straight > STRAIGHT
+    ground_or_sky = number == 0 or (number == 2 and side.tone < PAPER_BOTTOM)
+    beside = any(same and _is_paper(other) for other, same in zip(sides, alike, strict=True))
+    paper = _is_paper(side) and (beside or not ground_or_sky)
+    return alike[(number + 2) % 4] or sum(alike) >= 2 or black or paper
+
+
+def _is_paper(side: _Side | None) -> bool:
+    """Check whether a border is so even and straight that it needs no other of its tone."""
+    return (
+        side is not None
+        and side.straight >= PAPER_STRAIGHT
+        and side.spread <= PAPER_SPREAD
+        and side.along <= PAPER_ALONG
+    )

@@ -120,6 +120,32 @@ def test_sky_sea_and_night_are_no_borders():
         assert find_photograph(lightness(scene.astype(np.uint8))) == WHOLE
 
 
+@pytest.mark.parametrize(
+    ("margins", "tone"),
+    [
+        *[((0, 20, 0, 0), tone) for tone in (60, 250)],
+        *[((0, 0, 14, 18), tone) for tone in (60, 250)],
+        *[((25, 0, 0, 12), tone) for tone in (60, 250)],
+        ((0, 0, 30, 0), 250),
+    ],
+)
+def test_paper_on_one_side_or_around_one_corner_is_found(margins, tone):
+    top, left, *_ = margins
+    image = framed(photograph("coffee"), margins, tone)
+    assert found(image) == pytest.approx((top, left, top + 224, left + 224), abs=4)
+    turned = (255 * rotate(image, 0.4, mode="edge")).astype(np.uint8)
+    assert found(turned) == pytest.approx((top, left, top + 224, left + 224), abs=6)
+
+
+def test_an_even_top_is_a_sky_a_dark_bottom_ground_and_an_uneven_side_a_wall():
+    image = photograph("coffee")
+    assert find_photograph(lightness(framed(image, (30, 0, 0, 0), 250))) == WHOLE
+    assert find_photograph(lightness(framed(image, (0, 0, 30, 0), 60))) == WHOLE
+    wall = framed(image, (0, 30, 0, 0), 140).astype(float)
+    wall[:, :30] += np.linspace(-12, 12, len(wall))[:, None]
+    assert find_photograph(lightness(wall.astype(np.uint8))) == WHOLE
+
+
 def test_what_is_left_is_never_a_sliver():
     image = framed(np.full((8, 8), 200, np.uint8), (100,) * 4, 60)
     assert find_photograph(lightness(image)) == WHOLE

@@ -85,6 +85,33 @@ def test_lines_that_were_not_measured_are_left_out(measured, doubts):
     assert "2 views, over 1" in text
 
 
+def test_all_conditions_can_be_measured_with_the_quantized_networks(monkeypatch, tmp_path):
+    measured = []
+
+    def measure_all(images, ready, store, workers, wear):
+        measured.append(ready.request.runtime)
+        return []
+
+    monkeypatch.setattr(card, "measure_all", measure_all)
+    monkeypatch.setattr(card, "tabulate", lambda *_: pd.DataFrame({"model": []}))
+    monkeypatch.setattr(card.ReadyModels, "fitted", lambda request, *_: _Ready(request))
+    card.measure({}, (), "default", tmp_path)
+    assert set(measured) == {"torch", "onnxruntime"}
+    assert len(measured) == len(card.CONDITIONS)
+    measured.clear()
+    card.measure({}, (), "default", tmp_path, runtime="onnxruntime")
+    assert set(measured) == {"onnxruntime"}
+    twice = [name for name in card.CONDITIONS if name.startswith("int8")]
+    assert len(measured) == len(card.CONDITIONS) - len(twice)
+
+
+class _Ready:
+    known_as = ()
+
+    def __init__(self, request):
+        self.request = request
+
+
 @pytest.mark.slow
 def test_command_writes_and_resumes_the_card(tmp_path, monkeypatch, capsys):
     kept = ("safe", "coarse", "default", "2 views", "faded", "int8")
