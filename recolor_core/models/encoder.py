@@ -83,7 +83,10 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         pads = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size, self.stride, strict=True):
+        # Whole numbers, so that an exported network has constant padding, which ONNX Runtime makes
+        # a part of the convolution. It is the same for all multiples of the stride.
+        sizes = [int(size) for size in x.shape[:1:-1]]
+        for size, kernel, stride in zip(sizes, self.kernel_size, self.stride, strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         if pads[0] == pads[1] and pads[2] == pads[3]:

@@ -45,17 +45,20 @@ class Refiner(RefinerProcessing, nn.Module):
 
     def residual(self, x: Tensor, color: Tensor) -> Tensor:
         """Compute the residual of `inputs`: all that a compiled runtime replaces."""
+        features = F.relu(F.pixel_shuffle(self.up_full(self.features(x, color)), 2))
+        features = F.relu(self.full(torch.cat((features, x), dim=1)))
+        residual: Tensor = self.out(features)
+        return residual
+
+    def features(self, x: Tensor, color: Tensor) -> Tensor:
+        """Compute the features at half the size of the image, of `inputs`."""
         half, quarter = self.low_level(x)
         features = self.fuse(
             torch.cat((self.encode_lightness(quarter), self.encode_color(color)), dim=1)
         )
         features = features + self.body(features)
         features = F.relu(F.pixel_shuffle(self.up_half(features), 2))
-        features = torch.cat((features, F.relu(self.skip_half(half))), dim=1)
-        features = F.relu(F.pixel_shuffle(self.up_full(features), 2))
-        features = F.relu(self.full(torch.cat((features, x), dim=1)))
-        residual: Tensor = self.out(features)
-        return residual
+        return torch.cat((features, F.relu(self.skip_half(half))), dim=1)
 
 
 class EDSRBlock(nn.Module):

@@ -1,13 +1,16 @@
 """Weights to their quantized form, from the command to a colorizer that uses it."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
 
 from recolor_core import Colorizer
+from recolor_core.models.encoder import fold_batch_norm
 from recolor_core.models.generator import Generator, GeneratorConfig
 from recolor_core.models.refiner import Refiner, RefinerConfig
+from recolor_core.runtime.compiled import Program
 from recolor_core.runtime.quantized import quantized_path, read_quantized
 from recolor_core.weights import save_weights
 from training import quantize
@@ -50,6 +53,37 @@ def test_quantized_weights_are_used_and_color_like_the_others(monkeypatch, weigh
     for size in (32, 64):
         ours, theirs = (one(codes, size=size).ab_refined for one in (fast, exact))
         assert np.abs(ours - theirs).mean() < 0.1 * np.abs(theirs).mean() + 0.1
+
+
+@torch.inference_mode()
+def test_a_refiner_on_blocks_of_pixels_is_the_same_function():
+    torch.manual_seed(0)
+    refiner = Refiner(RefinerConfig(width=16, blocks=1)).eval()
+    torch.nn.init.normal_(refiner.out.weight)
+    torch.nn.init.normal_(refiner.out.bias)
+    x, color = torch.rand(2, 1, 24, 32) * 2 - 1, torch.randn(2, 5, 6, 8)
+    expected = refiner.residual(x, color)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(quantize._BlockRefiner(refiner)(x, color), expected)
+
+
+@torch.inference_mode()
+def test_an_exported_generator_has_no_padding_of_its_own_and_takes_every_size(tmp_path):
+    torch.manual_seed(0)
+    config = GeneratorConfig(width=64, decoder=(16, 8, 8), attention=1)
+    generator = fold_batch_norm(Generator(config).eval())
+    path = tmp_path / "generator"
+    quantize._export(
+        quantize._Part(generator, generator.logits), (torch.zeros(1, 1, 64, 96),), path
+    )
+    assert any(node.op_type == "Pad" for node in onnx.load(str(path)).graph.node)
+    model = quantize._prepare(path)
+    assert not any(node.op_type == "Pad" for node in model.graph.node)
+    program = Program(model.SerializeToString(), 1)
+    for size in ((64, 96), (32, 32), (96, 160)):
+        x = torch.rand(1, 1, *size) * 2 - 1
+        ours, theirs = program(x.numpy()), generator.logits(x).numpy()
+        np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
 
 
 def test_the_sample_is_the_same_each_time(photographs):
