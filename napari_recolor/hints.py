@@ -21,6 +21,7 @@ from napari_recolor.marks import (
     Style,
     fill_points,
     label_kinds,
+    labels_state,
     limits_of,
     marks_inside,
     marks_of_labels,
@@ -33,6 +34,7 @@ from napari_recolor.marks import (
     put_shapes,
     region_around,
     regions_of,
+    restore_labels,
     restore_shapes,
     set_label,
     set_next_style,
@@ -271,7 +273,7 @@ class HintLayer:
             put_masks(own, self._at(own, index), masks)
 
     def state(self) -> Any:
-        """All points and shapes, to be compared and restored."""
+        """All points and shapes, and what labels ask for, to be compared and restored."""
         layer, shapes = self.layer, self._shapes
         points = tuple(
             (tuple(point), tuple(color), float(size), style)
@@ -283,14 +285,22 @@ class HintLayer:
                 strict=True,
             )
         )
-        return points, shapes, () if shapes is None else shapes_state(shapes)
+        labels = self._labels
+        of_shapes = () if shapes is None else shapes_state(shapes)
+        return points, shapes, of_shapes, labels, () if labels is None else labels_state(labels)
 
     def restore(self, state: Any) -> None:
         """Bring back what `state` gave."""
-        points, shapes, of_shapes = state
+        points, shapes, of_shapes, labels, of_labels = state
         fill_points(self.layer, *([one[i] for one in points] for i in range(4)))
         if shapes is not None and shapes in self.viewer.layers:
             restore_shapes(shapes, of_shapes)
+        if (
+            labels is not None
+            and labels in self.viewer.layers
+            and of_labels != labels_state(labels)
+        ):
+            restore_labels(labels, of_labels)
 
     # --- shapes and labels --------------------------------------------------------------------
 

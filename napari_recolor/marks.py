@@ -131,6 +131,26 @@ def set_label(labels: Labels, label: int, kind: str, color: str) -> None:
     labels.colormap = DirectLabelColormap(color_dict=shown)
 
 
+def labels_state(labels: Labels) -> tuple[Any, ...]:
+    """What the labels of a layer ask for, and their colors, to be compared and restored."""
+    shown = labels.colormap
+    colors = shown.color_dict if isinstance(shown, DirectLabelColormap) else {}
+    return (
+        tuple(sorted(label_kinds(labels).items())),
+        tuple((label, tuple(map(float, color))) for label, color in colors.items()),
+    )
+
+
+def restore_labels(labels: Labels, state: tuple[Any, ...]) -> None:
+    """Bring back what `labels_state` gave."""
+    import pandas as pd
+
+    kinds, colors = dict(state[0]), dict(state[1])
+    labels.features = pd.DataFrame({"index": list(kinds), "kind": list(kinds.values())})
+    if colors:
+        labels.colormap = DirectLabelColormap(color_dict=colors)
+
+
 def shown_color(kind: str, color: str) -> str:
     """The color in which a mark is shown."""
     return {"keep": KEEP_SHOWN, "gray": GRAY_SHOWN, LIMIT: LIMIT_SHOWN}.get(kind, color)

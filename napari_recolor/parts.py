@@ -91,7 +91,7 @@ class Button(QPushButton):
         if self._shown_keys:
             metrics = QFontMetrics(self._keys_font())
             width = metrics.horizontalAdvance(self._shown_keys) + 8
-            size = QSize(max(size.width(), width), size.height() + metrics.height() - 6)
+            size = QSize(max(size.width(), width), size.height() + metrics.height() - 4)
         return size
 
     def minimumSizeHint(self) -> QSize:
@@ -112,12 +112,12 @@ class Button(QPushButton):
         metrics = QFontMetrics(font)
         middle = Qt.AlignmentFlag.AlignCenter
         height = self.fontMetrics().height()
-        top = (self.height() - height - metrics.height() + 2) // 2
+        top = (self.height() - height - metrics.height()) // 2
         painter.setPen(option.palette.color(QPalette.ColorRole.ButtonText))
         painter.drawText(QRect(0, top, self.width(), height), middle, text)
         painter.setFont(font)
         painter.setOpacity(0.75)
-        below = QRect(0, top + height - 2, self.width(), metrics.height())
+        below = QRect(0, top + height, self.width(), metrics.height())
         painter.drawText(below, middle, self._shown_keys)
         painter.end()
 

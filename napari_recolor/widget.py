@@ -65,13 +65,6 @@ atexit.register(GeneratorWorker.await_workers)
 LIVE = ("vividness", "saturation", "warmth", "palette")
 """Settings that the finished image follows at once: the generator is not asked again."""
 
-UNDOABLE = (
-    *LIVE,
-    *("size", "views", "alternatives", "find_photograph", "correct_tones"),
-    *("scope", "levels", "low", "high", "per"),
-)
-"""Settings whose changes can be undone."""
-
 PRELOAD_MS = 500
 """What is needed later is imported when the panel has been open for so many milliseconds."""
 
@@ -326,7 +319,7 @@ class ColorizeWidget(QWidget):
 
     def _take_state(self) -> Any:
         chosen = self._preferences
-        settings = {name: getattr(chosen, name) for name in UNDOABLE}
+        settings = {name: getattr(chosen, name) for name in self.controls.fields}
         return settings, self._hints.states(), self._wishes.states(), self._runner.states()
 
     def _restore_state(self, state: Any) -> None:
