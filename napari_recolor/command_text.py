@@ -163,10 +163,10 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
     if about["palette_colors"]:
         lines.append("from recolor_core.palette import palette_of_colors")
         settings += f", palette=palette_of_colors({about['palette_colors']!r})"
+    settings += _references(wishes, lines, about["steady"] is not None)
     if about["steady"] is not None:
         lines += _stack_lines(about, settings, space, hints)
         return Copy("\n".join(_importing(lines, files)) + "\n", files)
-    settings += _references(wishes, lines)
     lines += [
         f"colorizer = {_colorizer(about)}",
         f"settings = dict({settings})",
@@ -182,7 +182,7 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
             more += f", levels=({image['levels'][0]!r}, {image['levels'][1]!r})"
         if image["hints"]:
             more += f", hints={known}"
-        rows.append(f"{_chosen(what, more, wishes)}.rgb")
+        rows.append(f"{_chosen(what, more, wishes, image['of_source'])}.rgb")
     if len(rows) == 1:
         lines.append(f"rgb = {rows[0]}")
     else:
@@ -190,7 +190,7 @@ def python(about: Mapping[str, Any], folder: Path) -> Copy:
     return Copy("\n".join(_importing(lines, files)) + "\n", files)
 
 
-def _references(wishes: Mapping[str, Any], lines: list[str]) -> str:
+def _references(wishes: Mapping[str, Any], lines: list[str], steady: bool) -> str:
     """The argument with the references; what it needs is imported in `lines`."""
     references, color_from = wishes.get("references", ()), wishes.get("color_from")
     first = max(i for i, line in enumerate(lines) if line.startswith("from recolor_core"))
@@ -198,7 +198,8 @@ def _references(wishes: Mapping[str, Any], lines: list[str]) -> str:
         lines.insert(first + 1, "from recolor_core.batch.request import read_reference")
     if color_from is not None:
         names = "read_color_source" if color_from["path"] else "ColorSource"
-        lines.insert(first + 1, f"from recolor_core.color_from import {names}, apply_color")
+        applied = "" if steady else ", apply_color"
+        lines.insert(first + 1, f"from recolor_core.color_from import {names}{applied}")
     if not references:
         return ""
     calls = (
@@ -214,7 +215,7 @@ def _layer(image: Mapping[str, Any]) -> str:
     return f"viewer.layers[{image['name']!r}].data{image['part']}"
 
 
-def _chosen(what: str, more: str, wishes: Mapping[str, Any]) -> str:
+def _chosen(what: str, more: str, wishes: Mapping[str, Any], of_source: Sequence[int]) -> str:
     """The coloring of one image, with the alternatives that were taken."""
     draw, color_from = wishes.get("draw"), wishes.get("color_from")
     seed = f", seed={draw['seed']}" if draw else ""
@@ -228,13 +229,16 @@ def _chosen(what: str, more: str, wishes: Mapping[str, Any]) -> str:
         other = f"colorizer({what}, **{changed}{more}{seed}).take({part['number']})"
         text += f".combine({other}, {region})"
     if color_from is not None:
-        source = (
-            f"read_color_source({color_from['path']!r})"
-            if color_from["path"]
-            else f"ColorSource({_layer(color_from)}, {color_from['name']!r})"
-        )
-        text = f"apply_color({text}, {source})"
+        text = f"apply_color({text}, {_color_source(color_from, of_source)})"
     return text
+
+
+def _color_source(image: Mapping[str, Any], of_source: Sequence[int]) -> str:
+    """The image in color that belongs to an image of the source."""
+    if image["path"]:
+        return f"read_color_source({image['path']!r})"
+    window = f"[{', '.join(map(str, of_source))}]" if image.get("leading") else ""
+    return f"ColorSource({_layer(image)}{window}[..., :3], {image['name']!r})"
 
 
 def _stack_lines(
@@ -267,6 +271,13 @@ def _stack_lines(
     ]
     if rows:
         lines += ["    hints={", *rows, "    },"]
+    color_from = about.get("wishes", {}).get("color_from")
+    if color_from is not None and color_from.get("leading"):
+        places = [tuple(image["of_source"]) for image in images]
+        sources = [f"        {at!r}: {_color_source(color_from, at)}," for at in places]
+        lines += ["    color_from={", *sources, "    },"]
+    elif color_from is not None:
+        lines.append(f"    color_from={_color_source(color_from, ())},")
     return [*lines, ")"]
 
 

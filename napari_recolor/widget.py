@@ -68,6 +68,12 @@ LIVE = ("vividness", "saturation", "warmth", "palette")
 PRELOAD_MS = 500
 """What is needed later is imported when the panel has been open for so many milliseconds."""
 
+NO_STRIP = "Colorize one image first: the strip shows its alternatives."
+NO_STRIP_OF_STACKS = (
+    "Alternatives are of single images: from frame to frame, each would choose other colors. Set "
+    "Scope to “current slice”, and colorize that."
+)
+
 PAGES = {
     "inspect": ("coarse", "rgb", "change"),
     "maps": ("a coarse", "a refined", "uncertainty", "b coarse", "b refined", "change"),
@@ -278,6 +284,9 @@ class ColorizeWidget(QWidget):
     def _on_wishes(self) -> None:
         self._history.note_soon()
         self._describe_soon()
+        run = self._runner.last_of(self._source.layer)
+        if run is not None and len(run.request.indices) != 1:
+            self._say("Press Colorize: a stack follows references when it is colorized again.")
         if not self.busy:
             self._recolor_last()
 
@@ -296,7 +305,7 @@ class ColorizeWidget(QWidget):
             return  # asked for again at the end
         if run is None or len(run.request.indices) != 1 or run.stages.steady or not run.finished:
             if self.controls.strip.title.isChecked():
-                self._say("Colorize one image first: the strip shows its alternatives.")
+                self._say(NO_STRIP if run is None or not run.finished else NO_STRIP_OF_STACKS)
             return
         self._on_region()
         (index,) = run.request.indices
@@ -310,12 +319,18 @@ class ColorizeWidget(QWidget):
     def _show_matches(self) -> None:
         run = self._runner.last_of(self._source.layer)
         if run is not None and run.finished:
-            self._wishes.show_matches(run, run.stages.matches.get(run.finished[0], ()))
+            index = self._index_shown(run)
+            self._wishes.show_matches(run, index, run.stages.matches.get(index, ()))
 
     def _show_found(self) -> None:
         run = self._runner.last_of(self._source.layer)
         if run is not None and run.finished:
-            self._wishes.show_found(run.stages.matches.get(run.finished[0], ()))
+            self._wishes.show_found(run.stages.matches.get(self._index_shown(run), ()))
+
+    def _index_shown(self, run: Run) -> Index:
+        """The finished image of a run that is shown, or its first one."""
+        index = shown_index(run.source, self.viewer, run.request.source.leading)
+        return index if index in run.finished else run.finished[0]
 
     def _take_state(self) -> Any:
         chosen = self._preferences
@@ -349,7 +364,10 @@ class ColorizeWidget(QWidget):
 
     def _describe(self) -> None:
         request = self._request()
-        self.controls.summary.setText(request if isinstance(request, str) else request.summary())
+        summary = request if isinstance(request, str) else request.summary()
+        if isinstance(request, Request) and self._wishes_for(request) != self._wishes.current:
+            summary += " The alternative that you took is left out: it is of one image."
+        self.controls.summary.setText(summary)
         different = changed(self._preferences)
         words = ", ".join(f"{title} {_short(value)}" for title, value in different.items())
         self.controls.changed.setText(f"Not at its default: {words}.")
@@ -442,9 +460,8 @@ class ColorizeWidget(QWidget):
     def _wishes_for(self, request: Request) -> Wishes:
         """What is asked for beside hints; an alternative belongs to one image."""
         wishes = self._wishes.of(self._source.layer)
-        if request.time is not None:
-            return Wishes()
-        return wishes if len(request.indices) == 1 else replace(wishes, draw=Draw(), parts=())
+        single = request.time is None and len(request.indices) == 1
+        return wishes if single else replace(wishes, draw=Draw(), parts=())
 
     def _hints_for(self, request: Request) -> dict[Index, list[Mark]]:
         """The hints of each image, in pixels of the source."""
@@ -589,8 +606,7 @@ class ColorizeWidget(QWidget):
         run = self._runner.last_of(self._source.layer)
         if run is None or not run.finished or self.busy:
             return
-        index = shown_index(run.source, self.viewer, run.request.source.leading)
-        index = index if index in run.finished else run.finished[0]
+        index = self._index_shown(run)
         uncertainty = run.stages.arrays["uncertainty"][run.request.slot(index)]
         marks = [*run.hints(self._hints_for(run.request).get(index, [])), *self._doubted]
         place = most_doubtful(uncertainty, run.request.size, marks)

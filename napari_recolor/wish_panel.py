@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_recolor.controls import Controls
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.parts import CHOOSE_FILE
+from napari_recolor.reading import Index
 from napari_recolor.run import Run
 from napari_recolor.wishes import ColorImage, Draw, Part, Wishes
 from napari_recolor.worker import Failure, Found, Options, alternatives
@@ -134,12 +135,22 @@ class WishPanel(QObject):
         self.put(replace(self.taken, references=()))
 
     def _choose_color_from(self, _: Any = None) -> None:
-        image = self._chosen(self._controls.color_from)
+        image = self._chosen(self._controls.color_from, whole=True)
         self.put(replace(self.taken, color_from=image))
         if image is not None:
             self.said.emit("Press Colorize to put the color of that image on the gray of this one.")
 
-    def _chosen(self, menu: Any) -> ColorImage | None:
+    def _chosen(self, menu: Any, whole: bool = False) -> ColorImage | None:
+        """What is chosen in a menu of color images.
+
+        Parameters
+        ----------
+        menu : QComboBox
+            The menu.
+        whole : bool
+            Whether a stack counts as a whole if it has an image for each of the chosen stack; if
+            not, its first image counts.
+        """
         data = menu.currentData()
         if data == CHOOSE_FILE:
             path, _ = QFileDialog.getOpenFileName(
@@ -149,10 +160,22 @@ class WishPanel(QObject):
         if not isinstance(data, Image):
             return None
         levels = data.data[0] if data.multiscale else data.data
-        first = levels.ndim - 3  # of a stack the first image
-        rgb = np.array(levels[(0,) * first])
-        part = "[0]" * (first + bool(data.multiscale))
+        leading = tuple(int(length) for length in levels.shape[:-3])
+        if whole and leading and leading == self._leading():
+            part = "[0]" * bool(data.multiscale)
+            number = next(self._numbers)
+            return ColorImage(data.name, rgb=levels, number=number, part=part, leading=leading)
+        rgb = np.array(levels[(0,) * len(leading)])
+        part = "[0]" * (len(leading) + bool(data.multiscale))
         return ColorImage(data.name, rgb=rgb, number=next(self._numbers), part=part)
+
+    def _leading(self) -> tuple[int, ...]:
+        """Lengths of the axes before height and width of the chosen image."""
+        image = self._image
+        if image is None:
+            return ()
+        shape = (image.data[0] if image.multiscale else image.data).shape
+        return tuple(int(length) for length in shape[: len(shape) - (3 if image.rgb else 2)])
 
     def _folder(self) -> str:
         path = None if self._image is None else self._image.source.path
@@ -168,12 +191,11 @@ class WishPanel(QObject):
             control.setVisible(bool(names))
         self._controls.matches.setVisible(any(len(one.places) for one in found))
 
-    def show_matches(self, run: Run, found: tuple[Found, ...]) -> None:
-        """Add a layer of points for the matches with each reference, in their colors."""
+    def show_matches(self, run: Run, index: Index, found: tuple[Found, ...]) -> None:
+        """Add a layer of points for the matches of an image with each reference."""
         rows, columns = run.request.region
         for one in found:
             if len(one.places):
-                index = run.request.indices[0]
                 yx = one.places[:, ::-1] + (rows.start, columns.start)
                 data = np.concatenate((np.tile(index, (len(yx), 1)), yx), axis=1)
                 side = min(run.request.size)

@@ -22,6 +22,9 @@ class ColorImage:
         Distinguishes layers; 0 for files.
     part : str
         Which part of the layer's data it is, as Python writes it, such as ``"[0]"``.
+    leading : tuple of int
+        The lengths of the axes before height and width of `rgb`, which is then a stack with an
+        image for each image of the stack that is colorized; empty if it is one image.
     """
 
     name: str
@@ -29,10 +32,12 @@ class ColorImage:
     rgb: Any = field(default=None, compare=False, repr=False)
     number: int = 0
     part: str = ""
+    leading: tuple[int, ...] = ()
 
-    def record(self) -> dict[str, str]:
+    def record(self) -> dict[str, Any]:
         """The image in JSON types."""
-        return {"name": self.name, "path": self.path, "part": self.part}
+        told: dict[str, Any] = {"name": self.name, "path": self.path, "part": self.part}
+        return {**told, "leading": list(self.leading)} if self.leading else told
 
 
 @dataclass(frozen=True)

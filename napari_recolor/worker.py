@@ -67,7 +67,7 @@ class Options(Settings):
     passes, clean
         As in `recolor_core.colorize_stack`.
     wishes : Wishes
-        What is asked for one image; not of images that are kept steady over time.
+        References and alternatives. Images that are kept steady over time have no alternatives.
     """
 
     weights: str = "default"
@@ -329,7 +329,7 @@ class Engine:
         self._colorizer: Colorizer | None = None
         self._seen: OrderedDict[tuple[Request, Index], Coarse] = OrderedDict()
         self._references: OrderedDict[tuple[Any, ...], Seen] = OrderedDict()
-        self._sources: OrderedDict[ColorImage, ColorSource] = OrderedDict()
+        self._sources: OrderedDict[tuple[ColorImage, Index], ColorSource] = OrderedDict()
         self._drawn: tuple[Any, Colorization] | None = None
 
     def colorizer(self, options: Options) -> "Colorizer":
@@ -382,13 +382,16 @@ class Engine:
             self._references.popitem(last=False)
         return found
 
-    def color_source(self, image: ColorImage) -> "ColorSource":
-        """The image whose color is put on another one."""
-        if image not in self._sources:
-            self._sources[image] = read_color_source(image)
+    def color_source(self, image: ColorImage, index: Index) -> "ColorSource":
+        """The image whose color is put on an image of the request."""
+        index = index if image.leading else ()
+        key = (image, index)
+        if key not in self._sources:
+            self._sources[key] = read_color_source(image, index)
+        self._sources.move_to_end(key)
         while len(self._sources) > REMEMBERED:
             self._sources.popitem(last=False)
-        return self._sources[image]
+        return self._sources[key]
 
     def color(
         self,
@@ -396,6 +399,8 @@ class Engine:
         coarse: "Coarse",
         hints: "Sequence[Mark] | MarksInTime",
         alternatives: int = 0,
+        index: Index = (),
+        steady: bool = False,
     ) -> "Colorization":
         """Color what the generator saw, with all that is asked for.
 
@@ -409,6 +414,10 @@ class Engine:
             In pixels of the image.
         alternatives : int
             How many to make beside the coloring that was asked for, if that is the first of all.
+        index : tuple of int
+            Which image of the request it is.
+        steady : bool
+            Whether it is a frame whose colors are kept steady over time.
         """
         wishes = options.wishes
         if not wishes.draw.number:
@@ -420,9 +429,8 @@ class Engine:
             other = self.draw(options, coarse, hints, part.draw, region).take(part.draw.number)
             result = result.combine(other, part.region)
         if wishes.color_from is not None:
-            from recolor_core.color_from import apply_color
-
-            result = apply_color(result, self.color_source(wishes.color_from))
+            source = self.color_source(wishes.color_from, index)
+            result = _on_frame(result, coarse, source) if steady else _on_image(result, source)
         return result
 
     def draw(
@@ -454,6 +462,23 @@ class Engine:
         return result
 
 
+def _on_image(result: "Colorization", source: "ColorSource") -> "Colorization":
+    """Put the color of another image on an image."""
+    from recolor_core.color_from import apply_color
+
+    return apply_color(result, source)
+
+
+def _on_frame(result: "Colorization", coarse: "Coarse", source: "ColorSource") -> "Colorization":
+    """Put the color of another image on a frame, as `recolor_core.colorize_frames` does."""
+    import torch
+
+    from recolor_core.color_from import take_color, with_color
+
+    taken = take_color(source, torch.from_numpy(coarse.lightness))
+    return with_color(result, taken, torch.from_numpy(result.ab_refined)[None], [source])
+
+
 def read_reference(image: ColorImage) -> "Reference":
     """A color image as a reference."""
     if image.path:
@@ -465,14 +490,14 @@ def read_reference(image: ColorImage) -> "Reference":
     return Reference(np.asarray(image.rgb), image.name)
 
 
-def read_color_source(image: ColorImage) -> "ColorSource":
-    """A color image whose color is put on another one."""
+def read_color_source(image: ColorImage, index: Index = ()) -> "ColorSource":
+    """A color image whose color is put on another one; of a stack, the one at a position."""
     from recolor_core.color_from import ColorSource
     from recolor_core.color_from import read_color_source as read
 
     if image.path:
         return read(image.path)
-    rgb = np.asarray(image.rgb)[..., :3]
+    rgb = np.asarray(image.rgb[index])[..., :3]
     if rgb.dtype.kind != "u":
         raise ImageError(
             f"expected an image in color of 8 or 16 bits to take the color from, got {rgb.dtype} "
@@ -549,7 +574,8 @@ def _each(
         yield Step(number, count, 0, 1, "finding colors")
         coarse = engine.see(request, index, read_gray(image, space, levels), options)
         yield Step(number, count, 0, 1, "refining")
-        result = engine.color(options, coarse, hints.get(index, ()), options.alternatives)
+        own = hints.get(index, ())
+        result = engine.color(options, coarse, own, options.alternatives, index)
         yield from _fill(stages, number, index, result, levels)
 
 
@@ -588,6 +614,8 @@ def _over_time(
             palette=palette,
             space=space,
             levels=levels,
+            references=engine.references(options),
+            sources=_Sources(engine, options.wishes.color_from, film),
         )
         both = look_both_ways(colorizer, seen) if options.passes == 2 else seen
         rest, ahead = iter(film), 0
@@ -610,6 +638,24 @@ def _over_time(
             number += 1
             if number < count:
                 yield Step(number, count, 0, 1, "finding colors")
+
+
+class _Sources(Mapping[int, "ColorSource"]):
+    """The image whose color each frame of a film takes; it is read once it is needed."""
+
+    def __init__(self, engine: Engine, image: ColorImage | None, film: Sequence[Index]) -> None:
+        self._engine, self._image, self._film = engine, image, film
+
+    def __len__(self) -> int:
+        return 0 if self._image is None else len(self._film)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
+
+    def __getitem__(self, number: int) -> "ColorSource":
+        if self._image is None or not 0 <= number < len(self._film):
+            raise KeyError(number)
+        return self._engine.color_source(self._image, self._film[number])
 
 
 def _fill(
@@ -659,7 +705,8 @@ def recolor(
     if hints:
         _load_torch()
     coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
-    result = engine.color(options, coarse, known)
+    steady = index in stages.carried
+    result = engine.color(options, coarse, known, index=index, steady=steady)
     # No event comes before the new colors: a newer request ends this one at an event, and while a
     # slider moves there is always a newer one.
     if stages.has_preview:

@@ -19,6 +19,8 @@ from recolor_core.lab import SRGB, ColorSpace, lab_to_rgb
 from recolor_core.models.memory import MemoryState, motion_lightness
 from recolor_core.motion import Motion, follow_frame, follow_points
 from recolor_core.palette import Palette
+from recolor_core.reference import Reference
+from recolor_core.reference import Seen as SeenReference
 from recolor_core.result import Coarse, Colorization
 from recolor_core.settings import Settings
 
@@ -154,6 +156,8 @@ class Seen:
         What is known about the frame.
     taken : TakenColor or None
         The color that the frame takes from other images; None if it takes none.
+    references : tuple of reference.Seen
+        The color images whose colors go where they show the same as the frame.
     """
 
     coarse: Coarse
@@ -165,6 +169,7 @@ class Seen:
     passes: int = 1
     guide: FrameGuide = FrameGuide()
     taken: TakenColor | None = None
+    references: tuple[SeenReference, ...] = ()
 
 
 def colorize_frames(
@@ -179,6 +184,7 @@ def colorize_frames(
     passes: int = 1,
     state: FrameState | None = None,
     guides: Mapping[int, FrameGuide] | None = None,
+    references: Sequence[Reference] = (),
     **changes: Any,
 ) -> Iterator[Frame]:
     """Colorize frames lazily, in order, in constant memory.
@@ -210,6 +216,9 @@ def colorize_frames(
         `BLOCK`.
     guides : mapping of int to FrameGuide, optional
         What is known about frames, by their number.
+    references : sequence of Reference
+        As in a call of `Colorizer`: images in color, whose colors go where they show the same as a
+        frame.
 
     Returns
     -------
@@ -237,6 +246,7 @@ def colorize_frames(
         levels=levels,
         state=state,
         guides=guides,
+        references=[colorizer.look(reference, settings) for reference in references],
     )
     both = look_both_ways(colorizer, seen) if passes == 2 else seen
     return (color_frame(colorizer, one, settings, palette) for one in both if one is not None)
@@ -277,10 +287,12 @@ def see_frames(
     levels: Levels | None = None,
     state: FrameState | None = None,
     guides: Mapping[int, FrameGuide] | None = None,
+    references: Sequence[SeenReference] = (),
 ) -> Iterator[Seen]:
     """Run the first part of `colorize_frames`, up to the color memory.
 
-    The parameters and errors are those of `colorize_frames`.
+    The parameters and errors are those of `colorize_frames`, but references are what
+    `Colorizer.look` returned.
 
     Returns
     -------
@@ -306,6 +318,7 @@ def see_frames(
         palette,
         state or FrameState(),
         {} if guides is None else guides,
+        tuple(references),
     )
 
 
@@ -317,6 +330,7 @@ def _see(
     palette: Palette | None,
     state: FrameState,
     guides: Mapping[int, FrameGuide],
+    references: tuple[SeenReference, ...],
 ) -> Iterator[Seen]:
     for gray in grays:
         if state.shape not in (None, gray.shape):
@@ -331,7 +345,7 @@ def _see(
         motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
         known = _carried(state.hints, motion, coarse, given) + given
-        ab = torch.from_numpy(colorizer.coarse_ab(coarse, settings, known, palette))
+        ab = torch.from_numpy(colorizer.coarse_ab(coarse, settings, known, palette, references))
         taken = None
         if guide.sources:
             lightness = torch.from_numpy(coarse.lightness)
@@ -340,7 +354,7 @@ def _see(
             ab = replace(taken, ab=taken.ab / max(settings.chroma, 1e-3)).over(ab)
         if guide.passing and not given:
             state = replace(state, number=state.number + 1, shape=gray.shape)
-            yield Seen(coarse, ab, ab, False, state, guide=guide, taken=taken)
+            yield Seen(coarse, ab, ab, False, state, 0, 1, guide, taken, references)
             continue
         # A frame with new hints must not be averaged with the colors that the hints correct.
         before = None if given else before
@@ -348,7 +362,8 @@ def _see(
         memory, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
         state = FrameState(state.number + 1, memory, known, gray.shape, visible)
         first = bool(memory.first[0])
-        yield Seen(coarse, ab, memory.ab, first, state, len(given), guide=guide, taken=taken)
+        more = (len(given), 1, guide, taken, references)
+        yield Seen(coarse, ab, memory.ab, first, state, *more)
 
 
 def _generate(
@@ -455,7 +470,8 @@ def color_frame(
         coarse = replace(coarse, ab=colorizer.coarse_ab(coarse, settings, marks, palette))
     if seen.guide.light < 1:
         settings = replace(settings, saturation=settings.saturation * seen.guide.light)
-    result = colorizer.refine(coarse, settings, marks or seen.state.hints, palette)
+    hints = marks or seen.state.hints
+    result = colorizer.refine(coarse, settings, hints, palette, seen.references)
     if seen.taken is not None:
         refined = torch.from_numpy(result.ab_refined)[None]
         sources = [source for source, _ in seen.guide.sources]

@@ -7,13 +7,14 @@ from functools import partial
 from itertools import accumulate, chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recolor_core.arrays import as_array
+from recolor_core.color_from import ColorSource, apply_color
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
@@ -35,11 +36,14 @@ from recolor_core.guides.film import (
     look_first,
     see_film,
     see_guided,
+    with_source,
 )
 from recolor_core.hints import Mark, check_marks
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.config import SCALE
 from recolor_core.palette import Palette
+from recolor_core.reference import Reference
+from recolor_core.reference import Seen as SeenReference
 from recolor_core.result import Colorization
 from recolor_core.settings import Settings
 
@@ -47,6 +51,8 @@ Index = tuple[int, ...]
 """Position of an image along the axes before height and width."""
 
 Hints = Mapping[Index, Sequence[Mark]]
+
+_Known = TypeVar("_Known")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,8 @@ def colorize_stack(
     passes: int = 1,
     clean: bool = False,
     hints: Mapping[int | Index, Sequence[Mark]] | None = None,
+    references: Sequence[Reference] = (),
+    color_from: ColorSource | Mapping[int | Index, ColorSource] | None = None,
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
     levels: Levels | str | None = None,
@@ -131,6 +139,11 @@ def colorize_stack(
         until a cut or until they leave the image, and hold in later shots that show the same.
         Between two images with hints, colors pass smoothly from one to the other where both claim a
         place.
+    references : sequence of Reference
+        As in a call of `Colorizer`.
+    color_from : ColorSource or mapping, optional
+        An image whose color is put on the gray of every image that shows the same, or one for
+        each position; see `recolor_core.color_from`.
     levels : tuple of float, "auto" or None
         Values of black and white, for arrays without an agreed range. ``"auto"`` takes the smallest
         and the largest finite value of the whole stack, so that nothing flickers; a dask array is
@@ -169,6 +182,7 @@ def colorize_stack(
             f"the shape {tuple(stack.shape)}, or None, got {time_axis!r}"
         )
     known = _by_index(hints or {}, leading)
+    sources = _sources(color_from, leading)
     # This also refuses an unsupported dtype before anything is colorized.
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
     dtype = read_gray(pixel, space, levels).codes.dtype
@@ -194,8 +208,10 @@ def colorize_stack(
         }
     for marks in known.values():
         check_marks(marks, size)
+    looked = tuple(colorizer.look(reference, settings) for reference in references)
     way = _Way(
-        colorizer, settings, palette, space, levels, passes, clean, time_axis, size, tuple(shapes)
+        *(colorizer, settings, palette, space, levels, passes, clean, time_axis, size),
+        *(tuple(shapes), looked, sources),
     )
     make = _lazily if lazy else _at_once
     arrays = make(way, stack, leading, known, shapes)
@@ -216,13 +232,18 @@ class _Way:
     time_axis: int | None
     size: tuple[int, int]
     roles: tuple[str, ...]
+    references: tuple[SeenReference, ...]
+    color_from: Mapping[Index, ColorSource]
 
     def looks_first(self, hints: Mapping[int, Sequence[Mark]]) -> bool:
         """Whether a film with these hints is looked at before its first frame is colorized."""
         return self.clean or bool(hints)
 
     def see(
-        self, frames: Callable[[], Iterable[Any]], hints: Mapping[int, Sequence[Mark]]
+        self,
+        frames: Callable[[], Iterable[Any]],
+        hints: Mapping[int, Sequence[Mark]],
+        film: Sequence[Index],
     ) -> Iterator[Seen]:
         """See the frames of a film in memory."""
         guides = None
@@ -237,6 +258,8 @@ class _Way:
             palette=self.palette,
             space=self.space,
             levels=self.levels,
+            references=self.references,
+            sources=_numbered(self.color_from, film),
         )
 
     def color(self, seen: Iterable[Seen]) -> Iterator[Colorization]:
@@ -245,16 +268,14 @@ class _Way:
             if one is not None:
                 yield color_frame(self.colorizer, one, self.settings, self.palette).result
 
-    def alone(self, image: Any, hints: Sequence[Mark]) -> Colorization:
-        return self.colorizer(
-            image,
-            # The stages of a stack have one shape.
-            replace(self.settings, find_photograph=False, correct_tones=False),
-            hints=hints,
-            palette=self.palette,
-            space=self.space,
-            levels=self.levels,
-        )
+    def alone(self, image: Any, hints: Sequence[Mark], index: Index) -> Colorization:
+        # The stages of a stack have one shape.
+        settings = replace(self.settings, find_photograph=False, correct_tones=False)
+        gray = read_gray(image, self.space, self.levels)
+        coarse = self.colorizer.generate(gray, settings)
+        result = self.colorizer.refine(coarse, settings, hints, self.palette, self.references)
+        source = self.color_from.get(index)
+        return result if source is None else apply_color(result, source)
 
     # Chunks of a dask array
 
@@ -279,6 +300,8 @@ class _Way:
         guides: Guides | None = None,
         lit: Sequence[LitFrame] | None = None,
         around: tuple[LitFrame | None, LitFrame | None] = (None, None),
+        *,
+        film: Sequence[Index],
     ) -> list[Seen]:
         """See a chunk; `lit` are its frames to clean, and `around` those before and after it."""
         first = state.number if state else 0
@@ -289,6 +312,8 @@ class _Way:
             triples = zip([before, *lit], lit, [*lit[1:], after], strict=False)
             eyes = [Eyes(clean_frame(*three), three[1].own) for three in triples]
             known = [replace(guide, eyes=one) for guide, one in zip(known, eyes, strict=True)]
+        sources = [self.color_from.get(index) for index in film[first : first + len(frames)]]
+        known = list(map(with_source, known, sources))
         return list(
             see_guided(
                 self.colorizer,
@@ -298,6 +323,7 @@ class _Way:
                 space=self.space,
                 levels=self.levels,
                 state=state,
+                references=self.references,
             )
         )
 
@@ -307,9 +333,9 @@ class _Way:
         return self._chunk(islice(self.color([*seen, *(ahead or ())]), len(seen)), lead)
 
     def alone_chunk(
-        self, chunk: "_Chunk", hints: Sequence[Mark], lead: int
+        self, chunk: "_Chunk", hints: Sequence[Mark], lead: int, index: Index
     ) -> dict[str, NDArray[Any]]:
-        return self._chunk([self.alone(next(self._frames(chunk.read())), hints)], lead)
+        return self._chunk([self.alone(next(self._frames(chunk.read())), hints, index)], lead)
 
     def _frames(self, chunk: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """The images of a chunk. Its leading axes other than time have length 1."""
@@ -353,10 +379,13 @@ def _at_once(
     arrays = {role: np.empty((*leading, *shape), dtype) for role, (shape, dtype) in shapes.items()}
     for film in films(leading, way.time_axis):
         if way.time_axis is None:
-            results: Iterable[Colorization] = [way.alone(stack[film[0]], hints.get(film[0], ()))]
+            (index,) = film
+            results: Iterable[Colorization] = [
+                way.alone(stack[index], hints.get(index, ()), index),
+            ]
         else:
             frames = partial(map, stack.__getitem__, film)
-            results = way.color(way.see(frames, _numbered(hints, film)))
+            results = way.color(way.see(frames, _numbered(hints, film), film))
         for index, result in zip(film, results, strict=True):
             for role, array in arrays.items():
                 array[index] = getattr(result, role)
@@ -386,10 +415,12 @@ def _lazily(
         graph["read", name, *place] = (partial(_Chunk, chunk),)
     for line in films(stack.numblocks[:lead], time):
         if time is None:
-            alone = partial(_Way.alone_chunk, hints=hints.get(line[0], ()), lead=lead)
+            own = hints.get(line[0], ())
+            alone = partial(_Way.alone_chunk, hints=own, lead=lead, index=line[0])
             graph["color", name, *line[0]] = (alone, name, ("read", name, *line[0]))
             continue
         film = [(*line[0][:time], t, *line[0][time + 1 :]) for t in range(leading[time])]
+        see = partial(_Way.see_chunk, film=film)
         color = partial(_Way.color_chunk, lead=lead)
         given = _numbered(hints, film)
         known = _guide_chunks(graph, name, line, way, given, stack.chunks[time])
@@ -398,7 +429,7 @@ def _lazily(
             seen = ("see", name, *place)
             ahead = ("see", name, *after) if after and way.passes == 2 else None
             read = ("read", name, *place)
-            graph[seen] = (_Way.see_chunk, name, read, state, *known[place])
+            graph[seen] = (see, name, read, state, *known[place])
             graph["color", name, *place] = (color, name, seen, ahead)
             state = ("state", name, *place)
             graph[state] = (_last_state, seen)
@@ -488,8 +519,8 @@ def films(leading: Index, time_axis: int | None) -> Iterator[list[Index]]:
         yield [(*rest[:time_axis], t, *rest[time_axis:]) for t in range(leading[time_axis])]
 
 
-def _numbered(hints: Hints, film: Sequence[Index]) -> dict[int, Sequence[Mark]]:
-    return {number: hints[index] for number, index in enumerate(film) if index in hints}
+def _numbered(known: Mapping[Index, _Known], film: Sequence[Index]) -> dict[int, _Known]:
+    return {number: known[index] for number, index in enumerate(film) if index in known}
 
 
 def _last_state(seen: Sequence[Seen]) -> FrameState:
@@ -528,15 +559,27 @@ def _together(images: Any) -> NDArray[Any]:
         ) from error
 
 
-def _by_index(hints: Mapping[int | Index, Sequence[Mark]], leading: Index) -> Hints:
-    known: dict[Index, Sequence[Mark]] = {}
-    for key, value in hints.items():
+def _sources(
+    color_from: ColorSource | Mapping[int | Index, ColorSource] | None, leading: Index
+) -> Mapping[Index, ColorSource]:
+    """The image whose color each image of a stack takes, by its position."""
+    if isinstance(color_from, ColorSource):
+        return dict.fromkeys(np.ndindex(leading), color_from)
+    return _by_index(color_from or {}, leading, "images in color")
+
+
+def _by_index(
+    given: Mapping[int | Index, _Known], leading: Index, what: str = "hints"
+) -> dict[Index, _Known]:
+    """What is given for images of a stack, by their positions."""
+    known: dict[Index, _Known] = {}
+    for key, value in given.items():
         index = key if isinstance(key, tuple) else (key,)
         if len(index) != len(leading) or any(
             i not in range(n) for i, n in zip(index, leading, strict=True)
         ):
             raise HintsError(
-                f"expected hints at positions within {leading}, got hints at {key!r}; count "
+                f"expected {what} at positions within {leading}, got {what} at {key!r}; count "
                 "from 0 and give one number for each axis before height and width"
             )
         known[index] = value

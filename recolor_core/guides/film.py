@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recolor_core.color_from import ColorSource
 from recolor_core.colorizer import Colorizer
 from recolor_core.frames import FrameGuide, FrameState, Seen, see_frames
 from recolor_core.gray import GrayImage, Levels, read_gray
@@ -17,6 +18,7 @@ from recolor_core.guides.shots import Shots, find_shots, small_image
 from recolor_core.hints import Mark
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.palette import Palette
+from recolor_core.reference import Seen as SeenReference
 from recolor_core.settings import Settings
 
 
@@ -126,31 +128,49 @@ def see_film(
     palette: Palette | None = None,
     space: ColorSpace = SRGB,
     levels: Levels | None = None,
+    references: Sequence[SeenReference] = (),
+    sources: Mapping[int, ColorSource] | None = None,
 ) -> Iterator[Seen]:
     """Run the first part of `recolor_core.colorize_frames` by what a first pass found.
 
     Parameters
     ----------
-    colorizer, frames, settings, palette, space, levels
+    colorizer, frames, settings, palette, space, levels, references
         As in `recolor_core.frames.see_frames`.
     guides : Guides or None
         What is known about the frames; None if nothing is known.
     clean : bool
         Whether the networks look at a cleaned copy.
+    sources : mapping of int to ColorSource, optional
+        The image whose color a frame takes, by the number of the frame.
 
     Returns
     -------
     iterator of Seen
         The frames, in order.
     """
+    known = sources or {}
     guided: Iterable[tuple[Any, FrameGuide]] = (
-        (frame, guides.at(number) if guides else FrameGuide())
+        (frame, with_source(guides.at(number) if guides else FrameGuide(), known.get(number)))
         for number, frame in enumerate(frames)
     )
     if clean:
         three = ((frame, frame, guide) for frame, guide in guided)
         guided = with_eyes(three, settings.size, space, levels)
-    return see_guided(colorizer, guided, settings, palette=palette, space=space, levels=levels)
+    return see_guided(
+        colorizer,
+        guided,
+        settings,
+        palette=palette,
+        space=space,
+        levels=levels,
+        references=references,
+    )
+
+
+def with_source(guide: FrameGuide, source: ColorSource | None) -> FrameGuide:
+    """Add the image whose color a frame takes, if there is one, to what is known about it."""
+    return guide if source is None else replace(guide, sources=((source, 1.0),))
 
 
 def see_guided(
@@ -162,12 +182,13 @@ def see_guided(
     space: ColorSpace = SRGB,
     levels: Levels | None = None,
     state: FrameState | None = None,
+    references: Sequence[SeenReference] = (),
 ) -> Iterator[Seen]:
     """Call `recolor_core.frames.see_frames` for frames that come with their guides.
 
     Parameters
     ----------
-    colorizer, settings, palette, space, levels, state
+    colorizer, settings, palette, space, levels, state, references
         As in `see_frames`.
     frames : iterable of tuple
         The images and what is known about them.
@@ -194,4 +215,5 @@ def see_guided(
         levels=levels,
         state=state,
         guides=known,
+        references=references,
     )

@@ -7,7 +7,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from recolor_core import Hint, HintsError, ImageError, Settings, WeightsError, colorize_frames
+from recolor_core import (
+    Hint,
+    HintsError,
+    ImageError,
+    Reference,
+    Settings,
+    WeightsError,
+    colorize_frames,
+)
 from recolor_core.frames import AHEAD, BLOCK, FrameState
 
 from .steady import SIZE, change_memory, memory, pan, scene
@@ -197,6 +205,21 @@ def test_a_hinted_frame_is_as_a_single_image_with_that_hint(recolor):
     frames = frames_of(recolor, stack, hints={1: [hint]})
     assert same(frames[1].result, single(recolor, stack[1], hints=[hint]))
     assert frames[1].first
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_reference_acts_on_every_frame(recolor, passes):
+    stack = pan(3)
+    colored = np.stack([stack[0], stack[0] // 2, 255 - stack[0]], axis=-1)
+    reference = Reference(colored, "autochrome")
+    frames = frames_of(recolor, stack, references=[reference], passes=passes)
+    assert all(frame.result.provenance["references"] for frame in frames)
+    if passes == 1:
+        assert same(frames[0].result, single(recolor, stack[0], references=[reference]))
+    if frames[0].result.matches[0].image.size:
+        plain = frames_of(recolor, stack, passes=passes)
+        pairs = zip(frames, plain, strict=True)
+        assert all((one.result.rgb != other.result.rgb).any() for one, other in pairs)
 
 
 def test_hints_end_with_their_shot_and_where_they_leave_the_frame(recolor):

@@ -14,12 +14,15 @@ from recolor_core import (
     Hint,
     HintsError,
     ImageError,
+    Reference,
     WeightsError,
     colorize,
     colorize_frames,
     colorize_stack,
     stack,
 )
+from recolor_core.color_from import ColorSource, apply_color
+from recolor_core.frames import FrameGuide
 from recolor_core.lab import SRGB, gray_codes, rgb_to_lab
 from recolor_core.stack import ColorizedStack
 
@@ -70,6 +73,45 @@ def test_tinted_stacks(film_colorizer, stacked):
     np.testing.assert_array_equal(stacked(tinted), frames_of(film_colorizer, tinted))
     with_alpha = np.concatenate((tinted, tinted[..., :1]), -1)
     np.testing.assert_array_equal(stacked(with_alpha), stacked(tinted))
+
+
+def in_color(stack):
+    return np.stack([stack, stack // 2, 255 - stack], axis=-1)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_references_and_the_color_of_other_images_over_time(film_colorizer, stacked, passes):
+    stack, colored = pan(3), in_color(pan(3))
+    sources = {i: ColorSource(colored[i], "by hand") for i in range(3)}
+    reference = Reference(colored[0], "autochrome")
+    for options, of_frames in (
+        ({"references": [reference]}, {"references": [reference]}),
+        (
+            {"color_from": sources[1]},
+            {"guides": {i: FrameGuide(sources=((sources[1], 1.0),)) for i in range(3)}},
+        ),
+        (
+            {"color_from": sources},
+            {"guides": {i: FrameGuide(sources=((sources[i], 1.0),)) for i in range(3)}},
+        ),
+    ):
+        rgb = stacked(stack, passes=passes, **options)
+        np.testing.assert_array_equal(
+            rgb, frames_of(film_colorizer, stack, passes=passes, **of_frames)
+        )
+        lazy = stacked(da.from_array(stack, chunks=(1, 48, 64)), passes=passes, **options)
+        np.testing.assert_array_equal(lazy.compute(), rgb)
+    assert (rgb != stacked(stack, passes=passes)).any(axis=(1, 2, 3)).all()
+
+
+def test_without_time_other_images_count_one_by_one(film_colorizer, stacked):
+    stack, colored = pan(2), in_color(pan(2))
+    source = ColorSource(colored[1], "by hand")
+    rgb = stacked(stack, time_axis=None, color_from={1: source})
+    plain = {"size": SIZE, "find_photograph": False, "correct_tones": False}
+    np.testing.assert_array_equal(rgb[0], film_colorizer(stack[0], **plain).rgb)
+    expected = apply_color(film_colorizer(stack[1], **plain), source)
+    np.testing.assert_array_equal(rgb[1], expected.rgb)
 
 
 @pytest.mark.slow
@@ -223,6 +265,12 @@ def test_dtypes_are_those_of_single_images(film_colorizer, stacked, dtype):
         (np.full((2, 9, 9), np.nan), {"levels": "auto"}, ImageError, "at least one number"),
         (pan(2), {"hints": {2: [HINT]}}, HintsError, r"within \(2,\), got hints at 2"),
         (pan(2), {"hints": {(0, 0): [HINT]}}, HintsError, "one number for each axis"),
+        (
+            pan(2),
+            {"color_from": {2: ColorSource(np.zeros((9, 9, 3), "u1"))}},
+            HintsError,
+            r"within \(2,\), got images in color at 2",
+        ),
     ],
 )
 def test_what_cannot_be_colorized_is_refused(stacked, stack, options, error, message):

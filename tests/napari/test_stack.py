@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_recolor.layers import KEY
 from napari_recolor.worker import Options
-from recolor_core import colorize_stack
+from recolor_core import Hint, Reference, colorize_stack
+from recolor_core.color_from import ColorSource
 from recolor_core.models.memory import ColorMemory
 
 pytestmark = pytest.mark.gui
@@ -177,3 +178,60 @@ def test_hints_belong_to_their_frame_and_are_carried_on(
     np.testing.assert_array_equal(scope["rgb"], rgb.data)
     widget.findChild(QPushButton, "recolor.copy_command").click()
     assert "Copy it as Python" in status(widget)
+
+
+def choose(menu, text):
+    menu.setCurrentIndex(menu.findText(text))
+    menu.activated.emit(menu.currentIndex())
+
+
+@pytest.mark.parametrize("kind", ["like", "one image", "a stack"])
+def test_references_and_the_color_of_other_images_count_over_time(
+    open_panel, film, colorizer, finish, qtbot, monkeypatch, kind
+):
+    colored = np.stack([film, film // 2, 255 - film], axis=-1)
+    options = {
+        "like": {"references": [Reference(colored[0], "colored")]},
+        "one image": {"color_from": ColorSource(colored[0], "colored")},
+        "a stack": {
+            "color_from": {i: ColorSource(colored[i], "colored") for i in range(len(film))}
+        },
+    }[kind]
+    widget = open_stack(open_panel, film, axis_labels=AXES)
+    viewer = widget.viewer
+    viewer.add_image(colored if kind == "a stack" else colored[0], name="colored", rgb=True)
+    viewer.layers.selection.active = viewer.layers["photo"]
+    controls = widget.controls
+    choose(controls.like if kind == "like" else controls.color_from, "colored")
+    rgb = run(widget, finish)["rgb"]
+    expected = colorize_stack(film, colorizer=colorizer, size=64, **options)
+    np.testing.assert_array_equal(rgb.data, expected)
+    if kind == "like":
+        assert controls.likes.text().startswith("colored: ")
+
+    # A hint that comes and goes leaves the frame as it was.
+    hint_layer = widget._hints.add()
+    viewer.dims.set_current_step(0, 2)
+    hint_layer.put([Hint(40, 40, "#ff0000", 6)])
+    qtbot.waitUntil(lambda: "Colored with 1 hint" in status(widget), timeout=60_000)
+    assert (rgb.data[2] != expected[2]).any()
+    hint_layer.put([])
+    qtbot.waitUntil(lambda: "Colored without hints" in status(widget), timeout=60_000)
+    np.testing.assert_array_equal(rgb.data, expected)
+
+    viewer.layers.selection.active = rgb
+    controls.copy_python.click()
+    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    scope = {"viewer": viewer}
+    exec(QGuiApplication.clipboard().text(), scope)
+    np.testing.assert_array_equal(scope["rgb"], expected)
+
+
+def test_what_cannot_be_over_time_says_why(open_panel, film, colorizer, finish):
+    widget = open_stack(open_panel, film[:2], axis_labels=AXES)
+    run(widget, finish)
+    widget.controls.strip.title.click()
+    assert "Alternatives are of single images" in status(widget)
+    choose(widget.controls.like, "add an image…")
+    widget._wishes.changed.emit()
+    assert "colorized again" in status(widget)
