@@ -3,18 +3,19 @@
 ``python -m training.temporal_consistency PHOTOS... --out DIR``
 
 Clips with known motion are made of photographs that the networks were not trained on, worn like old
-film, and colored in several ways; a second set of them has fades, dissolves and leader
-(``--transitions``). Real color films (``--film``) are colored from their gray, where the motion is
-estimated from it by another method than the product's. A film of many cuts shows whether any color
-is carried across one.
+film, and colored in several ways; a second set of them has fades, dissolves and leader, a third
+each (``--transitions``). Real color films (``--film``) are colored from their gray; their motion
+is estimated from it by another method than the product's. A film of many cuts shows whether any
+color is carried across one.
 
 It writes into the folder:
 
 ``temporal_consistency.json``
     ``format``; ``weights`` (name, sha256); ``clips`` (count, frames, transitions); ``sources``:
-    source -> way -> metric -> [mean, low, high], the source being ``made clips`` or ``clips with
-    transitions`` (intervals over clips) or the name of a film (no interval); ``over frame by
-    frame``: source -> way -> ``warped_error`` (relative change) and ``psnr`` (dB); ``cuts``: how
+    source -> way -> metric -> [mean, low, high], the source being ``made clips``, ``clips with
+    fades``, ``clips with dissolves`` or ``clips with leader`` (intervals over clips) or the name of
+    a film (no interval); ``over frame by frame``: source -> way -> ``warped_error`` and ``chroma``
+    (relative changes) and ``psnr`` (dB); ``cuts``: how
     many there were, were found, were missed and were seen where there was none, and ``carried``:
     the largest difference in Lab units between the first frame of a shot in the film and the same
     frame by itself.
@@ -58,7 +59,14 @@ from recolor_core.metrics import (
 from recolor_core.motion import warp
 from recolor_core.settings import Settings
 from recolor_core.trainer import TrainingError
-from recolor_core.trainer.clips import add_transitions, make_clips, old_film
+from recolor_core.trainer.clips import (
+    DISSOLVE,
+    FADE,
+    LEADER,
+    add_transitions,
+    make_clips,
+    old_film,
+)
 from training.command import run_command
 from training.photographs import DataError, list_photographs, square
 
@@ -74,11 +82,16 @@ SMOOTHING = 0.3
 SHOT = 4
 """Frames of a shot in the film of many cuts."""
 
-METRICS = ("warped_error", "psnr", "cdc", "flicker")
+METRICS = ("warped_error", "psnr", "cdc", "flicker", "chroma", "leader_chroma")
 
 FRAME_BY_FRAME = "frame by frame"
 
-TRANSITIONS = "clips with transitions"
+TRANSITIONS = {
+    FADE: "clips with fades",
+    DISSOLVE: "clips with dissolves",
+    LEADER: "clips with leader",
+}
+"""The names of the clips with a transition, by its kind."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,8 @@ class Film:
         (T, 3, H, W): true codes in [0, 1].
     flow, visible
         (T - 1, 2, H, W) in pixels and (T - 1, H, W), bool, as of `warped_error`.
+    whole, empty
+        (T,), bool: whether a frame shows one image, fully visible; whether it is leader.
     """
 
     name: str
@@ -102,10 +117,12 @@ class Film:
     rgb: Tensor
     flow: Tensor
     visible: Tensor
+    whole: Tensor
+    empty: Tensor
 
 
 def made_clips(
-    photographs: Sequence[Tensor], frames: int, seed: int, transitions: float = 0.0
+    photographs: Sequence[Tensor], frames: int, seed: int, transitions: Sequence[int] = ()
 ) -> Iterator[Film]:
     """A worn clip of each photograph but the last, occluders cut from the one after it.
 
@@ -118,16 +135,21 @@ def made_clips(
     seed
         Of the camera's way and the wear.
     transitions
-        Probability with which a clip has a fade, a dissolve into the next photograph, or leader.
+        Kinds of transitions that the clips have in turn; none if it is empty. A dissolve is into
+        the next photograph.
     """
-    name = TRANSITIONS if transitions else "made clips"
     for number, pair in enumerate(pairwise(photographs)):
         rng = torch.Generator().manual_seed(seed + number)
         codes = torch.stack(pair).float() / 255
         clip = make_clips(codes, frames, SIZE, rng, 2, slice(None))
-        clip = add_transitions(clip, transitions, rng, 2, slice(None)) if transitions else clip
+        name = "made clips"
+        if transitions:
+            kind = transitions[number % len(transitions)]
+            clip = add_transitions(clip, 1.0, rng, 2, slice(None), (kind,))
+            name = TRANSITIONS[kind]
         gray = _codes(old_film(clip, rng, 2, slice(None))[0, :, 0])
-        yield Film(name, gray, clip.rgb[0], clip.flow[0], clip.visible[0, :, 0])
+        known = (clip.flow[0], clip.visible[0, :, 0], clip.whole[0], clip.empty[0])
+        yield Film(name, gray, clip.rgb[0], *known)
 
 
 def read_film(path: Path, most: int) -> Film:
@@ -165,7 +187,8 @@ def read_film(path: Path, most: int) -> Film:
         there = _at(torch.from_numpy(forth), torch.from_numpy(back))
         flows.append(torch.from_numpy(back))
         seen.append((flows[-1] + there).norm(dim=0) < 1)
-    return Film(path.name, _codes(light), rgb, torch.stack(flows), torch.stack(seen))
+    whole = torch.ones(len(rgb), dtype=torch.bool)
+    return Film(path.name, _codes(light), rgb, torch.stack(flows), torch.stack(seen), whole, ~whole)
 
 
 def many_cuts(photographs: Sequence[Tensor], seed: int) -> list[NDArray[np.uint8]]:
@@ -214,18 +237,23 @@ def measure_film(film: Film, ab: Tensor) -> dict[str, float]:
 
     ``warped_error`` in Lab units; ``psnr`` in dB, the mean over frames of RGB made of the true
     lightness; ``cdc``; ``flicker``, squared Lab units: power of the change of color in place above
-    half of the highest frequency. The first frame, which all ways share, is not measured.
+    half of the highest frequency; ``chroma`` and ``leader_chroma``: the mean chroma, in Lab units,
+    of the frames that show one image fully, and of leader; NaN if there are none. The first frame,
+    which all ways share, counts only in these two.
     """
     light = rgb_to_lab(film.rgb)[:, :1]
     rgb = lab_to_rgb(torch.cat((light, ab), dim=1)).clamp(0, 1)
     points = [(y, x) for y in range(8, SIZE, 16) for x in range(8, SIZE, 16)]
     spectrum = flicker_spectrum(color_over_time(ab, points))
     fast = spectrum.frequency > 0.25
+    chroma = ab.norm(dim=1).mean((1, 2))
     return {
         "warped_error": float(warped_error(ab, film.flow, film.visible).nanmean()),
         "psnr": float(psnr(rgb[1:], film.rgb[1:]).mean()),
         "cdc": cdc(rgb),
         "flicker": float(spectrum.power[fast].sum()),
+        "chroma": float(chroma[film.whole].mean()),
+        "leader_chroma": float(chroma[film.empty].mean()),
     }
 
 
@@ -259,15 +287,24 @@ def summarize_ways(rows: pd.DataFrame) -> dict[str, Any]:
         sources[str(source)], over[str(source)] = {}, {}
         for way, own in of_source.groupby("way", sort=False):
             sources[str(source)][str(way)] = {
-                name: bootstrap_interval(own[name].to_numpy()) for name in METRICS
+                name: bootstrap_interval(own[name].to_numpy())
+                for name in METRICS
+                if own[name].notna().any()
             }
-            pairs = np.stack((own.warped_error.to_numpy(), plain.warped_error.to_numpy()), axis=1)
-            relative = bootstrap_interval(pairs, ratio_of_means)
             over[str(source)][str(way)] = {
-                "warped_error": tuple(value - 1 for value in relative),
-                "psnr": bootstrap_interval(own.psnr.to_numpy() - plain.psnr.to_numpy()),
+                name: _relative(own[name].to_numpy(), plain[name].to_numpy())
+                for name in ("warped_error", "chroma")
+                if own[name].notna().any()
             }
+            psnr_change = own.psnr.to_numpy() - plain.psnr.to_numpy()
+            over[str(source)][str(way)]["psnr"] = bootstrap_interval(psnr_change)
     return {"sources": sources, "over frame by frame": over}
+
+
+def _relative(values: NDArray[Any], plain: NDArray[Any]) -> tuple[float, ...]:
+    """By which part of the plain mean the mean is larger, with its interval."""
+    pairs = np.stack((values, plain), axis=1)
+    return tuple(value - 1 for value in bootstrap_interval(pairs, ratio_of_means))
 
 
 def main(
@@ -283,7 +320,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed of the clips.")] = 0,
     transitions: Annotated[
-        int, typer.Option(help="Number of clips that have a fade, a dissolve or leader.")
+        int, typer.Option(help="Number of clips that have a fade, a dissolve or leader, in turn.")
     ] = 12,
 ) -> None:
     """Measure how steady the colors of a weights file are over time."""
@@ -305,7 +342,7 @@ def main(
     rows: list[dict[str, Any]] = []
     colors: list[dict[str, Any]] = []
     made = made_clips(large[: clips + 1], frames, seed)
-    edited = made_clips(large[: transitions + 1], frames, seed, transitions=1.0)
+    edited = made_clips(large[: transitions + 1], frames, seed, tuple(TRANSITIONS))
     for one in track([*films, *made, *edited], "Coloring"):
         first = all(row["source"] != one.name for row in rows)
         for way, ab in color(colorizer, one, settings).items():
@@ -332,12 +369,15 @@ def main(
 def print_report(report: dict[str, Any]) -> None:
     """Means, one line per way."""
     for source, ways in report["sources"].items():
-        print(f"{source:28}" + "".join(f"{name:>14}" for name in (*METRICS, "change", "dB")))
+        names = [name for name in METRICS if name in ways[FRAME_BY_FRAME]]
+        changes = report["over frame by frame"][source]
+        compared = {name: f"{name}, change" for name in changes[FRAME_BY_FRAME]}
+        heads = (*names, *compared.values())
+        print(f"{source:28}" + "".join(f"{head:>22}" for head in heads))
         for way, values in ways.items():
-            over = report["over frame by frame"][source][way]
-            cells = [*(values[name][0] for name in METRICS), over["warped_error"][0]]
-            line = "".join(f"{cell:14.4g}" for cell in (*cells, over["psnr"][0]))
-            print(f"  {way:26}{line}")
+            cells = [*(values[name][0] for name in names)]
+            cells += [changes[way][name][0] for name in compared]
+            print(f"  {way:26}" + "".join(f"{cell:22.4g}" for cell in cells))
     print(", ".join(f"{name}: {value:g}" for name, value in report["cuts"].items()))
 
 

@@ -1,6 +1,7 @@
 """Clips made of photographs by known motion, so that temporal consistency is supervised exactly."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +14,11 @@ from recolor_core.trainer.augment import uniform
 
 OCCLUDERS = 2
 """Things that may move in front of each photograph."""
+
+FADE, DISSOLVE, LEADER = range(3)
+"""The kinds of transitions of `add_transitions`."""
+
+NONE = 3
 
 RIM = 0.02
 """Share from which on an occluder shows in a pixel; between this and the rest two motions mix."""
@@ -34,6 +40,8 @@ class Clip:
         (B, T), bool: whether a shot begins with the frame, as `recolor_core.film.find_shots` says.
     empty
         (B, T), bool: whether the frame is leader, which shows nothing.
+    whole
+        (B, T), bool: whether the frame shows one image, fully visible.
     """
 
     rgb: Tensor
@@ -41,6 +49,7 @@ class Clip:
     visible: Tensor
     begins: Tensor
     empty: Tensor
+    whole: Tensor
 
 
 def make_clips(
@@ -86,11 +95,16 @@ def make_clips(
     flow, visible = _flow([path.to(rgb.device) for *_, path in layers], top, sharp)
     none = torch.zeros(batch, frames, dtype=torch.bool, device=rgb.device)
     begins = none.index_fill(1, torch.tensor(0, device=rgb.device), 1)
-    return Clip(image.clamp(0, 1), flow, visible, begins, none)
+    return Clip(image.clamp(0, 1), flow, visible, begins, none, ~none)
 
 
 def add_transitions(
-    clip: Clip, probability: float, rng: torch.Generator, count: int, rows: slice
+    clip: Clip,
+    probability: float,
+    rng: torch.Generator,
+    count: int,
+    rows: slice,
+    kinds: Sequence[int] = (FADE, DISSOLVE, LEADER),
 ) -> Clip:
     """Give some clips a fade, a dissolve or leader, in equal numbers.
 
@@ -105,9 +119,11 @@ def add_transitions(
     clip
         From `make_clips`.
     probability
-        Probability with which a clip has one of the three.
+        Probability with which a clip has a transition.
     rng, count, rows
         As in `make_clips`.
+    kinds
+        Which ones there may be.
 
     Returns
     -------
@@ -116,14 +132,16 @@ def add_transitions(
     frames, device = clip.rgb.shape[1], clip.rgb.device
     draws = [uniform(rng, count, 0, 1, rows).to(device)[:, None] for _ in range(6)]
     which, length, start, backward, white, level = draws
-    kind = (3 * which / max(probability, 1e-9)).floor()  # 0 fade, 1 dissolve, 2 leader, else none
+    number = (len(kinds) * which / max(probability, 1e-9)).long()
+    known = torch.tensor([*kinds, NONE], device=device)
+    kind = known[number.clamp(max=len(kinds))]
     time = torch.arange(frames, device=device)
-    length = torch.where(kind == 2, 1, 2 + (length * (frames - 1)).floor())
-    first = 1 + (start * (frames - 1)).floor() - torch.where(kind == 1, length // 2, 0)
+    length = torch.where(kind == LEADER, 1, 2 + (length * (frames - 1)).floor())
+    first = 1 + (start * (frames - 1)).floor() - torch.where(kind == DISSOLVE, length // 2, 0)
     share = ((time - first + 1) / length).clamp(0, 1)  # of the image, or of the next clip
-    share = torch.where((kind != 1) & (backward < 0.5), share.flip(1), share)
-    share = torch.where(kind <= 2, share, 1.0)
-    mixed = kind == 1
+    mixed = kind == DISSOLVE
+    share = torch.where(~mixed & (backward < 0.5), share.flip(1), share)
+    share = torch.where(kind == NONE, 1.0, share)
     empty = (share == 0) & ~mixed
     changed = torch.where(mixed, share >= 0.5, empty)
     begins = clip.begins.clone()
@@ -148,6 +166,7 @@ def add_transitions(
         visible=visible | still,
         begins=begins,
         empty=empty,
+        whole=(share == 1) | (mixed & (share == 0)),
     )
 
 

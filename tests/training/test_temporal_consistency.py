@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from recolor_core.lab import rgb_to_lab
+from recolor_core.trainer.clips import DISSOLVE, FADE, LEADER
 from training.photographs import DataError
 from training.smoke import write_photographs
 from training.temporal_consistency import (
@@ -90,12 +91,27 @@ def test_clips_with_transitions_change_from_nothing_or_to_another_image():
         (255 * torch.rand(5, 3, 8, 8)).byte().repeat_interleave(32, 2).repeat_interleave(32, 3)
     )
     plain = list(made_clips(photographs, 8, 0))
-    edited = list(made_clips(photographs, 8, 0, transitions=1.0))
+    edited = list(made_clips(photographs, 8, 0, tuple(TRANSITIONS)))
     assert len(edited) == len(plain) == 4
-    assert {film.name for film in edited} == {TRANSITIONS}
+    assert [film.name for film in edited] == [*TRANSITIONS.values(), TRANSITIONS[FADE]]
     for one, other in zip(plain, edited, strict=True):
         assert not torch.equal(one.rgb, other.rgb)
         assert other.visible.float().mean() < 1
+    for film in edited:
+        dissolves = film.name == TRANSITIONS[DISSOLVE]
+        assert bool(film.empty.any()) is not dissolves
+        assert not (film.whole & film.empty).any()
+
+
+def test_chroma_is_that_of_whole_images_and_of_leader():
+    codes = torch.from_numpy(skimage.data.astronaut()[:256, :256]).permute(2, 0, 1)
+    film = next(made_clips([codes, codes.flip(-1)], 8, 0, (LEADER,)))
+    ab = torch.zeros(8, 2, *film.rgb.shape[-2:])
+    ab[film.whole, 0], ab[film.empty, 1] = 10, -3
+    measured = measure_film(film, ab)
+    assert measured["chroma"] == pytest.approx(10)
+    assert measured["leader_chroma"] == pytest.approx(3)
+    assert np.isnan(measure_film(next(made_clips([codes] * 2, 8, 0)), ab)["leader_chroma"])
 
 
 @pytest.mark.slow
@@ -116,10 +132,12 @@ def test_the_whole_command(photographs, tmp_path):
     report = json.loads(
         (tmp_path / "out" / "temporal_consistency.json").read_text(encoding="utf-8")
     )
-    assert list(report["sources"]) == ["pan.mkv", "made clips", TRANSITIONS]
+    edited = [TRANSITIONS[FADE], TRANSITIONS[DISSOLVE]]
+    assert list(report["sources"]) == ["pan.mkv", "made clips", *edited]
     for source, ways in report["over frame by frame"].items():
         assert ways[FRAME_BY_FRAME]["warped_error"][0] == 0
-        assert ways["memory"]["warped_error"][0] < (0 if source == TRANSITIONS else -0.4)
+        assert ways["memory"]["warped_error"][0] < (0 if source in edited else -0.4)
+        assert ("leader_chroma" in report["sources"][source]["memory"]) is (source == edited[0])
     assert report["cuts"]["found"] == report["cuts"]["cuts"] == 3
     assert report["cuts"]["carried"] == 0
     colors = pd.read_csv(tmp_path / "out" / "color_over_time.csv")
