@@ -336,7 +336,7 @@ class Colorizer:
         directions = self._directions(coarse, logits, settings, hints, found)
         ab = coarse.ab
         if ab is None:
-            ab = self._mean_color(logits, self.bins.uncertainty(logits), settings)
+            ab = self._mean_color(logits, self._uncertainty(coarse, logits), settings)
         return _blended(directions, _directed(coarse, directions, ab))
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
@@ -348,10 +348,12 @@ class Colorizer:
             logits, device = self.runner.generate(seen[..., ::-1] if mirrored else seen)
             total = total + resize(logits[..., ::-1] if mirrored else logits, grid)
             devices = devices if device in devices else f"{devices}, {device}"
+        logits = shown[0].framed(total / np.float32(settings.views), self.bins.neutral)
         return Coarse(
             grays=tuple(view.gray for view in shown),
             lightness=np.stack([view.lightness[None] for view in shown]),
-            logits=shown[0].framed(total / np.float32(settings.views), self.bins.neutral),
+            logits=logits,
+            uncertainty=self.bins.uncertainty(logits),
             device=devices,
             size=settings.size,
             views=settings.views,
@@ -370,7 +372,7 @@ class Colorizer:
     ) -> list[Colorization]:
         """Refine a batch: the coloring itself, then its alternatives."""
         logits = self._steered(coarse, palette)
-        uncertainty = self.bins.uncertainty(logits)
+        uncertainty = self._uncertainty(coarse, logits)
         found = _matches(coarse, references)
         directions = self._directions(coarse, logits, settings, hints, found)
         hinted = _hinted(coarse, directions)
@@ -428,6 +430,10 @@ class Colorizer:
             for i, gray in enumerate(coarse.grays)
         ]
 
+    def _uncertainty(self, coarse: Coarse, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the uncertainty of logits, which may be those of `coarse` or steered ones."""
+        return coarse.uncertainty if logits is coarse.logits else self.bins.uncertainty(logits)
+
     def _mean_color(
         self, logits: NDArray[np.float32], uncertainty: NDArray[np.float32], settings: Settings
     ) -> NDArray[np.float32]:
@@ -483,7 +489,7 @@ class Colorizer:
         from recolor_core.hints import Direction, DirectionInTime
         from recolor_core.reference import matched_colors
 
-        bins, uncertainty = torch.from_numpy(self.bins.bins), self.bins.uncertainty(logits)
+        bins, uncertainty = torch.from_numpy(self.bins.bins), self._uncertainty(coarse, logits)
         parts = [
             (things, torch.from_numpy(one), torch.from_numpy(doubt[0]), bins, settings.chroma)
             for things, one, doubt in zip(coarse.things, logits, uncertainty, strict=True)

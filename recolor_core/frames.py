@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from recolor_core.color_from import ColorSource, TakenColor, mixed, take_color, with_color
 from recolor_core.colorizer import Colorizer
@@ -17,18 +18,26 @@ from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint, Mark, MarksInTime, Mask, Region, Stroke
 from recolor_core.lab import SRGB, ColorSpace, lab_to_rgb
 from recolor_core.models.memory import MemoryState, motion_lightness
-from recolor_core.motion import Motion, follow_frame, follow_points
+from recolor_core.motion import Motion, follow_frame, follow_points, inside, mismatch, warp
 from recolor_core.palette import Palette
 from recolor_core.reference import Reference
 from recolor_core.reference import Seen as SeenReference
 from recolor_core.result import Coarse, Colorization
 from recolor_core.settings import Settings
+from recolor_core.view import look
 
 BLOCK = 32
 """Number of frames that a backward pass finishes at a time."""
 
 AHEAD = 16
 """How many frames after the end of its block a backward pass begins."""
+
+
+NEW_DETAIL = 5.0
+"""Difference in detail, in L* units, above which a place was not in the frame before."""
+
+MAX_NEW = 0.05
+"""Largest part of a frame that may be new if the generator does not look at the frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +93,22 @@ class FrameGuide:
     eyes: Eyes | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the generator said of a frame, moved along to the frame at hand.
+
+    Parameters
+    ----------
+    coarse : Coarse
+        The output of the generator for the last frame that it saw.
+    ab : Tensor
+        (1, 2, h, w): the coarse ab of that frame by itself, moved to the last frame, in Lab units.
+    """
+
+    coarse: Coarse
+    ab: Tensor
+
+
 @dataclass(frozen=True)
 class FrameState:
     """What later frames need from the frames so far. Its size does not grow.
@@ -101,6 +126,8 @@ class FrameState:
     visible : float
         How much of the image of the shot was visible in the frames from which the color comes, in
         [0, 1].
+    known : Known or None
+        What the generator said of the last frame, if the next one may go by it.
     """
 
     number: int = 0
@@ -108,6 +135,7 @@ class FrameState:
     hints: tuple[Mark, ...] = ()
     shape: tuple[int, int] | None = None
     visible: float = 1.0
+    known: Known | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,11 +316,21 @@ def see_frames(
     state: FrameState | None = None,
     guides: Mapping[int, FrameGuide] | None = None,
     references: Sequence[SeenReference] = (),
+    every: int = 1,
 ) -> Iterator[Seen]:
     """Run the first part of `colorize_frames`, up to the color memory.
 
-    The parameters and errors are those of `colorize_frames`, but references are what
-    `Colorizer.look` returned.
+    The other parameters and the errors are those of `colorize_frames`.
+
+    Parameters
+    ----------
+    references : sequence of SeenReference
+        What `Colorizer.look` returned.
+    every : int
+        With 2, the generator looks at every second frame, counted from the first one of all. For
+        the frames between, what it said of the frame before is moved along, unless more than
+        `MAX_NEW` of the frame was not in the one before, a shot begins, or hints, a palette,
+        references or anything else is given for it.
 
     Returns
     -------
@@ -319,6 +357,7 @@ def see_frames(
         state or FrameState(),
         {} if guides is None else guides,
         tuple(references),
+        every,
     )
 
 
@@ -331,6 +370,7 @@ def _see(
     state: FrameState,
     guides: Mapping[int, FrameGuide],
     references: tuple[SeenReference, ...],
+    every: int,
 ) -> Iterator[Seen]:
     for gray in grays:
         if state.shape not in (None, gray.shape):
@@ -340,12 +380,23 @@ def _see(
                 f"as frame {state.number}, {gray.shape[1]} x {gray.shape[0]}; colorize them apart"
             )
         guide = guides.get(state.number, FrameGuide())
-        coarse = _generate(colorizer, gray, settings, guide.eyes)
         before = None if guide.begins else state.memory
-        motion = _motion(before, coarse, guide)
         given = tuple(hints.get(state.number, ()))
+        moved: Known | None = None
+        motion: Motion | None = None
+        plain = palette is None and not (given or references) and _is_plain(guide)
+        if plain and state.number % every:
+            moved, motion = _moved(colorizer, gray, settings, state, before, guide)
+        if moved is None:
+            coarse = _generate(colorizer, gray, settings, guide.eyes)
+            motion = motion or _motion(before, coarse, guide)
+        else:
+            coarse = moved.coarse
         known = _carried(state.hints, motion, coarse, given) + given
-        ab = torch.from_numpy(colorizer.coarse_ab(coarse, settings, known, palette, references))
+        if moved is None:
+            ab = torch.from_numpy(colorizer.coarse_ab(coarse, settings, known, palette, references))
+        else:
+            ab = moved.ab
         taken = None
         if guide.sources:
             lightness = torch.from_numpy(coarse.lightness)
@@ -360,10 +411,56 @@ def _see(
         before = None if given else before
         carried = FrameState(memory=before, visible=state.visible)
         memory, visible = _remember(colorizer, coarse, ab, carried, motion, guide)
-        state = FrameState(state.number + 1, memory, known, gray.shape, visible)
+        goes_on = every > 1 and not known and guide.eyes is None
+        state = FrameState(
+            state.number + 1,
+            memory,
+            known,
+            gray.shape,
+            visible,
+            Known(coarse, ab) if goes_on else None,
+        )
         first = bool(memory.first[0])
         more = (len(given), 1, guide, taken, references)
         yield Seen(coarse, ab, memory.ab, first, state, *more)
+
+
+def _is_plain(guide: FrameGuide) -> bool:
+    """Whether nothing but the frame before is known of a frame."""
+    return (
+        not guide.begins
+        and guide.visible == guide.light == 1
+        and not (guide.passing or guide.sources or guide.marks or guide.eyes)
+    )
+
+
+@torch.inference_mode()
+def _moved(
+    colorizer: Colorizer,
+    gray: GrayImage,
+    settings: Settings,
+    state: FrameState,
+    before: MemoryState | None,
+    guide: FrameGuide,
+) -> tuple[Known | None, Motion | None]:
+    """Move what the generator said of the frame before to a frame, if that shows nothing new."""
+    if state.known is None or before is None or state.hints:
+        return None, None
+    view = look(gray, settings.size, find=False, correct=False)
+    coarse = replace(
+        state.known.coarse, grays=(gray,), lightness=view.lightness[None, None], shown=(view,)
+    )
+    motion = _motion(before, coarse, guide)
+    assert motion is not None
+    if bool(motion.cut[0]):
+        return None, motion
+    grid = (before.ab.shape[-2], before.ab.shape[-1])
+    light = motion_lightness(torch.from_numpy(coarse.lightness), grid)
+    new = (mismatch(motion.aligned, light) > NEW_DETAIL) | (inside(motion.flow) == 0)
+    if float(new.float().mean()) > MAX_NEW:
+        return None, motion
+    flow = F.avg_pool2d(motion.flow, 2) / 2
+    return Known(coarse, warp(state.known.ab, flow)), motion
 
 
 def _generate(

@@ -212,6 +212,13 @@ def _block_means(codes: NDArray[Any], block: int) -> NDArray[np.float32]:
     It works in bands of rows and makes no float copy of the image.
     """
     height, width = codes.shape
+    if codes.dtype.kind == "u" and height % block == 0 and width % block == 0 and block <= 4:
+        # A few strided sums are several times as fast, and whole numbers have the same sums.
+        whole = np.zeros((height // block, width // block), np.uint32)
+        for y in range(block):
+            for x in range(block):
+                whole += codes[y::block, x::block]
+        return (whole / (float(block * block) * max_code(codes.dtype))).astype(np.float32)
     columns = np.arange(0, width, block)
     counts = np.minimum(width - columns, block)
     means = np.empty((-(-height // block), len(columns)), np.float32)

@@ -37,6 +37,8 @@ class Coarse:
         (B, 1, h, w) float32: L* in [0, 100] at the working size.
     logits : ndarray
         (B, Q, ceil(h / 4), ceil(w / 4)) float32: the distribution over Q color bins.
+    uncertainty : ndarray
+        (B, 1, ceil(h / 4), ceil(w / 4)) float32: its standard deviation, in Lab units.
     device : str
         Where the generator ran.
     size, views : int
@@ -51,6 +53,7 @@ class Coarse:
     grays: tuple[GrayImage, ...]
     lightness: NDArray[np.float32]
     logits: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
     device: str
     size: int
     views: int

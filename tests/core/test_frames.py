@@ -16,7 +16,15 @@ from recolor_core import (
     WeightsError,
     colorize_frames,
 )
-from recolor_core.frames import AHEAD, BLOCK, FrameState
+from recolor_core.frames import (
+    AHEAD,
+    BLOCK,
+    FrameGuide,
+    FrameState,
+    color_frame,
+    see_frames,
+)
+from recolor_core.lab import gray_codes
 
 from .steady import SIZE, change_memory, memory, pan, scene
 
@@ -49,7 +57,81 @@ def single(recolor, image, **options):
     return recolor(image, size=SIZE, find_photograph=False, correct_tones=False, **options)
 
 
+def looks(recolor, monkeypatch, stack, every, **options):
+    """How often the generator looked at the frames of a stack, and the frames."""
+    shown = []
+    generate = recolor.generate
+
+    def counted(gray, *others, **settings):
+        shown.append(gray)
+        return generate(gray, *others, **settings)
+
+    monkeypatch.setattr(recolor, "generate", counted)
+    settings = Settings(size=SIZE)
+    seen = see_frames(recolor, stack, settings, every=every, **options)
+    frames = [color_frame(recolor, one, settings) for one in seen]
+    monkeypatch.undo()
+    return len(shown), frames
+
+
+def grainy(frames):
+    """A still image with grain, which shows nothing new."""
+    rng = np.random.default_rng(2)
+    still = scene(48, 64).astype(float)
+    return [
+        (still + rng.normal(0, 2, still.shape)).clip(0, 255).astype("u1") for _ in range(frames)
+    ]
+
+
 # What is carried
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(6, 3), (7, 4)])
+def test_the_generator_may_look_at_every_second_frame(recolor, monkeypatch, frames, expected):
+    stack = grainy(frames)
+    count, some = looks(recolor, monkeypatch, stack, 2)
+    everything, each = looks(recolor, monkeypatch, stack, 1)
+    assert (count, everything) == (expected, frames)
+    assert same(some[0].result, each[0].result)
+    apart = [
+        np.abs(a.result.ab_refined - b.result.ab_refined).mean()
+        for a, b in zip(some, each, strict=True)
+    ]
+    assert max(apart) < 1.5  # Lab units
+    for frame, image in zip(some, stack, strict=True):
+        np.testing.assert_array_equal(gray_codes(frame.result.rgb), image)
+
+
+def test_the_generator_looks_at_frames_that_show_something_new(recolor, monkeypatch):
+    still = scene(48, 64)
+    new = still.copy()
+    new[:, 32:] = still[::-1, 32:]
+    assert looks(recolor, monkeypatch, [still] * 4, 2)[0] == 2
+    assert looks(recolor, monkeypatch, [still, new, new, new], 2)[0] == 3
+    assert looks(recolor, monkeypatch, [still, still[::-1].copy(), still, still], 2)[0] >= 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hints": {0: [Hint(20, 20, RED)]}},
+        {"palette": np.array([[20.0, 30.0]], np.float32)},
+        {"guides": {number: FrameGuide(visible=0.5) for number in range(4)}},
+        {"guides": {number: FrameGuide(begins=True) for number in range(4)}},
+    ],
+)
+def test_the_generator_looks_at_each_frame_of_which_more_is_known(recolor, monkeypatch, options):
+    assert looks(recolor, monkeypatch, grainy(4), 2, **options)[0] == 4
+
+
+def test_going_on_at_a_frame_that_the_generator_looks_at_changes_nothing(recolor, monkeypatch):
+    stack = grainy(6)
+    _, whole = looks(recolor, monkeypatch, stack, 2)
+    _, begun = looks(recolor, monkeypatch, stack[:4], 2)
+    state = replace(begun[-1].state, known=None)  # as it is read back from a file
+    _, rest = looks(recolor, monkeypatch, stack[4:], 2, state=state)
+    for one, other in zip(whole[4:], rest, strict=True):
+        assert same(one.result, other.result)
 
 
 def test_the_first_frame_is_as_a_single_image_to_the_bit_and_others_are_not(recolor):
@@ -77,8 +159,6 @@ def test_colors_change_less_from_frame_to_frame_than_frame_by_frame(recolor):
 
 
 def test_the_gray_stays_exact(recolor):
-    from recolor_core.lab import gray_codes
-
     for frame, image in zip(frames_of(recolor, pan(3)), pan(3), strict=True):
         np.testing.assert_array_equal(gray_codes(frame.result.rgb), image)
 
@@ -162,8 +242,9 @@ def test_the_state_stays_as_small_as_it_is(recolor):
     sizes = {size(frame.state) for frame in frames_of(recolor, pan(5, step=0), hints=hints)}
     assert len(sizes) == 1
     # And nothing of the frames is held by the state alone.
-    names = {"number", "memory", "hints", "shape", "visible"}
+    names = {"number", "memory", "hints", "shape", "visible", "known"}
     assert {field.name for field in fields(FrameState)} == names
+    assert frames_of(recolor, pan(2))[-1].state.known is None
 
 
 @pytest.mark.parametrize("passes", [1, 2])
