@@ -293,7 +293,9 @@ class HintLayer:
         """Bring back what `state` gave."""
         points, shapes, of_shapes, labels, of_labels = state
         fill_points(self.layer, *([one[i] for one in points] for i in range(4)))
-        if shapes is not None and shapes in self.viewer.layers:
+        if shapes is None and self._shapes is not None:
+            restore_shapes(self._shapes, ())  # the layer came later, and stays
+        elif shapes is not None and shapes in self.viewer.layers:
             restore_shapes(shapes, of_shapes)
         if (
             labels is not None

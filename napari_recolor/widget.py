@@ -586,7 +586,7 @@ class ColorizeWidget(QWidget):
             self._series.next_of(source, done)
 
     def _bring_back(self, found: Recalled) -> None:
-        """Use the settings and hints of a saved result for the chosen image."""
+        """Use the settings, hints and wishes of a saved result for the chosen image."""
         known = type(self._preferences).model_fields
         for name, value in found.settings.items():
             if name in known:
@@ -599,6 +599,7 @@ class ColorizeWidget(QWidget):
         except RecolorError as error:
             self._say(str(error))
             return
+        self._wishes.put(found.wishes)
         self._say(f"Brought back from {found.result.name}. Press Colorize (Ctrl+Enter).")
 
     def _show_doubt(self) -> None:

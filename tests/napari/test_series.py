@@ -1,12 +1,16 @@
 """Many images in the real window: all open ones, the next of a folder, and what was saved."""
 
+import contextlib
+import sys
+
 import numpy as np
 import pytest
 import tifffile
 
 from napari_recolor.doubt import most_doubtful
 from napari_recolor.layers import KEY
-from napari_recolor.recall import find_next, find_result
+from napari_recolor.recall import find_next, find_result, recall
+from napari_recolor.wishes import ColorImage, Draw
 from recolor_core import Hint, Mask, Region, Stroke
 
 gui = pytest.mark.gui
@@ -128,6 +132,61 @@ def test_a_reopened_result_brings_its_source_back(open_panel, folder, rest, qtbo
     panel.controls.recall.click()
     assert panel._source.layer.name == "a"
     assert panel._hints.current.values() == [Hint(40, 30, "#ff0000", 5)]
+
+
+@pytest.fixture
+def colored(folder, photo):
+    """A file in color beside the images."""
+    from PIL import Image
+
+    path = folder / "autochrome.png"
+    Image.fromarray(np.stack([photo, photo // 2, 255 - photo], axis=-1)).save(path)
+    return path
+
+
+@gui
+def test_references_and_alternatives_come_back(open_panel, folder, colored, rest, qtbot):
+    panel = open_panel()
+    viewer = panel.viewer
+    viewer.open(folder / "b.tif", plugin="napari")
+    wishes = panel._wishes.taken
+    wishes = type(wishes)((ColorImage(colored.name, str(colored)),), None, Draw(4, 1, 3))
+    panel._wishes.put(wishes)
+    panel.controls.run.click()
+    rest(panel)
+    before = results(panel)[0].data.copy()
+    panel.controls.save_next.click()
+    qtbot.waitUntil(lambda: status(panel) == "Next: c.tif.", timeout=60_000)
+    viewer.layers.clear()
+    viewer.open(folder / "b.tif", plugin="napari")
+    qtbot.waitUntil(lambda: not panel.controls.recall.isHidden(), timeout=60_000)
+    said = panel.controls.recalled.text()
+    assert said == "b.recolor.tif was made with 0 hints, 1 reference and alternative 3."
+    panel.controls.recall.click()
+    assert panel._wishes.taken == wishes
+    assert panel._preferences.alternatives == 0
+    assert panel.controls.likes.text().startswith("autochrome.png")
+    panel.controls.run.click()
+    rest(panel)
+    np.testing.assert_array_equal(results(panel)[0].data, before)
+
+
+def test_what_the_command_was_given_comes_back(folder, colored, monkeypatch):
+    from recolor_core.cli import main
+
+    files = ["-o", str(folder / "a.recolor.tif"), "--reference", str(colored), "--size", "64"]
+    words = [str(folder / "a.tif"), *files, "--take", "2", "--seed", "5", "--quiet"]
+    monkeypatch.setattr(sys, "argv", ["recolor", *words])
+    with contextlib.suppress(SystemExit):
+        main()
+    (found,) = recall(None, folder / "a.recolor.tif")
+    assert found.wishes.references == (ColorImage(colored.name, str(colored)),)
+    assert (found.wishes.draw.seed, found.wishes.draw.number) == (5, 2)
+    assert "alternatives" not in found.settings
+    colored.unlink()
+    (found,) = recall(None, folder / "a.recolor.tif")
+    assert found.wishes.references == ()
+    assert found.words().endswith("Not found any more: autochrome.png.")
 
 
 @gui

@@ -109,6 +109,18 @@ def test_every_control_of_a_hint(panel):
         panel.controls.undo.click()
 
 
+def test_a_stroke_that_came_with_its_layer(panel):
+    hint_layer = panel._hints.add()
+
+    def draw():
+        hint_layer.draw().add(np.array([[0, 10, 10], [0, 40, 80]]), shape_type="path")
+
+    before, after, undone, redone = undone_and_redone(panel, draw, hint_layer.values)
+    assert (len(before), len(after)) == (0, 1)
+    assert undone == before
+    assert redone == after
+
+
 def test_strokes_and_regions_that_are_drawn(panel):
     hint_layer = hinted(panel)
     shapes = hint_layer.draw()
