@@ -14,6 +14,11 @@ from recolor_core.resampling import resize
 
 Levels = tuple[float, float]
 
+MAX_ENLARGEMENT = 4
+"""How many times the networks see an image enlarged at most, beyond the size of the training."""
+
+_TRAINED_AT = 224  # pixels
+
 
 @dataclass(frozen=True)
 class GrayImage:
@@ -106,7 +111,8 @@ def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
     """The size at which the networks see an image: its short side is `size`.
 
     The aspect ratio is kept. The long side is at most eight times `size`; of longer images, such as
-    strips of film, the short side becomes smaller instead.
+    strips of film, the short side becomes smaller instead. A small image is enlarged to 224 pixels
+    or to `MAX_ENLARGEMENT` times its short side, not beyond: there is nothing more to see in it.
 
     Parameters
     ----------
@@ -121,6 +127,7 @@ def working_size(shape: tuple[int, int], size: int) -> tuple[int, int]:
         Height and width.
     """
     short, long = min(shape), max(shape)
+    size = min(size, max(_TRAINED_AT, MAX_ENLARGEMENT * short))
     scale = min(size / short, 8 * size / long)
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 

@@ -160,6 +160,15 @@ def colorize_image(
         output = place(file.output_name())
         name = str(source) if isinstance(source, Path) else STREAM
         outcome = Outcome(name, output=str(output or STREAM), source_sha256=file.sha256)
+        if mark := _describe_result(file):
+            if request.skip_results:
+                outcome.status, outcome.message = "kept", mark
+                work.observer.warn(f"left out: {mark}")
+                return outcome
+            outcome.warnings.append(
+                f"{mark}; its gray is colorized again. Name the source instead, if you have it"
+            )
+            work.observer.warn(outcome.warnings[-1])
         pages = len(file)
         request.check_pages(pages)
         files = ResultFiles.of(output, request, pages) if output else None
@@ -352,6 +361,15 @@ class _Work:
         for strip in strips:
             yield strip
             self.observer.advance(strip.shape[0] * strip.shape[1] / 1e6)
+
+
+def _describe_result(file: ImageFile) -> str:
+    """Say whose result an image is, in words; empty if Recolor did not make it."""
+    for header in file.headers():
+        if record := provenance.read_xmp(header.metadata.xmp):
+            source = record.get("source")
+            return "this is a result of recolor" + (f", made from {source}" if source else "")
+    return ""
 
 
 def _next(colors: "Iterator[ColorSource]", request: Request, pages: int) -> "ColorSource":

@@ -85,6 +85,9 @@ class Request:
     on_changed : {"fail", "redo", "skip"}
         What to do about a result of another source, other settings or weights, or a damaged one:
         raise an error, make it again, or leave it as it is.
+    skip_results : bool
+        Leave images that Recolor colorized as they are. Otherwise they are colorized again, with a
+        warning.
     thumbnails : bool
         Make a small pair of before and after for the report of a batch.
     keep_dates : bool
@@ -111,6 +114,7 @@ class Request:
     sidecar: bool = False
     overwrite: bool = False
     on_changed: OnChanged = "fail"
+    skip_results: bool = False
     thumbnails: bool = False
     keep_dates: bool = False
     runtime: str = "auto"

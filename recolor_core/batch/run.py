@@ -16,7 +16,7 @@ from recolor_core.batch.manifest import Found, Making, Manifest
 from recolor_core.batch.observer import BatchObserver
 from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.schedulers import Lost, Scheduler, Serial, make_scheduler
-from recolor_core.batch.tasks import Task, Work, make_colorizer
+from recolor_core.batch.tasks import LARGE, Task, Work, make_colorizer
 from recolor_core.batch.tree import OWN, find_files, is_image_name
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, RecolorError
@@ -70,13 +70,12 @@ class Batch:
     check: bool = False
     hints: Path | None = None
 
-    def hints_of(self, found: Found) -> str | None:
-        """The file of hints of an image, if there is one."""
+    def hints_of(self, found: Found) -> Path | None:
+        """Return the place of the file of hints of an image; None in a batch without hints."""
         if self.hints is None:
             return None
         name = Path(f"{found.path}.json" if found.full_name else found.path).with_suffix(".json")
-        path = self.hints / name
-        return str(path) if path.is_file() else None
+        return self.hints / name
 
     def takes(self, path: str) -> bool:
         """Whether a file of the input folder is part of the batch, by its name."""
@@ -106,6 +105,8 @@ class Summary:
         Number of files that failed by an unexpected error.
     left_out : Counter
         Number of files of the input folder that are not images, by ending.
+    unused_hints : list of Path
+        Files of hints that belong to no image. It is empty if patterns choose the images.
     """
 
     current: int
@@ -113,6 +114,7 @@ class Summary:
     left: int
     bugs: int
     left_out: Counter[str]
+    unused_hints: list[Path] = field(default_factory=list)
 
 
 def run_batch(batch: Batch, observer: BatchObserver) -> Summary:
@@ -144,8 +146,10 @@ def run_batch(batch: Batch, observer: BatchObserver) -> Summary:
     with only_one(batch.output), Manifest(batch.output, write=True) as manifest:
         run = manifest.begin_run(making, batch.source.absolute(), now())
         left_out: Counter[str] = Counter()
+        unused = _files_of_hints(batch)
         for sources in find_sources(batch, left_out):
             manifest.note_sources(run, sources, making, redo_all=batch.check)
+            unused -= {batch.hints_of(found) for found in sources}
         if not batch.include and not batch.exclude:
             manifest.note_gone(run)
         before = manifest.counts()
@@ -153,7 +157,7 @@ def run_batch(batch: Batch, observer: BatchObserver) -> Summary:
         outcomes, bugs = _work_through(batch, manifest, run, making, observer, colorizer)
         manifest.end_run(run, now())
         left = manifest.counts()["pending"]
-    return Summary(before["done"], outcomes, left, bugs, left_out)
+    return Summary(before["done"], outcomes, left, bugs, left_out, sorted(unused))
 
 
 def find_sources(batch: Batch, left_out: Counter[str]) -> Iterator[list[Found]]:
@@ -185,6 +189,13 @@ def find_sources(batch: Batch, left_out: Counter[str]) -> Iterator[list[Found]]:
         yield [replace(one, full_name=stems[Path(one.path).stem.casefold()] > 1) for one in found]
 
 
+def _files_of_hints(batch: Batch) -> set[Path]:
+    """Find the files in the folder of hints, unless patterns leave out images that they are for."""
+    if batch.hints is None or batch.include or batch.exclude:
+        return set()
+    return {path for path in find_files(batch.hints) if path.suffix == ".json"}
+
+
 def _work_through(
     batch: Batch,
     manifest: Manifest,
@@ -212,8 +223,10 @@ def _work_through(
             manifest.note_running(found.path)
             begun.add(found.path)
             source = str(batch.source / found.path)
-            observer.file(source)
-            yield Task(found.path, source, folder, found.full_name, batch.hints_of(found))
+            alone = bool(losses[found.path]) or found.size > LARGE
+            hints = batch.hints_of(found)
+            given = str(hints) if hints and hints.is_file() else None
+            yield Task(found.path, source, folder, found.full_name, given, alone)
 
     again = True
     try:

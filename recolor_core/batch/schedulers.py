@@ -5,18 +5,29 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
+from threading import Event, Lock
 from typing import Any, Protocol
 
-from recolor_core.batch.observer import Observer
+from recolor_core.batch.observer import BatchObserver, Observer, Stopped, Turn
 from recolor_core.batch.outcome import Outcome
-from recolor_core.batch.tasks import Task, Work, make_colorizer, perform, perform_anywhere
+from recolor_core.batch.tasks import (
+    IMAGES_AT_A_TIME,
+    Task,
+    Work,
+    images_at_a_time,
+    make_colorizer,
+    perform,
+    perform_anywhere,
+)
 from recolor_core.colorizer import Colorizer
 from recolor_core.device import set_thread_count
 from recolor_core.errors import RecolorError
+from recolor_core.pipeline import in_order
 
 _LOOK_SECONDS = 1.0
 """Seconds between two checks of the time limits."""
@@ -75,11 +86,13 @@ class Serial:
         Makes the colors.
     work : Work
         What is the same for all files.
-    observer : Observer or None
+    observer : BatchObserver or None
         Is told how the work on a file goes on.
     """
 
-    def __init__(self, colorizer: Colorizer, work: Work, observer: Observer | None = None) -> None:
+    def __init__(
+        self, colorizer: Colorizer, work: Work, observer: BatchObserver | None = None
+    ) -> None:
         self._colorizer = colorizer
         self._work = work
         self._observer = observer
@@ -87,13 +100,17 @@ class Serial:
     def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; see `Scheduler`."""
         for task in tasks:
+            if self._observer:
+                self._observer.file(task.source)
             yield task, perform(self._colorizer, task, self._work.request, self._observer)
 
 
 class LocalProcesses:
     """Does tasks in processes of their own on this machine.
 
-    A process that crashes costs one file, and so does one that hangs.
+    A process works on `IMAGES_AT_A_TIME` tasks at a time, so that it reads and writes one image
+    while another one is in the networks. If it crashes, these tasks are lost; done alone, those
+    that did not cause it succeed.
 
     Parameters
     ----------
@@ -103,8 +120,8 @@ class LocalProcesses:
         What is the same for all files.
     seconds : float or None
         A process that makes no progress for this time is ended, and its file has failed.
-    observer : Observer or None
-        Is told how the work on a file goes on, if there is one process.
+    observer : BatchObserver or None
+        Is told which files are begun and, if there is one process, how the work on them goes on.
     """
 
     def __init__(
@@ -112,98 +129,183 @@ class LocalProcesses:
         count: int,
         work: Work,
         seconds: float | None = None,
-        observer: Observer | None = None,
+        observer: BatchObserver | None = None,
     ) -> None:
         self._count = count
         self._work = work
         self._seconds = seconds
-        # The messages of several files at once would be mixed up.
-        self._observer = observer if observer and count == 1 else Observer()
+        self._observer = observer or BatchObserver()
 
     def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Outcome | Lost]]:
         """Do tasks; see `Scheduler`."""
         workers: list[_Worker] = []
+        waiting: Task | None = None
         try:
             while True:
                 workers = [worker for worker in workers if worker.process.is_alive()]
-                free = [worker for worker in workers if worker.task is None]
-                while len(workers) - len(free) < self._count and (task := next(tasks, None)):
-                    if free:
-                        worker = free.pop()
-                    else:
-                        workers.append(worker := _Worker(self._work, self._observer))
-                    worker.begin(task)
-                busy = [worker for worker in workers if worker.task]
+                while len(workers) < self._count or any(worker.has_room for worker in workers):
+                    waiting = waiting or next(tasks, None)
+                    if waiting is None or (worker := self._free(workers, waiting)) is None:
+                        break
+                    worker.begin(waiting)
+                    waiting = None
+                busy = [worker for worker in workers if worker.jobs]
                 if not busy:
                     return
                 wait([worker.connection for worker in busy], _LOOK_SECONDS)
                 for worker in busy:
-                    task, outcome = worker.task, worker.outcome(self._seconds)
-                    if task and outcome:
-                        yield task, outcome
+                    yield from worker.outcomes(self._seconds)
         finally:
             for worker in workers:
                 worker.end()
 
+    def _free(self, workers: "list[_Worker]", task: Task) -> "_Worker | None":
+        """Find a process that may begin a task, or start one; None if all have enough to do."""
+        idle = [worker for worker in workers if not worker.jobs]
+        if idle:
+            return idle[0]
+        if len(workers) < self._count:
+            # The messages of several processes would be mixed up.
+            observer = self._observer if self._count == 1 else _Names(self._observer)
+            workers.append(_Worker(self._work, observer))
+            return workers[-1]
+        return next((worker for worker in workers if worker.takes(task)), None)
+
+
+class _Names(BatchObserver):
+    """Passes on only which files are begun."""
+
+    def __init__(self, observer: BatchObserver) -> None:
+        self._observer = observer
+
+    def file(self, name: str) -> None:
+        """See `BatchObserver`."""
+        self._observer.file(name)
+
+
+@dataclass
+class _Job:
+    """A task that a process was given.
+
+    Parameters
+    ----------
+    task : Task
+        The task.
+    turn : Turn
+        Keeps the messages about it while the process has an older task.
+    heard : float or None
+        When the last message came; None until the process begins the task, since it may have to
+        load the networks first.
+    outcome : Outcome or None
+        What became of it.
+    """
+
+    task: Task
+    turn: Turn
+    heard: float | None = None
+    outcome: Outcome | None = None
+
 
 class _Worker:
-    """A process that does one task at a time."""
+    """A process that does a few tasks at a time.
 
-    def __init__(self, work: Work, observer: Observer) -> None:
+    Attributes
+    ----------
+    jobs : list of _Job
+        What it has to do, oldest first.
+    """
+
+    def __init__(self, work: Work, observer: BatchObserver) -> None:
         # Not forked: threads of PyTorch do not survive that.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         self.process.start()
         theirs.close()
-        self.task: Task | None = None
+        self.jobs: list[_Job] = []
         self._observer = observer
-        self._heard: float | None = None  # None until the task is begun: loading takes a while
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the process may begin another task, unless that is to be done alone."""
+        unfinished = [job.task for job in self.jobs if job.outcome is None]
+        return len(unfinished) < (1 if any(t.alone for t in unfinished) else IMAGES_AT_A_TIME)
+
+    def takes(self, task: Task) -> bool:
+        """Whether the process may begin this task while it does others."""
+        return self.has_room and not (task.alone and any(job.outcome is None for job in self.jobs))
 
     def begin(self, task: Task) -> None:
         """Hand out a task."""
-        self.task = task
-        self._heard = None
-        with contextlib.suppress(OSError):  # it has died: `outcome` finds out
+        self.jobs.append(_Job(task, Turn(self._observer, Event())))
+        if len(self.jobs) == 1:
+            self._turn()
+        with contextlib.suppress(OSError):  # it has died: `outcomes` finds out
             self.connection.send(task)
 
-    def outcome(self, seconds: float | None) -> Outcome | Lost | None:
-        """What became of the task; None, and it stays in `task`, if it is still being done."""
-        assert self.task is not None
+    def outcomes(self, seconds: float | None) -> Iterator[tuple[Task, Outcome | Lost]]:
+        """Tell what became of tasks, in the order in which they were handed out.
+
+        Parameters
+        ----------
+        seconds : float or None
+            How long the process may make no progress on a task.
+        """
         try:
             while self.connection.poll():
-                answer = self.connection.recv()
-                if isinstance(answer, Exception):
-                    raise answer
-                if isinstance(answer, Outcome):
-                    self.task = None
-                    return answer
-                self._heard = time.monotonic()
-                name, *facts = answer
-                if name:
-                    getattr(self._observer, name)(*facts)
+                self._take(self.connection.recv())
         except (EOFError, ConnectionError):
-            self.task = None
+            self.process.join(0.2)  # so that its exit code is that of the crash
             self.end()
-            return Lost(_how_it_ended(self.process.exitcode))
-        if seconds is None or self._heard is None or time.monotonic() - self._heard <= seconds:
-            return None
-        late = Outcome(
-            self.task.source,
-            "failed",
-            f"no progress for {seconds:g} s, so the process that read it was ended; raise "
-            "--timeout if the file is good",
-        )
-        self.process.kill()  # what hangs in a decoder hears nothing else
-        self.process.join()
-        self.task = None
-        self.end()
-        return late
+            yield from self._lost(_how_it_ended(self.process.exitcode))
+            return
+        while self.jobs and (outcome := self.jobs[0].outcome):
+            yield self.jobs.pop(0).task, outcome
+            if self.jobs:
+                self._turn()
+        now = time.monotonic()
+        for job in self.jobs:
+            if seconds is None or job.heard is None or job.outcome or now - job.heard <= seconds:
+                continue
+            job.outcome = Outcome(
+                job.task.source,
+                "failed",
+                f"no progress for {seconds:g} s, so the process that read it was ended; raise "
+                "--timeout if the file is good",
+            )
+            self.process.kill()  # what hangs in a decoder hears nothing else
+            self.process.join()
+            self.end()
+            yield from self._lost("because of another file")
+            return
+
+    def _take(self, answer: Any) -> None:
+        """Take a message of the process."""
+        if isinstance(answer, Exception):
+            raise answer
+        path, name, *facts = answer
+        job = next(job for job in self.jobs if job.task.path == path)
+        job.heard = time.monotonic()
+        if name == "outcome":
+            (job.outcome,) = facts
+        elif name != "begin":
+            getattr(job.turn, name)(*facts)
+
+    def _turn(self) -> None:
+        """Pass on the messages about the oldest task."""
+        self._observer.file(self.jobs[0].task.source)
+        self.jobs[0].turn.begin()
+
+    def _lost(self, reason: str) -> Iterator[tuple[Task, Outcome | Lost]]:
+        """Give up the tasks of a process that has ended."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            yield job.task, job.outcome or Lost(reason)
 
     def end(self) -> None:
         """End the process, after it has removed what is half done."""
         self.connection.close()
-        if self.task is None and self.process.is_alive():
+        if not self.jobs and self.process.is_alive():
             self.process.join(0.2)  # it reads that the connection is closed
         self.process.terminate()
         self.process.join(_END_SECONDS)
@@ -226,32 +328,45 @@ def _how_it_ended(exit_code: int | None) -> str:
 
 
 class _Teller(Observer):
-    """Tells the main process how the work goes on, a few times a second."""
+    """Tells the main process how the work on a task goes on, a few times a second.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    Parameters
+    ----------
+    send : callable
+        Sends a message.
+    path : str
+        Of the task.
+    stopped : Event
+        If it is set, the next message raises `Stopped` in the thread that does the task.
+    """
+
+    def __init__(self, send: Callable[[Any], None], path: str, stopped: Event) -> None:
+        self._send = send
+        self._path = path
+        self._stopped = stopped
         self._megapixels = 0.0
         self._told = 0.0
 
-    def begin(self) -> None:
-        """A task is begun."""
-        self._megapixels = 0.0
-        self._connection.send(("",))
+    def tell(self, name: str, *facts: Any) -> None:
+        """Send a message about the task."""
+        if self._stopped.is_set():
+            raise Stopped
+        self._send((self._path, name, *facts))
 
     def page(self, page: int, pages: int, megapixels: float) -> None:
         """See `Observer`."""
-        self._connection.send(("page", page, pages, megapixels))
+        self.tell("page", page, pages, megapixels)
 
     def advance(self, megapixels: float) -> None:
         """See `Observer`."""
         self._megapixels += megapixels
-        if time.monotonic() - self._told > _TELL_SECONDS:
-            self._connection.send(("advance", self._megapixels))
+        if time.monotonic() - self._told > _TELL_SECONDS or self._stopped.is_set():
+            self.tell("advance", self._megapixels)
             self._megapixels, self._told = 0.0, time.monotonic()
 
     def warn(self, text: str) -> None:
         """See `Observer`."""
-        self._connection.send(("warn", text))
+        self.tell("warn", text)
 
 
 def _serve(connection: Connection, work: Work) -> None:
@@ -259,6 +374,21 @@ def _serve(connection: Connection, work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    stopped, sending = Event(), Lock()
+
+    def send(message: Any) -> None:
+        with sending:
+            connection.send(message)
+
+    def do(colorizer: Colorizer, task: Task) -> None:
+        teller = _Teller(send, task.path, stopped)
+        teller.tell("begin")
+        teller.tell("outcome", perform(colorizer, task, work.request, teller))
+
+    def calls(colorizer: Colorizer) -> Iterator[Callable[[], None]]:
+        while True:
+            yield partial(do, colorizer, connection.recv())
+
     with contextlib.suppress(KeyboardInterrupt, EOFError, ConnectionError):
         if work.threads:
             set_thread_count(work.threads)
@@ -267,11 +397,8 @@ def _serve(connection: Connection, work: Work) -> None:
         except RecolorError as error:
             connection.send(error)
             return
-        teller = _Teller(connection)
-        while True:
-            task: Task = connection.recv()
-            teller.begin()
-            connection.send(perform(colorizer, task, work.request, teller))
+        for _ in in_order(calls(colorizer), images_at_a_time(colorizer), stopped):
+            pass
 
 
 def _interrupt(*_: Any) -> None:
@@ -413,7 +540,7 @@ class Cluster:
 
 
 def make_scheduler(
-    name: str, work: Work, seconds: float | None = None, observer: Observer | None = None
+    name: str, work: Work, seconds: float | None = None, observer: BatchObserver | None = None
 ) -> Scheduler:
     """The scheduler outside this process that a text names.
 
@@ -425,8 +552,8 @@ def make_scheduler(
         What is the same for all files.
     seconds : float or None
         How long a process may make no progress; needs "local:N".
-    observer : Observer or None
-        Is told how the work on a file goes on, with "local:1".
+    observer : BatchObserver or None
+        Is told which files are begun and, with "local:1", how the work on them goes on.
 
     Raises
     ------

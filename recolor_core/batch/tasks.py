@@ -16,6 +16,12 @@ from recolor_core.files import sha256_of
 _WAIT_SECONDS = 600.0
 """Seconds to wait for another call that makes the same result."""
 
+IMAGES_AT_A_TIME = 2
+"""Number of images that a process works on at a time if nothing speaks against it."""
+
+LARGE = 300_000_000
+"""Size in bytes of a file beside which no other one is colorized, to save memory."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -33,6 +39,8 @@ class Task:
         Whether the name of the result keeps the ending of the source.
     hints : str or None
         A file of hints for this image.
+    alone : bool
+        Whether a process that does this task does no other one at the same time.
     """
 
     path: str
@@ -40,6 +48,7 @@ class Task:
     folder: str
     full_name: bool = False
     hints: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,15 @@ class Work:
     weights: str = "default"
     device: str = "auto"
     threads: int | None = None
+
+
+def images_at_a_time(colorizer: Colorizer) -> int:
+    """Number of images that a process works on at a time.
+
+    On the CPU, one image is read or written while another one is in the networks. On a GPU it is
+    one image, to save memory.
+    """
+    return IMAGES_AT_A_TIME if colorizer.device == "cpu" else 1
 
 
 def make_colorizer(work: Work) -> Colorizer:

@@ -159,6 +159,7 @@ def run(
                 stages=stages,
                 sidecar=sidecar,
                 on_changed=on_changed,  # type: ignore[arg-type]
+                skip_results=True,
                 thumbnails=page,
                 keep_dates=keep_dates,
                 runtime=runtime,
@@ -189,6 +190,11 @@ def run(
             raise typer.Exit(INTERRUPTED) from None
         for line in describe_left_out((estimate if dry_run else summary).left_out):
             report.line(line)
+        for path in () if dry_run else summary.unused_hints:
+            report.complain(
+                f"recolor: {path}: these hints belong to no image; name and place the file as its "
+                "image in the input folder"
+            )
         if dry_run:
             _show_estimate(estimate, options.processes_of(place), as_json=json_lines)
             return
@@ -209,7 +215,7 @@ def _summary_line(summary: "Summary", report: Report, output: Path) -> str:
     if there := summary.current + counts["skipped"]:
         parts.append(f"{there} there already")
     if counts["kept"]:
-        parts.append(f"{counts['kept']} changed and kept as they are")
+        parts.append(f"{counts['kept']} left as they are")
     if counts["failed"]:
         parts.append(f"{counts['failed']} failed (recolor batch status {output} lists them)")
     if summary.left:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from recolor_core.batch.request import Request
     from recolor_core.colorizer import Colorizer
 
-LARGE = 300_000_000
-"""Size in bytes of a file beside which no other one is colorized, to save memory."""
-
 
 @options.with_settings()
 def colorize(
@@ -225,13 +222,12 @@ def _colorize_all(
 
 
 def _images_at_a_time(colorizer: "Colorizer", inputs: Inputs) -> int:
-    """Number of images to work on at a time: 2 if that cannot fill the memory.
+    """Number of images to work on at a time: one if a file is so large that two fill the memory."""
+    from recolor_core.batch.tasks import LARGE, images_at_a_time
 
-    While one is read or written, the other one is in the networks.
-    """
     paths = [image.path for image in inputs.images]
     small = all(path and path.stat().st_size <= LARGE for path in paths if path and path.exists())
-    return 2 if len(paths) > 1 and small and colorizer.device == "cpu" else 1
+    return images_at_a_time(colorizer) if len(paths) > 1 and small else 1
 
 
 def _shared(output: "Path", image: Input, other: Input, destination: Destination) -> str:

@@ -150,6 +150,8 @@ def test_any_size_comes_back_as_it_went_in(recolor, shape):
         ((100, 800), 64, (64, 512)),
         ((100, 1600), 64, (32, 512)),  # at most eight times as long as `size`
         ((1, 100_000), 64, (1, 512)),
+        ((1, 1), 4096, (224, 224)),  # a small image is not enlarged to any size
+        ((100, 150), 4096, (400, 600)),
     ],
 )
 def test_the_working_size_keeps_the_aspect_ratio(shape, size, expected):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,6 +23,8 @@ from PIL import Image
 from recolor_core.batch.lock import LOCK
 from recolor_core.batch.manifest import MANIFEST, Found, Making, Manifest
 from recolor_core.batch.outcome import Outcome
+from recolor_core.batch.schedulers import LocalProcesses, Lost
+from recolor_core.batch.tasks import IMAGES_AT_A_TIME, Task, Work
 from recolor_core.colorizer import Colorizer
 from tests.core.cli_runner import FAST, files, gray_of, photo, pixels, recolor
 
@@ -210,7 +213,7 @@ def test_changes(archive: Path, tmp_path: Path, what: str, on_changed: str) -> N
         assert "--on-changed redo renews it" in call.err
     elif on_changed == "skip":
         assert (call.code, kept, status) == (0, True, "kept")
-        assert "1 changed and kept as they are" in call.err
+        assert "1 left as they are" in call.err
     else:
         assert (call.code, kept, status) == (0, False, "done")
         assert rows(out)["a.png"]["output_sha256"] == digest(out / output)
@@ -296,7 +299,7 @@ def test_killed_at_any_instant_it_is_finished_by_the_next_run(
         for path, row in rows(out).items():
             if row["status"] == "done":
                 assert row["output_sha256"] == digest(out / str(row["output"])), path
-        assert sum(status == "running" for status in noted.values()) <= 1
+        assert sum(status == "running" for status in noted.values()) <= IMAGES_AT_A_TIME
     assert kills >= 3
     assert recolor(*words).code == 0
     assert set(statuses(out).values()) == {"done"}
@@ -319,7 +322,7 @@ def test_an_interrupted_run_goes_on(archive: Path, tmp_path: Path) -> None:
     with patch.object(Colorizer, "generate", interrupted):
         call = recolor("batch", archive, out, *FAST)
     assert call.code == 130
-    assert "interrupted, 1 files done" in call.err
+    assert "interrupted, 1 file done" in call.err
     assert sorted(statuses(out).values()).count("done") == 1
     assert "running" not in statuses(out).values()
     recolor("batch", archive, out, *FAST)
@@ -507,7 +510,7 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be(archive: Path, tmp_path
     recolor("batch", archive, out, *FAST)
     before = files(out)
     text = recolor("batch", archive, out, "--dry-run", *FAST).out.decode()
-    assert "1 files to do" in text
+    assert "1 file to do" in text
     assert "4 there already" in text
     assert files(out) == before
 
@@ -617,17 +620,77 @@ def test_each_image_has_its_file_of_hints(archive: Path, tmp_path: Path) -> None
     assert (call.code, len(call.errors)) == (2, 1)
 
 
+def test_hints_that_belong_to_no_image_are_named(archive: Path, tmp_path: Path) -> None:
+    hints = tmp_path / "hints"
+    (hints / "box").mkdir(parents=True)
+    for name in ("a.png.json", "box/b.json", "box/B1.json"):
+        (hints / name).write_text('{"hints": []}')
+    (archive / "box" / "bad.png").unlink()
+    call = recolor("batch", archive, tmp_path / "out", "--hints", hints, *FAST)
+    assert call.code == 0, call.err
+    assert [line for line in call.errors if "belong to no image" in line] == [
+        f"recolor: {hints / 'box' / 'B1.json'}: these hints belong to no image; name and place the "
+        "file as its image in the input folder"
+    ]
+    words = ("--include", "a.*", *FAST)
+    call = recolor("batch", archive, tmp_path / "part", "--hints", hints, *words)
+    assert "belong to no image" not in call.err
+
+
+def test_a_result_is_not_colorized_again(archive: Path, tmp_path: Path) -> None:
+    (archive / "a.jpg").unlink()
+    words = ("--include", "a.png", *FAST)
+    assert recolor("batch", archive, archive, *words).code == 0  # results beside their sources
+    (archive / "a.recolor.png").rename(archive / "renamed.png")
+    before = digest(archive / "renamed.png")
+    call = recolor("batch", archive, archive, "--include", "renamed.png", *FAST)
+    assert call.code == 0, call.err
+    assert "renamed.png: left out: this is a result of recolor, made from a.png" in call.err
+    assert statuses(archive)["renamed.png"] == "kept"
+    assert digest(archive / "renamed.png") == before
+    assert not (archive / "renamed.recolor.png").exists()
+    out = tmp_path / "again.png"
+    call = recolor(archive / "renamed.png", "-o", out, *FAST)  # named, it is meant
+    assert call.code == 0
+    assert "this is a result of recolor, made from a.png" in call.err
+    np.testing.assert_array_equal(gray_of(pixels(out)), photo())
+
+
 @posix
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_nothing(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     thread = signal_workers([signal.SIGKILL], out)
-    call = recolor("batch", archive, out, "--include", "a.png", "--scheduler", "local:1", *FAST)
+    words = ("--include", "a.*", "--include", "box/b.jpg", "--scheduler", "local:1")
+    call = recolor("batch", archive, out, *words, *FAST)
     thread.join()
     assert call.code == 0, call.err
-    assert statuses(out) == {"a.png": "done"}
-    assert "a.recolor.png" in files(out)
+    assert statuses(out) == {"a.jpg": "done", "a.png": "done", "box/b.jpg": "done"}
+    assert "a.png.recolor.png" in files(out)
+
+
+@pytest.mark.slow
+def test_a_process_does_one_task_alone_and_others_two_at_a_time(
+    archive: Path, tmp_path: Path
+) -> None:
+    names = ["a.png", "a.jpg", "box/b.jpg", "box/deep/c.tif"]
+    before: dict[str, list[str]] = {}  # what was done when a task was taken
+    done: list[str] = []
+
+    def tasks() -> Iterator[Task]:
+        for name in names:
+            before[name] = list(done)
+            alone = name == "box/b.jpg"
+            yield Task(name, str(archive / name), str(tmp_path / "out"), True, alone=alone)
+
+    for task, outcome in LocalProcesses(1, Work(device="cpu")).run(tasks()):
+        assert not isinstance(outcome, Lost), outcome
+        assert outcome.status == "done", outcome.message
+        done.append(task.path)
+    assert before["a.jpg"] == []
+    assert before["box/deep/c.tif"] == names[:3]
+    assert done == names
 
 
 @posix
