@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QKeySequence, QPixmap, QShortcut
+from qtpy.QtGui import QIcon, QImage, QKeySequence, QPalette, QPixmap, QShortcut
 from qtpy.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 SIDE = 100
@@ -29,6 +29,7 @@ class Gallery(QListWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._blank = False  # whether the images stand for those that are being made
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
@@ -42,6 +43,36 @@ class Gallery(QListWidget):
         enter.setContext(Qt.ShortcutContext.WidgetShortcut)
         enter.activated.connect(self._take)
 
+    @property
+    def busy(self) -> bool:
+        """Whether images are being made."""
+        return not self.isEnabled()
+
+    def wait(self, count: int) -> None:
+        """Show that images are being made: nothing can be chosen until `fill` or `ready`.
+
+        Parameters
+        ----------
+        count : int
+            How many are being made. If there are none yet, so many blank ones are shown.
+        """
+        if not self.count():
+            blank = QPixmap(SIDE, SIDE * 3 // 4)
+            blank.fill(self.palette().color(QPalette.ColorRole.Mid))
+            for _ in range(count):
+                self.addItem(QListWidgetItem(QIcon(blank), "…"))
+            self._blank = True
+        self.setEnabled(False)
+        self.setAccessibleDescription("being made")
+
+    def ready(self) -> None:
+        """Show that no images are being made any more; blank ones are removed."""
+        if self._blank:
+            self.clear()
+        self._blank = False
+        self.setEnabled(True)
+        self.setAccessibleDescription("")
+
     def fill(self, images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
         """Replace the images; the one that is chosen stays chosen.
 
@@ -52,8 +83,9 @@ class Gallery(QListWidget):
         names : sequence of str
             What each is called.
         """
-        chosen = self.currentRow()
+        chosen = -1 if self._blank else self.currentRow()
         blocked = self.blockSignals(True)
+        self.ready()
         self.clear()
         for image, name in zip(images, names, strict=True):
             shown, icon = pixmap_of(image), QIcon()

@@ -14,9 +14,11 @@ from napari.utils.colormaps.standardize_color import transform_color
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_recolor.label_pixels import EVENTS, LabelPixels
 from napari_recolor.marks import (
     LIMIT,
     MASKS,
+    MAX_LABELS,
     SYMBOLS,
     Style,
     fill_points,
@@ -146,6 +148,7 @@ class HintLayer:
         self.layer.mode = "add"
         self._shapes: Shapes | None = None
         self._labels: Labels | None = None
+        self._pixels = LabelPixels(MAX_LABELS)
         self._mode_before = ""
         self._told: list[Mark] = []
         self._problem = ""
@@ -219,7 +222,7 @@ class HintLayer:
             found += marks_of_shapes(self._shapes, self.image, at)
         if self._labels is not None and (everywhere or shown or self._labels.ndim > 2):
             at = self._at(self._labels, index)
-            found += marks_of_labels(self._labels, self.image, at)
+            found += marks_of_labels(self._labels, self.image, at, self._pixels)
         found = [*marks_of_points(self.layer, self.image, index, limits), *found]
         shape = image_shape(self.image)
         return marks_inside(found, (slice(0, shape[0]), slice(0, shape[1])), shape)
@@ -340,6 +343,10 @@ class HintLayer:
         if self._labels is not None:
             self._labels.events.selected_label.disconnect(self._on_selected)
         self._watch(self._labels, layer, _LABEL_EVENTS)
+        for watched, act in ((self._labels, "disconnect"), (layer, "connect")):
+            if watched is not None:
+                for name in EVENTS:
+                    getattr(watched.events[name], act)(self._pixels.forget)
         if layer is not None:
             layer.events.selected_label.connect(self._on_selected)
         self._labels = layer
@@ -633,6 +640,13 @@ class HintLayer:
         self._timer.start()
 
     def _tell(self) -> None:
+        if self._labels is not None:
+            at = self._at(self._labels, self.index_shown())
+            in_bounds = all(0 <= i < n for i, n in zip(at, self._labels.data.shape, strict=False))
+            if in_bounds and not self._pixels.prepare(
+                self._labels, self.image, at, self._on_pixels
+            ):
+                return  # until they are found
         try:
             values, problem = self.values(), ""
         except HintsError as error:
@@ -643,6 +657,10 @@ class HintLayer:
         if values != self._told:
             self._told = values
             self.changed.emit()
+
+    def _on_pixels(self) -> None:
+        if self._labels is not None:
+            self._touch()
 
     def _on_selected(self, _: Any = None) -> None:
         self.selected.emit()

@@ -114,10 +114,11 @@ class Inspector:
             self.viewer.canvas.grid.update(
                 {"stride": 1, "shape": (rows, columns), "spacing": SPACING, "enabled": True}
             )
+            self.viewer.fit_to_view(layers=shown)  # before each cell has a camera that follows
+        self.changed.emit(True)
+        yield
         if self.viewer.layers.selection.active not in shown:
             self.viewer.layers.selection.active = shown[0]
-        self.viewer.fit_to_view(layers=shown)
-        self.changed.emit(True)
         for layer in shown[1:]:
             yield
             if layer in self._shown:  # it may have been removed

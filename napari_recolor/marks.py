@@ -13,12 +13,12 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_recolor.label_pixels import LabelPixels
 from napari_recolor.placing import (
     data_to_data,
     ellipse,
     hex_color,
     hex_rgba,
-    image_shape,
     planar,
 )
 from recolor_core.errors import HintsError
@@ -279,7 +279,9 @@ def marks_of_shapes(shapes: Shapes, image: Image, at: tuple[int, ...]) -> list[M
     return [*strokes, *regions]
 
 
-def marks_of_labels(labels: Labels, image: Image, at: tuple[int, ...]) -> list[Mark]:
+def marks_of_labels(
+    labels: Labels, image: Image, at: tuple[int, ...], pixels: LabelPixels
+) -> list[Mark]:
     """The masks of one image: one for each label, in the color in which it is shown.
 
     Parameters
@@ -290,6 +292,9 @@ def marks_of_labels(labels: Labels, image: Image, at: tuple[int, ...]) -> list[M
         The image.
     at : tuple of int
         Which slice of the layer belongs to the image.
+
+    pixels : LabelPixels
+        Knows the pixels of the labels, or finds them.
 
     Returns
     -------
@@ -303,8 +308,7 @@ def marks_of_labels(labels: Labels, image: Image, at: tuple[int, ...]) -> list[M
     shape = labels.data.shape
     if any(not 0 <= i < length for i, length in zip(at, shape, strict=False)):
         return []  # fewer slices than the image has
-    plane = _resampled(np.asarray(labels.data[at]), labels, image)
-    numbers = [int(label) for label in np.unique(plane) if label]
+    numbers, of_label = pixels.of(labels, image, at)
     if len(numbers) > MAX_LABELS:
         raise HintsError(
             f"expected at most {MAX_LABELS} labels as masks of color, got {len(numbers)} in "
@@ -316,7 +320,7 @@ def marks_of_labels(labels: Labels, image: Image, at: tuple[int, ...]) -> list[M
         color, kind = labels.get_color(label), kinds.get(label, "color")
         if kind != "color" or (color is not None and color[3] > 0):
             asks = _asks(Style(kind), color, {})
-            found.append(Mask(plane == label, color=asks["color"], kind=asks["kind"]))
+            found.append(Mask(of_label[label], color=asks["color"], kind=asks["kind"]))
     return found
 
 
@@ -407,19 +411,6 @@ def _round(number: Any) -> float:
 def _area(outline: NDArray[Any]) -> float:
     y, x = outline.T
     return float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
-
-
-def _resampled(plane: NDArray[Any], labels: Labels, image: Image) -> NDArray[Any]:
-    """Labels on the pixels of the image."""
-    shape = image_shape(image)
-    matrix = data_to_data(image, labels)
-    linear, offset = matrix[-3:-1, -3:-1], matrix[-3:-1, -1]
-    if plane.shape == shape and np.allclose(linear, np.eye(2)) and np.allclose(offset, 0):
-        return plane
-    from scipy.ndimage import affine_transform  # napari needs SciPy too
-
-    found: NDArray[Any] = affine_transform(plane, linear, offset, shape, order=0, cval=0)
-    return found
 
 
 def _moved(mark: Mark, region: tuple[slice, slice]) -> Mark:

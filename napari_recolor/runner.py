@@ -293,6 +293,13 @@ class Runner(QObject):
             insert_quietly(layers, max(images, default=-1) + 1, rgb)
             self.runs[run.id] = run
         if active is None or isinstance(active, Image):
+            # In a turn of the event loop of its own: it takes half as long as the insertion.
+            QTimer.singleShot(AIR_MS, partial(self._select, rgb, active))
+
+    def _select(self, rgb: Image, active: Image | None) -> None:
+        """Make the image active unless the user has chosen another layer meanwhile."""
+        layers = self.viewer.layers
+        if not self._closed and rgb in layers and layers.selection.active is active:
             layers.selection.active = rgb
 
     def _earlier(self, run: Run) -> Run | None:

@@ -8,7 +8,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from psygnal import Signal
 
+from napari_recolor.layers import insert_quietly
 from napari_recolor.pyramid import is_large, levels_of
+from napari_recolor.reading import Source, visible_region
+from recolor_core.errors import ImageError
 
 BEFORE = "recolor before"
 """In the metadata of the layer that covers the left of a result: it is no image to colorize."""
@@ -63,7 +66,7 @@ class Wipe:
             self._cover.data = _cut(self._source, column)
 
     def start(self, result: Image, source: Image) -> None:
-        """Cover the left half of a result.
+        """Cover a result, up to the middle of what is in view.
 
         Parameters
         ----------
@@ -73,13 +76,11 @@ class Wipe:
             The layer that it was made from; it need not be in the viewer.
         """
         self.stop()
-        layers, active = self.viewer.layers, self.viewer.layers.selection.active
+        layers = self.viewer.layers
         if result not in layers:
             return
         self._result, self._source = result, source
-        shape = result.data.shape[:-1]
-        middle = result.data_to_world((*(0,) * (len(shape) - 2), shape[-2] / 2, shape[-1] / 2))
-        self._column = int(np.clip(source.world_to_data(middle)[-1] + 0.5, 1, _width(source)))
+        self._column = self._middle(result, source)
         data, meta, _ = source.as_layer_data_tuple()
         data = _cut(source, self._column)
         meta |= {
@@ -91,13 +92,23 @@ class Wipe:
         cover = self._cover = Layer.create(data, meta, "image")
         box = cover.bounding_box
         box.lines, box.points, box.line_color, box.line_thickness = True, False, "white", 2
-        layers.insert(layers.index(result) + 1, cover)
+        insert_quietly(layers, layers.index(result) + 1, cover)
         box.visible = True
-        layers.selection.active = active
         layers.events.removed.connect(self._on_removed)
         self.viewer.mouse_drag_callbacks.append(self._on_press)
         self.viewer.mouse_move_callbacks.append(self._on_move)
         self.changed.emit(True)
+
+    def _middle(self, result: Image, source: Image) -> int:
+        """Return the column of the source in the middle of what is in view of the result."""
+        try:
+            _, columns = visible_region(result, self.viewer, Source.of(result))
+        except ImageError:  # nothing of it is in view, or it is shown in 3D
+            columns = Source.of(result).whole[1]
+        shape = result.data.shape[:-1]
+        middle = (columns.start + columns.stop - 1) / 2
+        world = result.data_to_world((*(0,) * (len(shape) - 2), shape[-2] / 2, middle))
+        return int(np.clip(round(source.world_to_data(world)[-1] + 0.5), 1, _width(source)))
 
     def stop(self) -> None:
         """Take the cover away."""

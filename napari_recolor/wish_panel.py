@@ -262,8 +262,10 @@ class WishPanel(QObject):
             draw=draw,
             region=region,
         )
-        self._job = Job(work, partial(self._on_made, wanted))
-        self._queue.submit(self._job)
+        job = self._job = Job(work, partial(self._on_made, wanted))
+        job.on_end = partial(self._on_end, job)
+        self._controls.gallery.wait(ALTERNATIVES + 1)
+        self._queue.submit(job)
 
     def _on_made(self, made: tuple[Any, ...], event: list[NDArray[Any]] | Failure | None) -> None:
         if isinstance(event, Failure):
@@ -273,6 +275,10 @@ class WishPanel(QObject):
             names = ["likeliest", *map(str, range(1, len(event)))]
             self._controls.gallery.fill(event, names)
             self._mark()
+
+    def _on_end(self, job: Job) -> None:
+        if self._job is job:  # it failed, or something newer ended it
+            self._controls.gallery.ready()
 
     def _draw_others(self) -> None:
         self._seed += 1

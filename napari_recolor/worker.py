@@ -996,7 +996,7 @@ def preload() -> None:
     To be called in a thread, so that the window can answer.
     """
     import pandas  # noqa: F401
-    import skimage.color  # noqa: F401
+    from skimage.color import lab2rgb  # noqa: F401  # skimage imports its modules when asked
 
 
 def _load_torch() -> None:

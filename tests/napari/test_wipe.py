@@ -54,6 +54,27 @@ def test_the_source_covers_the_left_half_of_the_result(viewer, shape):
     assert not viewer.mouse_move_callbacks
 
 
+@pytest.mark.parametrize(("center", "column"), [(20, 20), (45, 45), (-500, 30), (500, 30)])
+def test_the_line_begins_in_the_middle_of_the_view(viewer, center, column):
+    source, result = fill(viewer)
+    viewer.canvas.size = (400, 200)
+    viewer.scene.camera.zoom = 20  # 20 rows and 10 columns are in view
+    viewer.scene.camera.center = (0, 20, center)
+    wipe = Wipe(viewer)
+    wipe.start(result, source)
+    assert abs(wipe.column - column) <= 1  # the middle of the image if nothing of it is in view
+
+
+def test_the_line_begins_in_the_middle_of_what_is_in_view_of_the_image(viewer):
+    source, result = fill(viewer)
+    viewer.canvas.size = (400, 400)
+    viewer.scene.camera.zoom = 10  # 40 columns
+    viewer.scene.camera.center = (0, 20, 0)  # of which 20 are on the image
+    wipe = Wipe(viewer)
+    wipe.start(result, source)
+    assert abs(wipe.column - 10) <= 1
+
+
 def test_the_line_stays_on_the_image(viewer):
     source, result = fill(viewer)
     wipe = Wipe(viewer)

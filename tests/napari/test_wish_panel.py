@@ -246,6 +246,35 @@ def test_a_file_is_a_reference_and_goes_into_the_command(
     np.testing.assert_array_equal(rerun(panel), image_of(panel).data)
 
 
+def test_the_strip_shows_that_it_is_being_filled(panel, rest):
+    gallery = panel.controls.gallery
+    panel.controls.strip.title.click()
+    assert gallery.busy
+    assert {gallery.item(i).text() for i in range(gallery.count())} == {"…"}
+    assert gallery.count() == ALTERNATIVES + 1
+    rest(panel)
+    assert not gallery.busy
+    before = [gallery.item(i).text() for i in range(gallery.count())]
+    assert "…" not in before
+    panel.controls.more_alternatives.click()
+    assert gallery.busy
+    assert [gallery.item(i).text() for i in range(gallery.count())] == before
+    rest(panel)
+    assert not gallery.busy
+
+
+def test_a_strip_that_cannot_be_filled_is_empty(panel, rest, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("broken")
+
+    monkeypatch.setattr("napari_recolor.worker.Engine.draw", fail)
+    panel.controls.strip.title.click()
+    rest(panel)
+    assert "broken" in panel.controls.status.text()
+    assert not panel.controls.gallery.busy
+    assert panel.controls.gallery.count() == 0
+
+
 def test_keys_reach_the_strip(panel, rest):
     open_strip(panel, rest)
     gallery = panel.controls.gallery
