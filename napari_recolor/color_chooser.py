@@ -7,11 +7,12 @@ from qtpy.QtGui import QCursor
 
 from napari_recolor.color_popover import ColorPopover
 from napari_recolor.controls import Controls
+from napari_recolor.events import Failure, Likely
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.run import Run
-from napari_recolor.worker import Failure, Likely, likely
+from napari_recolor.worker import likely
 
 
 class ColorChooser(QObject):

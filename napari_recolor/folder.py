@@ -6,7 +6,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 
-from napari_recolor.worker import Options, failure_of
+from napari_recolor.events import failure_of
+from napari_recolor.options import Options
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import GeneratorWorker, create_worker
 
 from napari_recolor.folder import FolderStep, colorize_folder
-from napari_recolor.worker import Options
+from napari_recolor.options import Options
 
 SIDE = 160
 """The longer side of an image of the contact sheet, in pixels of the screen."""

@@ -9,7 +9,8 @@ from napari.utils.notifications import notification_manager, show_warning
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import GeneratorWorker, create_worker
 
-from napari_recolor.worker import Engine, failure_of
+from napari_recolor.engine import Engine
+from napari_recolor.events import failure_of
 from recolor_core.errors import DeviceWarning
 
 
@@ -22,7 +23,7 @@ class Job:
     work : callable
         Runs in a worker thread: takes the engine and yields events, each a chance to end the job.
     on_event : callable
-        Takes each event, in the main thread and in order. A `worker.Failure` is the last event.
+        Takes each event, in the main thread and in order. A `Failure` is the last event.
     on_end : callable
         Is called once in the main thread, after all events, even if the job never started.
     keeps : bool

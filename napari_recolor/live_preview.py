@@ -6,11 +6,13 @@ from functools import partial
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
+from napari_recolor.events import Failure, Recolored
 from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.options import Options
 from napari_recolor.reading import Index
 from napari_recolor.run import Run
 from napari_recolor.runner import tell_failure
-from napari_recolor.worker import Failure, Options, Recolored, recolor
+from napari_recolor.worker import recolor
 from recolor_core.hints import Mark
 
 

@@ -8,8 +8,8 @@ from napari.utils.events import EventedModel
 from npe2 import PluginManager
 from npe2.manifest.schema import discovery_blocked
 
+from napari_recolor.options import Options
 from napari_recolor.reading import LevelRule
-from napari_recolor.worker import Options
 
 PLUGIN = "napari-recolor"
 

@@ -2,7 +2,7 @@
 
 from napari.utils.progress import cancelable_progress, progress
 
-from napari_recolor.worker import Step
+from napari_recolor.events import Step
 
 
 class ProgressBars:

@@ -83,7 +83,7 @@ class Readout(QLabel):
         ----------
         values_at : callable or None
             Takes a position of the world and gives what is known there, by role: see
-            `worker.Stages`. None: there is nothing to read.
+            `Stages`. None: there is nothing to read.
         """
         self._values_at = values_at
         self.read()

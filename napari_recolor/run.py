@@ -9,6 +9,7 @@ from napari.components import LayerList, ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
 
+from napari_recolor.events import Failure, Recolored
 from napari_recolor.layers import (
     CHROMA,
     COARSE_CELL,
@@ -22,10 +23,11 @@ from napari_recolor.layers import (
     update_layer,
 )
 from napari_recolor.marks import marks_inside
+from napari_recolor.options import Options
 from napari_recolor.palette import colors_of
 from napari_recolor.pyramid import levels_of
 from napari_recolor.reading import Index, Request, Source, visible_region
-from napari_recolor.worker import Failure, Options, Recolored, Stages
+from napari_recolor.stages import Stages
 from recolor_core.errors import ImageError
 from recolor_core.hints import Mark
 

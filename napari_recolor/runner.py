@@ -10,13 +10,15 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_recolor.events import Failure, Step
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, ORDER, insert_quietly, is_result, layers_of_run
+from napari_recolor.options import Options
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
 from napari_recolor.replaced import ReplacedRuns
 from napari_recolor.run import Run
-from napari_recolor.worker import Failure, Options, Step, colorize
+from napari_recolor.worker import colorize
 from recolor_core.hints import Mark
 
 PROGRESS_MS = 100

@@ -9,8 +9,8 @@ from napari.utils.notifications import show_error, show_info
 from napari.viewer import Viewer
 from qtpy.QtWidgets import QFileDialog
 
+from napari_recolor.engine import Engine
 from napari_recolor.layers import KEY
-from napari_recolor.worker import Engine
 from napari_recolor.writer import write_image
 from recolor_core.errors import RecolorError
 

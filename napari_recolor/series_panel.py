@@ -11,11 +11,12 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_recolor.controls import Controls
+from napari_recolor.events import Failure
 from napari_recolor.folder_window import FolderWindow
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_result
+from napari_recolor.options import Options
 from napari_recolor.recall import Recalled, find_next, find_result, recall
-from napari_recolor.worker import Failure, Options
 
 
 class SeriesPanel(QObject):

@@ -23,6 +23,7 @@ from napari_recolor.color_chooser import ColorChooser
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
 from napari_recolor.doubt import most_doubtful
+from napari_recolor.events import Failure, failure_of
 from napari_recolor.gl_context import canvas_of, guard_canvas
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
@@ -32,6 +33,7 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_image, is_result, layers_of_run
 from napari_recolor.legends import Legends
 from napari_recolor.live_preview import LivePreview
+from napari_recolor.options import Options
 from napari_recolor.palette import check_colors, wrong_colors
 from napari_recolor.preferences import (
     changed,
@@ -51,10 +53,11 @@ from napari_recolor.saving import FILTER, is_source, save, suggested_path
 from napari_recolor.series_panel import SeriesPanel
 from napari_recolor.shortcuts import Shortcuts
 from napari_recolor.source_choice import SourceChoice
+from napari_recolor.torch_import import preload
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
 from napari_recolor.wishes import Draw, Wishes
-from napari_recolor.worker import Failure, Options, choices, failure_of, preload
+from napari_recolor.worker import choices
 from recolor_core.errors import ImageError, RecolorError
 from recolor_core.hints import Hint, Mark, Region
 

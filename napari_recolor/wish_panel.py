@@ -14,12 +14,14 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.controls import Controls
+from napari_recolor.events import Failure, Found
 from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.options import Options
 from napari_recolor.parts import CHOOSE_FILE
 from napari_recolor.reading import Index
 from napari_recolor.run import Run
 from napari_recolor.wishes import ColorImage, Draw, Part, Wishes
-from napari_recolor.worker import Failure, Found, Options, alternatives
+from napari_recolor.worker import alternatives
 from recolor_core.hints import Area, Mark
 
 ALTERNATIVES = 6

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from superqt.utils import WorkerBase
 
-from napari_recolor.worker import Engine, Options
+from napari_recolor.engine import Engine
+from napari_recolor.options import Options
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import tifffile
 from qtpy.QtCore import Qt
 
 from napari_recolor.folder_window import FolderWindow
-from napari_recolor.worker import Options
+from napari_recolor.options import Options
 
 pytestmark = pytest.mark.gui
 

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from napari_recolor import worker
+from napari_recolor.engine import Engine
 from napari_recolor.layers import KEY
 
 pytestmark = pytest.mark.gui
@@ -29,7 +29,7 @@ def test_dragging_a_hint_runs_one_job_at_a_time_and_ends_with_the_newest(
     panel, photo, direct, qtbot, monkeypatch
 ):
     at_once, most, asked, lock = 0, 0, [], threading.Lock()
-    recolor = worker.Engine.colorizer
+    recolor = Engine.colorizer
 
     def counted(self, options):
         nonlocal at_once, most
@@ -43,7 +43,7 @@ def test_dragging_a_hint_runs_one_job_at_a_time_and_ends_with_the_newest(
             with lock:
                 at_once -= 1
 
-    monkeypatch.setattr(worker.Engine, "colorizer", counted)
+    monkeypatch.setattr(Engine, "colorizer", counted)
     points = panel._hints.current.layer
     points.current_face_color = "#ff0000"
     points.add([10, 10])
@@ -80,7 +80,7 @@ def test_errors_are_told_and_the_next_request_works(panel, qtbot, monkeypatch, e
     monkeypatch.setattr("napari_recolor.runner.notification_manager.receive_error", lambda *_: None)
     points = panel._hints.current.layer
     with monkeypatch.context() as patch:
-        patch.setattr(worker.Engine, "colorizer", broken)
+        patch.setattr(Engine, "colorizer", broken)
         points.add([40, 60])
         qtbot.waitUntil(lambda: "broken" in panel.controls.status.text(), timeout=60_000)
     points.add([20, 60])

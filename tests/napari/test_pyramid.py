@@ -6,11 +6,13 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_recolor import pyramid, worker
+from napari_recolor import pyramid, stages, worker
 from napari_recolor.layers import KEY
+from napari_recolor.options import Options
 from napari_recolor.pyramid import levels_of, paint_preview
 from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.worker import Options, Stages, colorize, recolor
+from napari_recolor.stages import Stages
+from napari_recolor.worker import colorize, recolor
 from napari_recolor.writer import write_image
 from recolor_core import Hint
 from recolor_core.errors import ImageError
@@ -37,7 +39,8 @@ def gate(monkeypatch):
             opened.wait(60)
             yield seen
 
-    monkeypatch.setattr(worker, "paint", patient)
+    for module in (stages, worker):
+        monkeypatch.setattr(module, "paint", patient)
     return opened
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_recolor import pyramid, worker
+from napari_recolor import pyramid, stages, worker
 from napari_recolor.layers import KEY, layers_of_run
 
 pytestmark = pytest.mark.gui
@@ -167,7 +167,8 @@ def test_a_run_that_is_canceled_early_leaves_the_earlier_result(
             opened.wait(60)
             yield seen
 
-    monkeypatch.setattr(worker, "paint", patient)
+    for module in (stages, worker):
+        monkeypatch.setattr(module, "paint", patient)
     panel = open_panel(photo)
     (rgb,) = run(panel, finish)
     opened.clear()

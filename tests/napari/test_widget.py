@@ -14,8 +14,9 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidget
 from superqt.utils import WorkerBase
 
-from napari_recolor import command_text, worker
+from napari_recolor import command_text
 from napari_recolor.layers import KEY
+from napari_recolor.options import Options
 from napari_recolor.settings import panel_settings
 from recolor_core import Hint, Mask, Region, Stroke, result
 
@@ -688,12 +689,8 @@ def test_preferences_are_those_that_the_library_declares(panel):
         assert tuple(about.enum or ()) == setting.choices
         assert about.default == setting.default
     fields = type(panel._preferences).model_fields
-    assert worker.Options() == worker.Options(
-        **{
-            name: fields[name].default
-            for name in worker.Options.__dataclass_fields__
-            if name in fields
-        }
+    assert Options() == Options(
+        **{name: fields[name].default for name in Options.__dataclass_fields__ if name in fields}
     )
 
 

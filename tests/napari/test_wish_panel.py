@@ -267,7 +267,7 @@ def test_a_strip_that_cannot_be_filled_is_empty(panel, rest, monkeypatch):
     def fail(*_, **__):
         raise ValueError("broken")
 
-    monkeypatch.setattr("napari_recolor.worker.Engine.draw", fail)
+    monkeypatch.setattr("napari_recolor.engine.Engine.draw", fail)
     panel.controls.strip.title.click()
     rest(panel)
     assert "broken" in panel.controls.status.text()

@@ -10,9 +10,16 @@ import pytest
 import tifffile
 
 import recolor_core
+from napari_recolor import stages as stages_module
 from napari_recolor import worker
+from napari_recolor.engine import Engine
+from napari_recolor.events import Step, failure_of
+from napari_recolor.options import Options
 from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.worker import Engine, Options, Stages, Step, colorize, failure_of, recolor
+from napari_recolor.source_file import file_of
+from napari_recolor.stages import Stages
+from napari_recolor.torch_import import gpu_name
+from napari_recolor.worker import colorize, recolor
 from recolor_core import Colorizer, DeviceWarning, Hint
 
 SMALL = Options(size=64)
@@ -244,8 +251,8 @@ def test_the_name_of_a_gpu_is_told(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"board of {device}")
-    assert worker._gpu_name("cuda:1") == "board of cuda:1"
-    assert worker._gpu_name("cpu") == ""
+    assert gpu_name("cuda:1") == "board of cuda:1"
+    assert gpu_name("cpu") == ""
 
 
 def test_unknown_weights_and_devices_are_told_as_the_core_tells_them(photo):
@@ -259,7 +266,7 @@ def test_torch_that_cannot_be_loaded_is_told_with_a_remedy(photo, monkeypatch):
     def fail():
         raise ImportError("DLL load failed while importing torch")
 
-    monkeypatch.setattr(worker, "_load_torch", fail)
+    monkeypatch.setattr(worker, "load_torch", fail)
     told = failure(Engine(), photo, Options(size=64, runtime="torch"))
     assert "PyTorch could not be loaded" in told.message
     assert "reinstall" in told.message
@@ -272,7 +279,10 @@ import sys
 import numpy as np
 from napari_recolor.layers import chroma_colormap
 from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.worker import Engine, Options, Stages, choices, colorize, recolor
+from napari_recolor.engine import Engine
+from napari_recolor.options import Options
+from napari_recolor.stages import Stages
+from napari_recolor.worker import choices, colorize, recolor
 
 source = Source("photo", np.eye(64, dtype=np.uint8) * 99, False, ("Y", "X"), (0, 1))
 request = Request(source, "slice", ((),), source.whole, LevelRule())
@@ -301,7 +311,7 @@ def test_only_warnings_for_the_user_leave_the_thread(engine, photo, monkeypatch)
 
 
 def test_large_results_lie_in_a_file_that_is_gone_with_them(engine, photo, monkeypatch):
-    monkeypatch.setattr(worker, "IN_MEMORY", 1000)
+    monkeypatch.setattr(stages_module, "IN_MEMORY", 1000)
     stages, _ = run(engine, request_of(photo))
     assert isinstance(stages.arrays["rgb"], np.memmap)
     np.testing.assert_array_equal(stages.arrays["rgb"], direct(engine, photo).rgb)
@@ -336,14 +346,14 @@ def test_recoloring_is_what_the_library_makes_with_these_hints(engine, photo):
 def test_the_file_of_a_layer_is_known_by_its_codes(tmp_path, photo):
     path = tmp_path / "photo.tif"
     tifffile.imwrite(path, photo)
-    facts, space = worker.file_of(source_of(photo, path=str(path)))
+    facts, space = file_of(source_of(photo, path=str(path)))
     assert facts["path"] == str(path)
     assert facts["pages"] == 1
     assert len(facts["sha256"]) == 64
     assert space.name == "sRGB"
-    other, _ = worker.file_of(source_of(photo + 1, path=str(path)))
+    other, _ = file_of(source_of(photo + 1, path=str(path)))
     assert other is None
-    missing, _ = worker.file_of(source_of(photo, path=str(tmp_path / "gone.tif")))
+    missing, _ = file_of(source_of(photo, path=str(tmp_path / "gone.tif")))
     assert missing is None
 
 
