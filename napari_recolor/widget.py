@@ -53,7 +53,7 @@ from napari_recolor.saving import FILTER, is_source, save, suggested_path
 from napari_recolor.series_panel import SeriesPanel
 from napari_recolor.shortcuts import Shortcuts
 from napari_recolor.source_choice import SourceChoice
-from napari_recolor.torch_import import preload
+from napari_recolor.torch_import import load_torch, preload
 from napari_recolor.wipe import Wipe
 from napari_recolor.wish_panel import WishPanel
 from napari_recolor.wishes import Draw, Wishes
@@ -120,7 +120,7 @@ class ColorizeWidget(QWidget):
         self._history = History(self._take_state, self._restore_state, self)
         self._late_hints: HintLayer | None = None  # changed while a run was on
         self._choices_known = False
-        self._preloaded = False
+        self._preloaded = self._loaded_for_hints = False
         self._page = ""  # of those that Inspect shows
         self._compared: Image | None = None  # hidden as long as the user compares
         self._late_save: Job | None = None  # asked for while colors changed
@@ -160,6 +160,7 @@ class ColorizeWidget(QWidget):
         self._live.finished.connect(self._on_live_finished)
         self._hints.changed.connect(self._on_hints)
         self._hints.opened.connect(self._history.note_soon)
+        self._hints.opened.connect(self._load_for_hints)
         self._hints.said.connect(self._say)
         self._hints.selected.connect(self._on_region)
         self._series.wanted.connect(self._run_layer)
@@ -236,6 +237,12 @@ class ColorizeWidget(QWidget):
         if not self._preloaded:
             self._preloaded = True
             QTimer.singleShot(PRELOAD_MS, partial(create_worker, preload, _start_thread=True))
+
+    def _load_for_hints(self) -> None:
+        """Load what hints need when a hint layer is opened: the first hint need not wait for it."""
+        if not self._loaded_for_hints:
+            self._loaded_for_hints = True
+            create_worker(load_torch, _start_thread=True)
 
     # --- what will be done --------------------------------------------------------------------
 
