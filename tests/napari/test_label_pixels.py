@@ -43,10 +43,11 @@ def test_what_is_painted_on_a_large_image_is_found_in_a_thread(hints, threads, q
     first = hints.values()
     (mask,) = first
     np.testing.assert_array_equal(mask.pixels, np.asarray(hints.labels.data) == 1)
-    assert len(threads) == 1
-    assert threads[0] != threading.get_ident()
+    assert threads
+    assert threading.get_ident() not in threads
+    count = len(threads)
     assert hints.values() == first
-    assert len(threads) == 1  # remembered
+    assert len(threads) == count  # remembered
 
 
 def test_what_is_painted_meanwhile_is_found_too(hints, threads, qtbot, monkeypatch):
@@ -59,12 +60,11 @@ def test_what_is_painted_meanwhile_is_found_too(hints, threads, qtbot, monkeypat
 
     monkeypatch.setattr(label_pixels, "_find", patient)
     hints.labels.paint((20, 30), 1)
-    qtbot.waitUntil(lambda: len(threads) == 1)
+    qtbot.waitUntil(lambda: bool(threads))
     hints.labels.paint((10, 10), 2)
-    with qtbot.waitSignal(hints_changed(hints)):
-        opened.set()
-    assert len(hints._told) == 2
-    assert len(threads) == 2
+    opened.set()
+    qtbot.waitUntil(lambda: len(hints._told) == 2)
+    assert threading.get_ident() not in threads
 
 
 def test_changes_in_place_are_seen(hints):
@@ -79,7 +79,7 @@ def test_nothing_is_told_after_the_end(hints, threads, qtbot):
     told = []
     hints.changed.connect(lambda: told.append(1))
     hints.labels.paint((20, 30), 1)
-    qtbot.waitUntil(lambda: len(threads) == 1)
+    qtbot.waitUntil(lambda: bool(threads))
     hints.close()
     qtbot.wait(100)
     assert not told
