@@ -158,6 +158,7 @@ RECIPES = {
     "generator": GeneratorRecipe,
     "finetune": GeneratorRecipe,
     "distilled": GeneratorRecipe,
+    "default": GeneratorRecipe,
     "refiner": RefinerRecipe,
     "memory": MemoryRecipe,
     "original": OriginalRecipe,
