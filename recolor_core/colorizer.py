@@ -92,6 +92,7 @@ class Colorizer:
         programs, self.runtime = choose_runtime(file, self.device, runtime)
         self.record = file.record
         self.runner = NetworkRunner(file, self.device, programs)
+        self._version = version("napari-recolor")  # takes milliseconds each time
         generator: Any = file.configs["generator"]
         self.bins = ColorBins(generator.grid)
 
@@ -397,7 +398,7 @@ class Colorizer:
             devices.append(device)
         provenance = {
             "software": "recolor",
-            "version": version("napari-recolor"),
+            "version": self._version,
             "weights": {"name": self.record.name, "sha256": self.record.sha256},
             "settings": asdict(settings) | {"size": coarse.size, "views": coarse.views},
             "hints": [mark_entry(hint) for hint in hints],

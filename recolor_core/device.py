@@ -4,6 +4,7 @@ PyTorch is imported only where there may be a GPU.
 """
 
 import ctypes
+import math
 import os
 import sys
 from functools import cache
@@ -108,12 +109,48 @@ def _processors() -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows
         count = os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _processor_limit())))
+
+
+def _processor_limit(root: Path = Path("/")) -> float:
+    """Number of processors that the control groups of this process allow; infinity without a limit.
+
+    A limit of a group holds for the groups within it. Both versions of control groups count.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the file system.
+    """
+    limit = math.inf
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
-        count = min(count, -(-int(quota) // int(period)))
-    except (OSError, ValueError):  # no control group, or one without a limit ("max")
-        pass
-    return max(1, count)
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+    except (OSError, ValueError):  # macOS and Windows
+        return limit
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / controllers
+        group = mount / name.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(mount):
+                limit = min(limit, _group_limit(folder))
+    return limit
+
+
+def _group_limit(folder: Path) -> float:
+    """Number of processors that one control group allows."""
+    try:
+        if (version_2 := folder / "cpu.max").exists():
+            quota, period = version_2.read_text("ascii").split()
+        else:
+            quota, period = (
+                (folder / f"cpu.cfs_{name}_us").read_text("ascii") for name in ("quota", "period")
+            )
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError):  # not shown in this container, or no limit ("max")
+        return math.inf
 
 
 def autocast(device: str) -> "torch.autocast":

@@ -26,7 +26,7 @@ It writes into the folder:
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -44,7 +44,7 @@ from torch import Tensor
 
 from recolor_core.colorizer import Colorizer
 from recolor_core.film import find_shots
-from recolor_core.frames import colorize_frames
+from recolor_core.frames import FrameGuide, colorize_frames
 from recolor_core.guides.cleaning import with_eyes
 from recolor_core.lab import lab_to_rgb, rgb_to_lab
 from recolor_core.metrics import (
@@ -217,9 +217,7 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
         "persistence": single[:1].expand_as(single),
         "smoothing": torch.stack(smooth),
     }
-    *_, shots = find_shots(enumerate(film.gray))
-    assert shots is not None
-    known = {number: shots.guide(number) for number in range(len(film.gray))}
+    known = shot_guides(film)
     frames = ((number, film.gray[number], guide) for number, guide in known.items())
     cleaned = dict(with_eyes(frames, settings.size))
     for passes, guides, name in (
@@ -227,9 +225,27 @@ def color(colorizer: Colorizer, film: Film, settings: Settings) -> dict[str, Ten
         (2, known, "memory, two passes"),
         (1, cleaned, "memory, cleaned copy"),
     ):
-        colored = colorize_frames(colorizer, film.gray, settings, passes=passes, guides=guides)
-        ways[name] = torch.stack([_ab(frame.result.ab_refined) for frame in colored])
+        ways[name] = remembered(colorizer, film, settings, guides, passes)
     return ways
+
+
+def shot_guides(film: Film) -> dict[int, FrameGuide]:
+    """Find the shots of a film, and what the color memory is told about each frame."""
+    *_, shots = find_shots(enumerate(film.gray))
+    assert shots is not None
+    return {number: shots.guide(number) for number in range(len(film.gray))}
+
+
+def remembered(
+    colorizer: Colorizer,
+    film: Film,
+    settings: Settings,
+    guides: Mapping[int, FrameGuide],
+    passes: int = 1,
+) -> Tensor:
+    """Color a film with the color memory: (T, 2, H, W), Lab units."""
+    colored = colorize_frames(colorizer, film.gray, settings, passes=passes, guides=guides)
+    return torch.stack([_ab(frame.result.ab_refined) for frame in colored])
 
 
 def measure_film(film: Film, ab: Tensor) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from math import inf
 
 import pytest
 import torch
@@ -86,27 +87,21 @@ def test_a_full_memory_is_told_from_other_errors(error, expected):
 @pytest.mark.parametrize(
     ("asked", "limit", "expected"),
     [
-        ("3", None, 3),
-        ("3,1", None, 3),
-        ("", None, 4),
-        ("many", None, 4),
-        ("0", None, 4),
-        ("", "max 100000", 4),
-        ("", "150000 100000", 2),
-        ("", "50000 100000", 1),
-        ("", "900000 100000", 4),
+        ("3", inf, 3),
+        ("3,1", inf, 3),
+        ("", inf, 4),
+        ("many", inf, 4),
+        ("0", inf, 4),
+        ("", 1.5, 2),
+        ("", 0.5, 1),
+        ("", 9.0, 4),
     ],
 )
 def test_threads_are_those_that_were_asked_for_or_may_run(monkeypatch, asked, limit, expected):
-    def read_text(path, *_):
-        if limit is None:
-            raise FileNotFoundError
-        return limit
-
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(device.Path, "read_text", read_text)
+    monkeypatch.setattr(device, "_processor_limit", lambda: limit)
     assert device.thread_count() == expected
 
 
@@ -126,3 +121,44 @@ def test_without_the_driver_of_a_gpu_pytorch_is_not_asked(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it would fail
     assert available_devices() == ["cpu"]
     assert choose_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, inf),
+        ("0::/a/b\n", {"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "max 100000\n"}, 0.5),
+        ("0::/a/b\n", {"cpu.max": "300000 100000\n", "a/b/cpu.max": "200000 100000\n"}, 2),
+        (
+            "4:memory:/m\n3:cpu,cpuacct:/a\n0::/\n",
+            {
+                "cpu,cpuacct/a/cpu.cfs_quota_us": "50000\n",
+                "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n",
+            },
+            0.5,
+        ),
+        (
+            "1:cpu:/docker/of-the-host\n",
+            {"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            4,
+        ),
+        (
+            "1:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            inf,
+        ),
+        ("0::/\n", {}, inf),
+        ("0::/\n", {"cpu.max": "what?\n"}, inf),
+        (None, {}, inf),
+    ],
+)
+def test_the_limit_of_control_groups_counts_in_both_versions(tmp_path, groups, files, expected):
+    if groups is not None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text(groups)
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert device._processor_limit(tmp_path) == expected
