@@ -299,7 +299,7 @@ class _Way:
         state: FrameState | None,
         guides: Guides | None = None,
         lit: Sequence[LitFrame] | None = None,
-        around: tuple[LitFrame | None, LitFrame | None] = (None, None),
+        around: Sequence[LitFrame | None] = (None, None),
         *,
         film: Sequence[Index],
     ) -> list[Seen]:
@@ -479,11 +479,9 @@ def _guide_chunks(
             graph[end] = (itemgetter(number), lit)
         before = ends[place][1]
     known = {}
-    for previous, place, after in zip([None, *line], line, [*line[1:], None], strict=False):
-        around = (
-            tuple,
-            [previous and ends[previous][1], after and ends[after][0]],
-        )
+    neighbors = zip([None, *line[:-1]], line, [*line[1:], None], strict=True)
+    for previous, place, after in neighbors:
+        around = [previous and ends[previous][1], after and ends[after][0]]
         known[place] = (guides, ("light", name, *place), around)
     return known
 
