@@ -26,7 +26,6 @@ from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
 from napari_recolor.gl_context import canvas_of
-from napari_recolor.inspector import Inspector
 from napari_recolor.legends import Legends
 from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
 
@@ -92,7 +91,7 @@ def main(folder: Path = FOLDER) -> None:
     button(panel, "maps").click()
     settle()
     rgb, uncertainty = layer(viewer, "RGB"), layer(viewer, "uncertainty")
-    inspector = Inspector(viewer)
+    inspector = panel._inspector  # of another one the panel would not know
     inspector.start([rgb, uncertainty], columns=2)
     legends = Legends()
     legends.show(canvas_of(panel.window()), [rgb, uncertainty], (1, 2))
