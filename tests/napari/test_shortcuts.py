@@ -1,10 +1,15 @@
 """Keys in the real window: each reaches its button from the canvas, and none is napari's."""
 
+from pathlib import Path
+
 import pytest
 from qtpy.QtGui import QAction, QKeySequence, QShortcut
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 
 from napari_recolor import shortcuts
+from napari_recolor.controls import Controls
+from napari_recolor.parts import show_keys
 
 pytestmark = pytest.mark.gui
 
@@ -71,3 +76,18 @@ def test_closing_the_panel_gives_the_keys_of_the_canvas_back(panel, qtbot):
     assert {"B", "Ctrl+Z", "Ctrl+Shift+Z"} <= {str(keys) for keys in viewer.keymap}
     viewer.window.remove_dock_widget(panel)
     assert not {"B", "Ctrl+Z", "Ctrl+Shift+Z"} & {str(keys) for keys in viewer.keymap}
+
+
+def test_the_documentation_has_every_key(qtbot):
+    page = (Path(__file__).parents[2] / "docs" / "napari.md").read_text(encoding="utf-8")
+    rows = page[page.index("## Keys") : page.index("## Sample photographs")].splitlines()
+    pairs = [row.strip("| ").split(" | ") for row in rows if row.startswith("| ")][1:]
+    told = {}
+    for keys, actions in pairs:
+        words = actions.replace("a\\*, b\\*", "a*b*").removeprefix("unfold ").split(", ")
+        told |= dict(zip(keys.replace(" (hold)", "").split(", "), words, strict=False))
+    controls = Controls(QLabel())
+    qtbot.addWidget(controls)
+    for keys, button in controls.buttons_with_keys().items():
+        name = (button.accessibleName() or button.text()).replace("a*, b*", "a*b*")
+        assert name.startswith(told[show_keys(keys)]), keys
