@@ -15,35 +15,39 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_recolor.label_pixels import EVENTS, LabelPixels
-from napari_recolor.marks import (
+from napari_recolor.mark_styles import (
     LIMIT,
-    MASKS,
-    MAX_LABELS,
     SYMBOLS,
     Style,
-    fill_points,
     label_kinds,
     labels_state,
+    next_style,
+    numbered,
+    restore_labels,
+    set_label,
+    set_next_style,
+    set_styles,
+    shown_color,
+    styles_of,
+)
+from napari_recolor.marked_layers import (
+    MASKS,
+    fill_points,
+    put_masks,
+    put_points,
+    put_shapes,
+    restore_shapes,
+    shapes_state,
+)
+from napari_recolor.marks import (
+    MAX_LABELS,
     limits_of,
     marks_inside,
     marks_of_labels,
     marks_of_points,
     marks_of_shapes,
-    next_style,
-    numbered,
-    put_masks,
-    put_points,
-    put_shapes,
     region_around,
     regions_of,
-    restore_labels,
-    restore_shapes,
-    set_label,
-    set_next_style,
-    set_styles,
-    shapes_state,
-    shown_color,
-    styles_of,
 )
 from napari_recolor.placing import (
     cell_size,
