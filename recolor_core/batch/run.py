@@ -23,7 +23,7 @@ from recolor_core.errors import ImageError, RecolorError
 from recolor_core.files import explained, remove_abandoned
 from recolor_core.images import open_image
 from recolor_core.provenance import now
-from recolor_core.weights import load_weights
+from recolor_core.weights import open_weights
 
 _LOSSES = 2
 """How often the process that does a file may be lost before the file has failed."""
@@ -355,7 +355,7 @@ def _megapixels(batch: Batch, path: str) -> float | None:
 
 
 def _making(batch: Batch, colorizer: Colorizer | None) -> Making:
-    record = colorizer.record if colorizer else load_weights(batch.work.weights).record
+    record = colorizer.record if colorizer else open_weights(batch.work.weights).record
     parameters = batch.work.request.parameters()
     if batch.work.request.credentials is not None:
         parameters["signed"] = True  # a result without a signature does not count as done

@@ -140,7 +140,7 @@ def run(
         ) as report,
     ):
         try:
-            # These import torch.
+            # Importing these takes a while.
             from recolor_core.batch.request import (
                 Request,
                 check_color_place,

@@ -106,7 +106,7 @@ def colorize(
     total = len(found.images) + len(found.problems)
     with terminable(), Report(total, quiet=quiet, json_lines=json_lines) as report:
         try:
-            # These import torch.
+            # Importing these takes a while.
             from recolor_core.batch.request import (
                 Request,
                 check_color_place,

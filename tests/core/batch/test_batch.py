@@ -656,6 +656,26 @@ def test_a_result_is_not_colorized_again(archive: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(gray_of(pixels(out)), photo())
 
 
+@pytest.mark.slow
+def test_neither_the_command_nor_its_process_loads_pytorch(archive: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom recolor_core.cli import main\n"
+        "def blocked(name, *rest):\n"
+        "    if name == 'torch': raise SystemExit('torch was imported')\n"
+        "sys.meta_path.insert(0, type('Blocked', (), {'find_spec': staticmethod(blocked)}))\n"
+        "if __name__ in ('__main__', '__mp_main__'):\n"
+        "    if __name__ == '__main__': main()\n"
+    )
+    script = tmp_path / "script.py"  # a file, so that the process runs it as well
+    script.write_text(code)
+    words = ["batch", archive, tmp_path / "out", "--include", "a.png", "--device", "cpu"]
+    run = subprocess.run(
+        [sys.executable, script, *map(str, words)], capture_output=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    assert statuses(tmp_path / "out") == {"a.png": "done"}
+
+
 @posix
 @pytest.mark.slow
 def test_a_process_that_is_killed_costs_nothing(archive: Path, tmp_path: Path) -> None:
