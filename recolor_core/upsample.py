@@ -62,7 +62,7 @@ class GuidedUpsampler:
         variance = _box(lightness * lightness) - mean * mean
         covariance = _box(lightness * ab) - mean * _box(ab)
         fineness = min(FINENESS, -(-size[0] // height))
-        grid = (fineness * height, fineness * width)
+        grid = (min(fineness * height, size[0]), min(fineness * width, size[1]))
         self.slope = resize(_box(covariance / (np.maximum(variance, 0) + EPSILON)), grid)
         self.ab = resize(ab, grid, cubic=True)
         self.lightness = resize(lightness, grid, cubic=True)
