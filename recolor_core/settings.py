@@ -189,7 +189,7 @@ class Settings:
         Setting(
             "Vividness",
             "How colorful the result is: 0 is conservative, paler than the mean of all plausible "
-            "colors; 1 is as colorful as photographs are. Values from 0.3 to 0.5 have the smallest "
+            "colors; 1 is as colorful as photographs are. Values from 0.4 to 0.6 have the smallest "
             "error and look pale.",
             low=0,
             high=1,
