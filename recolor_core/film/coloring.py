@@ -569,9 +569,8 @@ def _read_shots(span: _Span, job: FilmJob) -> Shots | None:
         problem = f"got one to frame {last}"
     elif missing := shots.missing(span.numbers):
         end = next(n for n, after in pairwise([*missing, -1]) if after != n + 1)
-        problem = "no shot has frame " + (
-            f"{missing[0]}" if end == missing[0] else f"{missing[0]} to {end}"
-        )
+        many = end != missing[0]
+        problem = f"no shot has frame{'s' * many} {missing[0]}{f' to {end}' * many}"
     else:
         return shots
     raise FilmError(

@@ -121,9 +121,9 @@ def test_a_variable_rate_is_no_damage(tmp_path):
     [
         ([(0, 9)], "got one to frame 9"),
         ([(0, 2), (4, 5)], "no shot has frame 3;"),
-        ([(0, 1), (5, 5)], "no shot has frame 2 to 4;"),
+        ([(0, 1), (5, 5)], "no shot has frames 2 to 4;"),
         ([(1, 5)], "no shot has frame 0;"),
-        ([(0, 2)], "no shot has frame 3 to 5;"),
+        ([(0, 2)], "no shot has frames 3 to 5;"),
         ([(3, 5), (0, 2)], "begins before"),
         ([(0, 3), (3, 5)], "begins before"),
         ([(-1, 5)], "not negative"),
@@ -147,7 +147,7 @@ def test_shots_of_the_whole_film_fit_a_part_of_it(tmp_path):
     result = colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", end="3f", shots=tmp_path / "s.json")
     assert result.frames == 3
     (tmp_path / "s.json").write_text('{"shots": [{"first": 0, "last": 2}]}')
-    with pytest.raises(FilmError, match="no shot has frame 3 to 5"):
+    with pytest.raises(FilmError, match="no shot has frames 3 to 5"):
         colorize(tmp_path / "a.mkv", tmp_path / "c.mkv", shots=tmp_path / "s.json")
 
 
