@@ -14,7 +14,7 @@ from typing import Any
 import napari.settings
 import numpy as np
 import pytest
-from napari.layers import Points
+from napari.layers import Labels, Points
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QAbstractButton, QLabel
 
@@ -111,6 +111,16 @@ def test_window(
                 with step(f"{page} {name}"):
                     button(page).click()
                     wait(lambda on=on: panel._inspector.complete == on)
+
+        for name in ("wipe on", "wipe off"):
+            with step(name):
+                button("wipe").click()
+        with step("paint a mask"):
+            button("paint").click()
+        labels = next(layer for layer in viewer.layers if isinstance(layer, Labels))
+        with step("a label"):
+            labels.data_setitem((np.arange(100, 140), np.arange(100, 140)), 1)
+            qtbot.wait(1500)
 
     benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info.update(found)
