@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error
@@ -12,11 +12,13 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_recolor.controls import Controls
 from napari_recolor.events import Failure
-from napari_recolor.folder_window import FolderWindow
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_result
 from napari_recolor.options import Options
 from napari_recolor.recall import Recalled, find_next, find_result, recall
+
+if TYPE_CHECKING:
+    from napari_recolor.folder_window import FolderWindow
 
 
 class SeriesPanel(QObject):
@@ -73,6 +75,8 @@ class SeriesPanel(QObject):
 
     def open_folder(self) -> None:
         """Open the window that colorizes a folder."""
+        from napari_recolor.folder_window import FolderWindow  # not while the panel opens
+
         if self._window is None:
             self._window = FolderWindow(self._options, self._controls)
             self._window.opened.connect(self._open)
