@@ -181,9 +181,9 @@ def _on_frame(result: "Colorization", coarse: "Coarse", source: "ColorSource") -
     """Put the color of another image on a frame, as `recolor_core.colorize_frames` does."""
     import torch
 
-    from recolor_core.color_from import take_color, with_color
+    from recolor_core.color_from import mixed, take_color, with_color
 
-    taken = take_color(source, torch.from_numpy(coarse.lightness))
+    taken = mixed([(take_color(source, torch.from_numpy(coarse.lightness)), 1.0)])
     return with_color(result, taken, torch.from_numpy(result.ab_refined)[None], [source])
 
 
