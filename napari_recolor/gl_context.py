@@ -31,8 +31,9 @@ def guard_canvas(viewer: ViewerModel, window: QWidget) -> None:
     window : QWidget
         The window with the canvas.
     """
-    canvas = canvas_of(window)
-    if canvas is not None and not canvas.property(_GUARDED):
+    for canvas in window.findChildren(QOpenGLWidget):
+        if canvas.property(_GUARDED):
+            continue
         canvas.setProperty(_GUARDED, True)
         slot = partial(_make_current, weakref.ref(canvas))
         # Slots that are connected later are called first, so this comes before napari's own.

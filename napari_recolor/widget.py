@@ -658,6 +658,8 @@ class ColorizeWidget(QWidget):
         self._page = page
         self._wipe.stop()
         if on and run is not None:
+            # In 3D, napari fails while it adds an image or draws it later, up to a crash.
+            self.viewer.dims.ndisplay = 2
             self._runner.bring_stages(run, PAGES[page], partial(self._show_page, run, page))
         else:
             self._inspector.stop()

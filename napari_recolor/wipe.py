@@ -79,6 +79,7 @@ class Wipe:
         layers = self.viewer.layers
         if result not in layers:
             return
+        self.viewer.dims.ndisplay = 2
         self._result, self._source = result, source
         self._column = self._middle(result, source)
         data, meta, _ = source.as_layer_data_tuple()
@@ -95,6 +96,7 @@ class Wipe:
         insert_quietly(layers, layers.index(result) + 1, cover)
         box.visible = True
         layers.events.removed.connect(self._on_removed)
+        self.viewer.dims.events.ndisplay.connect(self._on_ndisplay)
         self.viewer.mouse_drag_callbacks.append(self._on_press)
         self.viewer.mouse_move_callbacks.append(self._on_move)
         self.changed.emit(True)
@@ -116,6 +118,7 @@ class Wipe:
         if cover is None:
             return
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         self.viewer.mouse_drag_callbacks.remove(self._on_press)
         self.viewer.mouse_move_callbacks.remove(self._on_move)
         if self.viewer.cursor.style == "pointing":
@@ -126,6 +129,11 @@ class Wipe:
 
     def _on_removed(self, event: Any) -> None:
         if event.value in (self._cover, self._result):
+            self.stop()
+
+    def _on_ndisplay(self, _: Any = None) -> None:
+        """Stop in 3D, where there is no left and right; napari crashes there over the cover."""
+        if self.viewer.dims.ndisplay != 2:
             self.stop()
 
     # --- the mouse ----------------------------------------------------------------------------

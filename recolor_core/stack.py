@@ -182,6 +182,18 @@ def colorize_stack(
             f"the shape {tuple(stack.shape)}, or None, got {time_axis!r}"
         )
     known = _by_index(hints or {}, leading)
+    for index, marks in known.items():
+        if not isinstance(marks, Sequence):
+            raise HintsError(
+                f"expected a list of hints at {index}, got {type(marks).__name__}; put it in a list"
+            )
+    if not isinstance(references, Sequence) or not all(
+        isinstance(reference, Reference) for reference in references
+    ):
+        raise ImageError(
+            "expected references to be a list of Reference; make one of each image with "
+            "Reference(image)"
+        )
     sources = _sources(color_from, leading)
     # This also refuses an unsupported dtype before anything is colorized.
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)
@@ -570,6 +582,10 @@ def _by_index(
     given: Mapping[int | Index, _Known], leading: Index, what: str = "hints"
 ) -> dict[Index, _Known]:
     """What is given for images of a stack, by their positions."""
+    if not isinstance(given, Mapping):
+        raise HintsError(
+            f"expected a dict of {what} by position, such as {{0: …}}, got {type(given).__name__}"
+        )
     known: dict[Index, _Known] = {}
     for key, value in given.items():
         index = key if isinstance(key, tuple) else (key,)

@@ -112,7 +112,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
         name="default",
         file="default.safetensors",
         use="research",
-        sha256="e64fafc38153619a08ac51a20ad0b2689d945d2c982c5c3a15dc8c08f782435b",
+        sha256="6d17db5af54e768b4c284fbeafeaf433f4b29917937cf9df4a8fd12bcef45270",
         license="Research use: the training photographs have mixed and partly unstated licenses.",
         training_data=(
             "32,943 photographs of 150 to 256 pixels short side: outdoor, indoor and general "
@@ -132,7 +132,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "quarters of this. "
             "Refiner: 2,600 steps on the colors of an earlier generator, on a CPU; half of the "
             "residual that it learned. Color memory: 280 steps on clips made of 10,290 "
-            "photographs, then 200 on clips of 35,574, with fades, dissolves, and leader, on a CPU."
+            "photographs, on a CPU."
         ),
         metrics={
             # docs/model-card.md has the intervals. Coarse: 1,044 photographs at 224 pixels and
@@ -144,7 +144,7 @@ RECORDS: tuple[WeightsRecord, ...] = (
             "ciede2000": 8.14,
             "colorfulness_ratio": 0.89,
         },
-        quantized_sha256="c8173fdfbbea4ef120086c3faee20d4c9afdee94b488e933fc9df03ae2034151",
+        quantized_sha256="aedb16fc4346d2995d8eed44d2a84d89b0c5889302d48524640ed545e17a782f",
     ),
 )
 

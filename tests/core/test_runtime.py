@@ -304,5 +304,5 @@ def test_a_gpu_is_for_pytorch(monkeypatch):
 
 
 def test_settings_reach_it(fast, photograph):
-    vivid, pale = (fast(photograph, Settings(vividness=v, size=64)) for v in (1.0, 0.0))
-    assert np.abs(vivid.ab_refined).mean() > 1.2 * np.abs(pale.ab_refined).mean()
+    strong, weak = (fast(photograph, Settings(saturation=x, size=64)) for x in (1.5, 0.5))
+    assert np.abs(strong.ab_refined).mean() > 1.2 * np.abs(weak.ab_refined).mean()

@@ -404,3 +404,17 @@ def test_a_lazy_stack_is_read_once_more_for_its_hints(stacked):
 def test_hints_outside_of_their_image_are_refused_at_once(stacked):
     with pytest.raises(HintsError, match="within"):
         stacked(da.from_array(pan(2), chunks=-1), hints={1: [Hint(300, 20, "#c03020")]})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hints": [Hint(1, 1, "#c80000")]}, "expected a dict of hints by position"),
+        ({"hints": {0: Hint(1, 1, "#c80000")}}, "expected a list of hints at"),
+        ({"references": [np.zeros((8, 8, 3), np.uint8)]}, "expected references to be a list of"),
+        ({"references": Reference(np.zeros((8, 8, 3), np.uint8))}, "make one of each image with"),
+    ],
+)
+def test_what_is_given_in_another_form_is_refused_in_words(given, words):
+    with pytest.raises((HintsError, ImageError), match=words):
+        colorize_stack(np.zeros((2, 8, 8), np.uint8), **given)

@@ -10,6 +10,7 @@ from superqt.utils import WorkerBase
 
 from napari_recolor.engine import Engine
 from napari_recolor.options import Options
+from napari_recolor.runner import AIR_MS
 
 
 @pytest.fixture(autouse=True)
@@ -63,5 +64,10 @@ def open_panel(
 
 @pytest.fixture
 def finish(qtbot: Any) -> Callable[[Any], None]:
-    """Wait until a panel has finished what it does."""
-    return lambda widget: qtbot.waitUntil(lambda: not widget.busy, timeout=120_000)
+    """Wait until a panel has finished what it does, the selection of its result included."""
+
+    def wait(widget: Any) -> None:
+        qtbot.waitUntil(lambda: not widget.busy, timeout=120_000)
+        qtbot.wait(2 * AIR_MS)
+
+    return wait
