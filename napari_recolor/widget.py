@@ -445,7 +445,7 @@ class ColorizeWidget(QWidget):
         request = self._request()
         if self.busy or isinstance(request, str):
             return
-        self._inspector.stop()
+        self._stop_inspecting()
         self._wipe.stop()
         self._history.note()  # what was changed before the run is a step of its own
         try:
@@ -662,7 +662,13 @@ class ColorizeWidget(QWidget):
             self.viewer.dims.ndisplay = 2
             self._runner.bring_stages(run, PAGES[page], partial(self._show_page, run, page))
         else:
-            self._inspector.stop()
+            self._stop_inspecting()
+
+    def _stop_inspecting(self) -> None:
+        """Give the view back; stages that are still being brought are not shown any more."""
+        self._page = ""
+        self._inspector.stop()
+        self._on_inspected(False)
 
     def _show_page(self, run: Run, page: str) -> None:
         if page == self._page and not self.busy:
@@ -677,7 +683,7 @@ class ColorizeWidget(QWidget):
         """Show the source left of a line and the result right of it."""
         layer = self._image_to_save()
         run = None if layer is None else self._runner.of(layer)
-        self._inspector.stop()
+        self._stop_inspecting()
         if on and layer is not None and run is not None:
             layer.visible = True
             self._wipe.start(layer, run.source)

@@ -433,6 +433,21 @@ def test_inspect_shows_stages_and_gives_the_view_back(panel, finish, qtbot, page
     button(panel, page).click()
 
 
+@pytest.mark.parametrize("ended_by", ["inspect", "wipe"])
+def test_stages_still_being_brought_are_not_shown_after_inspect_has_ended(
+    panel, finish, qtbot, ended_by
+):
+    button(panel, "run").click()
+    finish(panel)
+    button(panel, "inspect").click()
+    assert not panel._inspector.active  # the stages come one by one
+    button(panel, ended_by).click()
+    qtbot.wait(500)
+    assert not panel._inspector.active
+    assert not button(panel, "inspect").isChecked()
+    assert button(panel, "wipe").isChecked() == (ended_by == "wipe")
+
+
 def test_one_page_of_stages_follows_the_other(panel, finish, qtbot):
     run(panel, finish)
     viewer = panel.viewer
