@@ -45,8 +45,9 @@ class Colorizer:
 
     Calls do not depend on each other: the object holds nothing but the networks. Threads may share
     it. The same call gives the same bytes every time on one machine. With the quantized networks
-    this holds for any number of threads; with PyTorch another number of threads rounds differently,
-    by up to 2e-4 Lab units, which changes a few pixels in a million by one code.
+    this holds for any number of threads if NumPy multiplies matrices in one, as in the command
+    (``OPENBLAS_NUM_THREADS=1``); otherwise, and with PyTorch, another number of threads rounds
+    differently, by up to 2e-4 Lab units, which changes a few pixels in a million by one code.
 
     Do not fork a process after it has colorized: PyTorch's threads do not survive a fork, and the
     child may hang. Start processes with ``multiprocessing.get_context("spawn")`` and make a
