@@ -154,7 +154,6 @@ def marks_of_labels(
         The image.
     at : tuple of int
         Which slice of the layer belongs to the image.
-
     pixels : LabelPixels
         Knows the pixels of the labels, or finds them.
 

@@ -76,7 +76,7 @@ def test_another_dataclass_declares_its_settings_in_the_same_way():
     @documented
     @dataclass(frozen=True)
     class Sound:
-        """How loud."""
+        """The settings of a loudspeaker."""
 
         volume: Annotated[int, Setting("Volume", "How loud it is.", 0, 11, 1, "notches")]
         mute: Annotated[bool, Setting("Mute", "No sound.")] = False
