@@ -12,12 +12,12 @@ from itertools import groupby
 from pathlib import Path
 
 from recolor_core.batch.lock import only_one
-from recolor_core.batch.manifest import Found, Making, Manifest
+from recolor_core.batch.manifest import MANIFEST, Found, Making, Manifest
 from recolor_core.batch.observer import BatchObserver
 from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.schedulers import Lost, Scheduler, Serial, make_scheduler
 from recolor_core.batch.tasks import LARGE, Task, Work, make_colorizer
-from recolor_core.batch.tree import OWN, find_files, is_image_name
+from recolor_core.batch.tree import OWN, REPORT, find_files, is_image_name
 from recolor_core.colorizer import Colorizer
 from recolor_core.errors import ImageError, RecolorError
 from recolor_core.files import explained, remove_abandoned
@@ -168,7 +168,8 @@ def find_sources(batch: Batch, left_out: Counter[str]) -> Iterator[list[Found]]:
     batch : Batch
         Which files.
     left_out : Counter
-        Counts the files that are not images, by ending.
+        Counts the files that are not taken: results of recolor as `OWN`, and what is not an image
+        by ending. The manifest and the report of a batch are not counted.
     """
     within = None if _same(batch.source, batch.output) else batch.output
     paths = find_files(batch.source, without=within if within and within.is_dir() else None)
@@ -183,7 +184,9 @@ def find_sources(batch: Batch, left_out: Counter[str]) -> Iterator[list[Found]]:
                 except FileNotFoundError:  # it disappeared meanwhile
                     continue
                 found.append(Found(name, status.st_size, status.st_mtime_ns))
-            elif OWN not in path.name and not is_image_name(path.name):
+            elif OWN in path.name:
+                left_out[OWN] += is_image_name(path.name)
+            elif not is_image_name(path.name) and not path.name.startswith((MANIFEST, REPORT)):
                 left_out[path.suffix.lower()] += 1
         stems = Counter(Path(one.path).stem.casefold() for one in found)
         yield [replace(one, full_name=stems[Path(one.path).stem.casefold()] > 1) for one in found]

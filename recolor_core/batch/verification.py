@@ -12,6 +12,7 @@ from recolor_core.batch.manifest import MANIFEST
 from recolor_core.batch.outcome import one_line
 from recolor_core.files import AtomicFile, sha256_of
 from recolor_core.provenance import now
+from recolor_core.wording import counted
 
 Kind = Literal[
     "missing",
@@ -157,7 +158,7 @@ class Summary:
         compared = f", {self.compared} compared with their sources" if self.compared else ""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
         altered = f"{self.altered} ALTERED ({kinds})" if self.altered else "none altered"
-        return f"{self.count} results verified{compared}: {altered}"
+        return f"{counted(self.count, 'result')} verified{compared}: {altered}"
 
     def write(
         self, path: Path, output: Path, source: Path | None, signed_by: str, *, overwrite: bool

@@ -65,9 +65,7 @@ class Inputs:
 
     def notes(self) -> Iterator[str]:
         """List in words which files were left out."""
-        if self.results:
-            yield f"left out {counted(len(self.results), 'result')} of recolor (*{OWN}*)"
-        yield from describe_left_out(self.left_out)
+        yield from describe_left_out(self.left_out + Counter({OWN: len(self.results)}))
 
 
 def describe_left_out(left_out: Counter[str]) -> Iterator[str]:
@@ -76,8 +74,11 @@ def describe_left_out(left_out: Counter[str]) -> Iterator[str]:
     Parameters
     ----------
     left_out : Counter
-        Number of files by ending.
+        Number of files by ending; of results of recolor, as `OWN`.
     """
+    left_out = left_out.copy()
+    if results := left_out.pop(OWN, 0):
+        yield f"left out {counted(results, 'result')} of recolor (*{OWN}*)"
     films = {ending: n for ending, n in left_out.items() if ending in FILM_ENDINGS}
     others = {ending: n for ending, n in left_out.items() if ending not in FILM_ENDINGS}
     if others:

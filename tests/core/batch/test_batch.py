@@ -656,6 +656,23 @@ def test_a_result_is_not_colorized_again(archive: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(gray_of(pixels(out)), photo())
 
 
+def test_results_left_out_are_said_and_what_a_batch_writes_for_itself_is_not(
+    archive: Path, tmp_path: Path
+) -> None:
+    (archive / "notes.txt").write_text("box 7")
+    words = ("--include", "a.png", *FAST)
+    assert recolor("batch", archive, archive, *words).code == 0  # writes manifest and report, too
+    for out in (archive, tmp_path / "out"):
+        call = recolor("batch", archive, out, *words)
+        assert call.code == 0, call.err
+        said = [line for line in call.err.splitlines() if line.startswith("left out")]
+        assert said[0] == "left out 1 result of recolor (*.recolor.*)"
+        assert said[1].endswith("1 .txt: not images that recolor reads")
+        assert ".sqlite" not in said[1]
+        assert ".html" not in said[1]
+    assert b"1 result verified, 1 compared" in recolor("verify", archive, archive).out
+
+
 @pytest.mark.slow
 def test_neither_the_command_nor_its_process_loads_pytorch(archive: Path, tmp_path: Path) -> None:
     code = (
