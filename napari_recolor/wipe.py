@@ -1,34 +1,39 @@
 """Before and after at once: the source left of a line on the canvas, the result right of it."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from numpy.typing import NDArray
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
+from napari_recolor.clipping import ClippedLayers
+from napari_recolor.connections import Connections
 from napari_recolor.layers import insert_quietly
-from napari_recolor.pyramid import is_large, levels_of
 from napari_recolor.reading import Source, visible_region
 from recolor_core.errors import ImageError
 
 BEFORE = "recolor before"
-"""In the metadata of the layer that covers the left of a result: it is no image to colorize."""
+"""In the metadata of the layer that stands in for a removed source: it is no image to colorize."""
 
 GRIP = 8
 """The line can be taken within this distance, in pixels of the screen."""
 
 
 class Wipe:
-    """Covers the left of a result with its source, up to a line that the mouse can move.
+    """Shows a result only right of a line that the mouse can move, and its source left of it.
 
-    The cover is a layer of the viewer, cut at the line. napari has no clipping of images in 2D.
+    No layer is added or changed for that: the result is clipped, so that what lies below it is
+    seen. To insert and remove a layer would stop the window for half a second.
 
     Parameters
     ----------
     viewer : ViewerModel
-        Gets the layer.
+        The viewer of the two layers.
 
     Attributes
     ----------
@@ -41,110 +46,162 @@ class Wipe:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
+        self._clipped = ClippedLayers(viewer)
+        self._connections = Connections()
         self._result: Image | None = None
-        self._source: Image | None = None
-        self._cover: Image | None = None
+        self._source: Layer | None = None
+        self._uncovered = False  # whether the source was hidden before
         self._column = 0
+        self._cursor: str | None = None  # the style of the cursor away from the line
 
     @property
     def active(self) -> bool:
-        """Whether a result is covered in part."""
-        return self._cover is not None
+        """Whether part of a result is clipped."""
+        return self._result is not None
 
     @property
     def column(self) -> int:
-        """The number of columns of the source left of the line, at least 1."""
+        """The number of columns of the result left of the line, from 0 to all."""
         return self._column
 
     @column.setter
     def column(self, column: float) -> None:
-        if self._source is None or self._cover is None:
-            return
-        column = int(np.clip(round(column), 1, _width(self._source)))
-        if column != self._column:
-            self._column = column
-            self._cover.data = _cut(self._source, column)
+        if self._result is not None:
+            column = int(np.clip(round(column), 0, _width(self._result)))
+            if column != self._column:
+                self._column = column
+                self._clip()
 
     def start(self, result: Image, source: Image) -> None:
-        """Cover a result, up to the middle of what is in view.
+        """Clip a result at the middle of what is in view.
 
         Parameters
         ----------
         result : Image
             A layer of the viewer.
         source : Image
-            The layer that it was made from; it need not be in the viewer.
+            The layer that it was made from. If it was removed from the viewer, a copy of it is
+            there as long as this is active.
         """
         self.stop()
-        layers = self.viewer.layers
+        layers, dims, grid = self.viewer.layers, self.viewer.dims, self.viewer.canvas.grid
         if result not in layers:
             return
-        self.viewer.dims.ndisplay = 2
+        dims.ndisplay, grid.enabled = 2, False
         self._result, self._source = result, source
-        self._column = self._middle(result, source)
-        data, meta, _ = source.as_layer_data_tuple()
-        data = _cut(source, self._column)
-        meta |= {
-            "name": f"{source.name} · before",
-            "metadata": {BEFORE: True},
-            "visible": True,
-            "multiscale": isinstance(data, list),
-        }
-        cover = self._cover = Layer.create(data, meta, "image")
-        box = cover.bounding_box
-        box.lines, box.points, box.line_color, box.line_thickness = True, False, "white", 2
-        insert_quietly(layers, layers.index(result) + 1, cover)
-        box.visible = True
-        layers.events.removed.connect(self._on_removed)
-        self.viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        if source not in layers:
+            data, meta, _ = source.as_layer_data_tuple()
+            meta |= {"name": f"{source.name} · before", "metadata": {BEFORE: True}}
+            self._source = Layer.create(data, {**meta, "visible": True}, "image")
+            insert_quietly(layers, layers.index(result), self._source)
+        self._uncovered, self._source.visible = not self._source.visible, True
+        self._column = self._middle(result)
+        self._clip()
+        connect = self._connections.connect
+        connect(layers.events.removed, self._on_removed)
+        connect(layers.events.inserted, self._clip)
+        connect(layers.events.reordered, self._clip)
+        connect(dims.events.order, self._clip)
+        connect(dims.events.ndisplay, self._on_view)
+        connect(grid.events.enabled, self._on_view)
         self.viewer.mouse_drag_callbacks.append(self._on_press)
         self.viewer.mouse_move_callbacks.append(self._on_move)
         self.changed.emit(True)
 
-    def _middle(self, result: Image, source: Image) -> int:
-        """Return the column of the source in the middle of what is in view of the result."""
+    def _middle(self, result: Image) -> int:
+        """Return the column in the middle of what is in view of the result."""
+        source = Source.of(result)
         try:
-            _, columns = visible_region(result, self.viewer, Source.of(result))
-        except ImageError:  # nothing of it is in view, or it is shown in 3D
-            columns = Source.of(result).whole[1]
-        shape = result.data.shape[:-1]
-        middle = (columns.start + columns.stop - 1) / 2
-        world = result.data_to_world((*(0,) * (len(shape) - 2), shape[-2] / 2, middle))
-        return int(np.clip(round(source.world_to_data(world)[-1] + 0.5), 1, _width(source)))
+            _, columns = visible_region(result, self.viewer, source)
+        except ImageError:  # nothing of it is in view
+            columns = source.whole[1]
+        return (columns.start + columns.stop) // 2
 
     def stop(self) -> None:
-        """Take the cover away."""
-        cover, self._cover, self._result, self._source = self._cover, None, None, None
-        if cover is None:
+        """Show the whole result again."""
+        if self._result is None:
             return
-        self.viewer.layers.events.removed.disconnect(self._on_removed)
-        self.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        source, self._result, self._source = self._source, None, None
+        self._connections.close()
         self.viewer.mouse_drag_callbacks.remove(self._on_press)
         self.viewer.mouse_move_callbacks.remove(self._on_move)
-        if self.viewer.cursor.style == "pointing":
-            self.viewer.cursor.style = "standard"
-        if cover in self.viewer.layers:
-            self.viewer.layers.remove(cover)
+        self._point(False)
+        self._clipped.clip((), (0, 0), (1, 0))
+        if source is not None and source in self.viewer.layers:
+            if BEFORE in source.metadata:  # not while napari is still removing another layer
+                QTimer.singleShot(0, partial(self._remove, source))
+            elif self._uncovered:
+                source.visible = False
         self.changed.emit(False)
 
-    def _on_removed(self, event: Any) -> None:
-        if event.value in (self._cover, self._result):
-            self.stop()
+    def _remove(self, layer: Layer) -> None:
+        if layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
 
-    def _on_ndisplay(self, _: Any = None) -> None:
-        """Stop in 3D, where there is no left and right; napari crashes there over the cover."""
-        if self.viewer.dims.ndisplay != 2:
+    def _clip(self, _: Any = None) -> None:
+        """Clip the upper one of the two layers, and all images between them.
+
+        If the user has moved the source above the result, the right side of the source is clipped.
+        """
+        line, layers = self._line(), self.viewer.layers
+        if line is None or self._source is None or self._result is None:
+            return
+        point, normal = line
+        first, last = layers.index(self._source), layers.index(self._result)
+        if first > last:
+            first, last, normal = last, first, -normal
+        images = [layer for layer in layers[first + 1 : last + 1] if isinstance(layer, Image)]
+        self._clipped.clip(images, point[::-1], normal[::-1])
+
+    def _line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return a point of the line and the direction across it, toward larger columns.
+
+        Both are in the displayed coordinates of the world. None if the columns are no displayed
+        axis.
+        """
+        result, displayed = self._result, self.viewer.dims.displayed
+        if result is None or len(displayed) != 2:
+            return None
+
+        def world(row: float, column: float) -> NDArray[np.float64]:
+            pixel = result.world_to_data(self.viewer.dims.point).copy()
+            pixel[-2:] = row, column
+            position = np.zeros(self.viewer.dims.ndim)
+            position[-result.ndim :] = result.data_to_world(pixel)
+            return position[list(displayed)]
+
+        point = world(0, self._column - 0.5)
+        (y, x), right = world(1, self._column - 0.5) - point, world(0, self._column + 0.5) - point
+        across = np.array((-x, y)) / (np.hypot(x, y) or 1)
+        side = across @ right
+        return None if side == 0 else (point, across * np.sign(side))
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value in (self._source, self._result):
+            self.stop()
+        else:
+            self._clip()
+
+    def _on_view(self, _: Any = None) -> None:
+        """Stop in 3D, where there is no left and right, and in a grid, where nothing is covered."""
+        if self.viewer.dims.ndisplay != 2 or self.viewer.canvas.grid.enabled:
             self.stop()
 
     # --- the mouse ----------------------------------------------------------------------------
 
     def _on_move(self, viewer: ViewerModel, event: Any) -> None:
         """Show where the line can be taken."""
-        near = self._distance(event.position) <= GRIP
-        if near and viewer.cursor.style == "standard":
-            viewer.cursor.style = "pointing"
-        elif not near and viewer.cursor.style == "pointing":
-            viewer.cursor.style = "standard"
+        self._point(self._distance(event.position) <= GRIP)
+
+    def _point(self, at_line: bool) -> None:
+        """Give the cursor the form of a hand, or the form that it had before."""
+        cursor = self.viewer.cursor
+        if at_line and cursor.style != "pointing":
+            self._cursor, cursor.style = str(cursor.style), "pointing"
+        elif not at_line and self._cursor is not None:
+            if cursor.style == "pointing":
+                cursor.style = self._cursor
+            self._cursor = None
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
         """Move the line; neither the camera nor the tool of a layer follows the mouse meanwhile."""
@@ -157,8 +214,8 @@ class Wipe:
         viewer.scene.camera.mouse_pan = False
         yield
         while event.type == "mouse_move":
-            if self._source is not None:
-                self.column = self._source.world_to_data(event.position)[-1] + 0.5
+            if self._result is not None:
+                self.column = self._result.world_to_data(event.position)[-1] + 0.5
             yield
         if mode is not None:
             active.mode = mode
@@ -166,34 +223,13 @@ class Wipe:
 
     def _distance(self, position: Any) -> float:
         """Return the distance from the line, in pixels of the screen."""
-        source = self._source
-        if source is None or len(self.viewer.dims.displayed) != 2:
+        line = self._line()
+        if line is None:
             return np.inf
-        at = np.array(source.world_to_data(position), float)
-        on_line = at.copy()
-        on_line[-1] = self._column - 0.5
-        apart = np.subtract(source.data_to_world(at), source.data_to_world(on_line))
-        return float(np.linalg.norm(apart)) * self.viewer.scene.camera.zoom
+        point, normal = line
+        at = np.array(position, float)[list(self.viewer.dims.displayed)]
+        return float(abs((at - point) @ normal)) * self.viewer.scene.camera.zoom
 
 
 def _width(layer: Image) -> int:
-    shape = layer.data.shape[:-1] if layer.rgb else layer.data.shape
-    return int(shape[-1])
-
-
-def _cut(layer: Image, columns: int) -> Any:
-    """Return the data of a layer left of a column; of a large image as a pyramid."""
-    if layer.multiscale:
-        width = _width(layer)
-        shares = [(level, level.shape[-2 if layer.rgb else -1]) for level in layer.data]
-        return [_left(layer, x, max(1, round(columns * share / width))) for x, share in shares]
-    data = _left(layer, layer.data, columns)
-    rows = -3 if layer.rgb else -2
-    # By the whole image, because a layer that is no pyramid cannot become one.
-    if isinstance(data, np.ndarray) and is_large(layer.data.shape[rows:][:2]):
-        return levels_of(data, rows)
-    return data
-
-
-def _left(layer: Image, data: Any, columns: int) -> Any:
-    return data[..., :columns, :] if layer.rgb else data[..., :columns]
+    return int(Source.of(layer).shape[-1])
