@@ -96,7 +96,7 @@ class ColorChooser(QObject):
         if hint_layer is None or number is None:
             return
         gone = number >= len(hint_layer.layer.data)
-        if gone or hint_layer.target is not hint_layer.layer:
+        if gone or hint_layer.marks.target is not hint_layer.layer:
             self._of = None
             self.popover.close()
 
@@ -115,7 +115,7 @@ class ColorChooser(QObject):
         place = button.mapToGlobal(button.rect().bottomLeft()) if number is None else QCursor.pos()
         self.popover.open_at(place, activate=number is None)
         self.popover.set_kinds(removable=number is not None)
-        at = hint_layer.place_of(number)
+        at = hint_layer.marks.place_of(number)
         if at is None:
             self.look(None, 0, 0)
         else:
@@ -126,20 +126,20 @@ class ColorChooser(QObject):
             return
         hint_layer, number = self._of
         if number is None:
-            hint_layer.color = color
+            hint_layer.styles.color = color
         elif number < len(hint_layer.layer.data):
-            hint_layer.recolor(number, color)
+            hint_layer.styles.recolor(number, color)
 
     def _ask(self, what: str) -> None:
         if self._of is None:
             return
         hint_layer, number = self._of
         if what == "predicted":
-            hint_layer.predict_next()
+            hint_layer.styles.predict_next()
         elif number is None:
-            hint_layer.set_style(kind=what)
+            hint_layer.styles.set_style(kind=what)
         elif number < len(hint_layer.layer.data):
             if what == "remove":
                 hint_layer.remove(number)
             else:
-                hint_layer.restyle(number, what)
+                hint_layer.styles.restyle(number, what)

@@ -86,7 +86,7 @@ class HintPanel(QObject):
         if image is self._image:
             return
         if self.current is not None:
-            self.current.eyedropper = False
+            self.current.eyedropper.on = False
         self._image = image if isinstance(image, Image) else None
         self.enable()
 
@@ -104,7 +104,7 @@ class HintPanel(QObject):
         hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
         hint_layer.changed.connect(partial(self._tell, hint_layer))
         hint_layer.closed.connect(partial(self._on_closed, image))
-        hint_layer.eyedropper_changed.connect(self._on_eyedropper)
+        hint_layer.eyedropper.changed.connect(self._on_eyedropper)
         hint_layer.selected.connect(self._show_style)
         hint_layer.placed.connect(partial(self._on_placed, hint_layer))
         hint_layer.said.connect(self._say)
@@ -153,20 +153,20 @@ class HintPanel(QObject):
 
     def _use_eyedropper(self, on: bool) -> None:
         if self.current is not None:
-            self.current.eyedropper = on
+            self.current.eyedropper.on = on
 
     # --- strokes, regions and masks -------------------------------------------------------------
 
     def _draw(self) -> None:
         hint_layer = self.add()
         if hint_layer is not None:
-            hint_layer.draw()
+            hint_layer.marks.draw()
             self.opened.emit()
 
     def _paint(self) -> None:
         hint_layer = self.add()
         if hint_layer is not None:
-            hint_layer.paint()
+            hint_layer.marks.paint()
             self.opened.emit()
 
     def _choose_strokes(self, _: Any = None) -> None:
@@ -184,15 +184,15 @@ class HintPanel(QObject):
 
     def _choose_kind(self, _: Any = None) -> None:
         if self.current is not None:
-            self.current.set_style(kind=self._controls.kind.currentData())
+            self.current.styles.set_style(kind=self._controls.kind.currentData())
 
     def _choose_reach(self, reach: float) -> None:
         if self.current is not None:
-            self.current.set_style(reach=round(reach, 2))
+            self.current.styles.set_style(reach=round(reach, 2))
 
     def _choose_only_here(self, on: bool) -> None:
         if self.current is not None:
-            self.current.set_style(only_here=on)
+            self.current.styles.set_style(only_here=on)
 
     def _show_style(self) -> None:
         """Show in the controls what is selected, or what the next hint will be."""
@@ -201,7 +201,7 @@ class HintPanel(QObject):
         if hint_layer is None:
             show_color(controls.color, None)
             return
-        style, labels = hint_layer.style, isinstance(hint_layer.target, Labels)
+        style, labels = hint_layer.styles.style, isinstance(hint_layer.marks.target, Labels)
         for control in (controls.kind, controls.reach, controls.only_here):
             control.blockSignals(True)
         controls.kind.setCurrentIndex(max(0, controls.kind.findData(style.kind)))
@@ -211,9 +211,9 @@ class HintPanel(QObject):
             control.blockSignals(False)
         for control in (controls.reach, controls.only_here):
             control.setEnabled(not labels)
-        predicts = hint_layer.predicts and hint_layer.target is hint_layer.layer
-        selected = not labels and bool(hint_layer.target.selected_data)
-        show_color(controls.color, "" if predicts and not selected else hint_layer.color)
+        predicts = hint_layer.styles.predicts and hint_layer.marks.target is hint_layer.layer
+        selected = not labels and bool(hint_layer.marks.target.selected_data)
+        show_color(controls.color, "" if predicts and not selected else hint_layer.styles.color)
 
     # --- palette and files ------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
 from napari_recolor.layers import is_result
-from napari_recolor.marked_layers import MASKS
 from napari_recolor.parts import CHOOSE_FILE, fill
+from napari_recolor.put_marks import MASKS
 from napari_recolor.reading import Source, time_axis
 from napari_recolor.wipe import BEFORE
 from napari_recolor.wishes import ColorImage

@@ -5,12 +5,16 @@ from typing import Any
 import napari.settings
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from numpy.typing import NDArray
 from superqt.utils import WorkerBase
 
 from napari_recolor.engine import Engine
+from napari_recolor.hints import HintLayer
 from napari_recolor.options import Options
 from napari_recolor.runner import AIR_MS
+
+from .hinting import SHAPE
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +75,17 @@ def finish(qtbot: Any) -> Callable[[Any], None]:
         qtbot.wait(2 * AIR_MS)
 
     return wait
+
+
+@pytest.fixture
+def viewer(qapp: Any) -> ViewerModel:
+    """A viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def hints(viewer: ViewerModel) -> Iterator[HintLayer]:
+    """The hints of an image that is in the viewer."""
+    hint_layer = HintLayer(viewer, viewer.add_image(np.zeros(SHAPE, np.uint8)))
+    yield hint_layer
+    hint_layer.close()

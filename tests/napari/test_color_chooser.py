@@ -78,7 +78,7 @@ def test_it_closes_when_its_hint_is_gone_or_another_layer_is_worked_on(panel):
     points = panel._hints.current.layer
     popover = panel._chooser.popover
     points.add([30, 40])
-    panel._hints.current.draw()
+    panel._hints.current.marks.draw()
     assert not popover.isVisible()
     panel.viewer.layers.selection.active = points
     points.add([60, 40])

@@ -53,7 +53,7 @@ def test_the_five_steps(open_panel, qtbot, direct):
     panel._history.note()
     hint_layer = panel._hints.current
     points = hint_layer.layer
-    hint_layer.color = green
+    hint_layer.styles.color = green
     points.current_size = 24
     points.add([480, 420])
     step(2)
@@ -72,7 +72,7 @@ def test_the_five_steps(open_panel, qtbot, direct):
     step(3)
 
     choose(controls.kind, "color")
-    hint_layer.color = green
+    hint_layer.styles.color = green
     (sleeve,) = set(steps[3]) - set(steps[2])
     shapes.add(yx(sleeve.points), shape_type="polygon")
     step(4)

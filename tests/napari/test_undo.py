@@ -89,7 +89,7 @@ CHANGES = {
     "kind": lambda panel: choose(panel.controls.kind, "gray"),
     "reach": lambda panel: panel.controls.reach.setValue(0.9),
     "only here": lambda panel: panel.controls.only_here.setChecked(True),
-    "color": lambda panel: setattr(panel._hints.current, "color", "#00ff00"),
+    "color": lambda panel: setattr(panel._hints.current.styles, "color", "#00ff00"),
     "add": lambda panel: panel._hints.current.layer.add([0, 60, 60]),
     "remove": lambda panel: panel._hints.current.remove(0),
     "load": lambda panel: panel._hints.current.put([Stroke(((5, 5), (50, 9)), "#0000ff", 3)]),
@@ -113,7 +113,7 @@ def test_a_stroke_that_came_with_its_layer(panel):
     hint_layer = panel._hints.add()
 
     def draw():
-        hint_layer.draw().add(np.array([[0, 10, 10], [0, 40, 80]]), shape_type="path")
+        hint_layer.marks.draw().add(np.array([[0, 10, 10], [0, 40, 80]]), shape_type="path")
 
     before, after, undone, redone = undone_and_redone(panel, draw, hint_layer.values)
     assert (len(before), len(after)) == (0, 1)
@@ -123,7 +123,7 @@ def test_a_stroke_that_came_with_its_layer(panel):
 
 def test_strokes_and_regions_that_are_drawn(panel):
     hint_layer = hinted(panel)
-    shapes = hint_layer.draw()
+    shapes = hint_layer.marks.draw()
 
     def draw():
         shapes.add(np.array([[0, 10, 10], [0, 40, 80]]), shape_type="path", edge_width=6)
@@ -136,18 +136,18 @@ def test_strokes_and_regions_that_are_drawn(panel):
 
 def test_what_a_label_asks_for(panel):
     hint_layer = hinted(panel)
-    labels = hint_layer.paint()
+    labels = hint_layer.marks.paint()
     labels.data[0, 20:40, 20:40] = 1
     labels.selected_label = 1
     labels.refresh()
-    assert isinstance(hint_layer.target, Labels)
+    assert isinstance(hint_layer.marks.target, Labels)
 
     def kinds():
         (mask,) = (mark for mark in hint_layer.values() if hasattr(mark, "pixels"))
         return mask.kind, mask.color
 
     for change in (
-        lambda: setattr(hint_layer, "color", "#00ff00"),
+        lambda: setattr(hint_layer.styles, "color", "#00ff00"),
         lambda: choose(panel.controls.kind, "gray"),
     ):
         before, after, undone, redone = undone_and_redone(panel, change, kinds)

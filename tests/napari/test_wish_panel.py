@@ -142,7 +142,7 @@ def test_a_region_from_another_alternative(panel, photo, direct, rest, mode):
     corners = [[10.0, 20.0], [10.0, 90.0], [60.0, 90.0], [60.0, 20.0]]
     shapes.add(np.array(corners), shape_type="polygon")
     shapes.selected_data = {0}
-    panel._hints.current.set_style(kind="limit")
+    panel._hints.current.styles.set_style(kind="limit")
     rest(panel)
     np.testing.assert_array_equal(rgb.data, before)
     menu = panel.controls.alternatives_of
