@@ -138,7 +138,7 @@ def test_hints_apply_to_an_alternative_that_was_taken(panel, photo, direct, rest
 def test_a_region_from_another_alternative(panel, photo, direct, rest, mode):
     rgb = image_of(panel)
     before = rgb.data.copy()
-    shapes = panel._hints.add().draw()
+    shapes = panel._hints.add().marks.draw()
     corners = [[10.0, 20.0], [10.0, 90.0], [60.0, 90.0], [60.0, 20.0]]
     shapes.add(np.array(corners), shape_type="polygon")
     shapes.selected_data = {0}
