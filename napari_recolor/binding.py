@@ -11,8 +11,11 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.connections import Connections
 from napari_recolor.controls import Controls
+from napari_recolor.events import Failure
 from napari_recolor.fields import Field
+from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.parts import CHOOSE_FILE, fill
+from napari_recolor.worker import choices
 
 
 class Binding(QObject):
@@ -24,20 +27,31 @@ class Binding(QObject):
         Each of its `fields` has the name of a preference.
     preferences : EventedModel
         Of `preferences.preferences`.
+    queue : JobQueue
+        Looks for devices and weights.
     parent : QObject, optional
         Of the object.
     """
 
     changed = Signal(str)
     """Emitted with the name of a preference that has changed."""
+    said = Signal(str)
+    """A sentence that says why devices and weights were not found."""
 
     def __init__(
-        self, controls: Controls, preferences: EventedModel, parent: QObject | None = None
+        self,
+        controls: Controls,
+        preferences: EventedModel,
+        queue: JobQueue,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._controls, self._preferences = controls, preferences
+        self._controls, self._preferences, self._queue = controls, preferences, queue
         self._connections = Connections()
-        self.offer(["cpu"], ["default"])
+        self._searched = False
+        self._offer(["cpu"], ["default"])
+        controls.device.opened.connect(self.find_choices)
+        controls.weights.opened.connect(self.find_choices)
         for name, field in controls.fields.items():
             field.set(getattr(preferences, name))
             field.changed.connect(partial(self._prefer, name, field.get))
@@ -47,7 +61,19 @@ class Binding(QObject):
         """Stop listening."""
         self._connections.close()
 
-    def offer(self, devices: list[str], weights: list[str]) -> None:
+    def find_choices(self) -> None:
+        """Look for devices and weights, once: it takes PyTorch, so not when the panel opens."""
+        if not self._searched:
+            self._searched = True
+            self._queue.submit(Job(choices, self._on_choices, keeps=True))
+
+    def _on_choices(self, found: tuple[list[str], list[str]] | Failure) -> None:
+        if isinstance(found, Failure):
+            self.said.emit(found.message)
+        else:
+            self._offer(*found)
+
+    def _offer(self, devices: list[str], weights: list[str]) -> None:
         """Fill the menus of devices and weights; what was chosen stays chosen."""
         chosen = self._preferences
         names = ["auto", *devices, *({chosen.device} - {"auto", *devices})]

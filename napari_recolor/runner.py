@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_recolor.events import Failure, Step
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import KEY, ORDER, insert_quietly, is_result, layers_of_run
+from napari_recolor.layers import KEY, ORDER, insert_quietly, is_image, is_result, layers_of_run
 from napari_recolor.options import Options
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
@@ -85,6 +85,23 @@ class Runner(QObject):
         """The run that made a layer, or else the newest."""
         about = {} if layer is None else layer.metadata.get(KEY, {})
         return self.runs.get(about.get("id", "")) or self.last
+
+    def image_shown(self) -> Image | None:
+        """Return the active image of a run, or else that of the last run."""
+        active, run = self.viewer.layers.selection.active, self.last
+        if (
+            isinstance(active, Image)
+            and is_result(active)
+            and is_image(active.metadata[KEY]["layer"])
+        ):
+            return active
+        rgb = None if run is None else run.layers.get("rgb")
+        return rgb if rgb in self.viewer.layers else None
+
+    def finished_index(self, run: Run) -> Index:
+        """Return the finished image of a run that the viewer shows, or else the first one."""
+        index = shown_index(run.source, self.viewer, run.request.source.leading)
+        return index if index in run.finished else run.finished[0]
 
     def start(
         self,

@@ -1,7 +1,6 @@
-"""Many images: a folder or all open ones in one go, the next one, and what was done before."""
+"""Many images: a folder or all open ones in one go, and the next one of a folder."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,11 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_recolor.controls import Controls
-from napari_recolor.events import Failure
-from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, is_result
 from napari_recolor.options import Options
-from napari_recolor.recall import Recalled, find_next, find_result, recall
+from napari_recolor.recall import find_next
+from napari_recolor.runner import Runner
+from napari_recolor.source_choice import SourceChoice
 
 if TYPE_CHECKING:
     from napari_recolor.folder_window import FolderWindow
@@ -30,8 +29,10 @@ class SeriesPanel(QObject):
         Gets the images.
     controls : Controls
         With the buttons.
-    queue : JobQueue
-        Reads results.
+    source : SourceChoice
+        Its folder is suggested.
+    runner : Runner
+        Colorizes one image at a time.
     options : callable
         Gives the settings for a folder.
     parent : QObject, optional
@@ -40,8 +41,6 @@ class SeriesPanel(QObject):
 
     wanted = Signal(object)
     """Emitted with an image layer that is to be colorized now."""
-    brought = Signal(object)
-    """Emitted with a `Recalled` whose settings and hints are to be used for the chosen image."""
     said = Signal(str)
     """A sentence that says what was done."""
 
@@ -49,21 +48,19 @@ class SeriesPanel(QObject):
         self,
         viewer: Viewer,
         controls: Controls,
-        queue: JobQueue,
+        source: SourceChoice,
+        runner: Runner,
         options: Callable[[], Options],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.viewer, self._controls, self._queue = viewer, controls, queue
-        self._options = options
+        self.viewer, self._controls, self._source = viewer, controls, source
+        self._runner, self._options = runner, options
         self._window: FolderWindow | None = None
         self._rest: list[Image] = []  # of all open images, those that are still to be colorized
-        self._count = 0
-        self._found: Recalled | None = None
-        self._image: Image | None = None
         controls.folder.clicked.connect(self.open_folder)
         controls.run_all.clicked.connect(self.run_all)
-        controls.recall.clicked.connect(self._bring_back)
+        controls.cancel.clicked.connect(self.stop)
 
     def close(self) -> None:
         """Close the window of the folder, and end its work."""
@@ -79,8 +76,9 @@ class SeriesPanel(QObject):
 
         if self._window is None:
             self._window = FolderWindow(self._options, self._controls)
-            self._window.opened.connect(self._open)
-        path = None if self._image is None else self._image.source.path
+            self._window.opened.connect(self.open)
+        image = self._source.layer
+        path = None if image is None else image.source.path
         if path and not self._window.source.text():
             self._window.source.setText(str(Path(path).parent))
         self._window.show()
@@ -89,7 +87,6 @@ class SeriesPanel(QObject):
     def run_all(self) -> None:
         """Colorize all open images, one after the other."""
         self._rest = [x for x in self.viewer.layers if isinstance(x, Image) and not is_result(x)]
-        self._count = len(self._rest)
         self.go_on()
 
     def go_on(self) -> bool:
@@ -100,6 +97,11 @@ class SeriesPanel(QObject):
         layer = self._rest.pop(0)
         self.wanted.emit(layer)
         return True
+
+    def enable(self) -> None:
+        """Enable what can be done now."""
+        several = self._controls.layer.count() > 1
+        self._controls.run_all.setEnabled(several and not self._runner.busy)
 
     def stop(self) -> None:
         """Colorize no more of the open images."""
@@ -133,50 +135,12 @@ class SeriesPanel(QObject):
         for layer in done:
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
-        self._open(str(following))
+        self.open(str(following))
         self.said.emit(f"Next: {following.name}.")
 
-    def _open(self, path: str) -> None:
+    def open(self, path: str) -> None:
+        """Open an image file."""
         try:
             self.viewer.open(path, plugin="napari")
         except Exception as error:  # whatever a reader raises
             show_error(f"{path} cannot be opened: {error}")
-
-    # --- what was done before ---------------------------------------------------------------------
-
-    def choose(self, image: Any) -> None:
-        """Look whether the chosen image has been colorized before."""
-        if image is self._image:
-            return
-        self._image, self._found = image, None
-        self._show()
-        path = None if image is None else image.source.path
-        result = find_result(Path(path)) if path and not is_result(image) else None
-        if result is not None:
-            work = partial(recall, result=result)
-            self._queue.submit(Job(work, partial(self._on_recalled, image), keeps=True))
-
-    def _on_recalled(self, image: Image, found: Recalled | Failure | None) -> None:
-        if image is self._image and isinstance(found, Recalled):
-            self._found = found
-            self._show()
-
-    def _show(self) -> None:
-        found = self._found
-        self._controls.recalled.setText("" if found is None else found.words())
-        for control in (self._controls.recalled, self._controls.recall):
-            control.setVisible(found is not None)
-
-    def _bring_back(self) -> None:
-        found, image = self._found, self._image
-        if found is None or image is None:
-            return
-        path = image.source.path
-        if path and Path(path) == found.result:  # a result was opened: its source is colorized
-            if found.source is None:
-                self.said.emit(f"The image that {found.result.name} was made from is not there.")
-                return
-            self._open(str(found.source))
-        self._found = None
-        self._show()
-        self.brought.emit(found)

@@ -1,7 +1,6 @@
-"""Reference images and alternatives in the panel: each image has its own."""
+"""Reference images in the panel: each image has its own, and its own alternative."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,73 +8,59 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Points
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.controls import Controls
-from napari_recolor.events import Failure, Found
-from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.options import Options
+from napari_recolor.events import Found
 from napari_recolor.parts import CHOOSE_FILE
-from napari_recolor.reading import Index
-from napari_recolor.run import Run
-from napari_recolor.wishes import ColorImage, Draw, Part, Wishes
-from napari_recolor.worker import alternatives
-from recolor_core.hints import Area, Mark
-
-ALTERNATIVES = 6
-"""How many alternatives the strip shows beside the coloring itself."""
+from napari_recolor.runner import Runner
+from napari_recolor.wishes import ColorImage, Wishes
 
 IMAGES = "Images (*.tif *.tiff *.png *.jpg *.jpeg *.webp *.bmp *.jp2);;All files (*)"
 
 
 class WishPanel(QObject):
-    """Wires the controls for references and alternatives to what is asked for the chosen image.
+    """Keeps what is asked for each image beside hints, and wires the controls for references.
 
     Parameters
     ----------
     viewer : ViewerModel
         Gets the layers of matches.
     controls : Controls
-        With the buttons, menus and the strip.
-    queue : JobQueue
-        Makes the alternatives.
+        With the buttons and menus.
+    runner : Runner
+        With the finished runs, which say what was found in the references.
     parent : QObject, optional
         Of the object.
     """
 
     changed = Signal()
     """Emitted when what is asked for the chosen image has changed, and can be seen at once."""
+    chosen = Signal()
+    """Emitted when another image is chosen."""
+    shown = Signal()
+    """Emitted when the controls show what is asked for the chosen image."""
     said = Signal(str)
-    """A sentence that says what was done or what is to be done."""
-    wanted = Signal()
-    """Emitted when the strip needs new images: answer with `make`."""
+    """A sentence that says what is to be done."""
 
     def __init__(
         self,
         viewer: ViewerModel,
         controls: Controls,
-        queue: JobQueue,
+        runner: Runner,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.viewer, self._controls, self._queue = viewer, controls, queue
+        self.viewer, self._controls, self._runner = viewer, controls, runner
         self._of: dict[Image, Wishes] = {}
         self._image: Image | None = None
         self._trying: Wishes | None = None  # shown, but not taken
-        self._region: Area | None = None  # the one that is selected
-        self._seed, self._numbers = 0, count(1)
-        self._job: Job | None = None
-        self._made: tuple[Any, ...] = ()  # what the strip shows
+        self._numbers = count(1)
         controls.like.activated.connect(self._add_reference)
         controls.clear_like.clicked.connect(self._clear_references)
         controls.color_from.activated.connect(self._choose_color_from)
-        controls.gallery.shown.connect(self._try)
-        controls.gallery.taken.connect(self._take)
-        controls.alternatives_of.activated.connect(self._on_mode)
-        controls.more_alternatives.clicked.connect(self._draw_others)
-        controls.strip.title.toggled.connect(self._on_opened)
+        controls.matches.clicked.connect(self._show_matches)
 
     @property
     def current(self) -> Wishes:
@@ -87,12 +72,17 @@ class WishPanel(QObject):
         """What is asked for the chosen image."""
         return Wishes() if self._image is None else self._of.get(self._image, Wishes())
 
+    @property
+    def trying(self) -> bool:
+        """Whether an alternative is only looked at."""
+        return self._trying is not None
+
     def of(self, image: Any) -> Wishes:
-        """What is asked for an image."""
+        """Return what is asked for an image."""
         return self.current if image is self._image else self._of.get(image, Wishes())
 
     def states(self) -> dict[Image, Wishes]:
-        """What is asked for all images, to be compared and restored."""
+        """Return what is asked for all images, to be compared and restored."""
         return {image: wishes for image, wishes in self._of.items() if wishes != Wishes()}
 
     def restore(self, states: dict[Image, Wishes]) -> None:
@@ -107,11 +97,8 @@ class WishPanel(QObject):
             return
         self._trying = None
         self._image = image if isinstance(image, Image) else None
-        self._made = ()
-        self._controls.gallery.clear()
         self._show()
-        if self._open:
-            self.wanted.emit()
+        self.chosen.emit()
 
     def forget(self, image: Any) -> None:
         """Let go of an image that was removed."""
@@ -124,6 +111,11 @@ class WishPanel(QObject):
             self._of[self._image] = wishes
             self._show()
             self.changed.emit()
+
+    def look_at(self, wishes: Wishes | None) -> None:
+        """Show what the chosen image would be with other wishes; None: show what was taken."""
+        self._trying = wishes
+        self.changed.emit()
 
     # --- references -------------------------------------------------------------------------------
 
@@ -183,8 +175,15 @@ class WishPanel(QObject):
         path = None if self._image is None else self._image.source.path
         return "" if path is None else str(Path(path).parent)
 
-    def show_found(self, found: tuple[Found, ...]) -> None:
-        """Say what was found in the references."""
+    # --- what was found -------------------------------------------------------------------------
+
+    def show_found(self) -> None:
+        """Say what the last run has found in the references."""
+        run = self._runner.last_of(self._image)
+        if run is not None and run.finished:
+            self._tell(run.stages.matches.get(self._runner.finished_index(run), ()))
+
+    def _tell(self, found: tuple[Found, ...]) -> None:
         known = {one.name: one.words for one in found}
         names = [image.name for image in self.taken.references]
         lines = [f"{name}: {known.get(name, 'not looked at yet')}" for name in names]
@@ -193,146 +192,28 @@ class WishPanel(QObject):
             control.setVisible(bool(names))
         self._controls.matches.setVisible(any(len(one.places) for one in found))
 
-    def show_matches(self, run: Run, index: Index, found: tuple[Found, ...]) -> None:
-        """Add a layer of points for the matches of an image with each reference."""
-        rows, columns = run.request.region
-        for one in found:
+    def _show_matches(self) -> None:
+        """Add a layer of points for the matches of the image shown with each reference."""
+        run = self._runner.last_of(self._image)
+        if run is None or not run.finished:
+            return
+        index, (rows, columns) = self._runner.finished_index(run), run.request.region
+        for one in run.stages.matches.get(index, ()):
             if len(one.places):
                 yx = one.places[:, ::-1] + (rows.start, columns.start)
-                data = np.concatenate((np.tile(index, (len(yx), 1)), yx), axis=1)
-                side = min(run.request.size)
-                self.viewer.add_layer(
-                    Points(
-                        data,
-                        name=f"Matches with {one.name}",
-                        size=side / 60,
-                        face_color=one.colors,
-                        border_width=0,
-                        opacity=0.8,
-                        **run.geometry.arguments,
-                    )
+                points = Points(
+                    np.concatenate((np.tile(index, (len(yx), 1)), yx), axis=1),
+                    name=f"Matches with {one.name}",
+                    size=min(run.request.size) / 60,
+                    face_color=one.colors,
+                    border_width=0,
+                    opacity=0.8,
+                    **run.geometry.arguments,
                 )
-
-    # --- alternatives -----------------------------------------------------------------------------
-
-    @property
-    def _open(self) -> bool:
-        return bool(self._controls.strip.title.isChecked())
-
-    @property
-    def _mode(self) -> str:
-        return str(self._controls.alternatives_of.currentData())
-
-    def select_region(self, region: Area | None) -> None:
-        """Note which region is selected, in pixels of the image that is colorized."""
-        if region == self._region:
-            return
-        self._region = region
-        if self._open and self._mode == "drawn":
-            self.wanted.emit()
-
-    def make(self, run: Run, hints: list[Mark], options: Options) -> None:
-        """Make the images of the strip, unless it shows them.
-
-        Parameters
-        ----------
-        run : Run
-            The last run of the chosen image.
-        hints : list of Mark
-            In pixels of what is colorized.
-        options : Options
-            How to colorize.
-        """
-        if not self._open:
-            return
-        region = self._region if self._mode == "drawn" else None
-        if self._mode != "whole" and self._region is None:
-            self.said.emit("Select a region first: press “Draw shapes”, and draw around a thing.")
-            return
-        plain = replace(options, wishes=Wishes(options.wishes.references))
-        wanted = (run.id, tuple(hints), plain, self._seed, region)
-        if wanted == self._made:
-            return
-        (index,) = run.request.indices
-        draw = Draw(ALTERNATIVES, self._seed)
-        work = partial(
-            alternatives,
-            options=plain,
-            stages=run.stages,
-            index=index,
-            hints=hints,
-            draw=draw,
-            region=region,
-        )
-        job = self._job = Job(work, partial(self._on_made, wanted))
-        job.on_end = partial(self._on_end, job)
-        self._controls.gallery.wait(ALTERNATIVES + 1)
-        self._queue.submit(job)
-
-    def _on_made(self, made: tuple[Any, ...], event: list[NDArray[Any]] | Failure | None) -> None:
-        if isinstance(event, Failure):
-            self.said.emit(f"Failed: {event.message}")
-        elif event is not None:
-            self._made = made
-            names = ["likeliest", *map(str, range(1, len(event)))]
-            self._controls.gallery.fill(event, names)
-            self._mark()
-
-    def _on_end(self, job: Job) -> None:
-        if self._job is job:  # it failed, or something newer ended it
-            self._controls.gallery.ready()
-
-    def _draw_others(self) -> None:
-        self._seed += 1
-        self._controls.gallery.choose(-1)
-        self.wanted.emit()
-
-    def _on_mode(self, _: Any = None) -> None:
-        self._controls.gallery.choose(-1)
-        if self._open:
-            self.wanted.emit()
-
-    def _on_opened(self, on: bool) -> None:
-        if on:
-            self.wanted.emit()
-        elif self._trying is not None:  # looked at, not taken
-            self._trying = None
-            self._mark()
-            self.changed.emit()
-
-    def _wish_for(self, number: int) -> Wishes:
-        draw = Draw(ALTERNATIVES, self._seed, number)
-        if self._mode == "whole":
-            return replace(self.taken, draw=draw if number else Draw(), parts=())
-        if self._region is None:
-            return self.taken
-        part = Part(self._region, draw, limited=self._mode == "drawn")
-        return replace(self.taken, parts=(*self.taken.parts, part))
-
-    def _try(self, number: int) -> None:
-        wishes = self._wish_for(number)
-        if wishes != self.current:
-            self._trying = wishes
-            self.said.emit("A double click, or Enter, takes it.")
-            self.changed.emit()
-
-    def _take(self, number: int) -> None:
-        wishes = self._wish_for(number)
-        if self._mode != "whole" and self._region is None:
-            return
-        self.put(wishes)
-        self.said.emit("Taken. Undo (Ctrl+Z) brings back what was before.")
-
-    def _mark(self) -> None:
-        """Mark the alternative that is asked for."""
-        draw = self.taken.draw
-        if self._trying is None and self._mode == "whole":
-            same = draw.seed == self._seed or not draw.number
-            self._controls.gallery.choose(draw.number if same else -1)
+                self.viewer.add_layer(points)
 
     def _show(self) -> None:
         """Show what is asked for in the controls."""
-        self._mark()
         menu, image = self._controls.color_from, self.taken.color_from
         blocked = menu.blockSignals(True)
         for i in reversed(range(menu.count())):  # files of before
@@ -342,4 +223,5 @@ class WishPanel(QObject):
             menu.insertItem(1, image.name, image)
         menu.setCurrentIndex(0 if image is None else 1)
         menu.blockSignals(blocked)
-        self.show_found(())
+        self._tell(())
+        self.shown.emit()

@@ -34,7 +34,7 @@ def ask(monkeypatch):
             asked.append(suggested)
             return str(path or ""), ""
 
-        monkeypatch.setattr("napari_recolor.widget.QFileDialog.getSaveFileName", dialog)
+        monkeypatch.setattr("napari_recolor.save_panel.QFileDialog.getSaveFileName", dialog)
         return asked
 
     return answer

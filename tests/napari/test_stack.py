@@ -60,7 +60,7 @@ def status(widget):
 def open_stack(open_panel, stack, **arguments):
     widget = open_panel(stack, **arguments)
     widget.controls.scope.setCurrentText("whole stack")
-    widget._describe()
+    widget._requests.describe()
     return widget
 
 
@@ -105,10 +105,10 @@ def test_other_axes_stay_image_by_image_unless_asked(open_panel, film, colorizer
     np.testing.assert_array_equal(rgb.data[3], direct(film[3]).rgb)
     assert rgb.metadata[KEY]["steady"] is None
     widget.controls.time.setCurrentIndex(1)
-    widget._describe()
+    widget._requests.describe()
     assert "steady over Z" in widget.controls.summary.text()
     widget.controls.steady.setChecked(False)
-    widget._describe()
+    widget._requests.describe()
     assert "steady" not in widget.controls.summary.text()
 
 

@@ -417,14 +417,14 @@ def test_inspect_shows_stages_and_gives_the_view_back(panel, finish, qtbot, page
     qtbot.waitUntil(lambda: panel._inspector.complete, timeout=60_000)
     shown = [layer for layer in viewer.layers if layer.visible]
     assert [layer.metadata[KEY]["layer"] for layer in shown] == roles  # in reading order
-    assert [legend.layer for legend in panel._legends.shown] == shown
+    assert [legend.layer for legend in panel._views.legends.shown] == shown
     assert viewer.layers.selection.active in shown
     button(panel, page).click()
     assert not viewer.canvas.grid.enabled
     old = [(layer, layer.visible) for layer in viewer.layers if layer in dict(before)]
     assert old == before
     assert not any(layer.visible for layer in results(panel) if layer is not rgb)
-    assert not panel._legends.shown
+    assert not panel._views.legends.shown
     assert viewer.layers.selection.active is rgb
     count = len(results(panel))
     button(panel, page).click()
@@ -473,7 +473,7 @@ def test_coarse_colors_are_a_look_and_no_result_to_save(panel, finish, qtbot, ph
     assert (coarse.data != rgb.data).any()
     np.testing.assert_allclose(coarse.data_to_world((3, 5)), rgb.data_to_world((3, 5)), atol=1e-9)
     panel.viewer.layers.selection.active = coarse
-    assert panel._image_to_save() is rgb
+    assert panel._runner.image_shown() is rgb
 
 
 def test_hints_color_the_image_anew(panel, finish, qtbot):
@@ -607,7 +607,7 @@ def test_each_image_has_its_own_hints(panel, photo, qtbot):
     panel.viewer.layers.selection.active = first
     assert len(panel._hints.current.values()) == 1
     panel.viewer.layers.remove(panel._hints.current.layer)
-    assert panel._hints_for(panel._request()) == {}
+    assert panel._requests.hints_for(panel._requests.read()) == {}
 
 
 def test_a_run_again_leaves_the_hints_on_top_and_active(panel, finish):

@@ -12,7 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtTest import QTest
 
 from napari_recolor.layers import KEY
-from napari_recolor.wish_panel import ALTERNATIVES
+from napari_recolor.strip_panel import ALTERNATIVES
 from recolor_core import Hint, Reference, Region
 from recolor_core.color_from import ColorSource, apply_color
 

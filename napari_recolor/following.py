@@ -1,0 +1,117 @@
+"""The finished image follows settings, hints and references: the generator does not run again."""
+
+from dataclasses import replace
+
+from napari.components import ViewerModel
+from napari.utils.events import EventedModel
+from qtpy.QtCore import QObject, Signal
+
+from napari_recolor.hints import HintLayer
+from napari_recolor.live_preview import LivePreview
+from napari_recolor.options import Options
+from napari_recolor.palette import wrong_colors
+from napari_recolor.preferences import options
+from napari_recolor.reading import shown_index
+from napari_recolor.request_panel import RequestPanel
+from napari_recolor.run import Run
+from napari_recolor.runner import Runner
+from napari_recolor.source_choice import SourceChoice
+from napari_recolor.wish_panel import WishPanel
+
+LIVE = ("vividness", "saturation", "warmth", "palette")
+"""Settings that the finished image follows at once."""
+
+
+class Following(QObject):
+    """Colors the finished image anew when something changes that it follows at once.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Of a stack, the image that it shows follows.
+    preferences : EventedModel
+        Of `preferences.preferences`.
+    source : SourceChoice
+        The layer whose result follows settings and references.
+    requests : RequestPanel
+        The hints of an image.
+    wishes : WishPanel
+        Its references and alternative.
+    runner : Runner
+        With the finished runs.
+    live : LivePreview
+        Colors anew.
+    parent : QObject, optional
+        Of the object.
+    """
+
+    said = Signal(str)
+    """A sentence that says what is to be done."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        preferences: EventedModel,
+        source: SourceChoice,
+        requests: RequestPanel,
+        wishes: WishPanel,
+        runner: Runner,
+        live: LivePreview,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.viewer, self._preferences, self._source = viewer, preferences, source
+        self._requests, self._wishes = requests, wishes
+        self._runner, self._live = runner, live
+        self._late_hints: HintLayer | None = None  # changed while a run was on
+
+    def options_of(self, run: Run) -> Options:
+        """Return the options of a run with the settings and wishes as they are now."""
+        now, wishes = options(self._preferences), self._wishes.of(run.source)
+        # Its color is registered at another size: that takes a new run.
+        wishes = replace(wishes, color_from=run.options.wishes.color_from)
+        if run.stages.steady:
+            wishes = run.options.wishes
+        live = {name: getattr(now, name) for name in LIVE}
+        return replace(run.options, **live, wishes=wishes)
+
+    def follow_settings(self) -> None:
+        """Color the last result of the chosen layer anew if settings or wishes have changed."""
+        run = self._runner.last_of(self._source.layer)
+        if self._runner.busy or run is None or len(run.request.indices) != 1:
+            return
+        if wrong_colors(self._preferences.palette):
+            return
+        wanted = self.options_of(run)
+        if wanted != run.options or self._live.busy:
+            (index,) = run.request.indices
+            hints = self._requests.hints_for(run.request).get(index, [])
+            self._live.request(run, index, hints, wanted)
+
+    def follow_wishes(self) -> None:
+        """Color the last result of the chosen layer anew, or say that a stack takes a new run."""
+        run = self._runner.last_of(self._source.layer)
+        if run is not None and len(run.request.indices) != 1:
+            self.said.emit("Press Colorize: a stack follows references when it is colorized again.")
+        self.follow_settings()
+
+    def follow_hints(self, hint_layer: HintLayer) -> None:
+        """Color the image shown anew with the hints as they are now; after a run that is on."""
+        if self._runner.busy:
+            self._late_hints = hint_layer
+            return
+        run = self._runner.last_of(hint_layer.image)
+        if run is None:
+            return
+        index = shown_index(hint_layer.image, self.viewer, run.request.source.leading)
+        if index in run.stages.provenance:
+            values = hint_layer.values(index, everywhere=not run.stages.steady)
+            # Another frame of a stack has other hints, and the colors of these already.
+            if self._live.busy or run.hints(values) != run.given.get(index, []):
+                self._live.request(run, index, values, self.options_of(run))
+
+    def catch_up(self) -> None:
+        """Follow the hints that have changed during a run that has ended."""
+        hint_layer, self._late_hints = self._late_hints, None
+        if hint_layer is not None:
+            self.follow_hints(hint_layer)

@@ -1,0 +1,60 @@
+"""The buttons Undo and Redo: for settings, hints, references, alternatives, and runs."""
+
+from typing import Any
+
+from napari.utils.events import EventedModel
+from qtpy.QtCore import QObject
+
+from napari_recolor.controls import Controls
+from napari_recolor.hint_panel import HintPanel
+from napari_recolor.history import History
+from napari_recolor.runner import Runner
+from napari_recolor.wish_panel import WishPanel
+
+
+class UndoPanel(History):
+    """Remembers what the panel can bring back, and brings it back.
+
+    Parameters
+    ----------
+    controls : Controls
+        With the buttons.
+    preferences : EventedModel
+        Of `preferences.preferences`.
+    hints, wishes, runner
+        What else is remembered.
+    parent : QObject, optional
+        Of the object.
+    """
+
+    def __init__(
+        self,
+        controls: Controls,
+        preferences: EventedModel,
+        hints: HintPanel,
+        wishes: WishPanel,
+        runner: Runner,
+        parent: QObject | None = None,
+    ) -> None:
+        self._controls, self._preferences = controls, preferences
+        self._hints, self._wishes, self._runner = hints, wishes, runner
+        super().__init__(self._take_state, self._restore_state, parent)
+        controls.undo.clicked.connect(self.undo)
+        controls.redo.clicked.connect(self.redo)
+
+    def enable(self) -> None:
+        """Enable what can be done now."""
+        self._controls.undo.setEnabled(self.can_undo)
+        self._controls.redo.setEnabled(self.can_redo)
+
+    def _take_state(self) -> Any:
+        settings = {name: getattr(self._preferences, name) for name in self._controls.fields}
+        return settings, self._hints.states(), self._wishes.states(), self._runner.states()
+
+    def _restore_state(self, state: Any) -> None:
+        settings, hints, wishes, runs = state
+        for name, value in settings.items():
+            setattr(self._preferences, name, value)
+        self._hints.restore(hints)
+        self._runner.restore(runs)
+        self._wishes.restore(wishes)
