@@ -6,7 +6,8 @@ the gray of each frame is.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +20,7 @@ from recolor_core.batch.outcome import one_line
 from recolor_core.batch.restoration import Restoration
 from recolor_core.batch.result import sidecar_of
 from recolor_core.batch.tree import OWN, is_film_name, make_folder
-from recolor_core.batch.verification import Verification
+from recolor_core.batch.verification import UNDECIDED, Verification
 from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError, OutputExistsError, RecolorError
 from recolor_core.files import sha256_of
@@ -158,9 +159,13 @@ def _check_frames(
     """Compare each frame with what the sidecar says, and with the source."""
     luma = film.facts.luma
     exact = sidecar.exact if sidecar else luma is None
-    count, wrong, differ, frames = 0, [], [], film.frames()
+    count, frames = 0, film.frames()
+    wrong: list[int] = []
+    differ: list[int] = []
+    # Frames of which the source now shows another gray, or none, although it is what was written.
+    doubtful: list[int] = []
     total = pixels = 0.0
-    originals = _of_span(source, sidecar.first if sidecar else 0) if source else iter(())
+    originals = _of_span(source, sidecar.first if sidecar else 0) if source else None
     grays = sidecar.grays if sidecar else []
     for frame in frames:
         kept = _gray_in(frame, film, luma)
@@ -170,8 +175,11 @@ def _check_frames(
         found.exact_pages += is_kept
         if known is not None and not is_kept and exact:
             wrong.append(frame.number)
+        if source is None or originals is None:
+            continue
         original = next(originals, None)
-        if original is None or source is None:
+        if original is None:
+            (doubtful if is_kept or not exact else differ).append(frame.number)
             continue
         expected = _gray_in(original, source, luma)
         if expected.shape != kept.shape or expected.dtype != kept.dtype:
@@ -183,17 +191,27 @@ def _check_frames(
         found.difference = max(found.difference or 0.0, largest)
         total, pixels = total + float(apart.sum()) / white, pixels + apart.size
         if largest and exact:
-            differ.append(frame.number)
+            (doubtful if is_kept else differ).append(frame.number)
     found.pages = count
     found.mean_difference = total / pixels if pixels else None
+    more = originals is not None and next(originals, None) is not None
     expected_count = len(grays) if sidecar else None
     if expected_count is not None and count != expected_count:
         found.add("pages", f"{counted(count, 'frame')} instead of {expected_count}")
-    elif source and (sidecar is None) and next(originals, None) is not None:
+    elif more and sidecar is None:
         found.add("pages", f"{counted(count, 'frame')}, the source has more")
+    if doubtful and source and source.damaged:
+        found.add(
+            UNDECIDED,
+            "the source does not decode the same way twice, because it is damaged: the gray of "
+            f"{len(doubtful)} of {counted(count, 'frame')}, the first is frame {doubtful[0]}, is "
+            "what was written, but not what the source decodes to now; compare them with PyAV "
+            f"{found.made.get('pyav')}, which read the source then",
+        )
+        doubtful = []
     for numbers, words in (
-        (differ, "of the source"),
-        ([] if differ else wrong, "that was written"),
+        (sorted(differ + doubtful), "of the source"),
+        ([] if differ or doubtful else wrong, "that was written"),
     ):
         if numbers:
             found.add(
@@ -203,9 +221,10 @@ def _check_frames(
             )
 
 
-def _of_span(source: "Movie | Images", first: int) -> "Iterator[FilmFrame]":
+def _of_span(source: "Movie | Images", first: int) -> "Generator[FilmFrame]":
     """The frames of a source from that number on."""
-    return (frame for frame in source.frames() if frame.number >= first)
+    with closing(source.frames()) as frames:
+        yield from (frame for frame in frames if frame.number >= first)
 
 
 def _gray_in(frame: "FilmFrame", film: "Movie | Images", luma: "Luma | None") -> NDArray[Any]:

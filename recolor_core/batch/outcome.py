@@ -129,3 +129,8 @@ def show_traceback() -> None:
     """Print the traceback of the error that is being handled, if RECOLOR_DEBUG is set."""
     if os.environ.get("RECOLOR_DEBUG", "") not in ("", "0"):
         traceback.print_exc(file=sys.stderr)
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning as one line on standard error; takes what `warnings.showwarning` gets."""
+    print(f"recolor: {one_line(message)}", file=sys.stderr)

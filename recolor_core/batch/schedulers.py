@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from threading import Event, Lock
 from typing import Any, Protocol
 
 from recolor_core.batch.observer import BatchObserver, Observer, Stopped, Turn
-from recolor_core.batch.outcome import Outcome
+from recolor_core.batch.outcome import Outcome, show_warning
 from recolor_core.batch.tasks import (
     IMAGES_AT_A_TIME,
     Task,
@@ -374,6 +375,7 @@ def _serve(connection: Connection, work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.showwarning = show_warning
     stopped, sending = Event(), Lock()
 
     def send(message: Any) -> None:

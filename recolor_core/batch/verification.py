@@ -20,6 +20,7 @@ Kind = Literal[
     "no mark",
     "other source",
     "missing source",
+    "damaged source",
     "format",
     "pages",
     "size",
@@ -29,6 +30,9 @@ Kind = Literal[
     "not in the manifest",
 ]
 """What can be found. Each is described where it is found, in `verify` and `films`."""
+
+UNDECIDED: Kind = "damaged source"
+"""The finding that does not mean that a result was altered, only that nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,18 @@ class Verification:
         """Whether the result is an unaltered coloring of its source."""
         return not self.findings
 
+    @property
+    def altered(self) -> bool:
+        """Whether something is not as it was written; False also if that cannot be verified."""
+        return any(finding.kind != UNDECIDED for finding in self.findings)
+
     def add(self, kind: Kind, words: str) -> None:
         """Add a finding."""
         self.findings.append(Finding(kind, words))
 
     def record(self) -> dict[str, Any]:
         """The verification in JSON types."""
-        return {"unaltered": self.unaltered, **asdict(self)}
+        return {"unaltered": self.unaltered, "altered": self.altered, **asdict(self)}
 
     def line(self) -> str:
         """The verification in one line."""
@@ -101,7 +110,8 @@ class Verification:
 
     def _words(self) -> str:
         if self.findings:
-            return f"{self.output}: ALTERED: {'; '.join(f.words for f in self.findings)}"
+            verdict = "ALTERED" if self.altered else "CANNOT BE VERIFIED"
+            return f"{self.output}: {verdict}: {'; '.join(f.words for f in self.findings)}"
         of = (
             self.source
             or f"{self.made.get('source')} (SHA-256 {self.made['source_sha256'][:12]}...)"
@@ -132,33 +142,43 @@ class Summary:
 
     Attributes
     ----------
-    count, altered : int
-        Number of results, and of those with findings.
+    count, altered, undecided : int
+        Number of results, of those that were altered, and of those that cannot be verified.
+    compared : int
+        Number of results that were compared with their sources.
     kinds : Counter
-        Number of findings by kind.
+        Number of altered results by the kind of finding.
+    lines, undecided_lines : list of dict
+        What was found out about each altered result, and each that cannot be verified.
     """
 
     count: int = 0
     altered: int = 0
+    undecided: int = 0
     compared: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    undecided_lines: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, verification: Verification) -> None:
         """Count a result."""
         self.count += 1
         self.compared += verification.difference is not None
-        if verification.findings:
+        if verification.altered:
             self.altered += 1
             self.kinds.update({finding.kind for finding in verification.findings})
             self.lines.append(verification.record())
+        elif verification.findings:
+            self.undecided += 1
+            self.undecided_lines.append(verification.record())
 
     def line(self) -> str:
         """The summary in one line."""
         compared = f", {self.compared} compared with their sources" if self.compared else ""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
         altered = f"{self.altered} ALTERED ({kinds})" if self.altered else "none altered"
-        return f"{counted(self.count, 'result')} verified{compared}: {altered}"
+        undecided = f", {self.undecided} that cannot be verified" if self.undecided else ""
+        return f"{counted(self.count, 'result')} verified{compared}: {altered}{undecided}"
 
     def write(
         self, path: Path, output: Path, source: Path | None, signed_by: str, *, overwrite: bool
@@ -186,8 +206,9 @@ class Summary:
             "manifest_sha256": sha256_of(manifest) if manifest.exists() else None,
             "results": self.count,
             "compared_with_sources": self.compared,
-            "unaltered": self.count - self.altered,
+            "unaltered": self.count - self.altered - self.undecided,
             "altered": self.lines,
+            "cannot_be_verified": self.undecided_lines,
         }
         text = json.dumps(facts, sort_keys=True)
         facts["sha256_of_the_above"] = sha256(text.encode()).hexdigest()

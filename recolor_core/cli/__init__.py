@@ -6,7 +6,10 @@ that help appears at once.
 
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from recolor_core.batch.outcome import bug, one_line, show_traceback
 from recolor_core.cli.interrupts import BAD_INPUT, BUG, DONE, INTERRUPTED, PIPE_CLOSED
@@ -50,6 +53,18 @@ def main() -> None:
 
 
 def _run(name: str, words: list[str]) -> int:
+    """Make a call; its errors and warnings become lines in the words of the command."""
+    in_words = in_words_of_film if name == "film" else in_words_of_command
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"recolor: {in_words(message)}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show_warning
+        return _call(name, words, in_words)
+
+
+def _call(name: str, words: list[str], in_words: Callable[[object], str]) -> int:
     try:
         app = import_module(f"{__name__}.{COMMANDS[name]}").app
         app(words, prog_name=f"recolor {name}".strip())
@@ -58,7 +73,6 @@ def _run(name: str, words: list[str]) -> int:
             return PIPE_CLOSED
         return end.code if isinstance(end.code, int) else DONE
     except RecolorError as error:
-        in_words = in_words_of_film if name == "film" else in_words_of_command
         return _failed(in_words(error), BAD_INPUT)
     except OSError as error:  # of standard output, say: of an image it is a RecolorError
         return _code_of(error)

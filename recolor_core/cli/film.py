@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from recolor_core.batch.outcome import one_line
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.interrupts import INTERRUPTED, terminable
@@ -204,7 +205,8 @@ def _line(source: str, result: "FilmResult", frames: int, seconds: float) -> str
 
 def _told_by(console: Console, source: str) -> Callable[..., None]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        console.out(f"recolor: {source}: {in_words_of_film(message)}", highlight=False)
+        text = in_words_of_film(message).removeprefix(f"{one_line(source)}: ")
+        console.out(f"recolor: {one_line(source)}: {text}", highlight=False)
 
     return show
 

@@ -9,7 +9,7 @@ import typer
 
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
-from recolor_core.cli.interrupts import BAD_INPUT, INTERRUPTED, terminable
+from recolor_core.cli.interrupts import BAD_INPUT, INTERRUPTED, UNDECIDED, terminable
 from recolor_core.errors import RecolorError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def verify(
     the gray is.
 
     Exit codes: 0 everything is unaltered, 1 a bug, 2 something is altered or cannot be read,
-    130 interrupted.
+    3 nothing was found to be altered, but a source is damaged and does not decode the same way
+    twice, so that its film cannot be verified, 130 interrupted.
     """
     if report and not output.is_dir():
         raise RecolorError("expected a folder with --report, got a file; one line says it all")
@@ -80,6 +81,8 @@ def verify(
         print(summary.line())
     if summary.altered:
         raise typer.Exit(BAD_INPUT)
+    if summary.undecided:
+        raise typer.Exit(UNDECIDED)
 
 
 def _show(verification: "Verification", *, as_json: bool, quiet: bool) -> None:

@@ -3,7 +3,7 @@
 import re
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.filter import Graph
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -160,6 +161,7 @@ class Movie:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files = (path,)
+        self._damage = _Damage()
         self._turn = _Turn()
         with self.opened() as container:
             stream = main_stream(container, path)
@@ -200,8 +202,10 @@ class Movie:
         with container:
             yield container
 
-    def frames(self) -> Iterator[FilmFrame]:
+    def frames(self) -> Generator[FilmFrame, None, None]:
         """Read all frames, in the order in which they are shown.
+
+        Their codes are the same each time, also if the film is damaged.
 
         Raises
         ------
@@ -210,7 +214,7 @@ class Movie:
         """
         with self.opened() as container:
             stream = main_stream(container, self.path)
-            damage = _Damage(self.facts)
+            damage = self._damage = _Damage(self.facts)
             try:
                 numbered = self._numbered(_decoded(container, stream, self.path, damage), damage)
                 for (frame, pts, number), (_, until, _) in pairwise(numbered):
@@ -218,6 +222,14 @@ class Movie:
                     yield self._frame(frame, number, pts, max(until, pts + 1) - pts)
             finally:
                 damage.warn()
+
+    @property
+    def damaged(self) -> bool:
+        """Whether damage was found in the frames that were read last.
+
+        Another version of FFmpeg may decode other codes from a damaged film.
+        """
+        return self._damage.found
 
     def sha256(self) -> str:
         """The SHA-256 of the file, in hexadecimal."""
@@ -264,17 +276,12 @@ class Movie:
             words.append(f"RGB of {bits} bits, its luminance kept")
         if any(component.is_alpha for component in frame.format.components):
             words.append("alpha channel left out")
-            warnings.warn(
-                "the film has an alpha channel, which is left out of the result",
-                FilmWarning,
-                stacklevel=4,
-            )
+            _warn(self.path, "the film has an alpha channel, which is left out of the result")
         if name := _HDR.get(frame.color_trc):
-            warnings.warn(
+            _warn(
+                self.path,
                 f"the film has the tone curve {name}, which the networks have never seen; colors "
                 "may be wrong",
-                FilmWarning,
-                stacklevel=4,
             )
         width, height = frame.width, frame.height
         aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
@@ -382,8 +389,18 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[list[int], bo
 def _decoded(
     container: InputContainer, stream: VideoStream, path: Path, damage: "_Damage | None" = None
 ) -> Iterator[VideoFrame]:
-    """Frames that can be decoded; damage is noted."""
+    """Frames that can be decoded; damage is noted.
+
+    A damaged frame keeps, where FFmpeg could not decode it, what its memory held before. So that
+    its codes are the same each time, the decoder has one thread (several would race, and FFmpeg
+    does not conceal errors in H.264 then) and gets its memory back in an order that does not depend
+    on how long our frames are kept: they are copies. The slices of FFV1 do not depend on each other
+    and keep their threads.
+    """
     damage = damage or _Damage()
+    copied = _Copies()
+    if stream.codec_context.name != "ffv1":
+        stream.codec_context.thread_count = 1
     try:
         for packet in container.demux(stream):
             damage.found |= packet.is_corrupt
@@ -395,10 +412,34 @@ def _decoded(
             for frame in frames:
                 if frame.is_corrupt:
                     damage.add_damaged(frame.pts)
-                yield frame
+                yield copied(frame)
     except (av.FFmpegError, OSError) as error:
         damage.found = True
-        warnings.warn(f"reading ended early ({_reason(error)})", FilmWarning, stacklevel=2)
+        _warn(path, f"reading ended early ({_reason(error)})")
+
+
+class _Copies:
+    """Makes copies of frames, with all that FFmpeg says of them, in memory of their own."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._like: tuple[str, int, int] | None = None
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        like = (frame.format.name, frame.width, frame.height)
+        if self._graph is None or like != self._like:
+            self._graph, self._like = Graph(), like
+            self._graph.threads = 1
+            source = self._graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=frame.time_base,
+            )
+            copy, sink = self._graph.add("copy"), self._graph.add("buffersink")
+            self._graph.link_nodes(source, copy, sink).configure()
+        self._graph.vpush(frame)
+        return self._graph.vpull()
 
 
 class _Damage:
@@ -448,20 +489,23 @@ class _Damage:
         times = facts.times
         if self.found and self._lost:
             _warn(
+                facts.name,
                 f"{counted(len(self._lost), 'frame')} lost, because the file is damaged: "
                 f"{_spans([times[n] for n in self._lost], facts)}; all others keep their numbers "
-                "and times, and the frame before a lost one is shown in its place"
+                "and times, and the frame before a lost one is shown in its place",
             )
         if self._damaged:
             _warn(
+                facts.name,
                 f"{counted(len(self._damaged), 'frame')} damaged, and decoded as far as possible: "
-                f"{_spans(sorted(self._damaged), facts)}"
+                f"{_spans(sorted(self._damaged), facts)}",
             )
         if self._at_end and (gaps := _gaps(facts)):
             _warn(
+                facts.name,
                 f"the film has no frames in {counted(len(gaps), 'place')}, where the file may be "
                 f"damaged: {_listed([f'{a:.2f} to {b:.2f} s' for a, b in gaps])}; the frame before "
-                "is shown until the next one, so that times stay"
+                "is shown until the next one, so that times stay",
             )
 
 
@@ -469,8 +513,8 @@ _MOST_PLACES = 8  # that a warning lists
 _CONSTANT = 0.75  # part of the frames with the usual duration, from which a longer one is a gap
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, FilmWarning, stacklevel=4)
+def _warn(name: Path | str, text: str) -> None:
+    warnings.warn(f"{name}: {text}", FilmWarning, stacklevel=4)
 
 
 def _listed(places: Sequence[str]) -> str:

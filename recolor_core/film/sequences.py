@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -96,6 +96,11 @@ class Images:
     rate : Fraction or None
         Frames per second.
 
+    Attributes
+    ----------
+    damaged : bool
+        Always False: an image that is damaged cannot be read.
+
     Raises
     ------
     FilmError, ImageError
@@ -110,8 +115,9 @@ class Images:
                 f'copies of one film; name one of them, for example "{files[0].parent}/*{kinds[0]}"'
             )
         self.files = files
+        self.damaged = False
         numbers = _numbers(files)
-        _warn_of_gaps(numbers)
+        _warn_of_gaps(name, numbers)
         page, header = _read_page(files[0])
         transfer = SRGB_CURVE
         if header:
@@ -119,8 +125,9 @@ class Images:
             transfer = BT709 if curve in _DPX_BT709 else SRGB_CURVE
             if curve in _DPX_CURVES:
                 warnings.warn(
-                    f"the DPX files hold {_DPX_CURVES[curve]}, which is read as if it were what a "
-                    "screen shows; colors may be wrong: convert the film to a display curve first",
+                    f"{name}: the DPX files hold {_DPX_CURVES[curve]}, which is read as if it were "
+                    "what a screen shows; colors may be wrong: convert the film to a display curve "
+                    "first",
                     FilmWarning,
                     stacklevel=3,
                 )
@@ -140,7 +147,7 @@ class Images:
             numbers=numbers,
         )
 
-    def frames(self) -> Iterator[FilmFrame]:
+    def frames(self) -> Generator[FilmFrame, None, None]:
         """Read all images in order.
 
         Raises
@@ -206,14 +213,14 @@ def _numbers(files: Sequence[Path]) -> Sequence[int]:
     return range(len(files))
 
 
-def _warn_of_gaps(numbers: Sequence[int]) -> None:
+def _warn_of_gaps(name: str, numbers: Sequence[int]) -> None:
     gaps = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
     if gaps:
         words = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in gaps[:5])
         words += f" and {counted(len(gaps) - 5, 'more gap')}" if len(gaps) > 5 else ""
         warnings.warn(
-            f"images are missing in the sequence: {words}; the image before is shown until the "
-            "next one, so that times stay",
+            f"{name}: images are missing in the sequence: {words}; the image before is shown until "
+            "the next one, so that times stay",
             FilmWarning,
             stacklevel=4,
         )

@@ -1,17 +1,22 @@
 """Films with broken packets: other frames keep their numbers and times, and the loss is told."""
 
 import warnings
+from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 
+from recolor_core.digest import digest_codes
 from recolor_core.film import FilmError, FilmWarning, open_film, read_shots
+from recolor_core.film.decoding import _Copies
 from recolor_core.film.sequences import Movie
 
 from .cli_runner import recolor
-from .films import colorize, make_film, times
+from .films import FULL, colorize, make_film, scene, times
 
 FRAMES = 20
+N = range(24)
 INTRA = {"g": "1"}
 
 
@@ -63,8 +68,62 @@ def test_frames_after_a_lost_one_keep_their_number_and_time(tmp_path, name, code
     else:
         assert frames == [frame for frame in whole if frame[0] not in (5, 6, 12)]
         assert told[0].startswith(
-            "3 frames lost, because the file is damaged: 0.20 to 0.24 s, 0.48 s; all others keep"
+            f"{tmp_path / f'bad{name[1:]}'}: 3 frames lost, because the file is damaged: 0.20 to "
+            "0.24 s, 0.48 s; all others keep"
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kept"),
+    [
+        ("a.mp4", "libx264", 0.9),
+        ("a.mkv", "ffv1", 0.9),
+        ("a.webm", "libvpx", 0.02),
+    ],
+)
+def test_a_damaged_film_decodes_the_same_way_however_long_its_frames_are_kept(
+    tmp_path, name, codec, kept
+):
+    random = np.random.default_rng(0)
+    grainy = [np.clip(scene(n, (192, 128)) + random.normal(0, 0.05, (128, 192)), 0, 1) for n in N]
+    make_film(tmp_path / name, grainy, codec=codec, size=(192, 128), options={"g": "12"})
+    bad = tmp_path / f"bad{name[1:]}"
+    broken(bad, tmp_path / name, [0, 4, 14, 15, 20], kept)
+
+    def digests(keep):
+        """The digest of each frame, while some of those before it are kept."""
+        waiting, found = [], []
+        for frame in open_film(str(bad)).frames():
+            found.append((frame.number, frame.pts, digest_codes(frame.luma)))
+            waiting = [frame, *waiting][:keep][:: -1 if frame.number % 2 else 1]
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, *others = [digests(keep) for keep in (0, 1, 2, 5, 24)]
+    assert all(other == first for other in others)
+
+
+def test_what_ffmpeg_says_of_a_frame_is_kept_with_its_copy(tmp_path):
+    """Time, duration, range, fields and codes, in formats with odd sizes and alpha too."""
+    for pixels in ("yuv444p", "gray16le", "bgra", "gbrp12le"):
+        frame = av.VideoFrame(33, 17, pixels)
+        for number, plane in enumerate(frame.planes):
+            plane.update(np.random.default_rng(number).bytes(plane.buffer_size))
+        frame.pts, frame.duration, frame.time_base = 7, 3, Fraction(1, 25)
+        frame.color_range, frame.color_trc = FULL, 16
+        copy = _Copies()(frame)
+        assert copy.format.name == pixels
+        for name in (
+            "pts",
+            "duration",
+            "time_base",
+            "color_range",
+            "color_trc",
+            "interlaced_frame",
+        ):
+            assert getattr(copy, name) == getattr(frame, name)
+        np.testing.assert_array_equal(copy.to_ndarray(), frame.to_ndarray())
 
 
 @pytest.mark.parametrize("ending", ["mp4", "ts"])
@@ -106,8 +165,9 @@ def test_a_hole_in_the_times_of_a_film_is_told(tmp_path):
     frames, told = read(tmp_path / "a.mkv")
     assert [time for _, time in frames] == stamps
     assert told == [
-        "the film has no frames in 2 places, where the file may be damaged: 0.28 to 0.36 s, 0.80 "
-        "to 0.84 s; the frame before is shown until the next one, so that times stay"
+        f"{tmp_path / 'a.mkv'}: the film has no frames in 2 places, where the file may be damaged: "
+        "0.28 to 0.36 s, 0.80 to 0.84 s; the frame before is shown until the next one, so that "
+        "times stay"
     ]
 
 

@@ -2,8 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import av
 import numpy as np
@@ -12,9 +16,10 @@ import tifffile
 
 from recolor_core.batch.films import restore_film, verify_film
 from recolor_core.errors import ImageError
-from recolor_core.film import open_film
+from recolor_core.film import FilmWarning, open_film
+from recolor_core.film.decoding import FilmFrame, Movie
 from tests.core.cli_runner import recolor
-from tests.core.films import FULL, LIMITED, colorize, make_film
+from tests.core.films import FULL, LIMITED, colorize, make_film, scene
 
 FRAMES = 3
 
@@ -144,6 +149,87 @@ def test_the_command(made: Path) -> None:
     names = {Path(json.loads(line)["output"]).name for line in call.out.splitlines()}
     assert names == {"exact.mkv", "lossy.mp4", "luma.mp4"}
     assert call.code == 0
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of H.264 whose errors FFmpeg conceals, and a lossless coloring of it."""
+    folder = tmp_path_factory.mktemp("damaged")
+    random = np.random.default_rng(0)
+    grainy = [np.clip(scene(n) + random.normal(0, 0.05, (48, 64)), 0, 1) for n in range(6)]
+    make_film(folder / "whole.mp4", grainy, codec="libx264")
+    content = bytearray((folder / "whole.mp4").read_bytes())
+    with av.open(str(folder / "whole.mp4")) as film:
+        packet = bytes([packet for packet in film.demux(video=0) if packet.size][2])
+    end = content.find(packet) + len(packet)
+    content[end - len(packet) // 2 : end] = bytes(len(packet) // 2)
+    (folder / "reel.mp4").write_bytes(content)
+    with pytest.warns(FilmWarning, match="damaged"):
+        colorize(folder / "reel.mp4", folder / "color.mkv", lossless=True)
+    colorize(folder / "whole.mp4", folder / "intact.mkv", lossless=True)
+    return folder
+
+
+@contextmanager
+def decoding_otherwise(path: Path) -> Iterator[None]:
+    """Let a film decode to other codes, as another version of FFmpeg may conceal errors."""
+    read = Movie.frames
+
+    def frames(movie: Movie) -> Iterator[FilmFrame]:
+        for frame in read(movie):
+            if movie.path == path and frame.number == 3:
+                frame = replace(frame, image=frame.image ^ np.uint8(4))
+            yield frame
+
+    with patch.object(Movie, "frames", frames):
+        yield
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_damaged_film_is_verified_like_any_other(damaged: Path, tmp_path: Path) -> None:
+    call = recolor("verify", damaged / "color.mkv", damaged / "reel.mp4")
+    assert call.code == 0
+    assert b"6 frames; its gray is exact" in call.out
+    (line,) = call.err.splitlines()  # and no warning in the words of Python
+    assert line.startswith(f"recolor: {damaged / 'reel.mp4'}: ")
+    assert "damaged, and decoded as far as possible" in line
+    film = with_sidecar(damaged / "color.mkv", tmp_path / "color.mkv")
+    change_frame(film, 1)
+    call = recolor("verify", film, damaged / "reel.mp4")
+    assert call.code == 2
+    assert b"ALTERED" in call.out
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_damaged_source_that_decodes_otherwise_decides_nothing(
+    damaged: Path, tmp_path: Path
+) -> None:
+    with decoding_otherwise(damaged / "reel.mp4"):
+        call = recolor("verify", damaged / "color.mkv", damaged / "reel.mp4", "--json")
+        assert call.code == 3
+        record = json.loads(call.out)
+        assert not record["unaltered"]
+        assert not record["altered"]
+        assert [finding["kind"] for finding in record["findings"]] == ["damaged source"]
+        call = recolor("verify", damaged / "color.mkv", damaged / "reel.mp4")
+        assert b"color.mkv: CANNOT BE VERIFIED: the source does not decode the same" in call.out
+        assert b"the gray of 1 of 6 frames, the first is frame 3, is what was written" in call.out
+        report = tmp_path / "report.json"
+        call = recolor("verify", damaged, damaged, "--report", report)
+        assert call.code == 3
+        assert b"2 results verified" in call.out
+        assert b"none altered, 1 that cannot be verified" in call.out
+        facts = json.loads(report.read_text())
+        assert (facts["unaltered"], facts["altered"]) == (1, [])
+        assert len(facts["cannot_be_verified"]) == 1
+        # What was altered is still found.
+        film = with_sidecar(damaged / "color.mkv", tmp_path / "color.mkv")
+        change_frame(film, 1)
+        assert recolor("verify", film, damaged / "reel.mp4").code == 2
+    with decoding_otherwise(damaged / "whole.mp4"):  # of a film that is intact, it is a finding
+        call = recolor("verify", damaged / "intact.mkv", damaged / "whole.mp4")
+        assert call.code == 2
+        assert b"ALTERED: the gray of 1 of 6 frames is not that of the source" in call.out
 
 
 def luma_of(path: Path) -> list[np.ndarray]:
