@@ -10,6 +10,22 @@ from torch import Tensor
 _CHROMA_KNEE = 25.0**7  # CIEDE2000: seventh power of the chroma at which the corrections change
 
 
+def chroma(ab: Tensor) -> Tensor:
+    """Compute the chroma: the length of the vector of a* and b*.
+
+    Parameters
+    ----------
+    ab : Tensor
+        (B, 2, ...): a* and b*, or a difference of two, in Lab units.
+
+    Returns
+    -------
+    Tensor
+        (B, ...), Lab units, at least 0. `Tensor.norm` takes a hundred times as long on a CPU.
+    """
+    return torch.hypot(ab[:, 0], ab[:, 1])
+
+
 def ab_mse(ab: Tensor, true: Tensor) -> Tensor:
     """Compute the mean squared error of a* and b* of each image.
 

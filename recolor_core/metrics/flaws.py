@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recolor_core.metrics.structure import edge_band
+from recolor_core.metrics.color import chroma
+from recolor_core.metrics.structure import box_mean, edge_band
 
 BLACK = 15.0
 """L* below which a pixel counts as black."""
@@ -46,11 +47,11 @@ def blotches(ab: Tensor, true: Tensor) -> Tensor:
     Tensor
         (B,), fractions in [0, 1]; 0 is best. A gray image has no blotches.
     """
-    chroma = ab.norm(dim=1)
-    around = F.avg_pool2d(ab, SURROUND, 1, SURROUND // 2, count_include_pad=False)
-    apart = (ab - around).norm(dim=1)
-    island = (apart >= BLOTCH_CHROMA) & (chroma > around.norm(dim=1))
-    blotch = island & (chroma - true.norm(dim=1) >= BLOTCH_CHROMA)
+    predicted = chroma(ab)
+    around = box_mean(ab, SURROUND)
+    apart = chroma(ab - around)
+    island = (apart >= BLOTCH_CHROMA) & (predicted > chroma(around))
+    blotch = island & (predicted - chroma(true) >= BLOTCH_CHROMA)
     fraction: Tensor = blotch.float().mean(dim=(1, 2))
     return fraction
 
@@ -108,8 +109,7 @@ def cast(ab: Tensor, true: Tensor) -> Tensor:
     Tensor
         (B,), Lab units, at least 0; 0 is best.
     """
-    distance: Tensor = (ab.mean(dim=(2, 3)) - true.mean(dim=(2, 3))).norm(dim=1)
-    return distance
+    return chroma(ab.mean(dim=(2, 3)) - true.mean(dim=(2, 3)))
 
 
 def bleeding(ab: Tensor, true: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def _gradient(ab: Tensor) -> Tensor:
 
 
 def _chroma_excess(lab: Tensor, true: Tensor, where: Tensor) -> Tensor:
-    excess = (lab[:, 1:].norm(dim=1) - true[:, 1:].norm(dim=1)) * where
+    excess = (chroma(lab[:, 1:]) - chroma(true[:, 1:])) * where
     count = where.sum(dim=(1, 2))
     mean = excess.sum(dim=(1, 2)) / count.clamp(min=1)
     enough = count >= MIN_PIXELS * where[0].numel()

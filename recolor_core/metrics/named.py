@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from recolor_core.metrics.color import chroma
+from recolor_core.metrics.structure import box_mean
 
 MIN_AREA = 0.02
 """Smallest fraction of an image that a thing must cover."""
@@ -77,20 +79,17 @@ def where_is(name: str, true: Tensor) -> Tensor:
         If `name` is not in `THINGS`.
     """
     thing = THINGS[name]
-    lightness, chroma = true[:, 0], true[:, 1:].norm(dim=1)
-    hue = _hue(true[:, 1:])
+    ab = true[:, 1:]
     height = true.shape[-2]
     row = (torch.arange(height, device=true.device) + 0.5) / height
     found = (row >= thing.rows[0])[:, None] & (row <= thing.rows[1])[:, None]
     for value, (low, high) in (
-        (lightness, thing.lightness),
-        (chroma, thing.chroma),
-        (hue, thing.hue),
+        (true[:, 0], thing.lightness),
+        (chroma(ab), thing.chroma),
+        (_hue(ab), thing.hue),
     ):
         found = found & (value >= low) & (value <= high)
-    around = F.avg_pool2d(found.float()[:, None], SOLID, 1, SOLID // 2, count_include_pad=False)[
-        :, 0
-    ]
+    around = box_mean(found.float()[:, None], SOLID)[:, 0]
     found = found & (around >= FILLED)
     enough = found.float().mean(dim=(1, 2)) >= MIN_AREA
     return found & enough[:, None, None]
@@ -116,6 +115,7 @@ def named_errors(ab: Tensor, true: Tensor) -> dict[str, Tensor]:
         only the second entry.
     """
     errors = {}
+    excess = (chroma(ab) - chroma(true[:, 1:]))[:, None]
     for name, thing in THINGS.items():
         mask = where_is(name, true)
         count = mask.sum(dim=(1, 2))
@@ -127,7 +127,6 @@ def named_errors(ab: Tensor, true: Tensor) -> dict[str, Tensor]:
         if thing.hue != ANY_HUE:
             turn = (_hue(mean(ab)) - _hue(mean(true[:, 1:]))).abs()
             errors[f"{name}_hue"] = torch.minimum(turn, 360 - turn).masked_fill(nothing, torch.nan)
-        excess = ab.norm(dim=1, keepdim=True) - true[:, 1:].norm(dim=1, keepdim=True)
         errors[f"{name}_chroma"] = mean(excess)[:, 0].masked_fill(nothing, torch.nan)
     return errors
 

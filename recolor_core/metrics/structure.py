@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recolor_core.errors import ImageError
+from recolor_core.metrics.color import chroma
 
 EDGE_GRADIENT = 4.0
 """Smallest gradient of color, in Lab units per pixel, of a pixel on a color edge."""
@@ -123,9 +124,32 @@ def edge_error(ab: Tensor, true: Tensor) -> Tensor:
         (B,), Lab units, at least 0; 0 is best. NaN for an image without a color edge.
     """
     band = edge_band(true)
-    distance = (ab - true).norm(dim=1, keepdim=True) * band
+    distance = chroma(ab - true)[:, None] * band
     mean: Tensor = distance.sum(dim=(1, 2, 3)) / band.sum(dim=(1, 2, 3))
     return mean
+
+
+def box_mean(images: Tensor, side: int) -> Tensor:
+    """Compute the mean of the square around each pixel, as far as it lies inside the image.
+
+    Rows come first and columns second, which takes 2 `side` additions a pixel instead of
+    `side` x `side`.
+
+    Parameters
+    ----------
+    images : Tensor
+        (B, C, H, W).
+    side : int
+        Side of the square in pixels; odd.
+
+    Returns
+    -------
+    Tensor
+        (B, C, H, W).
+    """
+    half = side // 2
+    rows = F.avg_pool2d(images, (1, side), 1, (0, half), count_include_pad=False)
+    return F.avg_pool2d(rows, (side, 1), 1, (half, 0), count_include_pad=False)
 
 
 def _smooth(images: Tensor) -> Tensor:

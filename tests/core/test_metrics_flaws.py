@@ -15,6 +15,7 @@ from recolor_core.metrics import (
     where_is,
     white_chroma,
 )
+from recolor_core.metrics.structure import box_mean
 
 SIDE = 96
 
@@ -129,3 +130,9 @@ def test_hues_are_compared_the_short_way_round():
     true = lab(60.0, plane(30 * np.cos(np.radians(31)), 30 * np.sin(np.radians(31))))
     ab = plane(30 * np.cos(np.radians(-10)), 30 * np.sin(np.radians(-10)))
     assert float(named_errors(ab, true)["skin_hue"]) == pytest.approx(41, abs=0.1)
+
+
+def test_the_mean_of_a_surround_leaves_out_what_lies_beyond_the_image():
+    images = torch.rand(2, 3, 7, 40, generator=torch.Generator().manual_seed(0))
+    expected = F.avg_pool2d(images, 9, 1, 4, count_include_pad=False)
+    torch.testing.assert_close(box_mean(images, 9), expected)

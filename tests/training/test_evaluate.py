@@ -237,26 +237,36 @@ def test_a_killed_run_goes_on_where_it_was(photographs, evaluation, weights, tmp
     assert len(rows.read_text().splitlines()) == 1 + len(kept)  # the broken line stays
 
 
-def test_damaged_and_intact_lightness_stay_apart_in_one_folder(photographs, weights, tmp_path):
-    few = ["--models", "coarse,gray"]
-    intact = evaluated(photographs, tmp_path, weights, *few)
-    damaged = evaluated(photographs, tmp_path, weights, *few, "--damaged")
+def test_damaged_and_intact_lightness_stay_apart_in_one_folder(weights, tmp_path):
+    photographs, out = tmp_path / "photographs", tmp_path / "out"
+    photographs.mkdir()
+    Image.fromarray(cuts()["cat"]).save(photographs / "cat.png")
+    few = ["--models", "coarse,gray", "--hints", "", "--alternatives", "0"]
+    few += ["--device", "cpu", "--weights", weights]
+
+    def evaluated(*more):
+        assert command(evaluate.app, photographs, "--out", out, *few, *more) == 0
+        return read_evaluation(out)
+
+    intact, damaged = evaluated(), evaluated("--damaged")
     assert [evaluation.about["wear"] for evaluation in (intact, damaged)] == ["", "damaged"]
     psnr, other = (table.groups["all"]["coarse"]["psnr"][0] for table in (intact, damaged))
     assert psnr != other
     gray, same = (table.groups["all"]["gray"]["psnr"][0] for table in (intact, damaged))
     assert gray == same  # it sees nothing that could be damaged
-    measured = (tmp_path / "rows.jsonl").read_bytes()
-    again = evaluated(photographs, tmp_path, weights, *few)
-    assert again.groups["all"]["coarse"]["psnr"][0] == psnr
-    assert (tmp_path / "rows.jsonl").read_bytes() == measured  # nothing was measured again
+    measured = (out / "rows.jsonl").read_bytes()
+    assert evaluated().groups["all"]["coarse"]["psnr"][0] == psnr
+    assert (out / "rows.jsonl").read_bytes() == measured  # nothing was measured again
 
 
 def test_processes_measure_the_same(evaluation, photographs, weights, tmp_path):
-    again = evaluated(photographs, tmp_path, weights, "-n", "2")
+    names = ["average", "refined", "refined-best-of-2", "refined-hints-3"]
+    again = evaluated(photographs, tmp_path, weights, "--models", "average,refined", "-n", "2")
+    assert again.models == names
     drop = ["seconds", "category"]
+    alone = evaluation.images[evaluation.images["model"].isin(names)].reset_index(drop=True)
     pd.testing.assert_frame_equal(
-        again.images.drop(columns=drop), evaluation.images.drop(columns=drop), rtol=1e-3
+        again.images.drop(columns=drop), alone.drop(columns=drop), rtol=1e-3
     )
 
 
