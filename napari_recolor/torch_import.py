@@ -12,12 +12,12 @@ from napari_recolor.reading import Request
 from recolor_core.errors import DeviceWarning
 
 
-def needs_torch(options: Options, request: Request, hinted: bool) -> bool:
-    """Whether a run uses PyTorch; the quantized networks on a CPU do not."""
+def needs_torch(options: Options, request: Request) -> bool:
+    """Return whether a run uses PyTorch."""
     from recolor_core.device import available_devices
 
     on_gpu = options.device != "cpu" and available_devices() != ["cpu"]
-    return on_gpu or hinted or options.runtime == "torch" or request.time is not None
+    return on_gpu or options.runtime == "torch" or request.time is not None
 
 
 def load_torch() -> None:
@@ -28,8 +28,8 @@ def load_torch() -> None:
     """
     if "torch" in sys.modules:
         return
-    # Threads that wait for each other shall sleep: where other programs run too, and a viewer does,
-    # spinning made torch several times slower.
+    # Threads that wait for each other must sleep: beside other programs, such as the viewer,
+    # spinning made PyTorch several times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     spec = importlib.util.find_spec("torch")
     if spec is not None and spec.origin is not None and sys.platform != "win32":
@@ -41,12 +41,14 @@ def load_torch() -> None:
 
 
 def preload() -> None:
-    """Import what napari and the panel need for hints: that takes a large part of a second.
+    """Import what napari and the panel need for hints, which takes a large part of a second.
 
-    To be called in a thread, so that the window can answer.
+    Call it in a thread, so that the window can answer.
     """
     import pandas  # noqa: F401
-    from skimage.color import lab2rgb  # noqa: F401  # skimage imports its modules when asked
+    from skimage.color import lab2rgb  # noqa: F401  # skimage loads its modules on first use
+
+    from recolor_core.hints import spreading  # noqa: F401
 
 
 def gpu_name(device: str) -> str:

@@ -35,7 +35,7 @@ from napari_recolor.series_panel import SeriesPanel
 from napari_recolor.shortcuts import Shortcuts
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.strip_panel import StripPanel
-from napari_recolor.torch_import import load_torch, preload
+from napari_recolor.torch_import import preload
 from napari_recolor.undo_panel import UndoPanel
 from napari_recolor.view_panel import ViewPanel
 from napari_recolor.wipe import Wipe
@@ -62,7 +62,7 @@ class ColorizeWidget(QWidget):
         super().__init__()
         # napari hands plugins a proxy, whose layers are proxies anew whenever they are asked for.
         self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._preloaded = self._loaded_for_hints = False
+        self._preloaded = False
         self._make_parts()
         self._make_panels()
         self._lay_out()
@@ -143,7 +143,6 @@ class ColorizeWidget(QWidget):
         self._history.changed.connect(self._enable)
         self._hints.changed.connect(self._on_hints)
         self._hints.opened.connect(self._history.note_soon)
-        self._hints.opened.connect(self._load_for_hints)
         self._wishes.changed.connect(self._on_wishes)
         self._chooser.wanted.connect(self._find_likely)
         self._recall.wanted.connect(self._series.open)
@@ -258,12 +257,6 @@ class ColorizeWidget(QWidget):
     def _find_likely(self, hint_layer: HintLayer, x: float, y: float) -> None:
         run = None if self.busy else self._runner.last_of(hint_layer.image)
         self._chooser.look(run, x, y)
-
-    def _load_for_hints(self) -> None:
-        """Load what hints need when a hint layer is opened: the first hint need not wait for it."""
-        if not self._loaded_for_hints:
-            self._loaded_for_hints = True
-            create_worker(load_torch, _start_thread=True)
 
     def _enable(self) -> None:
         for part in (

@@ -60,7 +60,7 @@ def colorize(
     count = len(request.indices)
     only_our_warnings()
     yield Step(0, count, 0, 1, "starting")
-    if needs_torch(options, request, any((hints or {}).values())):
+    if needs_torch(options, request):
         load_torch()
     from recolor_core import Settings
 
@@ -223,8 +223,6 @@ def recolor(
         yield None
         coarse = _see_again(engine, options, stages, index)
     yield None
-    if hints:
-        load_torch()
     coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     steady = index in stages.carried
     result = engine.color(options, coarse, known, index=index, steady=steady)
@@ -304,11 +302,8 @@ def likely(
     if coarse is None:
         yield None
         coarse = _see_again(engine, options, stages, index)
-    load_torch()
-    import torch
-    from torch.nn import functional
-
     from recolor_core import Settings
+    from recolor_core.arrays import softmax
     from recolor_core.likely import likely_colors
 
     height, width = stages.request.size
@@ -320,9 +315,9 @@ def likely(
         return np.asarray(grid[..., y, x])
 
     light = float(cell(coarse.lightness[0, 0]))
-    probability = functional.softmax(torch.from_numpy(cell(coarse.logits[0])), dim=0)
+    probability = softmax(cell(coarse.logits[0]), axis=0)
     chroma = Settings(**options.settings).chroma
-    bins = torch.from_numpy(engine.colorizer(options).bins.bins)
+    bins = engine.colorizer(options).bins.bins
     found = likely_colors(probability, bins, light, chroma=chroma)
     yield Likely([(one.color, one.probability) for one in found], light)
 

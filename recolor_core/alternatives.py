@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
-from torch import Tensor
-from torch.nn import functional as F
 
+from recolor_core.arrays import sigmoid, softmax
 from recolor_core.errors import ImageError
 from recolor_core.hints.things import IMPOSSIBLE, Things
+from recolor_core.resampling import area_means, resize, window_means
 
 MAX_THINGS = 5
 """The largest number of things that are varied in one image."""
@@ -64,7 +63,7 @@ class Thing:
 
 def draw_alternatives(
     things: Things,
-    logits: Tensor,
+    logits: Array,
     bins: Array,
     count: int,
     seed: int = 0,
@@ -81,8 +80,9 @@ def draw_alternatives(
     ----------
     things : Things
         Of the image.
-    logits : Tensor
-        (Q, h, w): of the color distribution; that of the things, unless a palette steers it.
+    logits : ndarray
+        (Q, h, w) float32: of the color distribution; that of the things, unless a palette steers
+        it.
     bins : ndarray
         (Q, 2) float32: the colors of the distribution, in Lab units.
     count : int
@@ -104,7 +104,7 @@ def draw_alternatives(
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ImageError(f"expected a seed as a whole number, 0 or more, got {seed!r:.40}")
-    probability = F.softmax(logits.float(), dim=0).numpy()
+    probability = softmax(logits, axis=0)
     parts = find_things(things, probability, bins, region)
     shifts: list[Array] = []
     places: list[Array] = []
@@ -138,25 +138,22 @@ def find_things(
         At most `MAX_THINGS` arrays (h, w) float32 in [0, 1], the sum of which is at most 1.
     """
     allowed = np.ones(probability.shape[1:], np.float32) if region is None else region
-    uncertain = torch.from_numpy(_spread(probability, bins) * allowed)
-    spread = F.adaptive_avg_pool2d(uncertain[None], things.grid)[0].numpy()
+    spread = area_means(_spread(probability, bins) * allowed, things.grid)
     left = np.ones(things.grid, np.float32)
     odds: list[Array] = []
     while len(odds) < _SEEDS:
         interest = _smooth(left * spread) * (left > 0.5)
         if odds and interest.max() < _MIN_SPREAD:
             break
-        mark = torch.zeros(things.grid)
+        mark = np.zeros(things.grid, np.float32)
         place = np.unravel_index(int(interest.argmax()), things.grid)
         mark[place] = 1
-        odds.append(things.belonging(mark, 0.5).clamp(min=-2 * IMPOSSIBLE).numpy())
-        left *= _sigmoid(-odds[-1])
+        odds.append(things.belonging(mark, 0.5).clip(-2 * IMPOSSIBLE))
+        left *= sigmoid(-odds[-1])
         left[place] = 0
     shares = np.exp(odds - np.max(odds, axis=0))
-    shares = shares / shares.sum(0) * _sigmoid(np.stack(odds))
-    size = (allowed.shape[0], allowed.shape[1])
-    shares = F.interpolate(torch.from_numpy(shares)[None], size=size, mode="bilinear")[0].numpy()
-    cells = shares * allowed
+    shares = shares / shares.sum(0) * sigmoid(np.stack(odds))
+    cells = resize(shares, (allowed.shape[0], allowed.shape[1])) * allowed
     cells = cells[cells.mean((1, 2)) >= min(_MIN_AREA, cells.mean((1, 2)).max())]
     if len(cells) > 1:
         own = np.sqrt(_mean(probability, cells))
@@ -249,9 +246,6 @@ def _spread(probability: Array, bins: Array) -> Array:
     return np.asarray(np.sqrt((square - (mean**2).sum(0)).clip(0)))
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x.clip(-30, 30))))
-
-
 def _smooth(x: Array) -> Array:
-    return np.asarray(F.avg_pool2d(torch.from_numpy(x)[None], 5, 1, 2)[0])
+    """Compute means over 5 x 5 cells; beyond the borders there is 0."""
+    return window_means(np.pad(x, 2), 5)

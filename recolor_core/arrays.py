@@ -59,6 +59,41 @@ def as_array(image: Any) -> tuple[NDArray[Any], str]:
     return array.astype(array.dtype.newbyteorder("="), copy=False), converted
 
 
+def softmax(x: NDArray[np.floating], axis: int) -> NDArray[Any]:
+    """Convert logits to probabilities, whose sum along an axis is 1.
+
+    Parameters
+    ----------
+    x : ndarray
+        Logits.
+    axis : int
+        The axis of the outcomes.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`.
+    """
+    odds = np.exp(x - x.max(axis=axis, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=axis, keepdims=True))
+
+
+def sigmoid(x: NDArray[np.floating]) -> NDArray[Any]:
+    """Convert log odds to probabilities.
+
+    Parameters
+    ----------
+    x : ndarray
+        Log odds.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `x`, in [0, 1].
+    """
+    return np.asarray(1 / (1 + np.exp(-x.clip(-80, 80))))
+
+
 def namespace(array: Any) -> Any:
     """The module whose functions an array takes: numpy, or torch for a tensor.
 

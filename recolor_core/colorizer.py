@@ -4,7 +4,7 @@ Gray codes -> lightness -> generator -> mean color (and hints) -> refiner -> ups
 gray is the input. The last two steps are in `recolor_core.result`.
 
 All of this works on NumPy arrays. PyTorch is imported only for what needs it: networks that are not
-compiled, hints, references and alternatives.
+compiled, and references.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
-from recolor_core.resampling import resize
+from recolor_core.resampling import area_means, resize
 from recolor_core.result import Coarse, Colorization, Progress, limited
 from recolor_core.runtime import choose_runtime
 from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
@@ -34,8 +34,6 @@ from recolor_core.view import View, look
 from recolor_core.weights import open_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from recolor_core.hints import Direction
     from recolor_core.reference import Matches, Reference, Seen
 
@@ -449,20 +447,17 @@ class Colorizer:
         logits: NDArray[np.float32],
         count: int,
         seed: int,
-        inside: "Tensor | None",
+        inside: NDArray[np.float32] | None,
     ) -> list[NDArray[np.float32]]:
         """Return what alternatives add to the logits of a batch: `count` of (B, Q, h, w)."""
         if not count:
             return []
-        import torch
-        from torch.nn import functional as F
-
         from recolor_core.alternatives import draw_alternatives
 
         grid = (logits.shape[-2], logits.shape[-1])
-        where = None if inside is None else F.adaptive_avg_pool2d(inside[None], grid)[0].numpy()
+        where = None if inside is None else area_means(inside, grid)
         drawn = [
-            draw_alternatives(things, torch.from_numpy(one), self.bins.bins, count, seed, where)
+            draw_alternatives(things, one, self.bins.bins, count, seed, where)
             for things, one in zip(coarse.things, logits, strict=True)
         ]
         return [np.stack(shifts) for shifts in zip(*drawn, strict=True)]
@@ -486,34 +481,40 @@ class Colorizer:
         """Resolve the hints and the matches for each image of a batch; without any, return []."""
         if not isinstance(hints, MarksInTime) and not hints and not any(found):
             return []
-        import torch
-
         from recolor_core.hints import Direction, DirectionInTime
-        from recolor_core.reference import matched_colors
 
-        bins, uncertainty = torch.from_numpy(self.bins.bins), self._uncertainty(coarse, logits)
+        uncertainty = self._uncertainty(coarse, logits)
         parts = [
-            (things, torch.from_numpy(one), torch.from_numpy(doubt[0]), bins, settings.chroma)
+            (things, one, doubt[0], self.bins.bins, settings.chroma)
             for things, one, doubt in zip(coarse.things, logits, uncertainty, strict=True)
         ]
         if isinstance(hints, MarksInTime):
             return [DirectionInTime(hints, coarse.gray.shape, *parts[0])]
         grid = (logits.shape[-2], logits.shape[-1])
         return [
-            Direction(hints, gray.shape, *part, matched_colors(matches, gray.shape, grid))
+            Direction(hints, gray.shape, *part, _matched(matches, gray.shape, grid))
             for gray, part, matches in zip(coarse.grays, parts, found, strict=True)
         ]
 
 
-def _inside(coarse: Coarse, region: Area | None) -> "Tensor | None":
+def _inside(coarse: Coarse, region: Area | None) -> NDArray[np.float32] | None:
     """Return how much of each pixel of the working size is in a region; None without one."""
     if region is None:
         return None
-    import torch
-
     from recolor_core.hints import cover
 
-    return cover(region, coarse.gray.shape, torch.from_numpy(coarse.lightness[0, 0]))
+    return cover(region, coarse.gray.shape, coarse.lightness[0, 0])
+
+
+def _matched(
+    found: "Sequence[Matches]", shape: tuple[int, int], grid: tuple[int, int]
+) -> NDArray[np.float32] | None:
+    """Return the colors of the matches of an image; None without any."""
+    if not found:
+        return None
+    from recolor_core.reference import matched_colors
+
+    return matched_colors(found, shape, grid)
 
 
 def _matches(coarse: Coarse, references: "Sequence[Seen]") -> "list[tuple[Matches, ...]]":
@@ -563,7 +564,7 @@ def colorize(
 def _hinted(coarse: Coarse, directions: "Sequence[Direction]") -> NDArray[np.float32]:
     """Return what the refiner is told of the hints of a batch, (B, 3, h, w)."""
     if directions:
-        return np.stack([direction.hinted.numpy() for direction in directions])
+        return np.stack([direction.hinted for direction in directions])
     batch, _, height, width = coarse.logits.shape
     return np.zeros((batch, 3, height, width), np.float32)
 
@@ -574,10 +575,7 @@ def _directed(
     """Spread the hints in coarse ab, over the photographs and over their borders."""
     if not directions:
         return ab
-    import torch
-
-    pairs = zip(directions, ab, strict=True)
-    spread = np.stack([d.coarse(torch.from_numpy(one)).numpy() for d, one in pairs])
+    spread = np.stack([d.coarse(one) for d, one in zip(directions, ab, strict=True)])
     return coarse.shown[0].with_borders(spread, _hinted(coarse, directions))
 
 
@@ -585,10 +583,7 @@ def _blended(directions: "Sequence[Direction]", ab: NDArray[np.float32]) -> NDAr
     """Put what the wishes give into a batch of ab."""
     if not directions:
         return ab
-    import torch
-
-    pairs = zip(directions, ab, strict=True)
-    return np.stack([d.blend(torch.from_numpy(one)).numpy() for d, one in pairs])
+    return np.stack([d.blend(one) for d, one in zip(directions, ab, strict=True)])
 
 
 def _warmed(
@@ -600,11 +595,9 @@ def _warmed(
     chroma = np.hypot(ab[:, :1], ab[:, 1:])
     amount = warmth * chroma / (chroma + NEUTRAL_CHROMA)
     if directions:
-        from torch.nn import functional as F
-
         size = (ab.shape[-2], ab.shape[-1])
-        given = [F.adaptive_avg_pool2d(d.weight[None], size).numpy() for d in directions]
-        amount = amount * (1 - np.stack(given))
+        given = np.stack([area_means(d.weight, size) for d in directions])
+        amount = amount * (1 - given[:, None])
     toward = np.array(WARM_AB, np.float32)[:, None, None]
     return (ab + amount * toward).astype(np.float32)
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from recolor_core.lab import lab_to_rgb
 
@@ -28,7 +28,11 @@ class LikelyColor:
 
 
 def likely_colors(
-    probability: Tensor, bins: Tensor, lightness: float, count: int = 5, chroma: float = 1.0
+    probability: NDArray[np.floating],
+    bins: NDArray[np.floating],
+    lightness: float,
+    count: int = 5,
+    chroma: float = 1.0,
 ) -> list[LikelyColor]:
     """Find the likeliest colors of a distribution.
 
@@ -37,9 +41,9 @@ def likely_colors(
 
     Parameters
     ----------
-    probability : Tensor
+    probability : ndarray
         (Q,): of the color bins, with a sum of 1.
-    bins : Tensor
+    bins : ndarray
         (Q, 2): their a* and b*, in Lab units.
     lightness : float
         L* of the place, in [0, 100].
@@ -53,23 +57,22 @@ def likely_colors(
     list of LikelyColor
         The likeliest first.
     """
-    rest = probability.double().clone()
-    distance = torch.cdist(bins.double(), bins.double())
+    rest = probability.astype(np.float64)
+    distance = np.linalg.norm(bins[:, None] - bins, axis=-1)
     near = distance < _NEAR
-    weight = torch.exp(-((distance / _NEAR) ** 2))
-    found: list[tuple[float, Tensor]] = []
-    while len(found) < count and float(rest.max()) > 0:
-        taken = near[int((weight @ rest).argmax())] & (rest > 0)
-        if not bool(taken.any()):
+    weight = np.exp(-((distance / _NEAR) ** 2))
+    found: list[tuple[float, NDArray[np.float64]]] = []
+    while len(found) < count and rest.max() > 0:
+        taken = near[(weight @ rest).argmax()] & (rest > 0)
+        if not taken.any():
             break
         total = float(rest[taken].sum())
-        found.append((total, (rest[taken, None] * bins[taken].double()).sum(0) / total))
+        found.append((total, rest[taken] @ bins[taken] / total))
         rest[taken] = 0
     found.sort(key=lambda one: -one[0])
     return [LikelyColor(_hex(lightness, chroma * ab), total) for total, ab in found]
 
 
-def _hex(lightness: float, ab: Tensor) -> str:
-    lab = torch.tensor([lightness, *ab.tolist()])[:, None, None]
-    codes = (255 * lab_to_rgb(lab).clamp(0, 1)).round().flatten().int().tolist()
-    return "#{:02x}{:02x}{:02x}".format(*codes)
+def _hex(lightness: float, ab: NDArray[np.float64]) -> str:
+    rgb = np.clip(lab_to_rgb(np.array([lightness, *ab])), 0, 1)
+    return "#{:02x}{:02x}{:02x}".format(*np.rint(255 * rgb).astype(int))

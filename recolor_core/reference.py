@@ -169,8 +169,8 @@ class Matches:
 
 def matched_colors(
     found: Sequence[Matches], shape: tuple[int, int], grid: tuple[int, int]
-) -> Tensor | None:
-    """The colors of matches, as `recolor_core.hints.hint_map` has those of hints.
+) -> NDArray[np.float32] | None:
+    """Return the colors of matches, as `recolor_core.hints.hint_map` has those of hints.
 
     Parameters
     ----------
@@ -181,17 +181,18 @@ def matched_colors(
 
     Returns
     -------
-    Tensor or None
-        (3, h, w); None if nothing matches.
+    ndarray or None
+        (3, h, w) float32; None if nothing matches.
     """
-    total = torch.zeros(3, grid[0] * grid[1])
+    total = np.zeros((3, grid[0] * grid[1]), np.float32)
     for matches in found:
         scale = np.array([grid[1] / shape[1], grid[0] / shape[0]])
         x, y = ((matches.image + 0.5) * scale).astype(int).T
-        index = torch.from_numpy(y.clip(0, grid[0] - 1) * grid[1] + x.clip(0, grid[1] - 1))
-        colors = F.pad(torch.from_numpy(matches.ab), (0, 1), value=1.0)
-        total.index_add_(1, index, colors.T.contiguous())
-    return (total / total[2].clamp(min=1)).view(3, *grid) if bool(total[2].any()) else None
+        index = y.clip(0, grid[0] - 1) * grid[1] + x.clip(0, grid[1] - 1)
+        colors = np.concatenate((matches.ab, np.ones_like(matches.ab[:, :1])), axis=1)
+        for channel, values in zip(total, colors.T, strict=True):
+            np.add.at(channel, index, values)
+    return (total / np.maximum(total[2], 1)).reshape(3, *grid) if total[2].any() else None
 
 
 def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen) -> Matches:

@@ -1,7 +1,7 @@
 """Resizing of images, for NumPy arrays and tensors alike. Their last axes are height and width."""
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -97,6 +97,45 @@ def block_means(x: Array, block: int) -> Array:
     return means
 
 
+def area_means(x: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Compute the means over the cells of a grid that divides an image.
+
+    A cell counts every pixel that it touches. If a side does not divide evenly, neighboring cells
+    share a row or a column.
+
+    Parameters
+    ----------
+    x : ndarray
+        (..., h, w), numbers or truth values.
+    size : tuple of int
+        Height and width (H, W) of the grid.
+
+    Returns
+    -------
+    ndarray
+        (..., H, W) float32.
+    """
+    result: NDArray[Any] = x
+    for axis, count in zip((-2, -1), size, strict=True):
+        if result.shape[axis] != count:
+            cells = _cells(result.shape[axis], count)
+            total = result.take(cells[0][0], axis).astype(np.float32)
+            for index, inside in cells[1:]:
+                total += result.take(index, axis) * (inside[:, None] if axis == -2 else inside)
+            pixels = np.array([inside for _, inside in cells], np.float32).sum(axis=0)
+            result = total / (pixels[:, None] if axis == -2 else pixels)
+    return result.astype(np.float32, copy=False)
+
+
+def area_maxima(x: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Compute the maxima over the cells of a grid that divides an image; see `area_means`."""
+    result: NDArray[Any] = x
+    for axis, count in zip((-2, -1), size, strict=True):
+        indices = [index for index, _ in _cells(result.shape[axis], count)]
+        result = reduce(np.maximum, [result.take(index, axis) for index in indices])
+    return result.astype(np.float32, copy=False)
+
+
 def box_means(x: NDArray[np.floating], reach: int) -> NDArray[np.float32]:
     """Compute the mean of the pixels around each pixel; at the borders, of those that there are.
 
@@ -121,6 +160,44 @@ def box_means(x: NDArray[np.floating], reach: int) -> NDArray[np.float32]:
         count = (last - first).reshape(-1, *(1,) * (-1 - axis))
         total = (sums.take(last, axis) - sums.take(first, axis)) / count
     return total.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _cells(side: int, count: int) -> list[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """List the pixels of `count` cells along an axis: the first of every cell, the second, ...
+
+    A cell that has fewer repeats its last one; the truth values tell which are its own.
+    """
+    first = np.arange(count) * side // count
+    last = (np.arange(1, count + 1) * side - 1) // count
+    return [
+        (np.minimum(first + k, last), first + k <= last) for k in range((last - first).max() + 1)
+    ]
+
+
+def window_means(x: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Compute the mean of each square window that fits into an image.
+
+    Parameters
+    ----------
+    x : ndarray
+        (h, w) float32.
+    side : int
+        Side of the windows, in pixels.
+
+    Returns
+    -------
+    ndarray
+        (h - side + 1, w - side + 1) float32.
+    """
+    height, width = x.shape[0] - side + 1, x.shape[1] - side + 1
+    rows, total = x[:height].copy(), np.zeros((height, width), np.float32)
+    for i in range(1, side):
+        rows += x[i : i + height]
+    for i in range(side):
+        total += rows[:, i : i + width]
+    total /= side**2
+    return total
 
 
 def _matmul_rows(weights: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:

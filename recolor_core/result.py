@@ -13,12 +13,10 @@ from recolor_core.full_resolution import color_strips, strip_rows
 from recolor_core.gray import GrayImage
 from recolor_core.hints import Area, area_entry
 from recolor_core.lab import lab_to_rgb, lightness
-from recolor_core.resampling import resize
+from recolor_core.resampling import area_means, resize
 from recolor_core.view import View
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from recolor_core.hints.things import Things
     from recolor_core.reference import Matches
 
@@ -67,15 +65,11 @@ class Coarse:
 
     @cached_property
     def things(self) -> "tuple[Things, ...]":
-        """Groups of pixels that belong together in each image, for hints; found with PyTorch."""
-        import torch
-
+        """Groups of pixels that belong together in each image, for hints."""
         from recolor_core.hints.things import Things
 
-        return tuple(
-            Things(torch.from_numpy(logits), torch.from_numpy(light[0]))
-            for logits, light in zip(self.logits, self.lightness, strict=True)
-        )
+        pairs = zip(self.logits, self.lightness, strict=True)
+        return tuple(Things(logits, light[0]) for logits, light in pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,11 +195,9 @@ class Colorization:
                 "expected two colorings of one image at one working size, got colorings of two; "
                 "combine alternatives of one result"
             )
-        import torch
-
         from recolor_core.hints import cover
 
-        inside = cover(region, self.shape, torch.from_numpy(self.working_lightness))
+        inside = cover(region, self.shape, self.working_lightness)
         entry = area_entry(region) | {"alternative": other.provenance.get("alternative", 0)}
         combined = [*self.provenance.get("combined", ()), entry]
         return replace(
@@ -326,14 +318,14 @@ class Progress:
 
 
 def limited(
-    inside: "Tensor", outer: NDArray[np.float32], inner: NDArray[np.float32]
+    inside: NDArray[np.float32], outer: NDArray[np.float32], inner: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Limit a coloring to a region of another one.
 
     Parameters
     ----------
-    inside : Tensor
-        (H', W') in [0, 1]: the region, at the working size.
+    inside : ndarray
+        (H', W') float32 in [0, 1]: the region, at the working size.
     outer, inner : ndarray
         (..., 2, h, w), Lab units. Where the region is 0, the outer one stays bit for bit.
 
@@ -342,8 +334,5 @@ def limited(
     ndarray
         (..., 2, h, w), Lab units.
     """
-    from torch.nn import functional as F
-
-    size = (outer.shape[-2], outer.shape[-1])
-    share = F.adaptive_avg_pool2d(inside[None], size)[0].numpy()
-    return np.where(share > 0, outer + share * (inner - outer), outer)
+    part = area_means(inside, (outer.shape[-2], outer.shape[-1]))
+    return np.where(part > 0, outer + part * (inner - outer), outer)

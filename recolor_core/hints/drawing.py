@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from torch import Tensor
-from torch.nn import functional as F
 
 from recolor_core.hints.marks import (
     Hint,
@@ -19,14 +17,17 @@ from recolor_core.hints.marks import (
     mark_ab,
     marks_ab,
 )
+from recolor_core.resampling import area_means
 
 _CHUNK = 64  # points that are drawn at a time
 _MANY = 1000  # so many marks are drawn without smooth edges
 _CANVAS = 2**22  # pixels of the canvas that shapes are drawn on, where the grid allows
 
 
-def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """Points and strokes as the refiner takes them.
+def hint_map(
+    marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Draw points and strokes as the refiner takes them.
 
     Parameters
     ----------
@@ -40,9 +41,9 @@ def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int
 
     Returns
     -------
-    Tensor
-        (3, h, w) float32: a* and b* in Lab units times the hinted share of the cell, and that
-        share in [0, 1]; a cell that holds the center of a hint counts as hinted whole.
+    ndarray
+        (3, h, w) float32: a* and b* in Lab units times the hinted part of the cell, and that
+        part in [0, 1]; a cell that holds the center of a hint counts as hinted whole.
 
     Raises
     ------
@@ -53,34 +54,40 @@ def hint_map(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int
     return hinted_cells(marks, image, grid)
 
 
-def hinted_cells(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+def hinted_cells(
+    marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]
+) -> NDArray[np.float32]:
     """Compute `hint_map` for marks that are known to fit."""
-    height, width = image
-    row = (torch.arange(grid[0]) + 0.5) * height / grid[0] - 0.5
-    column = (torch.arange(grid[1]) + 0.5) * width / grid[1] - 0.5
+    row, column = (
+        (np.arange(cells, dtype=np.float32) + 0.5) * side / cells - 0.5
+        for cells, side in zip(grid, image, strict=True)
+    )
     points = [mark for mark in marks if isinstance(mark, Hint) and mark.kind != "keep"]
     strokes: dict[tuple[float, float], list[Mark]] = {}
     for mark in marks:
         if isinstance(mark, Stroke) and mark.kind != "keep":
             strokes.setdefault(mark_ab(mark), []).append(mark)
-    total = torch.zeros(3, *grid)
-    colors = F.pad(torch.from_numpy(marks_ab(points)), (0, 1), value=1.0)
+    total = np.zeros((3, *grid), np.float32)
+    ab = marks_ab(points)
+    colors = np.concatenate((ab, np.ones_like(ab[:, :1])), axis=1)
     cells = [cell_of(hint, image, grid) for hint in points]
-    if points:
-        y, x = torch.tensor(cells).T
-        total.view(3, -1).index_add_(1, y * grid[1] + x, colors.T.contiguous())
-    for first in range(0, len(points), _CHUNK):
-        some = slice(first, first + _CHUNK)
-        # No radius need be longer than through the whole image.
-        disks = torch.tensor([(h.y, h.x, min(h.radius, height + width)) for h in points[some]])
-        y, x, radius = disks.T[:, :, None, None]
+    for color, (y, x) in zip(colors, cells, strict=True):
+        total[:, y, x] += color
+    disks = [i for i, hint in enumerate(points) if hint.radius > 0]
+    for first in range(0, len(disks), _CHUNK):
+        some = disks[first : first + _CHUNK]
+        # No radius needs to be longer than the way through the whole image.
+        shapes = [(points[i].y, points[i].x, min(points[i].radius, sum(image))) for i in some]
+        y, x, radius = np.array(shapes, np.float32).T[:, :, None, None]
         inside = (row[:, None] - y) ** 2 + (column - x) ** 2 <= radius**2
-        for i, (cell_y, cell_x) in enumerate(cells[some]):
-            inside[i, cell_y, cell_x] = False  # has been counted
-        total += torch.einsum("nc,nhw->chw", colors[some], inside.float())
-    for ab, alike in strokes.items():
-        total[:, draw(alike, image, grid) >= 0.5] += torch.tensor([*ab, 1.0])[:, None]
-    return total / total[2].clamp(min=1)
+        for part, i in zip(inside, some, strict=True):
+            part[cells[i]] = False  # this cell has been counted
+        covered = inside.reshape(len(some), -1).astype(np.float32)
+        total += (colors[some].T @ covered).reshape(total.shape)
+    for stroke_ab, alike in strokes.items():
+        total[:, draw(alike, image, grid) >= 0.5] += np.array([*stroke_ab, 1], np.float32)[:, None]
+    hinted: NDArray[np.float32] = total / np.maximum(total[2], 1)
+    return hinted
 
 
 def cell_of(hint: Hint, image: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int]:
@@ -91,8 +98,10 @@ def cell_of(hint: Hint, image: tuple[int, int], grid: tuple[int, int]) -> tuple[
     )
 
 
-def draw(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """What share of each cell of a grid is covered by any of the marks.
+def draw(
+    marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Compute which part of each cell of a grid is covered by any of the marks.
 
     Parameters
     ----------
@@ -103,11 +112,11 @@ def draw(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -
 
     Returns
     -------
-    Tensor
-        (h, w) float32 in [0, 1]. The cells that the center of a point or the middle of a stroke
-        lies in count as covered whole, so that nothing is too small to be seen.
+    ndarray
+        (h, w) float32 in [0, 1]. A cell that the center of a point or the middle of a stroke
+        lies in counts as covered whole, so that nothing is too small to be seen.
     """
-    covered = torch.zeros(grid)
+    covered = np.zeros(grid, np.float32)
     drawn = [mark for mark in marks if not isinstance(mark, Mask)]
     if drawn:
         finer = max(1, min(4, int((_CANVAS / (grid[0] * grid[1])) ** 0.5)))
@@ -115,16 +124,15 @@ def draw(marks: Sequence[Mark], image: tuple[int, int], grid: tuple[int, int]) -
         covered = _shapes(drawn, image, grid, finer)
         thin = [mark for mark in drawn if isinstance(mark, Hint | Stroke)]
         if thin:
-            covered = torch.maximum(covered, _shapes(thin, image, grid, 1, thin=True))
+            covered = np.maximum(covered, _shapes(thin, image, grid, 1, thin=True))
     for mark in marks:
         if isinstance(mark, Mask):
-            pixels = torch.from_numpy(np.asarray(mark.pixels) != 0).float()[None, None]
-            covered = torch.maximum(covered, F.interpolate(pixels, size=grid, mode="area")[0, 0])
+            covered = np.maximum(covered, area_means(np.asarray(mark.pixels) != 0, grid))
     return covered
 
 
-def polygon(points: Points, image: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    """What share of each cell lies in a polygon: (h, w) float32 in [0, 1]."""
+def polygon(points: Points, image: tuple[int, int], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Compute which part of each cell lies in a polygon: (h, w) float32 in [0, 1]."""
     return draw([Region(points, kind="keep")], image, grid)
 
 
@@ -134,7 +142,7 @@ def _shapes(
     grid: tuple[int, int],
     finer: int,
     thin: bool = False,
-) -> Tensor:
+) -> NDArray[np.float32]:
     height, width = grid[0] * finer, grid[1] * finer
     canvas = Image.new("L", (width, height))
     pen = ImageDraw.Draw(canvas)
@@ -163,5 +171,4 @@ def _shapes(
             pen.line(corners, fill=255, width=max(1, round(rx + ry)))
         for x, y in corners:
             pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=255)
-    covered = torch.from_numpy(np.array(canvas, np.float32) / 255)[None, None]
-    return F.avg_pool2d(covered, finer)[0, 0] if finer > 1 else covered[0, 0]
+    return area_means(np.asarray(canvas), grid) / np.float32(255)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
 from recolor_core.hints.marks import MarksInTime
 from recolor_core.hints.spreading import Direction, spread_hints
 from recolor_core.hints.things import Things
+from recolor_core.resampling import area_means, resize
+
+Array = NDArray[np.float32]
 
 
 class DirectionInTime(Direction):
@@ -31,9 +33,9 @@ class DirectionInTime(Direction):
         marks: MarksInTime,
         image: tuple[int, int],
         things: Things,
-        logits: Tensor,
-        uncertainty: Tensor,
-        bins: Tensor,
+        logits: Array,
+        uncertainty: Array,
+        bins: Array,
         chroma: float = 1.0,
     ) -> None:
         alike = (image, things, logits, uncertainty, bins, chroma)
@@ -42,7 +44,7 @@ class DirectionInTime(Direction):
         working = (self.weight.shape[-2], self.weight.shape[-1])
         reached = [_reached(one.hinted, logits, uncertainty, things) for one in self._groups]
         claims = [
-            torch.maximum(torch.maximum(one.weight, one.kept), _resized(reach, working))
+            np.maximum(np.maximum(one.weight, one.kept), _resized(reach, working))
             for one, reach in zip(self._groups, reached, strict=True)
         ]
         factors = _factors(claims, marks.orders)
@@ -52,43 +54,41 @@ class DirectionInTime(Direction):
             self.given += factor * one.given
             self.kept += factor * one.kept
             self.hinted += coarse * one.hinted
-        self.hinted /= self.hinted[2].clamp(min=1)
+        self.hinted /= np.maximum(self.hinted[2], 1)
 
-    def coarse(self, ab: Tensor) -> Tensor:
-        """Coarse ab (2, h, w) with the news in it, for the refiner."""
-        changes = [
-            factor * (one.coarse(ab) - ab)
-            for factor, one in zip(self._factors, self._groups, strict=True)
-        ]
-        return ab + torch.stack(changes).sum(0)
+    def coarse(self, ab: Array) -> Array:
+        """Put the news into coarse ab (2, h, w), for the refiner."""
+        changed = ab.copy()
+        for factor, one in zip(self._factors, self._groups, strict=True):
+            changed += factor * (one.coarse(ab) - ab)
+        return changed
 
 
-def _reached(hinted: Tensor, logits: Tensor, uncertainty: Tensor, things: Things) -> Tensor:
-    """How much of a cell's color the news decides, (h, w) in [0, 1]."""
-    share = hinted[2]
-    if not bool(share.any()):
-        return share
-    unit = torch.stack((share, share, share))
-    light = things.lightness
-    nothing = torch.zeros(2, *share.shape)
-    return spread_hints(nothing, unit, logits, uncertainty, light)[0].clamp(0, 1)
+def _reached(hinted: Array, logits: Array, uncertainty: Array, things: Things) -> Array:
+    """Compute how much of the color of each cell the news decides, (h, w) in [0, 1]."""
+    part: Array = hinted[2]
+    if not part.any():
+        return part
+    unit = np.stack((part, part, part))
+    nothing = np.zeros((2, *part.shape), np.float32)
+    reached: Array = spread_hints(nothing, unit, logits, uncertainty, things.lightness)[0]
+    return reached.clip(0, 1)
 
 
 def _factors(
-    claims: Sequence[Tensor], orders: Sequence[tuple[float, tuple[int, ...]]]
-) -> list[Tensor]:
-    """By how much the effect of each group counts, (H, W) in [0, 1]."""
-    factors = [torch.zeros_like(claim) for claim in claims]
+    claims: Sequence[Array], orders: Sequence[tuple[float, tuple[int, ...]]]
+) -> list[Array]:
+    """Compute by how much the effect of each group counts, (H, W) in [0, 1]."""
+    factors = [np.zeros_like(claim) for claim in claims]
     for weight, order in orders:
-        left = torch.ones_like(claims[0])
+        left = np.ones_like(claims[0])
         for group in order:
             factors[group] += weight * left
             left = left * (1 - claims[group])
     return factors
 
 
-def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(h, w) at another size: the mean if it is smaller, else bilinear."""
-    if size[0] <= x.shape[-2]:
-        return F.adaptive_avg_pool2d(x[None, None], size)[0, 0]
-    return F.interpolate(x[None, None], size=size, mode="bilinear")[0, 0]
+def _resized(x: Array, size: tuple[int, int]) -> Array:
+    """Resize (h, w): to the mean if the size is smaller, otherwise bilinearly."""
+    resized: Array = area_means(x, size) if size[0] <= x.shape[-2] else resize(x, size)
+    return resized

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
+from recolor_core.arrays import sigmoid, softmax
 from recolor_core.errors import HintsError
 from recolor_core.hints.drawing import draw, hinted_cells, polygon
 from recolor_core.hints.marks import (
@@ -20,6 +20,9 @@ from recolor_core.hints.marks import (
     mark_ab,
 )
 from recolor_core.hints.things import IMPOSSIBLE, Things, reach_odds
+from recolor_core.resampling import area_means, resize, window_means
+
+Array = NDArray[np.float32]
 
 # Of the kriging below; tuned on photographs of the validation split with 1, 10 and 50 points.
 _REACH = 0.4  # of the short side: standard deviation over the distance
@@ -62,17 +65,17 @@ class Direction:
         Height and width of the image.
     things : Things
         Of the image, with its lightness (H', W') at the working size.
-    logits : Tensor
-        (Q, h, w) of the color distribution.
-    uncertainty : Tensor
-        (h, w): standard deviation of the predicted color, in Lab units.
-    bins : Tensor
-        (Q, 2): the colors whose logits these are, in Lab units.
+    logits : ndarray
+        (Q, h, w) float32: of the color distribution.
+    uncertainty : ndarray
+        (h, w) float32: standard deviation of the predicted color, in Lab units.
+    bins : ndarray
+        (Q, 2) float32: the colors whose logits these are, in Lab units.
     chroma : float
         What the colors of the image will be multiplied by: marks are colors of the result.
-    matched : Tensor or None
-        (3, h, w): colors that are known from elsewhere, as `hint_map` has those of hints. They are
-        news that counts where no mark says otherwise.
+    matched : ndarray or None
+        (3, h, w) float32: colors that are known from elsewhere, as `hint_map` has those of hints.
+        They are news that counts where no mark says otherwise.
 
     Raises
     ------
@@ -81,15 +84,15 @@ class Direction:
 
     Attributes
     ----------
-    hinted : Tensor
-        (3, h, w): what is news, as `hint_map` makes it for the refiner; its third channel is
-        smaller the less plausible the color is.
-    weight : Tensor
-        (H', W') in [0, 1]: how much of each pixel's color is given.
-    given : Tensor
-        (2, H', W'): the color given times `weight`, before `chroma`, in Lab units.
-    kept : Tensor
-        (H', W') in [0, 1]: how much of each pixel's color no news may change.
+    hinted : ndarray
+        (3, h, w) float32: what is news, as `hint_map` makes it for the refiner; its third channel
+        is smaller the less plausible the color is.
+    weight : ndarray
+        (H', W') float32 in [0, 1]: how much of each pixel's color is given.
+    given : ndarray
+        (2, H', W') float32: the color given times `weight`, before `chroma`, in Lab units.
+    kept : ndarray
+        (H', W') float32 in [0, 1]: how much of each pixel's color no news may change.
     """
 
     def __init__(
@@ -97,11 +100,11 @@ class Direction:
         marks: Sequence[Mark],
         image: tuple[int, int],
         things: Things,
-        logits: Tensor,
-        uncertainty: Tensor,
-        bins: Tensor,
+        logits: Array,
+        uncertainty: Array,
+        bins: Array,
         chroma: float = 1.0,
-        matched: Tensor | None = None,
+        matched: Array | None = None,
     ) -> None:
         check_marks(marks, image)
         self._things, self._uncertainty, self._image = things, uncertainty, image
@@ -109,16 +112,16 @@ class Direction:
         self._logits = logits
         self._grid = (logits.shape[-2], logits.shape[-1])
         working = (things.lightness.shape[-2], things.lightness.shape[-1])
-        self.hinted = torch.zeros(3, *self._grid)
-        self.weight, self.kept = torch.zeros(2, *working)
-        self.given = torch.zeros(2, *working)
+        self.hinted = np.zeros((3, *self._grid), np.float32)
+        self.weight, self.kept = np.zeros((2, *working), np.float32)
+        self.given = np.zeros((2, *working), np.float32)
         if marks:
             self._follow(marks, bins)
         self._matched = matched
         if matched is not None:
-            self._matched = torch.cat((matched[:2] / self._chroma, matched[2:]))
+            self._matched = np.concatenate((matched[:2] / self._chroma, matched[2:]))
 
-    def _follow(self, marks: Sequence[Mark], bins: Tensor) -> None:
+    def _follow(self, marks: Sequence[Mark], bins: Array) -> None:
         plain = [mark for mark in marks if isinstance(mark, Hint) and mark.kind == "color"]
         if len({mark.color for mark in plain}) <= _MANY_COLORS:
             plain = []
@@ -137,36 +140,34 @@ class Direction:
                 f"plain points, got {len(groups)}; use fewer colors"
             )
         claims = [self._claim(key, group, bins) for key, group in groups.items()]
-        self.hinted /= self.hinted[2].clamp(min=1)
+        self.hinted /= np.maximum(self.hinted[2], 1)
         if any(mark.kind != "color" or wish > _LITTLE for mark, wish in claims):
             # News claims its place, too, so that no wish for what is around paints over it.
-            odds = torch.stack([self._odds(mark, group) for mark, group in groups.items()])
+            odds = np.stack([self._odds(mark, group) for mark, group in groups.items()])
             self._settle(claims, odds)
         for mark in marks:
             if isinstance(mark, Region | Mask):
                 self._fill(mark)
 
-    def coarse(self, ab: Tensor) -> Tensor:
-        """Coarse ab (2, h, w) with the news in it, for the refiner."""
+    def coarse(self, ab: Array) -> Array:
+        """Put the news into coarse ab (2, h, w), for the refiner."""
         spread = ab
         for hinted, reach in ((self._matched, _MATCH_REACH), (self.hinted, _REACH)):
-            if hinted is not None and bool(hinted[2].any()):
+            if hinted is not None and hinted[2].any():
                 light = self._things.lightness
                 parts = (spread, hinted, self._logits, self._uncertainty, light)
                 spread = spread_hints(*parts, reach=reach)
-        kept = F.adaptive_avg_pool2d(self.kept[None, None], self._grid)[0]
+        kept = area_means(self.kept, self._grid)
         return ab + (1 - kept) * (spread - ab)
 
-    def blend(self, ab: Tensor) -> Tensor:
+    def blend(self, ab: Array) -> Array:
         """Put what is given into ab (2, H', W') of the working size, or of a coarser grid."""
-        if not bool(self.weight.any()):
+        if not self.weight.any():
             return ab
-        parts = torch.cat((self.weight[None], self.given))
-        if ab.shape[-2:] != self.weight.shape:
-            parts = F.adaptive_avg_pool2d(parts[None], (ab.shape[-2], ab.shape[-1]))[0]
-        return ab * (1 - parts[0]) + parts[1:]
+        size = (ab.shape[-2], ab.shape[-1])
+        return ab * (1 - area_means(self.weight, size)) + area_means(self.given, size)
 
-    def _claim(self, key: Hint, group: Sequence[Mark], bins: Tensor) -> tuple[Hint, float]:
+    def _claim(self, key: Hint, group: Sequence[Mark], bins: Array) -> tuple[Hint, float]:
         """Note what the marks of one color say as news; how much of them is a wish instead."""
         news = 0.0
         if key.kind == "color" and not key.within and not key.radius:
@@ -176,48 +177,47 @@ class Direction:
                 self.hinted += news * hinted
         return key, 1 - news
 
-    def _odds(self, key: Hint, group: Sequence[Mark]) -> Tensor:
+    def _odds(self, key: Hint, group: Sequence[Mark]) -> Array:
         """The log odds that a pixel belongs to what marks are on, (H', W')."""
         light = self._things.lightness
         working = (light.shape[-2], light.shape[-1])
         mark = draw(group, self._image, working)
-        odds = torch.full(working, -2 * IMPOSSIBLE)
+        odds = np.full(working, -2 * IMPOSSIBLE, np.float32)
         if key.reach > 0:
-            odds = self._things.belonging(mark, key.reach).clamp(min=-2 * IMPOSSIBLE)
-            odds = _finer(odds, light)
+            coarse = self._things.belonging(mark, key.reach).clip(-2 * IMPOSSIBLE)
+            odds = _finer(coarse, light)
         if key.within:
-            inside = _snap(polygon(key.within, self._image, working), light)
-            odds = torch.minimum(odds, inside.clamp(1e-6, 1 - 1e-6).logit() * IMPOSSIBLE / 2)
-        return torch.where(mark >= 0.5, 4 * IMPOSSIBLE, odds)
+            inside = _snap(polygon(key.within, self._image, working), light).clip(1e-6, 1 - 1e-6)
+            odds = np.minimum(odds, np.log(inside / (1 - inside)) * IMPOSSIBLE / 2)
+        odds[mark >= 0.5] = 4 * IMPOSSIBLE
+        return odds
 
-    def _news(self, marks: Sequence[Mark]) -> Tensor:
+    def _news(self, marks: Sequence[Mark]) -> Array:
         hinted = hinted_cells(marks, self._image, self._grid)
         hinted[:2] /= self._chroma
         return hinted
 
-    def _plausible(self, hinted: Tensor, bins: Tensor) -> float:
-        """From 0 to 1: how well the generator's distribution agrees with what is hinted."""
-        cells = hinted[2].flatten().nonzero()[:, 0]
-        cells = cells[torch.linspace(0, len(cells) - 1, min(len(cells), 64)).long()]
-        probability = F.softmax(self._logits.flatten(1)[:, cells].float(), dim=0)
-        color = (hinted[:2].flatten(1) / hinted[2].flatten().clamp(min=1e-6))[:, cells]
-        nearest = torch.cdist(color.T, bins).topk(4, largest=False).indices
-        own = probability.T.gather(1, nearest).amax(1)
+    def _plausible(self, hinted: Array, bins: Array) -> float:
+        """Return, from 0 to 1, how well the generator's distribution agrees with what is hinted."""
+        y, x = _some(np.argwhere(hinted[2]), 64).T
+        probability = softmax(self._logits[:, y, x], axis=0)
+        color = hinted[:2, y, x] / np.maximum(hinted[2, y, x], 1e-6)
+        distance = ((bins[:, :, None] - color) ** 2).sum(axis=1)
+        nearest = np.argpartition(distance, 3, axis=0)[:4]
+        own = np.take_along_axis(probability, nearest, axis=0).max(axis=0)
         # The probability of drawing a color that is no more probable than this one.
-        tail = torch.where(probability <= own, probability, 0).sum(0)
-        return float((tail / _PLAUSIBLE).clamp(max=1).mean())
+        tail = np.where(probability <= own, probability, 0).sum(axis=0)
+        return float((tail / _PLAUSIBLE).clip(max=1).mean())
 
-    def _settle(self, claims: Sequence[tuple[Hint, float]], odds: Tensor) -> None:
+    def _settle(self, claims: Sequence[tuple[Hint, float]], odds: Array) -> None:
         """Divide the image among the marks, by the log odds (K, H', W') of each."""
-        reach = torch.tensor([reach_odds(mark.reach) for mark, _ in claims])
-        shares = (odds + reach[:, None, None]).sigmoid() * F.softmax(odds, dim=0)
-        for (mark, wish), share in zip(claims, shares, strict=True):
+        reach = np.array([reach_odds(mark.reach) for mark, _ in claims], np.float32)
+        parts = sigmoid(odds + reach[:, None, None]) * softmax(odds, axis=0)
+        for (mark, wish), share in zip(claims, parts, strict=True):
             if mark.kind == "keep":
                 self.kept += share
             else:
-                self.weight += wish * share
-                color = torch.tensor(mark_ab(mark)) / self._chroma
-                self.given += wish * share * color[:, None, None]
+                self._give(mark, wish * share)
 
     def _fill(self, mark: Region | Mask) -> None:
         inside = _snapped(mark, self._image, self._things.lightness)
@@ -226,13 +226,17 @@ class Direction:
         if mark.kind == "keep":
             self.kept += inside
         else:
-            self.weight += inside
-            color = torch.tensor(mark_ab(mark)) / self._chroma
-            self.given += inside * color[:, None, None]
+            self._give(mark, inside)
+
+    def _give(self, mark: Mark, part: Array) -> None:
+        """Give a part (H', W') of each pixel's color to a mark."""
+        color = np.array(mark_ab(mark), np.float32) / self._chroma
+        self.weight += part
+        self.given += part * color[:, None, None]
 
 
-def cover(area: Area, image: tuple[int, int], lightness: Tensor) -> Tensor:
-    """How much of each pixel is in a part of an image, whose edge follows an edge nearby.
+def cover(area: Area, image: tuple[int, int], lightness: Array) -> Array:
+    """Compute how much of each pixel is in a part of an image, whose edge follows an edge nearby.
 
     Parameters
     ----------
@@ -240,13 +244,13 @@ def cover(area: Area, image: tuple[int, int], lightness: Tensor) -> Tensor:
         In pixels of the image.
     image : (int, int)
         Height and width of the image.
-    lightness : Tensor
-        (H', W'): L* in [0, 100] at the working size.
+    lightness : ndarray
+        (H', W') float32: L* in [0, 100] at the working size.
 
     Returns
     -------
-    Tensor
-        (H', W') in [0, 1].
+    ndarray
+        (H', W') float32 in [0, 1].
 
     Raises
     ------
@@ -258,7 +262,7 @@ def cover(area: Area, image: tuple[int, int], lightness: Tensor) -> Tensor:
     return _snapped(mark, image, lightness)
 
 
-def _snapped(mark: Region | Mask, image: tuple[int, int], lightness: Tensor) -> Tensor:
+def _snapped(mark: Region | Mask, image: tuple[int, int], lightness: Array) -> Array:
     inside = draw([mark], image, (lightness.shape[-2], lightness.shape[-1]))
     return _snap(inside, lightness)
 
@@ -266,52 +270,56 @@ def _snapped(mark: Region | Mask, image: tuple[int, int], lightness: Tensor) -> 
 _LITTLE = 0.05  # what is smaller is not worth the time
 
 
-def _finer(x: Tensor, lightness: Tensor) -> Tensor:
-    """(h, w) on the pixels of the lightness (H, W), edges where that has them.
+def _finer(x: Array, lightness: Array) -> Array:
+    """Resize (h, w) to the pixels of the lightness (H, W), with edges where that has them.
 
     The fast guided filter (He and Sun 2015), as in `recolor_core.upsample`.
     """
-    grid = (x.shape[-2], x.shape[-1])
     size = (lightness.shape[-2], lightness.shape[-1])
-    guide = F.adaptive_avg_pool2d(lightness[None, None], grid)
-    slope = _slope(x[None, None], guide, 1)
-    rest = x[None, None] - slope * guide
-    fine = F.interpolate(torch.cat((slope, rest), dim=1), size=size, mode="bilinear")[0]
-    return fine[0] * lightness + fine[1]
+    guide = area_means(lightness, (x.shape[-2], x.shape[-1]))
+    slope = _slope(x, guide, 1)
+    fine: Array = resize(slope, size) * lightness + resize(x - slope * guide, size)
+    return fine
 
 
-def _snap(inside: Tensor, lightness: Tensor) -> Tensor:
-    """Shares (H, W) in [0, 1] whose edge follows an edge of the lightness near it, if any."""
-    guide = lightness[None, None]
-    slope = _slope(inside[None, None], guide, _EDGE)
-    offset = _box(inside[None, None], _EDGE) - slope * _box(guide, _EDGE)
-    snapped = _box(slope, _EDGE) * guide + _box(offset, _EDGE)
-    return (2 * (snapped[0, 0] - 0.5) + 0.5).clamp(0, 1)
+def _snap(inside: Array, lightness: Array) -> Array:
+    """Move the edge of parts (H, W) in [0, 1] to an edge of the lightness near it, if any."""
+    slope = _slope(inside, lightness, _EDGE)
+    offset = _box(inside, _EDGE) - slope * _box(lightness, _EDGE)
+    snapped: Array = _box(slope, _EDGE) * lightness + _box(offset, _EDGE)
+    return (2 * (snapped - 0.5) + 0.5).clip(0, 1)
 
 
-def _slope(x: Tensor, guide: Tensor, radius: int) -> Tensor:
+def _slope(x: Array, guide: Array, radius: int) -> Array:
     mean = _box(guide, radius)
-    variance = (_box(guide * guide, radius) - mean * mean).clamp(min=0)
-    covariance = _box(guide * x, radius) - mean * _box(x, radius)
-    return covariance / (variance + _EDGE_LIGHTNESS)
+    variance = (_box(guide * guide, radius) - mean * mean).clip(0)
+    slope = _box(guide * x, radius) - mean * _box(x, radius)
+    slope /= variance + _EDGE_LIGHTNESS
+    return slope
 
 
-def _box(x: Tensor, radius: int) -> Tensor:
-    """Mean of the pixels around, the borders repeated."""
-    padded = F.pad(x, (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * radius + 1, stride=1)
+def _box(x: Array, radius: int) -> Array:
+    """Compute the mean (h, w) of the pixels around each pixel, with the borders repeated."""
+    return window_means(np.pad(x, radius, mode="edge"), 2 * radius + 1)
+
+
+def _some(values: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return at most `count` of the values, evenly chosen."""
+    if len(values) <= count:
+        return values
+    return values[np.arange(count) * (len(values) - 1) // (count - 1)]
 
 
 def spread_hints(
-    ab: Tensor,
-    hints: Tensor,
-    logits: Tensor,
-    uncertainty: Tensor,
-    lightness: Tensor,
+    ab: Array,
+    hints: Array,
+    logits: Array,
+    uncertainty: Array,
+    lightness: Array,
     *,
     reach: float = _REACH,
-) -> Tensor:
-    """Coarse ab corrected by hints, wherever the generator sees more of the same.
+) -> Array:
+    """Correct coarse ab by hints, wherever the generator sees more of the same.
 
     Kriging, that is Gaussian process regression (Rasmussen and Williams 2006, eq. 2.25), of what
     the hints say beyond the prediction. The prior standard deviation is the predicted
@@ -320,47 +328,48 @@ def spread_hints(
 
     Parameters
     ----------
-    ab
-        (2, h, w): predicted, in Lab units.
-    hints
-        (3, h, w), as `hint_map` makes it.
-    logits
-        (Q, h, w) of the color distribution.
-    uncertainty
-        (h, w): its standard deviation, in Lab units.
-    lightness
-        (H, W): L* in [0, 100]; averaged over the cells.
-    reach
-        Standard deviation of the prior over the distance, as a share of the short side.
+    ab : ndarray
+        (2, h, w) float32: predicted, in Lab units.
+    hints : ndarray
+        (3, h, w) float32, as `hint_map` makes it.
+    logits : ndarray
+        (Q, h, w) float32: of the color distribution.
+    uncertainty : ndarray
+        (h, w) float32: its standard deviation, in Lab units.
+    lightness : ndarray
+        (H, W) float32: L* in [0, 100]; averaged over the cells.
+    reach : float
+        Standard deviation of the prior over the distance, as a fraction of the short side.
 
     Returns
     -------
-    Tensor
-        (2, h, w), Lab units; `ab` itself where there is no hint.
+    ndarray
+        (2, h, w) float32, Lab units; `ab` itself if there is no hint.
     """
-    hinted = hints[2].flatten().nonzero()[:, 0]
+    hinted = np.flatnonzero(hints[2])
     if len(hinted) == 0:
         return ab
-    if len(hinted) > _MAX_CELLS:
-        hinted = hinted[torch.linspace(0, len(hinted) - 1, _MAX_CELLS).long()]
-    grid = (ab.shape[-2], ab.shape[-1])
-    light = F.adaptive_avg_pool2d(lightness[None], grid).flatten() / _LIGHTNESS
-    place = torch.cartesian_prod(*(torch.arange(n) / (min(grid) * reach) for n in grid))
+    hinted = _some(hinted, _MAX_CELLS)
+    height, width = ab.shape[-2:]
     # One Gaussian over all three coordinates, times a likeness.
-    position = torch.cat((place, light[:, None]), dim=1)
-    share = F.softmax(logits, dim=0).flatten(1).T.sqrt()
-    deviation = uncertainty.flatten()
+    y, x = np.mgrid[:height, :width].reshape(2, -1) / (min(height, width) * reach)
+    light = area_means(lightness, (height, width)).ravel() / _LIGHTNESS
+    position = np.stack((y, x, light)).astype(np.float32)
+    root = np.sqrt(softmax(logits.reshape(len(logits), -1), axis=0))
+    deviation = uncertainty.ravel()
 
-    def covariance(cells: Tensor | slice) -> Tensor:
-        distance = torch.cdist(position[cells], position[hinted]).square() / 2
-        unlike = (1 - share[cells] @ share[hinted].T) / _LIKENESS
-        return torch.exp(-distance - unlike) * deviation[cells, None] * deviation[hinted]
+    def covariance(cells: NDArray[np.intp] | slice) -> Array:
+        alike = root[:, cells].T @ root[:, hinted]
+        exponent = (alike - 1) / _LIKENESS
+        for axis in position:
+            exponent -= (axis[cells, None] - axis[hinted]) ** 2 / 2
+        return np.exp(exponent) * deviation[cells, None] * deviation[hinted]  # type: ignore[no-any-return]
 
-    residual = (hints[:2] - hints[2] * ab).flatten(1)[:, hinted].T
-    noise = _NOISE * torch.eye(len(hinted))
-    weights = torch.linalg.solve(covariance(hinted) + noise, residual)
+    residual = (hints[:2] - hints[2] * ab).reshape(2, -1)[:, hinted].T
+    noise = _NOISE * np.eye(len(hinted), dtype=np.float32)
+    weights = np.linalg.solve(covariance(hinted) + noise, residual)
     rows = 2**22 // len(hinted)  # bounds the memory of the covariance
     parts = [
-        covariance(slice(start, start + rows)) @ weights for start in range(0, len(position), rows)
+        covariance(slice(start, start + rows)) @ weights for start in range(0, height * width, rows)
     ]
-    return ab + torch.cat(parts).T.reshape(ab.shape)
+    return ab + np.concatenate(parts).T.reshape(ab.shape)

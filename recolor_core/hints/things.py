@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
-from torch import Tensor
-from torch.nn import functional as F
+
+from recolor_core.resampling import area_maxima, area_means
 
 FACTORS = 6
 """Number of factors that tell things apart; 4 to 8 make no difference."""
@@ -45,14 +44,14 @@ class Things:
 
     Parameters
     ----------
-    logits : Tensor
-        (Q, h, w) of the color distribution.
-    lightness : Tensor
-        (H, W): L* in [0, 100].
+    logits : ndarray
+        (Q, h, w) float32: of the color distribution.
+    lightness : ndarray
+        (H, W) float32: L* in [0, 100].
     """
 
-    logits: Tensor
-    lightness: Tensor
+    logits: NDArray[np.float32]
+    lightness: NDArray[np.float32]
 
     @cached_property
     def grid(self) -> tuple[int, int]:
@@ -64,8 +63,7 @@ class Things:
     @cached_property
     def factors(self) -> NDArray[np.float32]:
         """(`FACTORS` or fewer, cells): of a mean square of 1 in all."""
-        logits = F.adaptive_avg_pool2d(self.logits.float()[None], self.grid)[0]
-        return _factors(logits)
+        return _factors(area_means(self.logits, self.grid))
 
     @cached_property
     def steps(self) -> csr_array:
@@ -81,7 +79,7 @@ class Things:
         start = np.concatenate([a.ravel() for a, _, _ in pairs])
         end = np.concatenate([b.ravel() for _, b, _ in pairs])
         length = np.concatenate([np.full(a.size, n) for a, _, n in pairs])
-        light = F.adaptive_avg_pool2d(self.lightness[None, None], self.grid).numpy().ravel()
+        light = area_means(self.lightness, self.grid).ravel()
         change = np.linalg.norm(self.factors[:, start] - self.factors[:, end], axis=0)
         change = change / max(change.mean(), 1e-6) if len(change) else change
         length *= _CELLS / min(self.grid)  # the constants are of a grid of so many cells
@@ -89,22 +87,22 @@ class Things:
         both = (np.concatenate((start, end)), np.concatenate((end, start)))
         return csr_array((np.tile(cost, 2), both), shape=(index.size, index.size))
 
-    def belonging(self, mark: Tensor, reach: float) -> Tensor:
+    def belonging(self, mark: NDArray[np.float32], reach: float) -> NDArray[np.float32]:
         """The log odds, at a reach of 0.5, that a cell belongs to the thing that a mark is on.
 
         Parameters
         ----------
-        mark : Tensor
+        mark : ndarray
             (H, W) in [0, 1]: what share of each pixel the mark covers; some pixel is covered.
         reach : float
             What will be added, by `reach_odds`: what would not belong even so is not searched.
 
         Returns
         -------
-        Tensor
+        ndarray
             (h, w) float32, on `grid`.
         """
-        covered = F.adaptive_max_pool2d(mark[None, None], self.grid).numpy().ravel()
+        covered = area_maxima(mark, self.grid).ravel()
         sources = np.flatnonzero(covered >= min(0.5, covered.max()))
         hopeless = (_OFFSET + (_BIAS + reach_odds(reach) + IMPOSSIBLE) / _STEEPNESS) / -_PATH
         limit = max(hopeless, 0.3) ** 2
@@ -118,7 +116,7 @@ class Things:
         )
         score = _OFFSET + _PATH * np.sqrt(np.minimum(path, 4 * limit))
         odds = _STEEPNESS * (score + _LIKENESS * np.sqrt(unlike)) + _BIAS
-        return torch.from_numpy(odds.reshape(self.grid).astype(np.float32))
+        return odds.reshape(self.grid).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def reach_odds(reach: float) -> float:
@@ -134,24 +132,27 @@ def _centers(factors: NDArray[np.float32]) -> NDArray[np.float32]:
     return factors[:, chosen].T
 
 
-def _factors(features: Tensor, components: int = 48, floor: float = 1e-2) -> NDArray[np.float32]:
-    """Maximum autocorrelation factors of (C, h, w): (`FACTORS` or fewer, h w)."""
-    _, height, width = features.shape
-    cells = features.flatten(1).T.double()
-    cells = (cells - cells.mean(0)) / (cells.std(0, correction=0) + 1e-6)
-    cells = cells @ torch.linalg.eigh(cells.T @ cells)[1][:, -components:]
-    grid = cells.reshape(height, width, -1)
-    between = torch.cat((grid.diff(dim=0).flatten(0, 1), grid.diff(dim=1).flatten(0, 1)))
+def _factors(
+    features: NDArray[np.float32], components: int = 48, floor: float = 1e-2
+) -> NDArray[np.float32]:
+    """Compute maximum autocorrelation factors of (C, h, w): (`FACTORS` or fewer, h w)."""
+    count, height, width = features.shape
+    cells = features.reshape(count, -1).T.astype(np.float64)
+    cells = (cells - cells.mean(axis=0)) / (cells.std(axis=0) + 1e-6)
+    cells = cells @ np.linalg.eigh(cells.T @ cells)[1][:, -components:]
+    count = cells.shape[1]
+    grid = cells.reshape(height, width, count)
+    differences = [np.diff(grid, axis=axis).reshape(-1, count) for axis in (0, 1)]
+    between = np.concatenate(differences)
     noise = between.T @ between / max(len(between), 1)
-    count = len(noise)
-    noise = noise + (floor * noise.trace() / count + 1e-9) * torch.eye(count)
+    noise += (floor * noise.trace() / count + 1e-9) * np.eye(count)
     # The generalized eigenproblem as an ordinary one: whiten what differs between neighbors.
-    values, vectors = torch.linalg.eigh(noise.double())
-    white = vectors / values.clamp(min=1e-12).sqrt()
+    values, vectors = np.linalg.eigh(noise)
+    white = vectors / np.sqrt(values.clip(1e-12))
     whole = cells.T @ cells / len(cells)
-    ratios, best = torch.linalg.eigh(white.T @ whole @ white)
-    # Of noise, which is alike nowhere, the variance is half that of the differences of neighbors.
-    meaning = (1 - _NOISE_RATIO / ratios[-FACTORS:].clamp(min=1e-6)).clamp(min=0).sqrt()
+    ratios, best = np.linalg.eigh(white.T @ whole @ white)
+    # Noise is alike nowhere: its variance is half the variance of the differences of neighbors.
+    meaning = np.sqrt((1 - _NOISE_RATIO / ratios[-FACTORS:].clip(1e-6)).clip(0))
     factors = cells @ white @ best[:, -FACTORS:] * meaning
-    scale = factors.square().sum(1).mean().sqrt().clamp(min=1e-6)
-    return np.ascontiguousarray((factors / scale).T.numpy(), np.float32)
+    scale = max(float(np.sqrt((factors**2).sum(axis=1).mean())), 1e-6)
+    return np.ascontiguousarray((factors / scale).T, np.float32)

@@ -133,9 +133,9 @@ class RefinerTask(Task):
         generator = self.generator.to(logits.device)
         ab = generator.mean_color(logits, TEMPERATURE)[0]
         # Kriging solves small systems, which a CPU does sooner than a GPU.
-        inputs = (ab, hints, logits[0], generator.uncertainty(logits)[0, 0], light)
-        ab, hints, seen, deviation, light = (t.cpu() for t in inputs)
-        return spread_hints(ab, hints, seen, deviation, light).to(logits.device)
+        inputs = (ab, hints, logits[0], generator.uncertainty(logits)[0, 0], light[0])
+        spread = spread_hints(*(t.detach().cpu().numpy() for t in inputs))
+        return torch.from_numpy(spread).to(logits.device)
 
     @torch.no_grad()
     def validate(self, network: nn.Module, batch: Mapping[str, Tensor], first: int) -> Validation:

@@ -4,11 +4,11 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from recolor_core import Colorizer, Hint, HintsError, ImageError, Mask, Region, Settings
 from recolor_core.alternatives import draw_alternatives
+from recolor_core.arrays import softmax
 from recolor_core.gray import read_gray
 from recolor_core.hints.things import Things
 from recolor_core.lab import SRGB, gray_codes
@@ -27,20 +27,17 @@ def distribution(*parts):
             chances[((BINS - color) ** 2).sum(1).argmin()] += chance
         stripes.append(np.log(chances / chances.sum()))
     columns = np.repeat(np.stack(stripes, 1), 36 // len(parts), axis=1)
-    return torch.from_numpy(np.repeat(columns[:, None], 24, axis=1)).float()
+    return np.repeat(columns[:, None], 24, axis=1).astype(np.float32)
 
 
 def things(logits, steps):
-    light = torch.tensor(np.repeat(steps, 144 // len(steps)), dtype=torch.float32)
-    return Things(logits, light.expand(96, 144).contiguous())
+    light = np.repeat(np.float32(steps), 144 // len(steps))
+    return Things(logits, np.broadcast_to(light, (96, 144)))
 
 
 def colors(logits, shifts):
     """Mean color (2, 24, 36) of each alternative."""
-    return [
-        np.einsum("qhw,qc->chw", torch.softmax(logits + torch.from_numpy(x), 0).numpy(), BINS)
-        for x in shifts
-    ]
+    return [np.einsum("qhw,qc->chw", softmax(logits + shift, axis=0), BINS) for shift in shifts]
 
 
 def gray_of(rgb):
@@ -57,7 +54,7 @@ def undecided():
 def test_a_thing_is_one_color_or_the_other_and_what_is_certain_stays(undecided):
     logits, seen = undecided
     made = colors(logits, draw_alternatives(seen, logits, BINS, 4))
-    plain = colors(logits, [np.zeros_like(logits.numpy())])[0]
+    plain = colors(logits, [np.zeros_like(logits)])[0]
     left = np.stack([ab[:, :, 2:10].mean((1, 2)) for ab in made])
     near = [np.linalg.norm(left - np.array(c), axis=1).min() for c in (RED, BLUE)]
     assert max(near) < 8

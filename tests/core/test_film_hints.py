@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from recolor_core.film import KeyHint, Moment, Shot, Shots, read_key_hints
@@ -111,7 +110,7 @@ def test_hints_hold_in_a_shot_that_returns():
 
 
 def test_a_group_counts_where_no_group_before_it_claims_the_place():
-    claims = [torch.tensor([[1.0, 0.0, 0.5]]), torch.tensor([[1.0, 1.0, 1.0]])]
+    claims = [np.array([[1.0, 0.0, 0.5]]), np.array([[1.0, 1.0, 1.0]])]
     first, second = _factors(claims, [(1.0, (0, 1))])
     assert first.tolist() == [[1, 1, 1]]
     assert second.tolist() == [[0, 1, 0.5]]

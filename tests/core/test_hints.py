@@ -7,7 +7,6 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -71,7 +70,7 @@ def test_places_that_are_none_are_refused(numbers):
 
 
 def test_no_hints_are_an_empty_map():
-    assert torch.equal(hint_map([], (100, 50), (25, 13)), torch.zeros(3, 25, 13))
+    np.testing.assert_array_equal(hint_map([], (100, 50), (25, 13)), np.zeros((3, 25, 13)))
 
 
 @pytest.mark.parametrize(("x", "y"), [(-0.5, -0.5), (0, 0), (19.5, 9.5), (7.2, 3.9)])
@@ -79,15 +78,15 @@ def test_no_hints_are_an_empty_map():
 def test_a_point_hints_the_one_cell_it_lies_in(x, y, radius):
     hinted = hint_map([Hint(x, y, "#ff0000", radius)], (10, 20), (5, 5))  # cells of 2 x 4
     cell = (min(int((y + 0.5) / 2), 4), min(int((x + 0.5) / 4), 4))
-    assert hinted[2].nonzero().tolist() == [list(cell)]
+    assert np.argwhere(hinted[2]).tolist() == [list(cell)]
     assert hinted[:, *cell].tolist() == pytest.approx([*Hint(0, 0, "#ff0000").ab, 1])
 
 
 def test_a_disk_hints_the_cells_whose_centers_it_covers():
     hinted = hint_map([Hint(40, 40, "#0000ff", 10.0)], (100, 100), (50, 50))[2]
-    down, across = (torch.arange(50.0) * 2 + 0.5 for _ in range(2))
+    down, across = (np.arange(50) * 2 + 0.5 for _ in range(2))
     inside = (down[:, None] - 40) ** 2 + (across - 40) ** 2 <= 100
-    assert torch.equal(hinted > 0, inside)
+    np.testing.assert_array_equal(hinted > 0, inside)
 
 
 def test_of_hints_that_share_a_cell_the_mean_counts():
@@ -118,8 +117,8 @@ def test_the_map_holds_shares_and_colors_of_the_hints(hints, grid):
     assert hinted[2].min() >= 0
     assert not hinted[:2, hinted[2] == 0].any()
     bound = max(max(map(abs, hint.ab)) for hint in hints)
-    assert hinted[:2].abs().max() <= bound + 1e-3
-    assert torch.allclose(hinted, hint_map(hints[::-1], (20, 30), grid), atol=1e-3)
+    assert np.abs(hinted[:2]).max() <= bound + 1e-3
+    np.testing.assert_allclose(hinted, hint_map(hints[::-1], (20, 30), grid), atol=1e-3)
 
 
 @pytest.mark.parametrize(("x", "y"), [(-0.6, 5), (19.6, 5), (5, -0.6), (5, 9.6), (1e9, 5)])
@@ -133,10 +132,14 @@ def test_a_hint_beyond_the_image_is_refused(x, y):
 
 def scene(grid=(12, 16), uncertainty=20.0):
     """A flat image of which the generator says the same everywhere."""
-    ab = torch.tensor([5.0, 10])[:, None, None].expand(2, *grid).contiguous()
-    logits = torch.zeros(9, *grid)
-    light = torch.full((grid[0] * 4, grid[1] * 4), 50.0)
-    return ab, logits, torch.full(grid, uncertainty), light
+    ab = flat_ab((5, 10), grid)
+    logits = np.zeros((9, *grid), np.float32)
+    light = np.full((grid[0] * 4, grid[1] * 4), 50, np.float32)
+    return ab, logits, np.full(grid, uncertainty, np.float32), light
+
+
+def flat_ab(color, grid):
+    return np.broadcast_to(np.array(color, np.float32)[:, None, None], (2, *grid)).copy()
 
 
 def spread(hints, grid=(12, 16), **changes):
@@ -151,21 +154,19 @@ BLUE = Hint(10, 22, "#2040c0")
 
 def moved(ab):
     """How far each cell went, of the way from (5, 10) to the hint."""
-    way = torch.tensor(BLUE.ab) - torch.tensor([5.0, 10])
-    return ((ab - torch.tensor([5.0, 10])[:, None, None]) * way[:, None, None]).sum(0) / way.dot(
-        way
-    )
+    way = np.subtract(BLUE.ab, (5, 10))
+    return np.tensordot(way, ab - flat_ab((5, 10), ab.shape[1:]), 1) / (way @ way)
 
 
 def test_without_hints_nothing_changes():
-    assert torch.equal(spread([]), scene()[0])
+    np.testing.assert_array_equal(spread([]), scene()[0])
 
 
 def test_a_hint_is_followed_most_where_it_is_and_fades_with_distance():
     share = moved(spread([BLUE]))[5]
     assert share[2] > 0.9
     assert share.max() <= 1 + 1e-3
-    assert bool((share[2:].diff() < 0).all())
+    assert (np.diff(share[2:]) < 0).all()
     assert share[-1] < 0.5 * share[2]
 
 
@@ -191,8 +192,8 @@ def test_a_hint_stays_away_from_what_is_certain():
 
 
 def test_a_hint_that_agrees_with_the_prediction_changes_nothing():
-    ab = torch.tensor(BLUE.ab)[:, None, None].expand(2, 12, 16).contiguous()
-    torch.testing.assert_close(spread([BLUE], ab=ab), ab, rtol=0, atol=1e-2)
+    ab = flat_ab(BLUE.ab, (12, 16))
+    np.testing.assert_allclose(spread([BLUE], ab=ab), ab, rtol=0, atol=1e-2)
 
 
 def test_thousands_of_hinted_cells_are_borne():
@@ -264,29 +265,30 @@ def test_an_absent_file_is_refused(tmp_path):
 
 def two_things(seed=0):
     """Things of an image whose left and right half differ in lightness and in what they are."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 0.01 * torch.randn(len(BINS), 12, 16, generator=generator)
+    rng = np.random.default_rng(seed)
+    logits = 0.01 * rng.standard_normal((len(BINS), 12, 16), np.float32)
     logits[:100, :, :8] += 8
     logits[100:200, :, 8:] += 8
-    light = torch.full((48, 64), 40.0)
+    light = np.full((48, 64), 40, np.float32)
     light[:, 32:] = 70
     return Things(logits, light), logits
 
 
 def direction(marks, chroma=1.0):
     things, logits = two_things()
-    return Direction(marks, (96, 128), things, logits, torch.full((12, 16), 20.0), BINS, chroma)
+    uncertainty = np.full((12, 16), 20, np.float32)
+    return Direction(marks, (96, 128), things, logits, uncertainty, BINS, chroma)
 
 
-BINS = torch.from_numpy(color_bins(10))
+BINS = color_bins(10)
 IMPOSSIBLE = "#ff00ff"
 
 
 def test_an_implausible_hint_colors_its_thing_and_nothing_else():
-    after = direction([Hint(30, 50, IMPOSSIBLE, 4)]).blend(torch.zeros(2, 48, 64))
-    color = torch.tensor(Hint(0, 0, IMPOSSIBLE).ab)[:, None, None]
+    after = direction([Hint(30, 50, IMPOSSIBLE, 4)]).blend(flat_ab((0, 0), (48, 64)))
+    color = flat_ab(Hint(0, 0, IMPOSSIBLE).ab, (1, 1))
     assert (after[:, :, :28] / color).mean() > 0.9
-    assert (after[:, :, 36:] / color).abs().mean() < 0.05
+    assert np.abs(after[:, :, 36:] / color).mean() < 0.05
 
 
 def test_the_further_a_hint_reaches_the_more_it_colors():
@@ -311,7 +313,7 @@ def test_a_hint_to_keep_holds_its_thing_against_another():
     "mark", [Hint(30, 50, kind="gray"), Stroke(((10, 50), (50, 50)), kind="gray")]
 )
 def test_what_is_gray_loses_its_color(mark):
-    after = direction([mark]).blend(torch.full((2, 48, 64), 10.0))
+    after = direction([mark]).blend(flat_ab((10, 10), (48, 64)))
     assert after[:, :, :28].mean() < 1
     assert after[:, :, 36:].mean() > 9
 
@@ -329,10 +331,10 @@ def test_regions_and_masks_color_what_they_cover_and_the_last_one_wins():
     pixels = np.zeros((96, 128), bool)
     pixels[:, 66:] = True
     right = Mask(pixels, "#0000ff")
-    after = direction([left, right], chroma=1.3).blend(torch.zeros(2, 48, 64))
+    after = direction([left, right], chroma=1.3).blend(flat_ab((0, 0), (48, 64)))
     for part, mark in ((after[:, :, :26], left), (after[:, :, 38:], right)):
-        wanted = torch.tensor(hex_ab(mark.color))[:, None, None] / 1.3
-        assert torch.allclose(part, wanted.expand_as(part), atol=1)
+        wanted = flat_ab(hex_ab(mark.color), (1, 1)) / 1.3
+        np.testing.assert_allclose(part, np.broadcast_to(wanted, part.shape), atol=1)
     again = direction([left, Region(left.points, kind="keep")])
     assert again.weight[:, :26].max() < 0.01
 
@@ -346,8 +348,8 @@ def test_the_edge_of_a_region_moves_to_an_edge_nearby():
 
 
 def test_a_plausible_point_is_news_and_a_disk_is_a_wish():
-    color = lab_to_rgb(torch.tensor([60.0, *BINS[50].tolist()])[:, None, None])[:, 0, 0]
-    code = "#" + bytes((255 * color.clamp(0, 1)).round().byte().tolist()).hex()
+    color = lab_to_rgb(np.array([60, *BINS[50]])).clip(0, 1)
+    code = "#" + bytes(np.rint(255 * color).astype(np.uint8)).hex()
     point, disk = (direction([Hint(30, 50, code, radius)]) for radius in (0, 4))
     assert point.hinted[2].max() > 0.9
     assert point.weight.max() < 0.1
@@ -543,7 +545,7 @@ SQUARE = ((0, 0), (5, 0), (5, 5))
 def test_marks_that_do_not_fit_are_refused(marks, said):
     things, logits = two_things()
     with pytest.raises(HintsError, match=said) as caught:
-        Direction(marks, (10, 20), things, logits, torch.ones(12, 16), BINS)
+        Direction(marks, (10, 20), things, logits, np.ones((12, 16), np.float32), BINS)
     assert "\n" not in str(caught.value)
 
 
@@ -564,5 +566,5 @@ def test_thousands_of_strokes_and_points_are_borne():
     where = rng.uniform(0, 95, (10_000, 2, 2)).tolist()
     strokes = [Stroke(tuple(map(tuple, line)), "#804020", 2) for line in where]
     spots = [Hint(*line[0], f"#{i:06x}") for i, line in enumerate(where)]
-    assert direction(strokes).hinted.isfinite().all()
+    assert np.isfinite(direction(strokes).hinted).all()
     assert direction(spots).hinted[2].mean() > 0.7

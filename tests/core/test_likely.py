@@ -1,28 +1,26 @@
 """The likeliest colors of a distribution: modes, their probabilities, and their lightness."""
 
+import numpy as np
 import pytest
-import torch
 
 from recolor_core import rgb_to_lab
 from recolor_core.likely import likely_colors
 
 
 def lab_of(color):
-    codes = torch.tensor(list(bytes.fromhex(color[1:]))) / 255
-    return rgb_to_lab(codes[:, None, None]).flatten().tolist()
+    return rgb_to_lab(np.array(list(bytes.fromhex(color[1:]))) / 255).tolist()
 
 
 @pytest.fixture
 def bins():
-    steps = torch.arange(-60, 61, 10.0)
-    return torch.cartesian_prod(steps, steps)
+    return np.mgrid[-60:61:10, -60:61:10].reshape(2, -1).T.astype(np.float32)
 
 
 def distribution(bins, *modes):
     """A mixture of narrow bumps at (a, b), each with its probability."""
-    total = torch.zeros(len(bins))
+    total = np.zeros(len(bins), np.float32)
     for a, b, share in modes:
-        bump = torch.exp(-((bins - torch.tensor([a, b])).square().sum(1)) / 50)
+        bump = np.exp(-((bins - np.array([a, b], np.float32)) ** 2).sum(axis=1) / 50)
         total += share * bump / bump.sum()
     return total / total.sum()
 
@@ -37,7 +35,7 @@ def test_finds_the_modes_with_the_likeliest_first(bins):
 
 
 def test_probabilities_add_up_and_decrease(bins):
-    told = likely_colors(torch.full((len(bins),), 1 / len(bins)), bins, 50, count=1000)
+    told = likely_colors(np.full(len(bins), 1 / len(bins), np.float32), bins, 50, count=1000)
     shares = [one.probability for one in told]
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)
@@ -49,6 +47,6 @@ def test_chroma_is_a_factor(bins):
 
 
 def test_a_certain_color_is_the_only_one(bins):
-    sure = torch.zeros(len(bins))
+    sure = np.zeros(len(bins), np.float32)
     sure[5] = 1
     assert [one.probability for one in likely_colors(sure, bins, 50)] == [1]

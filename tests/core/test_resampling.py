@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from recolor_core.resampling import block_means, box_means, pad_to_multiple, resize
+from recolor_core.resampling import (
+    area_maxima,
+    area_means,
+    block_means,
+    box_means,
+    pad_to_multiple,
+    resize,
+    window_means,
+)
 
 SIZES = [(45, 67), (20, 33), (90, 134), (180, 268), (46, 68), (11, 300), (1, 1)]
 
@@ -59,6 +67,27 @@ def test_means_over_boxes_are_those_of_pytorch(reach):
     count = F.avg_pool2d(torch.ones(1, 1, 20, 31), 2 * reach + 1, 1, reach, divisor_override=1)
     total = F.avg_pool2d(torch.from_numpy(x), 2 * reach + 1, 1, reach, divisor_override=1)
     np.testing.assert_allclose(box_means(x, reach), total / count, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_means_and_maxima_over_cells_are_those_of_pytorch(size):
+    x = image(3, 45, 67)
+    means = F.adaptive_avg_pool2d(torch.from_numpy(x), size)
+    np.testing.assert_allclose(area_means(x, size), means, rtol=0, atol=1e-6)
+    maxima = F.adaptive_max_pool2d(torch.from_numpy(x), size)
+    np.testing.assert_array_equal(area_maxima(x, size), maxima)
+
+
+def test_means_over_cells_of_truth_values_are_parts():
+    part = area_means(np.eye(6, dtype=bool), (3, 2))
+    assert part.dtype == np.float32
+    np.testing.assert_allclose(part, [[1 / 3, 0], [1 / 6, 1 / 6], [0, 1 / 3]])
+
+
+def test_means_over_windows_are_those_of_pytorch():
+    x = image(20, 31)
+    expected = F.avg_pool2d(torch.from_numpy(x)[None], 5, 1)[0]
+    np.testing.assert_allclose(window_means(x, 5), expected, rtol=0, atol=1e-6)
 
 
 def test_means_over_blocks():

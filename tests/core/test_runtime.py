@@ -18,6 +18,7 @@ from PIL import Image
 from recolor_core import Colorizer, DeviceError, Hint, Settings, WeightsError
 from recolor_core import weights as weights_module
 from recolor_core.errors import RuntimeUnavailableError
+from recolor_core.hints import Mask, Region, Stroke, write_hints
 from recolor_core.models.generator import Generator, GeneratorConfig
 from recolor_core.models.refiner import Refiner, RefinerConfig
 from recolor_core.runtime import compiled
@@ -150,20 +151,45 @@ def test_a_process_that_forks_after_use_works():
     assert printed.strip() == "0"
 
 
-@pytest.mark.parametrize("file", ["colorado.png", "saratoga.jpg", "chinatown.tif"])
-def test_the_default_command_does_not_load_pytorch(tmp_path, file):
+def loaded_by_the_command(*words):
+    """Which of PyTorch and SciPy the command loads with these arguments, on the CPU."""
     printed = run(
         "import sys\n"
         "from recolor_core.cli import main\n"
-        "sys.argv = ['recolor', sys.argv[1], '-o', sys.argv[2], '--device', 'cpu', '--sidecar']\n"
+        "sys.argv = ['recolor', *sys.argv[1:], '--device', 'cpu']\n"
         "try:\n"
         "    main()\n"
         "finally:\n"
-        "    print('torch' in sys.modules, 'scipy' in sys.modules)\n",
-        *(SAMPLES / file, tmp_path / f"out{Path(file).suffix}"),
+        "    print(*{'torch', 'scipy'} & sys.modules.keys())\n",
+        *words,
     )
-    assert printed.split() == ["False", "False"]
-    assert (tmp_path / f"out{Path(file).suffix}").is_file()
+    return set(printed.split())
+
+
+@pytest.mark.parametrize("file", ["colorado.png", "saratoga.jpg", "chinatown.tif"])
+def test_the_default_command_does_not_load_pytorch(tmp_path, file):
+    out = tmp_path / f"out{Path(file).suffix}"
+    assert loaded_by_the_command(SAMPLES / file, "-o", out, "--sidecar") == set()
+    assert out.is_file()
+
+
+def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
+    pixels = np.zeros((452, 588), bool)
+    pixels[300:400, 100:200] = True
+    write_hints(
+        tmp_path / "hints.json",
+        [
+            Hint(300, 60, "#d08040", 20),
+            Hint(100, 50, "#406080"),
+            Hint(500, 400, kind="keep"),
+            Stroke(((50, 200), (150, 220)), kind="gray", radius=4, reach=0.2),
+            Region(((300, 200), (400, 200), (400, 300)), "#308040"),
+            Mask(pixels, "#806030"),
+        ],
+    )
+    words = (SAMPLES / "colorado.png", "--hints", tmp_path / "hints.json", "--alternatives", 2)
+    assert "torch" not in loaded_by_the_command(*words, "-o", tmp_path / "out.png")
+    assert len(list(tmp_path.glob("out*.png"))) == 3
 
 
 def test_without_pytorch_installed_the_library_colorizes_floating_point_and_palettes():

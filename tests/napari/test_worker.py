@@ -273,7 +273,7 @@ def test_torch_that_cannot_be_loaded_is_told_with_a_remedy(photo, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_on_a_cpu_and_other_settings_load_no_torch():
+def test_a_run_on_a_cpu_settings_hints_and_alternatives_load_no_torch():
     code = """
 import sys
 import numpy as np
@@ -282,13 +282,18 @@ from napari_recolor.reading import LevelRule, Request, Source
 from napari_recolor.engine import Engine
 from napari_recolor.options import Options
 from napari_recolor.stages import Stages
-from napari_recolor.worker import choices, colorize, recolor
+from napari_recolor.wishes import Draw
+from napari_recolor.worker import alternatives, choices, colorize, likely, recolor
+from recolor_core.hints import Hint, Region
 
 source = Source("photo", np.eye(64, dtype=np.uint8) * 99, False, ("Y", "X"), (0, 1))
 request = Request(source, "slice", ((),), source.whole, LevelRule())
-engine, stages = Engine(), Stages(request)
-list(colorize(engine, Options(size=64, device="cpu"), stages))
-list(recolor(engine, Options(size=64, device="cpu", saturation=2), stages, (), []))
+engine, stages, options = Engine(), Stages(request), Options(size=64, device="cpu")
+hints = [Hint(5, 9, "#805030"), Region(((20, 20), (50, 20), (50, 60)), "#3060a0")]
+list(colorize(engine, options, stages, {(): hints}))
+list(recolor(engine, Options(size=64, device="cpu", saturation=2), stages, (), hints))
+list(alternatives(engine, options, stages, (), hints, Draw(2), hints[1]))
+list(likely(engine, options, stages, (), (5, 9)))
 chroma_colormap("a")
 sys.exit("torch" in sys.modules)
 """
