@@ -192,15 +192,16 @@ def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
     assert len(list(tmp_path.glob("out*.png"))) == 3
 
 
-def test_without_pytorch_installed_the_library_colorizes_floating_point_and_palettes():
+def test_without_pytorch_installed_the_library_colorizes_with_palettes_and_hints():
     printed = run(
         "import sys; sys.modules['torch'] = None\n"
         "import numpy as np\n"
-        "from recolor_core import Colorizer\n"
+        "from recolor_core import Colorizer, Hint\n"
         "from recolor_core.lab import gray_codes\n"
         "x = np.linspace(0, 1, 4000, dtype=np.float32).reshape(50, 80)\n"
         "palette = np.array([[20, 30], [-10, 5]], np.float32)\n"
-        "rgb = Colorizer(device='cpu')(x, palette=palette, size=64, views=2).rgb\n"
+        "hints = [Hint(20, 20, '#a06030')]\n"
+        "rgb = Colorizer(device='cpu')(x, palette=palette, hints=hints, size=64, views=2).rgb\n"
         "print(np.array_equal(gray_codes(rgb), x), np.ptp(rgb, axis=2).max() > 0.05)\n"
     )
     assert printed.split() == ["True", "True"]
