@@ -1,8 +1,6 @@
 """Looks at some layers side by side, and gives the view back afterwards."""
 
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -103,7 +101,7 @@ class Inspector:
             self._before.visible.setdefault(layer, layer.visible)
         columns = min(columns, len(shown)) or _best_columns(self.viewer, shown)
         rows = -(-len(shown) // columns)
-        with still(self.viewer):
+        with self.viewer.layers.batched_update():
             self.viewer.dims.ndisplay = 2
             for layer in self.viewer.layers:
                 layer.visible = layer is shown[0]
@@ -141,7 +139,7 @@ class Inspector:
         viewer.layers.events.removed.disconnect(self._on_removed)
         new = [layer for layer in viewer.layers if layer not in before.order]
         old = [layer for layer in before.order if layer in viewer.layers]
-        with still(viewer):
+        with viewer.layers.batched_update():
             viewer.canvas.grid.update(before.grid)
             for layer, visible in before.visible.items():
                 layer.visible = visible
@@ -172,21 +170,6 @@ def _best_columns(viewer: ViewerModel, shown: Sequence[Layer]) -> int:
         return float(min(canvas_height / rows / height, canvas_width / columns / width))
 
     return max(range(1, len(shown) + 1), key=scale)
-
-
-@contextmanager
-def still(viewer: ViewerModel) -> Iterator[None]:
-    """Arrange layers without rebuilding napari's scene for each of them.
-
-    At the end of a batch, napari collects garbage because layers may have been removed. None were,
-    so the objects that exist now are kept out of that: it takes a fifth of a second.
-    """
-    gc.freeze()
-    try:
-        with viewer.layers.batched_update():
-            yield
-    finally:
-        gc.unfreeze()
 
 
 def _look(viewer: ViewerModel) -> _View:

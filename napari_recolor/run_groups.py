@@ -9,7 +9,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_recolor.connections import Connections
-from napari_recolor.inspector import sort_layers, still
+from napari_recolor.inspector import sort_layers
 from napari_recolor.layers import KEY, layers_of_run
 
 
@@ -107,7 +107,7 @@ class RunGroups:
             below = sum(layers.index(layer) < layers.index(rgb) for layer in others)
             wanted = [*others[:below], *group, *others[below:]]
             if wanted != list(layers):
-                with still(self.viewer):
+                with layers.batched_update():
                     sort_layers(self.viewer, wanted)
         self._moved = {}  # the moves just made
 

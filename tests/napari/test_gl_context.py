@@ -1,10 +1,14 @@
-"""Layers are cleaned up in the OpenGL context of their own canvas, whichever was current before."""
+"""Layers are cleaned up in the OpenGL context of their own canvas, and mostly a moment later."""
+
+import gc
+import weakref
 
 import numpy as np
 import pytest
 from qtpy.QtGui import QOpenGLContext
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 
+from napari_recolor import gl_context
 from napari_recolor.gl_context import guard_canvas
 
 pytestmark = pytest.mark.gui
@@ -38,6 +42,7 @@ def viewers(make_napari_viewer, qtbot):
         viewer.add_image(IMAGE, name="below")
         viewer.add_image(IMAGE, name="above")
     qtbot.waitUntil(lambda: all(canvas_of(viewer).isValid() for viewer in shown))
+    qtbot.wait(500)  # a canvas that is drawn meanwhile would make its own context current
     return shown
 
 
@@ -77,3 +82,49 @@ def test_the_panel_guards_its_viewer_and_the_guard_outlives_it(
     viewer.layers.clear()
     assert found
     assert all(context is canvas_of(viewer).context() for context in found)
+
+
+class Cycle:
+    """Garbage that only a collection of garbage finds."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_garbage_is_collected_once_the_user_rests(make_napari_viewer, qtbot, monkeypatch, batch):
+    monkeypatch.setattr(gl_context, "REST_MS", 300)
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(IMAGE)
+    viewer.add_image(IMAGE)
+    guard_canvas(viewer, viewer.window._qt_window)
+    gc.disable()  # else a collection may come at any time
+    try:
+        garbage = weakref.ref(Cycle())
+        if batch:
+            viewer.layers.clear()
+        else:
+            viewer.layers.pop()
+        assert garbage() is not None
+        assert gc.get_freeze_count() == 0
+        qtbot.waitUntil(lambda: garbage() is None)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_batch_without_removals_collects_no_garbage(make_napari_viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(gl_context, "REST_MS", 50)
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(IMAGE)
+    guard_canvas(viewer, viewer.window._qt_window)
+    gc.disable()
+    try:
+        garbage = weakref.ref(Cycle())
+        with viewer.layers.batched_update():
+            viewer.add_image(IMAGE)
+        qtbot.wait(200)
+        assert garbage() is not None
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable()
