@@ -82,7 +82,7 @@ def apt_install(packages: Sequence[str], why: str) -> bool:
     """Install system packages if that needs no password; otherwise say what to run."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     sudo = ["sudo", "-n"]  # -n: fail rather than ask for a password
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         become_root = []
     elif (
         shutil.which("sudo") and not subprocess.run([*sudo, "true"], capture_output=True).returncode

@@ -105,9 +105,9 @@ def set_thread_count(count: int) -> None:
 
 def _processors() -> int:
     """Number of processors that this process may use."""
-    try:
+    if sys.platform == "linux":
         count = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
+    else:
         count = os.cpu_count() or 1
     return max(1, math.ceil(min(count, _processor_limit())))
 

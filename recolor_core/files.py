@@ -35,8 +35,9 @@ class AtomicFile:
     """A file that is written beside its place and moved there when it is complete.
 
     While it is being written it is named ``.recolor-<digest>.part``, where the digest is that of
-    the target's name, and is locked. So of several calls, on several machines too, one writes a
-    target at a time, and what a killed call left behind is told from what a living one is writing.
+    the target's name, and is locked: on Windows by being open, elsewhere by `flock`. So only one of
+    several calls, on several machines too, writes a target at a time, and a file that a killed call
+    left behind is distinguished from one that a living call is writing.
 
     As a context manager it commits the file at the end, and discards it after an exception.
 
@@ -309,16 +310,21 @@ def _open_locked(part: Path, name: str) -> BinaryIO:
 
 def _remove_if_abandoned(part: Path) -> bool:
     """Remove a part file unless a living call holds it; whether it is gone."""
+    if sys.platform == "win32":
+        # Windows refuses to remove an open file, so a file is held as long as it is open.
+        try:
+            part.unlink(missing_ok=True)
+        except PermissionError:
+            return False
+        return True
     try:
         with part.open("r+b") as file:
             locked = _locked(file)
             if locked is None:  # no locks here
                 age = time.time() - os.fstat(file.fileno()).st_mtime
                 locked = age > _ABANDONED_SECONDS
-            if locked and sys.platform != "win32" and _is_named(file, part):
+            if locked and _is_named(file, part):
                 part.unlink()
-        if locked and sys.platform == "win32":
-            part.unlink()
     except FileNotFoundError:  # placed or removed meanwhile
         return True
     return bool(locked)
@@ -328,13 +334,14 @@ def _locked(file: BinaryIO) -> bool | None:
     """Lock a file without waiting: False if another call has it, None if there are no locks."""
     if sys.platform == "win32":
         return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # network file systems without a lock service
-        return None
-    return True
+    else:  # noqa: RET505 - mypy for Windows skips only a block of its own
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # network file systems without a lock service
+            return None
+        return True
 
 
 def _is_named(file: BinaryIO, path: Path) -> bool:
@@ -363,6 +370,8 @@ def explained(name: str) -> Iterator[None]:
             remedy = "make room, or choose another folder"
         elif error.errno in _FORBIDDEN:
             remedy = "choose a folder that you may write to"
+            if sys.platform == "win32":  # which does not replace an open file
+                remedy = f"close the program that has it open, or {remedy}"
         elif error.errno == errno.ENAMETOOLONG:
             remedy = "name the output yourself, shorter"
         else:

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -31,6 +30,11 @@ from PIL import Image
 from recolor_core.batch.manifest import Manifest
 from recolor_core.batch.verify import verify_image
 from recolor_core.files import sha256_of
+
+if sys.platform == "win32":
+    sys.exit("tools/soak.py kills process groups and limits file sizes, which Windows cannot do")
+
+import resource  # only POSIX systems have it
 
 BATCH = "import sys; sys.argv[0] = 'recolor'; from recolor_core.cli import main; main()"
 DISK_BYTES_PER_SCAN = 200_000  # of the disk that is filled

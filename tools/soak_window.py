@@ -12,7 +12,6 @@ import faulthandler
 import gc
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -31,6 +30,11 @@ from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_recolor.widget import ColorizeWidget
+
+if sys.platform == "win32":
+    sys.exit("tools/soak_window.py measures memory in a way that Windows does not have")
+
+import resource  # only POSIX systems have it
 
 PATIENCE = 300  # seconds
 SIZE = 96  # working size; the networks are not what is tested

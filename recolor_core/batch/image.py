@@ -176,7 +176,7 @@ def colorize_image(
             work.write(file, None, outcome, replace=False)
             return outcome
         for path in (files.main, *files.further()):
-            _check_name(path)
+            check_name(path)
         if _same_file(files.main, file.path):
             raise ImageError(f"{files.main}: this is the source itself; name another output")
         weights = {"name": colorizer.record.name, "sha256": colorizer.record.sha256}
@@ -426,15 +426,16 @@ def _skipped(outcome: Outcome, main: Path) -> Outcome:
     return outcome
 
 
-def _check_name(path: Path) -> None:
+def check_name(path: Path) -> None:
     """Check that a file name is one that the file system can hold."""
-    longest = 255
-    if os.name == "posix" and path.parent.is_dir():
+    longest, length, unit = 255, len(os.fsencode(path.name)), "bytes"
+    if sys.platform == "win32":  # whose file systems count UTF-16 units
+        length, unit = len(path.name.encode("utf-16-le", "surrogatepass")) // 2, "characters"
+    elif path.parent.is_dir():
         longest = os.pathconf(path.parent, "PC_NAME_MAX")
-    length = len(os.fsencode(path.name))
     if length > longest:
         raise ImageError(
-            f"expected a result whose name has at most {longest} bytes, got one of {length} "
+            f"expected a result whose name has at most {longest} {unit}, got one of {length} "
             f"({path.name[:40]}...); name it yourself, shorter"
         )
 

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.device import set_thread_count
 from recolor_core.errors import RecolorError
 from recolor_core.pipeline import in_order
+
+MAX_PROCESSES = 60 if sys.platform == "win32" else 1024
+"""Most processes of "local:N". Windows waits for at most 63 things at a time."""
 
 _LOOK_SECONDS = 1.0
 """Seconds between two checks of the time limits."""
@@ -565,8 +569,9 @@ def make_scheduler(
     if not name.startswith("local:"):
         return Cluster(name, work)
     count = name.removeprefix("local:")
-    if not count.isdecimal() or not 1 <= int(count) <= 1024:
+    if not count.isdecimal() or not 1 <= int(count) <= MAX_PROCESSES:
         raise RecolorError(
-            f"expected --scheduler local:N with N from 1 to 1024, got {name!r}; for example local:4"
+            f"expected --scheduler local:N with N from 1 to {MAX_PROCESSES}, got {name!r}; "
+            "for example local:4"
         )
     return LocalProcesses(int(count), work, seconds, observer)

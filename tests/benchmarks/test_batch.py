@@ -7,7 +7,6 @@ number of scans.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -62,6 +61,8 @@ def scans(folder: Path, count: int, height: int, width: int) -> Path:
 
 def timed(*words: object) -> tuple[float, float]:
     """Seconds that a Python process takes, and those of the processor."""
+    import resource  # Windows has none
+
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *map(str, words)], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -16,7 +17,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from recolor_core import provenance
+from recolor_core import ImageError, provenance
+from recolor_core.batch.image import check_name
 from recolor_core.files import AtomicFile, part_of
 from recolor_core.runtime import Runtime
 
@@ -423,6 +425,13 @@ def test_long_names(tmp_path: Path, length: int) -> None:
         assert (call.code, len(call.errors)) == (2, 1) if length + 8 > 255 or words else (0, 0)
         assert "Traceback" not in call.err
     assert recolor(source, "-o", tmp_path / "short.png", *FAST).code == 0
+
+
+def test_windows_counts_the_characters_of_a_name(tmp_path: Path) -> None:
+    with patch("recolor_core.batch.image.sys", SimpleNamespace(platform="win32")):
+        check_name(tmp_path / ("\u56f3" * 251 + ".png"))  # 757 bytes in UTF-8
+        with pytest.raises(ImageError, match="at most 255 characters, got one of 256"):
+            check_name(tmp_path / ("\u56f3" * 252 + ".png"))
 
 
 def test_file_dates_can_be_kept(source: Path) -> None:

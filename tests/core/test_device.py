@@ -101,6 +101,7 @@ def test_threads_are_those_that_were_asked_for_or_may_run(monkeypatch, asked, li
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)  # asked on macOS and Windows
     monkeypatch.setattr(device, "_processor_limit", lambda: limit)
     assert device.thread_count() == expected
 

@@ -3,14 +3,26 @@
 import errno
 import hashlib
 import os
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from recolor_core import ImageError, OutputExistsError
-from recolor_core.files import AtomicFile, explained, part_of, replacing, sha256_of, write_file
+from recolor_core.errors import OutputBusyError
+from recolor_core.files import (
+    AtomicFile,
+    explained,
+    part_of,
+    remove_abandoned,
+    replacing,
+    sha256_of,
+    write_file,
+)
 
 
 def names(folder):
@@ -114,3 +126,80 @@ def test_the_hash_of_several_files_is_that_of_their_content_in_a_row(tmp_path):
     files = [tmp_path / name for name in "abc"]
     assert sha256_of(*files) == hashlib.sha256(b"onetwo").hexdigest()
     assert sha256_of(*files[::-1]) != sha256_of(*files)
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """The rule of Windows: an open file is neither removed, nor moved, nor replaced.
+
+    Whether it is open is asked of the system, so files that libraries opened count too.
+    """
+
+    def is_open(path):
+        try:
+            wanted = Path(path).stat()
+        except FileNotFoundError:
+            return False
+        for entry in Path("/dev/fd").iterdir():
+            with suppress(OSError):  # the one that the listing itself used
+                if os.path.samestat(os.fstat(int(entry.name)), wanted):
+                    return True
+        return False
+
+    def refusing(name):
+        function = getattr(os, name)
+
+        def refuse(*paths, **options):
+            if any(map(is_open, paths)):
+                raise PermissionError(errno.EACCES, "used by another process", str(paths[0]))
+            return function(*paths, **options)
+
+        monkeypatch.setattr(os, name, refuse)
+
+    for name in ("unlink", "remove", "rename", "replace"):
+        refusing(name)
+    monkeypatch.setattr("recolor_core.files.sys", SimpleNamespace(platform="win32"))
+
+
+by_open_files = pytest.mark.skipif(
+    not Path("/dev/fd").is_dir(), reason="the system does not tell which files are open"
+)
+
+
+@by_open_files
+def test_windows_open_files_are_the_lock(tmp_path, windows):
+    path = tmp_path / "a"
+    part_of(path).write_bytes(b"of a call that was killed a moment ago")
+    with AtomicFile(path, overwrite=True) as output:
+        output.file.write(b"first")
+        with pytest.raises(OutputBusyError):
+            AtomicFile(path, overwrite=True)
+        assert remove_abandoned(tmp_path) == 0
+        assert output.part.exists()
+    assert path.read_bytes() == b"first"
+    part_of(path).write_bytes(b"of another one")
+    assert remove_abandoned(tmp_path) == 1
+    assert names(tmp_path) == ["a"]
+
+
+@by_open_files
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_windows_a_file_is_closed_before_it_is_moved_or_removed(tmp_path, windows, overwrite):
+    with AtomicFile(tmp_path / "a", overwrite=overwrite) as output:
+        output.file.write(b"whole")
+        output.copy_times((10**18, 10**18))
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    with pytest.raises(KeyError), AtomicFile(tmp_path / "b", overwrite=overwrite):
+        raise KeyError
+    assert names(tmp_path) == ["a"]
+
+
+@by_open_files
+def test_windows_a_result_that_a_viewer_has_open_is_kept_and_the_reason_told(tmp_path, windows):
+    path = tmp_path / "a"
+    write_file(path, "old")
+    told = pytest.raises(ImageError, match="close the program that has it open, or choose a folder")
+    with path.open("rb"), told:
+        write_file(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a"]

@@ -1,7 +1,6 @@
 """Films and calls that cannot be used: one line says what, why and what to do."""
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -230,7 +229,7 @@ def test_a_full_disk_is_told_and_leaves_no_output(tmp_path):
         "from recolor_core.cli import main\n"
         "import recolor_core.film, recolor_core.colorizer\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (9000, {resource.RLIM_INFINITY}))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY))\n"
         "main()"
     )
     words = ["film", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--lossless"]

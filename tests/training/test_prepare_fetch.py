@@ -2,7 +2,6 @@ import hashlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -401,7 +400,7 @@ def test_a_killed_run_goes_on_where_it_was(server, tmp_path):
     while not (state.exists() and len(json.loads(state.read_text())["done"]) >= 3):
         assert run.poll() is None
         time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
+    run.kill()
     run.wait()
     done = json.loads(state.read_text())["done"]
     slow.set()

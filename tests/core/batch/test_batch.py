@@ -23,7 +23,7 @@ from PIL import Image
 from recolor_core.batch.lock import LOCK
 from recolor_core.batch.manifest import MANIFEST, Found, Making, Manifest
 from recolor_core.batch.outcome import Outcome
-from recolor_core.batch.schedulers import LocalProcesses, Lost
+from recolor_core.batch.schedulers import MAX_PROCESSES, LocalProcesses, Lost
 from recolor_core.batch.tasks import IMAGES_AT_A_TIME, Task, Work
 from recolor_core.colorizer import Colorizer
 from tests.core.cli_runner import FAST, files, gray_of, photo, pixels, recolor
@@ -536,7 +536,7 @@ def test_one_batch_at_a_time(archive: Path, tmp_path: Path) -> None:
         (("{in}/none", "{out}"), "expected a folder of images"),
         (("{in}", "{in}/notes.txt"), "this is a file"),
         (("{in}", "{out}", "--on-changed", "maybe"), "expected --on-changed fail, redo or skip"),
-        (("{in}", "{out}", "--scheduler", "local:0"), "with N from 1 to 1024"),
+        (("{in}", "{out}", "--scheduler", "local:0"), f"with N from 1 to {MAX_PROCESSES}"),
         (("{in}", "{out}", "--scheduler", "local:2", "--jobs", "2"), "got both"),
         (("{in}", "{out}", "--vividness", "7"), "expected --vividness from 0 to 1"),
         (("{in}", "{out}", "--weights", "nope"), "expected weights by name"),

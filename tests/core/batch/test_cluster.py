@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def test_a_worker_that_is_killed(cluster: Cluster, archive: Path, tmp_path: Path
     cluster.start_scheduler()
     first, _ = cluster.start_worker(), cluster.start_worker()
     out = tmp_path / "out"
-    call = run_meanwhile(archive, out, cluster.address, lambda: first.send_signal(signal.SIGKILL))
+    call = run_meanwhile(archive, out, cluster.address, first.kill)
     complete_and_exact(out, call)
 
 
