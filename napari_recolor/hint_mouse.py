@@ -84,7 +84,14 @@ class HintMouse:
         Limits the size of points.
     eyedropper : Eyedropper
         While it is on, a right click does nothing.
+
+    Attributes
+    ----------
+    resized
+        Emitted when the wheel has resized a point: napari has no event for that.
     """
+
+    resized = Signal()
 
     def __init__(self, image: Image, eyedropper: Eyedropper) -> None:
         self._image, self._eyedropper = image, eyedropper
@@ -131,6 +138,7 @@ class HintMouse:
         sizes[number] *= WHEEL_STEP ** float(event.delta[1])
         sizes[number] = np.clip(sizes[number], 1, 2 * max(image_shape(self._image)))
         layer.size = sizes
+        self.resized.emit()
 
 
 def _hint_at(layer: Points | Shapes, position: Sequence[float]) -> int | None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.controls import Controls
+from napari_recolor.hint_values import NOTHING
 from napari_recolor.hints import HintLayer
 from napari_recolor.layers import is_result
 from napari_recolor.palette import palette_text
@@ -65,21 +66,22 @@ class HintPanel(QObject):
     @property
     def current(self) -> HintLayer | None:
         """The hint layer of the chosen image."""
-        return None if self._image is None else self._of.get(self._image)
+        return self.of(self._image)
 
     def of(self, image: Any) -> HintLayer | None:
-        """The hint layer of an image."""
-        return self._of.get(image)
+        """The hints of an image; None if it has no layer of hints."""
+        hint_layer = self._of.get(image)
+        return hint_layer if hint_layer is not None and hint_layer.layers else None
 
     def states(self) -> dict[Image, Any]:
         """The hints of all images, to be compared and restored."""
         return {image: hint_layer.state() for image, hint_layer in self._of.items()}
 
     def restore(self, states: dict[Image, Any]) -> None:
-        """Bring back what `states` gave, of the hint layers that are still there."""
-        for image, state in states.items():
-            if image in self._of:
-                self._of[image].restore(state)
+        """Bring back what `states` gave, of the images that are still there."""
+        for image, hint_layer in self._of.items():
+            hint_layer.restore(states.get(image, NOTHING))
+        self.enable()
 
     def choose(self, image: Any) -> None:
         """Show the hints of another image in the controls."""
@@ -91,35 +93,46 @@ class HintPanel(QObject):
         self.enable()
 
     def add(self) -> HintLayer | None:
-        """Add a hint layer to the chosen image, unless it has one.
+        """Add a layer of points for the hints of the chosen image, unless it has one.
 
         Returns
         -------
         HintLayer or None
-            That of the chosen image; None if none is chosen.
+            The hints of the chosen image; None if none is chosen.
         """
         image = self._image
-        if image is None or image in self._of:
-            return self.current
-        hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
+        if image is None:
+            return None
+        hint_layer = self._of.get(image)
+        if hint_layer is not None and hint_layer.marks.points_shown:
+            return hint_layer
+        if hint_layer is None:
+            hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
+            self._wire(image, hint_layer)
+        else:
+            hint_layer.reopen()
+        self._on_layers()
+        return hint_layer
+
+    def _wire(self, image: Image, hint_layer: HintLayer) -> None:
         hint_layer.changed.connect(partial(self._tell, hint_layer))
+        hint_layer.layers_changed.connect(self._on_layers)
         hint_layer.closed.connect(partial(self._on_closed, image))
         hint_layer.eyedropper.changed.connect(self._on_eyedropper)
         hint_layer.selected.connect(self._show_style)
         hint_layer.placed.connect(partial(self._on_placed, hint_layer))
         hint_layer.said.connect(self._say)
-        self.enable()
-        self.opened.emit()
-        return hint_layer
 
     def enable(self) -> None:
         """Enable what can be used."""
-        controls, hinted = self._controls, self.current is not None
-        controls.hints.setEnabled(self._image is not None and not hinted)
+        controls, current = self._controls, self.current
+        hinted, points = current is not None, current is not None and current.marks.points_shown
+        controls.hints.setEnabled(self._image is not None and not points)
+        controls.eyedropper.setEnabled(points)
         for control in (controls.draw, controls.paint, controls.load_hints, controls.strokes):
             control.setEnabled(self._image is not None)
         for control in (
-            *(controls.eyedropper, controls.color, controls.kind, controls.save_hints),
+            *(controls.color, controls.kind, controls.save_hints),
             *(controls.reach, controls.only_here),
         ):
             control.setEnabled(hinted)
@@ -148,6 +161,10 @@ class HintPanel(QObject):
 
     def _on_closed(self, image: Image) -> None:
         self._of.pop(image, None)
+        self._on_layers()
+
+    def _on_layers(self) -> None:
+        """Note that a layer of hints came or went."""
         self.enable()
         self.opened.emit()
 
@@ -161,13 +178,11 @@ class HintPanel(QObject):
         hint_layer = self.add()
         if hint_layer is not None:
             hint_layer.marks.draw()
-            self.opened.emit()
 
     def _paint(self) -> None:
         hint_layer = self.add()
         if hint_layer is not None:
             hint_layer.marks.paint()
-            self.opened.emit()
 
     def _choose_strokes(self, _: Any = None) -> None:
         """Take the marks of a layer that the user has made, or of none."""
@@ -180,7 +195,6 @@ class HintPanel(QObject):
             hint_layer.shapes = layer
         elif isinstance(layer, Labels):
             hint_layer.labels = layer
-        self.opened.emit()
 
     def _choose_kind(self, _: Any = None) -> None:
         if self.current is not None:

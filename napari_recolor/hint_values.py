@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from napari.layers import Points
 
 from napari_recolor.label_pixels import LabelPixels
 from napari_recolor.mark_layers import MarkLayers
@@ -27,11 +28,14 @@ from napari_recolor.put_marks import (
 from recolor_core.errors import HintsError
 from recolor_core.hints import Hint, Mark, Mask, Region
 
+NOTHING: Any = ((False, ()), (None, ()), (None, ()))
+"""The state of an image that has no layers of hints."""
 
-def values_of(
+
+def marks_at(
     layers: MarkLayers, pixels: LabelPixels, index: tuple[int, ...], *, everywhere: bool
 ) -> list[Mark]:
-    """The hints of one image: points, strokes, regions, then masks.
+    """All marks at one image, those outside of it included: points, strokes, regions, then masks.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ def values_of(
     Returns
     -------
     list of Hint, Stroke, Region or Mask
-        In pixels of the image. Those outside of it are left out.
+        In pixels of the image.
 
     Raises
     ------
@@ -64,9 +68,15 @@ def values_of(
         found += marks_of_shapes(shapes, image, at)
     if labels is not None and (everywhere or shown or labels.ndim > 2):
         found += marks_of_labels(labels, image, layers.slice_of(labels, index), pixels)
-    found = [*marks_of_points(layers.points, image, index, limits), *found]
-    shape = image_shape(image)
-    return marks_inside(found, (slice(0, shape[0]), slice(0, shape[1])), shape)
+    if layers.points_shown:
+        found = [*marks_of_points(layers.points, image, index, limits), *found]
+    return found
+
+
+def inside(layers: MarkLayers, marks: Sequence[Mark]) -> list[Mark]:
+    """The marks that touch the image; only these are hints."""
+    shape = image_shape(layers.image)
+    return marks_inside(marks, (slice(0, shape[0]), slice(0, shape[1])), shape)
 
 
 def put_values(layers: MarkLayers, marks: Sequence[Mark]) -> None:
@@ -105,9 +115,20 @@ def put_values(layers: MarkLayers, marks: Sequence[Mark]) -> None:
 
 
 def state_of(layers: MarkLayers) -> Any:
-    """All points and shapes, and what labels ask for, to be compared and restored."""
-    layer, shapes, labels = layers.points, layers.shapes, layers.labels
-    points = tuple(
+    """Which layers hold hints, all points and shapes, and what labels ask for.
+
+    States can be compared. `restore_state` brings one back.
+    """
+    shapes, labels = layers.shapes, layers.labels
+    return (
+        (layers.points_shown, _points_state(layers.points) if layers.points_shown else ()),
+        (shapes, () if shapes is None else shapes_state(shapes)),
+        (labels, () if labels is None else labels_state(labels)),
+    )
+
+
+def _points_state(layer: Points) -> tuple[Any, ...]:
+    return tuple(
         (tuple(point), tuple(color), float(size), style)
         for point, color, size, style in zip(
             layer.data.tolist(),
@@ -117,17 +138,15 @@ def state_of(layers: MarkLayers) -> Any:
             strict=True,
         )
     )
-    of_shapes = () if shapes is None else shapes_state(shapes)
-    return points, shapes, of_shapes, labels, () if labels is None else labels_state(labels)
 
 
 def restore_state(layers: MarkLayers, state: Any) -> None:
-    """Bring back what `state_of` gave."""
-    points, shapes, of_shapes, labels, of_labels = state
-    fill_points(layers.points, *([one[i] for one in points] for i in range(4)))
-    if shapes is None and layers.shapes is not None:
-        restore_shapes(layers.shapes, ())  # the layer came later, and stays
-    elif shapes is not None and shapes in layers.viewer.layers:
+    """Bring back what `state_of` gave, layers that were removed since then included."""
+    (points_shown, points), (shapes, of_shapes), (labels, of_labels) = state
+    layers.restore(points_shown, shapes, labels)
+    if points_shown and points != _points_state(layers.points):
+        fill_points(layers.points, *([one[i] for one in points] for i in range(4)))
+    if shapes is not None and of_shapes != shapes_state(shapes):
         restore_shapes(shapes, of_shapes)
-    if labels is not None and labels in layers.viewer.layers and of_labels != labels_state(labels):
+    if labels is not None and of_labels != labels_state(labels):
         restore_labels(labels, of_labels)

@@ -12,15 +12,21 @@ from qtpy.QtCore import QTimer
 
 from napari_recolor.hint_mouse import Eyedropper, HintMouse
 from napari_recolor.hint_styles import HintStyles
-from napari_recolor.hint_values import put_values, restore_state, state_of, values_of
+from napari_recolor.hint_values import inside, marks_at, put_values, restore_state, state_of
 from napari_recolor.label_pixels import EVENTS, LabelPixels
 from napari_recolor.mark_layers import GEOMETRY, MarkLayers
 from napari_recolor.marks import MAX_LABELS
+from napari_recolor.put_marks import fill_points
 from recolor_core.errors import HintsError
 from recolor_core.hints import Mark, Region, read_hints, write_hints
 
 QUIET_MS = 25
 """A change is told when this many milliseconds have passed without a further one."""
+
+OUTSIDE = (
+    "The hint is outside the image and has no effect: move it onto the image, or remove it with a "
+    "right click."
+)
 
 _CHANGES = {
     Points: ("data", "face_color", "current_face_color", "size", "current_size", "features"),
@@ -63,9 +69,12 @@ class HintLayer:
     eyedropper : Eyedropper
         Takes a color from the canvas.
     changed
-        Emitted once after changes that alter the hints of the image shown.
+        Emitted once after changes of hints, of images of a stack that are not shown too, and when
+        another image of the stack is shown.
+    layers_changed
+        Emitted when a layer of hints came or went.
     closed
-        Emitted when the Points layer was removed from the viewer.
+        Emitted when the image was removed from the viewer: its hints are followed no more.
     selected
         Emitted when another mark, layer or style is selected.
     placed
@@ -75,6 +84,7 @@ class HintLayer:
     """
 
     changed = Signal()
+    layers_changed = Signal()
     closed = Signal()
     selected = Signal()
     placed = Signal(int)
@@ -92,29 +102,34 @@ class HintLayer:
         self.eyedropper = Eyedropper(viewer, self.layer, self._take_color)
         self._mouse = HintMouse(image, self.eyedropper)
         self._pixels = LabelPixels(MAX_LABELS)
-        self._told: list[Mark] = []
+        self._told: Any = None
+        self._outside: tuple[tuple[int, ...], int] = ((), 0)
         self._problem = ""
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._tell)
         self.marks.show_points()
+        self._told = self._now()
         self._wire("connect")
         self._watch(self.layer)
 
     def close(self) -> None:
         """Stop watching; the layers stay where they are."""
         self.eyedropper.on = False
-        self.shapes = self.labels = None
         self._timer.stop()
         self._wire("disconnect")
-        self._unwatch(self.layer)
+        for layer in (self.layer, self.shapes, self.labels):
+            if layer is not None:
+                self._unwatch(layer)
+        self.marks.shapes = self.marks.labels = None
 
     def _wire(self, act: str) -> None:
         """Connect or disconnect all that does not change as layers come and go."""
         image, viewer, points = self.image, self.viewer, self.layer
         for event, slot in (
             (self.marks.replaced, self._on_replaced),
+            (self._mouse.resized, self._touch),
             (self.styles.changed, self._on_selected),
             (self.styles.said, self._say),
             (points.events.features, self._on_added),  # the last event of adding a point
@@ -153,7 +168,7 @@ class HintLayer:
 
     @property
     def layers(self) -> list[Layer]:
-        """All layers of hints of the image."""
+        """The layers that hold hints of the image; none if the user has removed them."""
         return self.marks.all
 
     def index_shown(self) -> tuple[int, ...]:
@@ -192,7 +207,15 @@ class HintLayer:
             If a layer holds more than can be hinted.
         """
         at = self.index_shown() if index is None else tuple(index)
-        return values_of(self.marks, self._pixels, at, everywhere=everywhere)
+        return inside(self.marks, self._marks(at, everywhere))
+
+    def _marks(self, index: tuple[int, ...], everywhere: bool = True) -> list[Mark]:
+        return marks_at(self.marks, self._pixels, index, everywhere=everywhere)
+
+    def reopen(self) -> None:
+        """Add the Points layer again after the user has removed it, without points."""
+        fill_points(self.layer, [], [], [], [])
+        self.marks.show_points()
 
     def put(self, marks: Sequence[Mark]) -> None:
         """Replace the hints of the image shown.
@@ -219,11 +242,14 @@ class HintLayer:
         self.put(read_hints(path))
 
     def state(self) -> Any:
-        """All points and shapes, and what labels ask for, to be compared and restored."""
+        """Which layers hold hints, all points and shapes, and what labels ask for.
+
+        States can be compared. `restore` brings one back.
+        """
         return state_of(self.marks)
 
     def restore(self, state: Any) -> None:
-        """Bring back what `state` gave."""
+        """Bring back what `state` gave, layers that were removed since then included."""
         restore_state(self.marks, state)
 
     # --- events ---------------------------------------------------------------------------------
@@ -234,6 +260,7 @@ class HintLayer:
         if layer is not None:
             self._watch(layer)
         self._touch()
+        self.layers_changed.emit()
 
     def _watch(self, layer: Layer) -> None:
         """Follow what happens to a layer."""
@@ -266,7 +293,7 @@ class HintLayer:
         self._timer.start()
 
     def _tell(self) -> None:
-        """Tell that the hints of the image shown have changed, once they are known."""
+        """Tell that hints have changed, once those of the image shown are known."""
         labels = self.labels
         if labels is not None:
             at = self.marks.slice_of(labels, self.index_shown())
@@ -274,15 +301,28 @@ class HintLayer:
             if in_bounds and not self._pixels.prepare(labels, self.image, at, self._on_pixels):
                 return  # until they are found
         try:
-            values, problem = self.values(), ""
+            now, problem = self._now(), ""
         except HintsError as error:
-            values, problem = self._told, str(error)
+            now, problem = self._told, str(error)
         if problem and problem != self._problem:
             self._say(problem)
         self._problem = problem
-        if values != self._told:
-            self._told = values
+        self._tell_outside(*now[:2])
+        if now != self._told:
+            self._told = now
             self.changed.emit()
+
+    def _now(self) -> tuple[tuple[int, ...], list[Mark], Any]:
+        """The image shown, the marks at it, and the state of all images."""
+        index = self.index_shown()
+        return index, self._marks(index), (self.state(), self._pixels.version)
+
+    def _tell_outside(self, index: tuple[int, ...], marks: Sequence[Mark]) -> None:
+        """Say that a hint has no effect when it came, or was moved, out of the image."""
+        outside = len(marks) - len(inside(self.marks, marks))
+        before, self._outside = self._outside, (index, outside)
+        if outside > (before[1] if before[0] == index else 0):
+            self._say(OUTSIDE)
 
     def _on_pixels(self) -> None:
         if self.labels is not None:
@@ -318,12 +358,14 @@ class HintLayer:
         self._touch()
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self.shapes:
-            self.shapes = None
-            self.selected.emit()
-        if event.value is self.labels:
-            self.labels = None
-            self.selected.emit()
-        if event.value is self.layer:
+        if event.value is self.image:
             self.close()
             self.closed.emit()
+        elif event.value is self.layer:
+            self.eyedropper.on = False
+            self._touch()
+            self.layers_changed.emit()
+        elif event.value is self.shapes:
+            self.shapes = None
+        elif event.value is self.labels:
+            self.labels = None

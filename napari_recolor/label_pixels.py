@@ -27,18 +27,23 @@ class LabelPixels:
     ----------
     max_labels : int
         The pixels of more labels are not told apart; such a layer is refused anyway.
+
+    Attributes
+    ----------
+    version : int
+        Another one whenever the layer has changed.
     """
 
     def __init__(self, max_labels: int) -> None:
         self._max = max_labels
-        self._version = 0
+        self.version = 0
         self._key: Any = None
         self._found: tuple[list[int], Pixels] = ([], {})
         self._busy = False
 
     def forget(self, _: Any = None) -> None:
         """Note that the layer has changed."""
-        self._version += 1
+        self.version += 1
 
     def of(self, labels: Labels, image: Image, at: tuple[int, ...]) -> tuple[list[int], Pixels]:
         """Return the labels of one image and the pixels of each; find them now if necessary.
@@ -102,7 +107,7 @@ class LabelPixels:
 
     def _key_of(self, labels: Labels, image: Image, at: tuple[int, ...]) -> Any:
         matrix = data_to_data(image, labels).tobytes()
-        return id(labels), self._version, at, matrix, image_shape(image)
+        return id(labels), self.version, at, matrix, image_shape(image)
 
     @staticmethod
     def _about(

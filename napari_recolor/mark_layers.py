@@ -25,8 +25,9 @@ GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_la
 class MarkLayers:
     """The layers that hold the hints of an image.
 
-    There is always a Points layer. A Shapes layer and a Labels layer come when they are needed, or
-    when the user chooses one. The layers that are made here lie where the image lies.
+    There is a Points layer, which may be hidden from the viewer. A Shapes layer and a Labels layer
+    come when they are needed, or when the user chooses one. The layers that are made here lie where
+    the image lies.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class MarkLayers:
     Attributes
     ----------
     points : Points
-        The layer of points. It is not in the viewer before `show_points`.
+        The layer of points. It is in the viewer after `show_points`, until the user removes it.
     replaced
         Emitted with the layer that no longer holds hints of the image and the layer that takes
         its place; either may be None.
@@ -50,6 +51,7 @@ class MarkLayers:
         self.viewer, self.image = viewer, image
         self._shapes: Shapes | None = None
         self._labels: Labels | None = None
+        self._made: set[Layer] = set()
         self.points = Points(
             np.empty((0, image.ndim)),
             ndim=image.ndim,
@@ -91,8 +93,14 @@ class MarkLayers:
 
     @property
     def all(self) -> list[Layer]:
-        """All layers of hints of the image."""
-        return [x for x in (self.points, self._shapes, self._labels) if x is not None]
+        """The layers that hold hints of the image, those that the user has removed left out."""
+        points = self.points if self.points_shown else None
+        return [x for x in (points, self._shapes, self._labels) if x is not None]
+
+    @property
+    def points_shown(self) -> bool:
+        """Whether the layer of points is in the viewer: if not, its points are no hints."""
+        return self.points in self.viewer.layers
 
     @property
     def target(self) -> Points | Shapes | Labels:
@@ -104,8 +112,30 @@ class MarkLayers:
 
     def show_points(self) -> None:
         """Add the layer of points to the viewer, ready to add points."""
-        self.viewer.add_layer(self.points)
-        self.points.mode = "add"
+        if not self.points_shown:
+            self.viewer.add_layer(self.points)
+            self.points.mode = "add"
+
+    def restore(self, points_shown: bool, shapes: Shapes | None, labels: Labels | None) -> None:
+        """Bring back which layers held the hints.
+
+        Layers that were removed come back to the viewer. Layers that were made here since then
+        leave it; a layer that the user had made stays, but holds no hints any more.
+        """
+        viewer_layers = self.viewer.layers
+        if points_shown:
+            self.show_points()
+        elif self.points_shown:
+            viewer_layers.remove(self.points)
+        for name, layer in (("shapes", shapes), ("labels", labels)):
+            before = getattr(self, name)
+            if before is layer:
+                continue
+            setattr(self, name, layer)
+            if before in self._made and before in viewer_layers:
+                viewer_layers.remove(before)
+            if layer is not None and layer not in viewer_layers:
+                viewer_layers.append(layer)
 
     def draw(self) -> Shapes:
         """Return the layer of strokes and regions, ready to draw polygons; make it if needed."""
@@ -134,6 +164,7 @@ class MarkLayers:
                 **self._geometry(),
             )
             set_next_style(shapes, Style())
+            self._made.add(shapes)
             self.shapes = self.viewer.add_layer(shapes)
         assert self._shapes is not None
         return self._shapes
@@ -152,6 +183,7 @@ class MarkLayers:
                 **self._geometry(),
             )
             labels.brush_size = max(1, round(2 * cell_size(self.image)))
+            self._made.add(labels)
             self.labels = self.viewer.add_layer(labels)
         assert self._labels is not None
         return self._labels

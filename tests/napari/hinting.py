@@ -70,3 +70,11 @@ def shapes_of(hints, viewer, data, **options):
     viewer.add_layer(shapes)
     hints.shapes = shapes
     return shapes
+
+
+def wheel(hints, position, steps):
+    """Turn the wheel over a position; whether a hint took it."""
+    event = SimpleNamespace(position=position, delta=(0, steps), handled=False)
+    for call in hints.layer.mouse_wheel_callbacks:
+        call(hints.layer, event)
+    return event.handled

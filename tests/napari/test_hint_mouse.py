@@ -1,11 +1,9 @@
 """The mouse over hints: the eyedropper, the right click and the wheel."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from .hinting import SHAPE, add, click, press
+from .hinting import SHAPE, add, click, press, wheel
 
 
 @pytest.mark.parametrize(
@@ -72,9 +70,6 @@ def test_the_wheel_over_a_hint_resizes_it(hints):
     add(hints, (20, 30), size=10)
     add(hints, (60, 90), size=10)
     for steps, position in ((2, (20, 30)), (-1, (60, 90)), (1, (100, 10))):
-        event = SimpleNamespace(position=position, delta=(0, steps), handled=False)
-        for call in hints.layer.mouse_wheel_callbacks:
-            call(hints.layer, event)
-        assert event.handled == (position != (100, 10))
+        assert wheel(hints, position, steps) == (position != (100, 10))
     first, second = (value.radius for value in hints.values())
     assert first > 5 > second

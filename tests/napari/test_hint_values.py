@@ -121,3 +121,36 @@ def test_a_state_brings_points_and_shapes_back(viewer, hints):
     hints.layer.data = np.empty((0, 2))
     hints.restore(empty)
     assert hints.values() == values
+
+
+def test_a_state_brings_removed_layers_back(viewer, hints):
+    add(hints, (20, 30), "#ff0000", size=8)
+    hints.marks.draw().add(np.array([[10.0, 20.0], [10.0, 60.0]]), shape_type="line")
+    hints.marks.paint().paint((40, 50), 1)
+    state, values = hints.state(), hints.values()
+    assert len(values) == 3
+    for layer in hints.layers:
+        viewer.layers.remove(layer)
+    assert hints.values() == []
+    assert hints.layers == []
+    hints.restore(state)
+    assert all(layer in viewer.layers for layer in hints.layers)
+    assert hints.values() == values
+    assert hints.state() == state
+
+
+def test_layers_that_came_later_leave_but_those_of_the_user_stay(viewer, hints):
+    state = hints.state()
+    shapes = viewer.add_shapes([[10, 20], [10, 60]], shape_type="line")
+    hints.shapes = shapes
+    labels = hints.marks.paint()
+    labels.paint((40, 50), 1)
+    later, values = hints.state(), hints.values()
+    hints.restore(state)
+    assert hints.values() == []
+    assert labels not in viewer.layers
+    assert shapes in viewer.layers
+    assert len(shapes.data) == 1  # it is the user's
+    hints.restore(later)
+    assert labels in viewer.layers
+    assert hints.values() == values

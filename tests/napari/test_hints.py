@@ -1,8 +1,10 @@
-"""When changes of hints are told."""
+"""When changes of hints are told, and what becomes of hints whose layer is removed."""
 
 import numpy as np
 
-from .hinting import SHAPE, add, told
+from napari_recolor.hints import OUTSIDE, HintLayer
+
+from .hinting import SHAPE, add, told, wheel
 
 
 def test_changes_are_told_once_and_only_when_a_hint_differs(hints, qtbot):
@@ -73,12 +75,69 @@ def test_a_segmentation_of_many_objects_is_refused(viewer, hints, qtbot):
     assert "“cells”" in said[0]
 
 
-def test_removing_the_layer_ends_it(viewer, hints):
+def test_removing_the_image_ends_it(viewer, hints):
     closed = []
     hints.closed.connect(lambda: closed.append(True))
     callbacks = viewer.mouse_drag_callbacks.copy()
     hints.eyedropper.on = True
-    viewer.layers.remove(hints.layer)
+    viewer.layers.remove(hints.image)
     assert closed == [True]
     assert not hints.eyedropper.on
     assert viewer.mouse_drag_callbacks == callbacks
+
+
+def test_removing_the_layer_of_points_removes_its_hints(viewer, hints, qtbot):
+    add(hints, (20, 30))
+    qtbot.wait(150)
+    hints.eyedropper.on = True
+    with told(hints, qtbot):
+        viewer.layers.remove(hints.layer)
+    assert not hints.eyedropper.on
+    assert hints.values() == []
+    assert hints.layers == []
+    hints.reopen()
+    assert hints.layers == [hints.layer]
+    assert hints.values() == []  # the old hints come back with undo only
+
+
+def test_changes_of_images_that_are_not_shown_are_told(viewer, qtbot):
+    layer = HintLayer(viewer, viewer.add_image(np.zeros((3, *SHAPE), np.uint8)))
+    viewer.dims.set_point(0, 0)
+    qtbot.wait(150)
+    with told(layer, qtbot):
+        layer.layer.add([2, 30, 40])
+    with told(layer, qtbot):
+        layer.layer.data = np.add(layer.layer.data, (0, 5, 0))
+    with told(layer, qtbot):
+        layer.layer.data = np.empty((0, 3))
+    with told(layer, qtbot):  # even though both images have no hints
+        viewer.dims.set_point(0, 2)
+    layer.close()
+
+
+def test_a_hint_outside_the_image_is_said(hints, qtbot):
+    said = []
+    hints.said.connect(said.append)
+    add(hints, (20, 30))
+    qtbot.wait(150)
+    assert said == []
+    add(hints, (-3, 20))
+    qtbot.waitUntil(lambda: said == [OUTSIDE])
+    hints.layer.data = np.array([[20, 30], [20, 30]])
+    qtbot.wait(150)
+    hints.layer.data = np.array([[20, SHAPE[1] + 9], [20, 30]])  # moved out
+    qtbot.waitUntil(lambda: said == [OUTSIDE] * 2)
+    hints.layer.current_face_color = "#00ff00"  # no other is outside
+    hints.layer.add([40, 40])
+    qtbot.wait(150)
+    assert len(said) == 2
+
+
+def test_a_size_set_with_the_wheel_is_told(hints, qtbot):
+    add(hints, (20, 30), size=10)
+    qtbot.wait(150)
+    state = hints.state()
+    with told(hints, qtbot):
+        wheel(hints, (20, 30), 2)
+    assert hints.values()[0].radius > 5
+    assert hints.state() != state
