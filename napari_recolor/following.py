@@ -21,6 +21,11 @@ from napari_recolor.wish_panel import WishPanel
 LIVE = ("vividness", "saturation", "warmth", "palette")
 """Settings that the finished image follows at once."""
 
+OUTSIDE_REGION = (
+    "A hint is outside the region that was colorized and has no effect: press Colorize to colorize "
+    "the region in view, or set Scope to “current slice” first."
+)
+
 
 class Following(QObject):
     """Colors the finished image anew when something changes that it follows at once.
@@ -63,7 +68,8 @@ class Following(QObject):
         self.viewer, self._preferences, self._source = viewer, preferences, source
         self._requests, self._wishes = requests, wishes
         self._runner, self._live = runner, live
-        self._late_hints: HintLayer | None = None  # changed while a run was on
+        self._followed: HintLayer | None = None  # whose hints were requested last
+        self._late: dict[HintLayer, None] = {}  # whose hints are to be followed later, in order
 
     def options_of(self, run: Run) -> Options:
         """Return the options of a run with the settings and wishes as they are now."""
@@ -83,8 +89,8 @@ class Following(QObject):
         if wrong_colors(self._preferences.palette):
             return
         wanted = self.options_of(run)
-        if wanted != run.options or self._live.busy:
-            (index,) = run.request.indices
+        (index,) = run.request.indices
+        if wanted != self._live.coming(run, index)[0]:
             hints = self._requests.hints_for(run.request).get(index, [])
             self._live.request(run, index, hints, wanted)
 
@@ -98,20 +104,34 @@ class Following(QObject):
     def follow_hints(self, hint_layer: HintLayer) -> None:
         """Color the image shown anew with the hints as they are now; after a run that is on."""
         if self._runner.busy:
-            self._late_hints = hint_layer
-            return
-        run = self._runner.last_of(hint_layer.image)
-        if run is None:
-            return
-        index = shown_index(hint_layer.image, self.viewer, run.request.source.leading)
-        if index in run.stages.provenance:
-            values = hint_layer.values(index, everywhere=not run.stages.steady)
-            # Another frame of a stack has other hints, and the colors of these already.
-            if self._live.busy or run.hints(values) != run.given.get(index, []):
-                self._live.request(run, index, values, self.options_of(run))
+            self._late[hint_layer] = None
+        else:
+            self._follow(hint_layer)
 
     def catch_up(self) -> None:
-        """Follow the hints that have changed during a run that has ended."""
-        hint_layer, self._late_hints = self._late_hints, None
-        if hint_layer is not None:
-            self.follow_hints(hint_layer)
+        """Follow the hints that have changed during a run, or while another image followed."""
+        while self._late:
+            hint_layer = next(iter(self._late))
+            del self._late[hint_layer]
+            if self._follow(hint_layer):
+                return
+
+    def _follow(self, hint_layer: HintLayer) -> bool:
+        """Color the image shown anew if its hints have changed; return whether they have."""
+        run = self._runner.last_of(hint_layer.image)
+        if run is None:
+            return False
+        index = shown_index(hint_layer.image, self.viewer, run.request.source.leading)
+        if index not in run.stages.provenance:
+            return False
+        values = hint_layer.values(index, everywhere=not run.stages.steady)
+        inside = run.hints(values)
+        if inside == self._live.coming(run, index)[1]:
+            if len(inside) < len(values):
+                self.said.emit(OUTSIDE_REGION)
+            return False
+        if self._live.busy and self._followed not in (None, hint_layer):
+            self._late[self._followed] = None  # the request for it is dropped now
+        self._followed = hint_layer
+        self._live.request(run, index, values, self.options_of(run))
+        return True

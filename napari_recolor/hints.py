@@ -251,6 +251,7 @@ class HintLayer:
     def restore(self, state: Any) -> None:
         """Bring back what `state` gave, layers that were removed since then included."""
         restore_state(self.marks, state)
+        self._touch()  # a layer that came back may hold what it held before
 
     # --- events ---------------------------------------------------------------------------------
 

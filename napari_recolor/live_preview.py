@@ -38,12 +38,19 @@ class LivePreview(QObject):
         super().__init__(parent)
         self.viewer, self._queue = viewer, queue
         self._job: Job | None = None
+        self._wanted: tuple[Run, Index, Options, list[Mark]] | None = None  # what it makes
         self._previewed: Run | None = None  # whose image is not at full resolution yet
 
     @property
     def busy(self) -> bool:
         """Whether an image is being colored anew, or waits to be."""
         return self._job is not None
+
+    def coming(self, run: Run, index: Index) -> tuple[Options, list[Mark]]:
+        """The options and hints that an image of a run has, or will have in a moment."""
+        if self._wanted is not None and self._wanted[:2] == (run, index):
+            return self._wanted[2:]
+        return run.options, run.given.get(index, [])
 
     def request(
         self,
@@ -77,7 +84,7 @@ class LivePreview(QObject):
         run.look(self.viewer)
         job = Job(work, partial(self._on_event, run, wanted, inside))
         job.on_end = partial(self._on_end, job)
-        self._job = job
+        self._job, self._wanted = job, (run, index, wanted, inside)
         self.said.emit("Coloring anew…")
         self._queue.submit(job)
 
@@ -110,7 +117,7 @@ class LivePreview(QObject):
 
     def _on_end(self, job: Job) -> None:
         if self._job is job:
-            self._job = None
+            self._job = self._wanted = None
             if self._previewed is not None:
                 self._previewed.show_again(self.viewer.layers)
                 self._previewed = None

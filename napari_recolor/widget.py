@@ -237,6 +237,7 @@ class ColorizeWidget(QWidget):
     def _on_live_finished(self) -> None:
         self.controls.readout.read()
         self._wishes.show_found()
+        self._following.catch_up()
         self._strip.make()
 
     def _on_removed(self, event: Any = None) -> None:

@@ -125,7 +125,7 @@ def test_images_of_a_stack_that_are_not_shown_follow_when_they_are(
 ):
     panel = open_panel(np.stack([photo] * 3), axis_labels=("z", "y", "x"))
     panel.controls.scope.setCurrentText("whole stack")
-    panel._describe()
+    panel._requests.describe()
     rgb, plain = colorized(panel, finish)
     dims = panel.viewer.dims
     colored, request = [], panel._live.request
@@ -182,7 +182,7 @@ def test_an_image_that_is_not_shown_any_more_is_colored_to_the_end(
     """To go on to another image, whose hints are the same as before, stops nothing."""
     panel = open_panel(np.stack([photo] * 2), axis_labels=("z", "y", "x"))
     panel.controls.scope.setCurrentText("whole stack")
-    panel._describe()
+    panel._requests.describe()
     rgb, plain = colorized(panel, finish)
     panel.viewer.dims.set_current_step(0, 0)
     hint_layer = panel._hints.add()
