@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_recolor.following import OUTSIDE_REGION
 from napari_recolor.hints import OUTSIDE
 from napari_recolor.layers import KEY
 
@@ -246,3 +247,15 @@ def test_the_image_and_undo_follow_the_wheel(open_panel, photo, finish, settle):
     settle(panel)
     assert hint_layer.values() == [hint]
     np.testing.assert_array_equal(rgb.data, before)
+
+
+def test_a_hint_outside_the_region_that_was_colorized_is_said(open_panel, photo, finish, settle):
+    panel = open_panel(photo)
+    panel.viewer.canvas.size = (60, 60)
+    panel.viewer.scene.camera.zoom = 1
+    panel.controls.scope.setCurrentText("visible region")
+    _, plain = colorized(panel, finish)
+    assert plain.shape[0] < photo.shape[0]
+    panel._hints.add().layer.add([1, 1])
+    settle(panel)
+    assert panel.controls.status.text() == OUTSIDE_REGION
