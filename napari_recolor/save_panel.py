@@ -4,7 +4,6 @@ from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
@@ -15,7 +14,7 @@ from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.layers import KEY, layers_of_run
 from napari_recolor.live_preview import LivePreview
 from napari_recolor.runner import Runner, tell_failure
-from napari_recolor.saving import FILTER, is_source, save, suggested_path
+from napari_recolor.saving import FILTER, save, suggested_path
 from napari_recolor.series_panel import SeriesPanel
 
 
@@ -81,9 +80,7 @@ class SavePanel(QObject):
             return
         suggested = str(suggested_path(layer))
         path, _ = QFileDialog.getSaveFileName(self._controls, "Save image", suggested, FILTER)
-        if path and is_source(path, layer):
-            show_error(f"{path} is the source of this image, which is never changed.")
-        elif path:
+        if path:
             self._save(path, layer, goes_on)
 
     def _save_next(self) -> None:

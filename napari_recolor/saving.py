@@ -28,12 +28,6 @@ def suggested_path(layer: Image) -> Path:
     return Path.home() / f"{name.strip() or 'image'}.recolor.tif"
 
 
-def is_source(path: str, layer: Image) -> bool:
-    """Whether a path is that of the file that an image was made from."""
-    source = layer.metadata.get(KEY, {}).get("source", {}).get("path")
-    return source is not None and Path(path).absolute() == Path(source).absolute()
-
-
 def save(engine: Engine, path: str, layer: Image) -> Iterator[str]:
     """Write a layer; the event is the path that was written."""
     data, meta, _ = layer.as_layer_data_tuple()
@@ -47,7 +41,7 @@ def save_active(viewer: Viewer) -> None:
         show_error("Select an image layer first: its image is saved.")
         return
     path, _ = QFileDialog.getSaveFileName(None, "Save image", str(suggested_path(layer)), FILTER)
-    if path and not is_source(path, layer):
+    if path:
         data, meta, _ = layer.as_layer_data_tuple()
         try:
             (written,) = write_image(path, data, meta)

@@ -11,20 +11,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recolor_core.errors import ImageError
+from recolor_core.errors import ImageError, RecolorError
 
 if TYPE_CHECKING:
     from recolor_core.images import ImageFile, Page, Resolution
 
 
-def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write one image layer; what npe2 calls a single-layer writer.
+
+    Parameters and result are those of `write_image`.
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be written. napari takes a ValueError, as `recolor_core.ImageError` is one, for
+        a missing writer, and does not show what it says.
+    """
+    try:
+        return write_image(path, data, meta)
+    except RecolorError as error:
+        raise RuntimeError(str(error)) from error
+
+
+def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+    """Write one image layer.
 
     Parameters
     ----------
     path
-        Of the file, ``.tif``, ``.tiff`` or ``.png``; ``.tif`` is added to a name without an
-        ending. napari has asked whether it may be replaced.
+        Of the file, ``.tif``, ``.tiff`` or ``.png``. It is replaced, because the dialog has asked.
+        ``.tif`` is added to a name without an ending; a file of that name is not replaced, because
+        the dialog has asked for another name.
     data
         RGB or RGBA ``(..., H, W, 3 or 4)``: of a stack each image becomes a page. A list of them
         where `meta` says ``multiscale``: the largest is written. Of the other results of a run
@@ -40,13 +58,13 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     Raises
     ------
     recolor_core.ImageError
-        Where the layer is of another kind, or the format cannot hold it.
+        If the layer is of another kind, the format cannot hold it, or the path is that of the file
+        that the layer was made from.
     """
-    if not re.search(r"\.[A-Za-z0-9]{1,5}$", path):  # such as the name that napari suggests
-        path = f"{path}.tif"
+    about = (meta.get("metadata") or {}).get("recolor")
+    path = _checked_path(path, about)
     if meta.get("multiscale"):
         data = data[0]
-    about = (meta.get("metadata") or {}).get("recolor")
     if about and about.get("unfinished"):
         raise ImageError(
             f"expected a finished image, got {meta.get('name')!r}, whose full resolution is still "
@@ -64,13 +82,37 @@ def write_image(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     return [path]
 
 
+def _checked_path(path: str, about: Mapping[str, Any] | None) -> str:
+    """Return the path with an ending, unless a file would be lost that nobody asked to replace."""
+    if not re.search(r"\.[A-Za-z0-9]{1,5}$", path):  # such as the name that napari suggests
+        path = f"{path}.tif"
+        if Path(path).exists():
+            raise ImageError(
+                f"{path} is there already; type the whole name, with .tif, to replace it"
+            )
+    source = (about or {}).get("source", {})
+    for known in (source.get("path"), (source.get("file") or {}).get("path")):
+        if known is not None and _same_file(Path(path), Path(known)):
+            raise ImageError(
+                f"{path} is the source of this image, which is never changed; choose another name"
+            )
+    return path
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file, through links too."""
+    return one.absolute() == other.absolute() or (
+        one.exists() and other.exists() and one.samefile(other)
+    )
+
+
 def _write_image(
     path: str, data: Any, meta: Mapping[str, Any], about: Mapping[str, Any] | None
 ) -> None:
     from recolor_core.images import ImageWriter
 
     with ExitStack() as stack:
-        source = _source(about, path)
+        source = _source(about)
         if source is not None:
             stack.enter_context(source)
         writer = stack.enter_context(ImageWriter(path, like=source, overwrite=True))
@@ -81,7 +123,7 @@ def _write_image(
             writer.write(page, image[..., :3], _provenance(about, index))
 
 
-def _source(about: Mapping[str, Any] | None, target: str) -> "ImageFile | None":
+def _source(about: Mapping[str, Any] | None) -> "ImageFile | None":
     """The file that a run has colorized as a whole, where it is still the same.
 
     What it holds beside the pixels (color profile, EXIF, resolution, alpha) then goes along, as it
@@ -92,8 +134,7 @@ def _source(about: Mapping[str, Any] | None, target: str) -> "ImageFile | None":
     file = (about or {}).get("source", {}).get("file")
     if not about or not file or about["region"] is not None or about.get("layer") == "coarse":
         return None
-    whole = len(about["images"]) == file["pages"]
-    if not whole or Path(target).absolute() == Path(file["path"]).absolute():
+    if len(about["images"]) != file["pages"]:
         return None
     try:
         source = open_image(file["path"])

@@ -9,8 +9,9 @@ from napari.layers import Image
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_recolor.layers import KEY
-from napari_recolor.saving import is_source, suggested_path
+from napari_recolor.saving import save_active, suggested_path
 from napari_recolor.writer import write_image
+from recolor_core import ImageError
 from recolor_core.images import open_image
 
 pytestmark = pytest.mark.gui
@@ -72,7 +73,9 @@ def test_the_button_saves_with_provenance_beside_the_source(
     assert b"compositeWithTrainedAlgorithmicMedia" in page.metadata.xmp
 
 
-def test_the_source_is_never_written_over(open_panel, photo, finish, tmp_path, qtbot, ask):
+def test_the_source_is_never_written_over(
+    open_panel, photo, finish, tmp_path, qtbot, ask, monkeypatch
+):
     path = tmp_path / "scan.tif"
     tifffile.imwrite(path, photo, photometric="minisblack")
     before = path.read_bytes()
@@ -81,10 +84,20 @@ def test_the_source_is_never_written_over(open_panel, photo, finish, tmp_path, q
     qtbot.waitUntil(button(panel, "run").isEnabled)
     button(panel, "run").click()
     finish(panel)
-    ask(path)
-    button(panel, "save_image").click()
-    qtbot.wait(200)
-    assert path.read_bytes() == before
+    told = []
+    monkeypatch.setattr("napari_recolor.saving.show_error", told.append)
+    (tmp_path / "link.tif").symlink_to(path)
+    (tmp_path / "other name.tif").hardlink_to(path)
+    for name in ("scan.tif", "scan", "link.tif", "link", "other name.tif"):
+        ask(tmp_path / name)
+        panel._say("")
+        button(panel, "save_image").click()
+        qtbot.waitUntil(lambda: status(panel).startswith("Not saved"), timeout=60_000)
+        assert path.read_bytes() == before
+        save_active(panel.viewer)  # from the command palette
+        assert len(told) == 1
+        told.clear()
+        assert path.read_bytes() == before
 
 
 def test_what_cannot_be_written_is_told(open_panel, photo, finish, tmp_path, qtbot, ask):
@@ -99,10 +112,9 @@ def test_what_cannot_be_written_is_told(open_panel, photo, finish, tmp_path, qtb
     assert button(panel, "save_image").isEnabled()
 
 
-def test_a_path_is_suggested_for_layers_of_no_file(tmp_path):
+def test_a_path_is_suggested_for_layers_of_no_file():
     layer = Image(np.zeros((4, 4, 3), np.uint8), metadata={KEY: {"source": {"layer": "a/b: c"}}})
     assert suggested_path(layer).name == "a_b_ c.recolor.tif"
-    assert not is_source(str(tmp_path / "x.tif"), layer)
 
 
 @pytest.mark.parametrize("name", ["photo · RGB", "scan 1.5 dpi, left"])
@@ -112,6 +124,15 @@ def test_a_name_without_an_ending_gets_one(tmp_path, name):
     (written,) = write_image(str(tmp_path / name), data, meta)
     assert written == str(tmp_path / f"{name}.tif")
     assert tifffile.imread(written).shape == data.shape
+
+
+def test_a_file_that_the_dialog_did_not_ask_about_is_not_replaced(tmp_path):
+    (tmp_path / "keep.tif").write_bytes(b"precious")
+    meta = {"name": "photo", "rgb": True, "metadata": {}}
+    with pytest.raises(ImageError, match="whole name"):
+        write_image(str(tmp_path / "keep"), np.zeros((4, 5, 3), np.uint8), meta)
+    assert (tmp_path / "keep.tif").read_bytes() == b"precious"
+    write_image(str(tmp_path / "keep.tif"), np.zeros((4, 5, 3), np.uint8), meta)  # was asked about
 
 
 def test_stages_carry_their_provenance(tmp_path):

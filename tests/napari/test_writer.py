@@ -109,14 +109,18 @@ def test_what_the_source_holds_beside_pixels_goes_along(tmp_path):
     assert saved(about).metadata.resolution is None
 
 
-def test_the_source_may_be_replaced_by_its_colorized_self(tmp_path):
+@pytest.mark.parametrize("layer", ["rgb", "coarse", "uncertainty"])
+def test_the_source_is_not_replaced_through_any_door(tmp_path, plugins, layer):
     path = tmp_path / "scan.tif"
     tifffile.imwrite(path, np.zeros((7, 9), np.uint8))
-    with open_image(path) as file:
-        known = {"path": str(path), "sha256": file.sha256, "pages": 1}
-    about = {**ABOUT, "source": {"file": known}, "region": None, "images": [{"index": []}]}
-    (page,) = save(path, image(np.uint8), metadata={"recolor": about})
-    np.testing.assert_array_equal(page.codes, image(np.uint8))
+    before = path.read_bytes()
+    about = {**ABOUT, "layer": layer, "source": {"path": str(path), "file": None}, "region": None}
+    data = image(np.float32, (7, 9)) if layer == "uncertainty" else image(np.uint8)
+    viewer = ViewerModel()
+    viewer.add_image(data, rgb=data.ndim == 3, metadata={"recolor": about})
+    with pytest.raises(RuntimeError, match="never changed"):
+        viewer.layers.save(str(path), plugin="napari-recolor")
+    assert path.read_bytes() == before
 
 
 def test_of_a_multiscale_layer_the_largest_is_written(tmp_path):
