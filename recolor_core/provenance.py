@@ -259,17 +259,34 @@ def read_sidecar(path: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One for each page; empty if the file does not exist or is not a sidecar.
+        One for each page, with the name of the source; empty if the file does not exist or is not a
+        sidecar.
     """
     try:
         facts = json.loads(path.read_bytes())
-        when = facts["created"]
+        known = {"when": facts["created"], "source": facts["source"]["name"]}
         return [
-            {"tool": f"{page.get('software')} {page.get('version')}", "when": when, **page}
+            {"tool": f"{page.get('software')} {page.get('version')}", **known, **page}
             for page in facts["pages"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
+
+
+def describe_result(record: Mapping[str, Any]) -> str:
+    """Say in words that an image or film is a result of Recolor, and of what.
+
+    Parameters
+    ----------
+    record : mapping
+        How it was made, as `read_xmp` and `read_sidecar` return it.
+    """
+    source = record.get("source")
+    return "this is a result of recolor" + (f", made from {source}" if source else "")
+
+
+RECOLORED = "its gray is colorized again. Name the source instead, if you have it"
+"""What a command says if a result of Recolor is its input."""
 
 
 def sidecar(

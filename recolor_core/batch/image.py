@@ -165,9 +165,7 @@ def colorize_image(
                 outcome.status, outcome.message = "kept", mark
                 work.observer.warn(f"left out: {mark}")
                 return outcome
-            outcome.warnings.append(
-                f"{mark}; its gray is colorized again. Name the source instead, if you have it"
-            )
+            outcome.warnings.append(f"{mark}; {provenance.RECOLORED}")
             work.observer.warn(outcome.warnings[-1])
         pages = len(file)
         request.check_pages(pages)
@@ -367,8 +365,7 @@ def _describe_result(file: ImageFile) -> str:
     """Say whose result an image is, in words; empty if Recolor did not make it."""
     for header in file.headers():
         if record := provenance.read_xmp(header.metadata.xmp):
-            source = record.get("source")
-            return "this is a result of recolor" + (f", made from {source}" if source else "")
+            return provenance.describe_result(record)
     return ""
 
 

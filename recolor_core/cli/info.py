@@ -11,7 +11,6 @@ import typer
 from recolor_core import provenance
 from recolor_core.batch.films import find_film
 from recolor_core.batch.outcome import STREAM, show_traceback
-from recolor_core.batch.result import sidecar_of
 from recolor_core.cli import options
 from recolor_core.cli.app import make_app
 from recolor_core.cli.inputs import find_inputs
@@ -96,8 +95,8 @@ def describe_film(name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``"recolor"`` is how Recolor made it, without the long lists of its frames; None if it did
-        not.
+        ``"recolor"`` is how Recolor made it, without the long lists of its frames; empty if only
+        the comment in it says that Recolor did; None if it did not.
 
     Raises
     ------
@@ -105,10 +104,10 @@ def describe_film(name: str) -> dict[str, Any]:
         If it cannot be read.
     """
     from recolor_core.film import open_film
+    from recolor_core.film.finished import find_record
 
-    path = find_film(Path(name)) or Path(name)
-    film = open_film(str(path)).facts
-    recorded = next(iter(provenance.read_sidecar(sidecar_of(path))), None)
+    opened = open_film(str(find_film(Path(name)) or name))
+    film, record = opened.facts, find_record(opened)
     return {
         "file": name,
         "width": film.size[0],
@@ -117,7 +116,7 @@ def describe_film(name: str) -> dict[str, Any]:
         "frames_per_second": float(film.rate) if film.rate else None,
         "reading": film.reading,
         "comment": film.comment,
-        "recolor": recorded and _without_lists(recorded),
+        "recolor": record and _without_lists(record),
     }
 
 
@@ -145,34 +144,45 @@ def _page(page: "Page") -> dict[str, Any]:
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
     """The same for people."""
-    if "frames" in facts:
-        yield from _film_lines(facts)
-        return
+    yield f"{facts['file']}: {_origin(facts['recolor'])}"
+    yield from (f"  {line}" for line in (_film_lines if "frames" in facts else _image_lines)(facts))
+    if facts["recolor"]:
+        yield from _made_lines(facts["recolor"])
+
+
+def _origin(record: dict[str, Any] | None) -> str:
+    """Whether Recolor made a file."""
+    if record is None:
+        return "not colored by recolor"
+    if not record:
+        return "colored by recolor, as its comment says; the JSON file that says how is not there"
+    tool = record["tool"]
+    if stage := record.get("stage"):
+        return f"stage {stage} of a coloring by {tool}"
+    return f"sheet of alternatives by {tool}" if "sheet" in record else f"colored by {tool}"
+
+
+def _image_lines(facts: dict[str, Any]) -> Iterator[str]:
     pages = facts["pages"]
-    count = f", {len(pages)} pages" if len(pages) > 1 else ""
-    yield f"{facts['file']}: {facts['format']}{count}"
+    yield facts["format"] + (f", {counted(len(pages), 'page')}" if len(pages) > 1 else "")
     for number, page in enumerate(pages, 1):
         words = [f"{page['width']} x {page['height']}", page["dtype"], page["reading"]]
         if page["dots_per_inch"]:
             words.append(" x ".join(f"{value:g}" for value in page["dots_per_inch"]) + " dpi")
         if page["exif"]:
             words.append("EXIF")
-        yield f"  {f'page {number}: ' if count else ''}{', '.join(words)}"
-    if facts["recolor"]:
-        yield from _made_lines(facts["recolor"])
-    else:
-        yield f"  colorized as {facts['colorized_as']}"
+        yield f"{f'page {number}: ' if len(pages) > 1 else ''}{', '.join(words)}"
+    if facts["recolor"] is None:
+        yield f"the name of its result: {facts['colorized_as']}"
 
 
 def _film_lines(facts: dict[str, Any]) -> Iterator[str]:
     rate = facts["frames_per_second"]
     speed = f", {rate:.4g} a second" if rate else ""
-    yield f"{facts['file']}: film, {counted(facts['frames'], 'frame')}{speed}"
-    yield f"  {facts['width']} x {facts['height']}, {facts['reading']}"
-    if facts["recolor"]:
-        yield from _made_lines(facts["recolor"])
-    elif facts["comment"]:
-        yield f"  comment: {facts['comment']}"
+    yield f"film, {counted(facts['frames'], 'frame')}{speed}"
+    yield f"{facts['width']} x {facts['height']}, {facts['reading']}"
+    if facts["comment"] and not facts["recolor"]:
+        yield f"comment: {facts['comment']}"
 
 
 def _made_lines(made: dict[str, Any]) -> Iterator[str]:

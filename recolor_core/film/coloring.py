@@ -33,14 +33,20 @@ from recolor_core.film.encoding import (
     warn_of_losses,
 )
 from recolor_core.film.errors import FilmError, FilmWarning
-from recolor_core.film.finished import FinishedFilm, find_finished, find_taken
-from recolor_core.film.key_frames import ColorSources, KeyFrame, hash_source, write_key_frames
+from recolor_core.film.finished import FinishedFilm, find_finished, find_record, find_taken
+from recolor_core.film.key_frames import (
+    ColorSources,
+    KeyFrame,
+    hash_source,
+    number_key_frames,
+    write_key_frames,
+)
 from recolor_core.film.key_hints import KeyHint
 from recolor_core.film.muxing import MARK, check_target, join
 from recolor_core.film.pipeline import ReadAhead, WriteBehind
 from recolor_core.film.resume import FrameRecord, Parts, is_joining
 from recolor_core.film.sequences import Images, open_film
-from recolor_core.film.timestamps import Moment, frame_at, parse_moment, parse_rate
+from recolor_core.film.timestamps import Moment, frame_within, parse_moment, parse_rate
 from recolor_core.frames import (
     BLOCK,
     Frame,
@@ -205,6 +211,7 @@ def colorize_film(
     span = _Span(film, job)
     given = _read_shots(span, job)
     hints = _hints_by_frame(span, job.hints)
+    number_key_frames(film.facts, job.keys)  # refuses some before hours of work
     # A call that was killed while it moved its outputs into place may replace them.
     overwrite = job.overwrite or is_joining(path)
     if coding is None:
@@ -223,6 +230,12 @@ def colorize_film(
             write_file(job.shots, there.shots.as_json(film.facts.rate))
         yield FilmProgress(there.frames, there.frames, _skipped(path, there))
         return
+    if (record := find_record(film)) is not None:
+        warnings.warn(
+            f"{provenance.describe_result(record)}; {provenance.RECOLORED}",
+            FilmWarning,
+            stacklevel=2,
+        )
     warn_of_losses(path, coding, film.facts)
     # Frames do not depend on the streams that are left out: another --drop may go on with them.
     frames_depend_on = environment | {key: asked[key] for key in asked if key != "drop"}
@@ -528,7 +541,7 @@ def _hints_by_frame(span: _Span, hints: Sequence[KeyHint]) -> dict[int, list[Mar
 
     Raises
     ------
-    HintsError
+    FilmError, HintsError
         If hints do not fit the film, which is found before hours of work.
     """
     given: dict[int, list[Mark]] = {}
@@ -537,7 +550,9 @@ def _hints_by_frame(span: _Span, hints: Sequence[KeyHint]) -> dict[int, list[Mar
     left_out = 0
     for key in hints:
         check_marks([key.hint], size)
-        number = frame_at(span.film.facts, key.moment) if key.moment else span.numbers[0]
+        number = span.numbers[0]
+        if key.moment:
+            number = frame_within(span.film.facts, key.moment, "hints")
         if number in inside:
             given.setdefault(number, []).append(key.hint)
         else:
@@ -546,7 +561,8 @@ def _hints_by_frame(span: _Span, hints: Sequence[KeyHint]) -> dict[int, list[Mar
         check_marks(marks, size)
     if left_out:
         warnings.warn(
-            f"{counted(left_out, 'hint')} left out: the moment is not colorized",
+            f"{counted(left_out, 'hint')} left out: the moment is not in the part that is "
+            f"colorized, frames {span.numbers[0]} to {span.numbers[-1]}",
             FilmWarning,
             stacklevel=3,
         )

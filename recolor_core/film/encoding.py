@@ -372,8 +372,9 @@ def numbered(pattern: str, number: int) -> str:
 
 def is_image_of(pattern: str, name: str) -> bool:
     """Whether a name is that of an image that the pattern stands for."""
-    before, after = _NUMBER.split(pattern, maxsplit=1)
-    return re.fullmatch(rf"{re.escape(before)}\d+{re.escape(after)}", name) is not None
+    before, *after = _NUMBER.split(pattern, maxsplit=1)
+    expected = rf"{re.escape(before)}\d+{re.escape(''.join(after))}"
+    return bool(after) and re.fullmatch(expected, name) is not None
 
 
 def kept_gray(

@@ -8,9 +8,13 @@ from typing import Any
 
 from recolor_core.errors import OutputExistsError
 from recolor_core.files import sha256_of
+from recolor_core.film.decoding import Movie
 from recolor_core.film.encoding import Coding, is_image_of
 from recolor_core.film.errors import FilmError
+from recolor_core.film.muxing import MARK
+from recolor_core.film.sequences import Images
 from recolor_core.guides.shots import Shots, parse_shots
+from recolor_core.provenance import read_sidecar
 from recolor_core.wording import counted
 
 _RENEW = "pass overwrite=True to renew it, or name another output"
@@ -169,3 +173,25 @@ def _difference(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
         and (facts.get(name) or None) != (asked[name] or None)
     ]
     return f"made with other settings ({', '.join(changes)})" if changes else ""
+
+
+def find_record(film: Movie | Images) -> dict[str, Any] | None:
+    """Find out how Recolor made a film.
+
+    Parameters
+    ----------
+    film : Movie or Images
+        The film.
+
+    Returns
+    -------
+    dict or None
+        What the sidecar beside it says, or the mark in its first image; empty if only the comment
+        in the film says that Recolor made it; None if it is not a result of Recolor.
+    """
+    if isinstance(film, Movie):
+        records = read_sidecar(film.path.with_name(f"{film.path.name}.json"))
+        return next(iter(records), {}) if MARK in film.facts.comment else None
+    folder, first = film.files[0].parent, film.files[0].name
+    sidecars = [path for path in sorted(folder.glob("*%*.json")) if is_image_of(path.stem, first)]
+    return next((record for path in sidecars for record in read_sidecar(path)), film.record)

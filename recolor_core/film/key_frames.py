@@ -24,7 +24,7 @@ from recolor_core.files import replacing
 from recolor_core.film.decoding import FilmFacts, FilmFrame, Movie
 from recolor_core.film.errors import FilmError
 from recolor_core.film.sequences import IMAGES, Images, open_film
-from recolor_core.film.timestamps import Moment, frame_at, parse_moment
+from recolor_core.film.timestamps import Moment, frame_within, parse_moment
 from recolor_core.guides.shots import Shots
 
 _NAME = re.compile(r"_f(\d+)(?:\D.*)?\.\w+")
@@ -160,6 +160,33 @@ def write_key_frames(film: Movie | Images, shots: Shots, folder: Path) -> Iterat
             return
 
 
+def number_key_frames(film: FilmFacts, keys: Sequence[KeyFrame]) -> dict[int, KeyFrame]:
+    """The key frames of a film by the numbers of their frames, in order.
+
+    Parameters
+    ----------
+    film : FilmFacts
+        The facts of the film.
+    keys : Sequence of KeyFrame
+        Key frames in color.
+
+    Raises
+    ------
+    FilmError
+        If the film has no such frame, or two key frames are given for one.
+    """
+    numbered: dict[int, KeyFrame] = {}
+    for key in keys:
+        number = frame_within(film, key.moment, f"the key frame {key.path}")
+        other = numbered.setdefault(number, key)
+        if other is not key:
+            raise FilmError(
+                f"expected one key frame for frame {number}, got {other.path} and {key.path}; "
+                "leave one of them out"
+            )
+    return dict(sorted(numbered.items()))
+
+
 class ColorSources:
     """The images whose color is put on each frame.
 
@@ -177,14 +204,14 @@ class ColorSources:
     Raises
     ------
     FilmError
-        If a key frame lies outside of the film.
+        If a key frame lies outside of the film, or two are for one frame.
     """
 
     def __init__(
         self, facts: FilmFacts, shots: Shots, keys: Sequence[KeyFrame], color_from: str | None
     ) -> None:
         self._shots = shots
-        self._keys = sorted((_number(facts, key), key) for key in keys)
+        self._keys = list(number_key_frames(facts, keys).items())
         self._still: ColorSource | None = None
         self._film: _ColorFilm | None = None
         if color_from is not None and is_still(color_from):
@@ -275,17 +302,6 @@ def hash_source(name: str) -> str:
 @lru_cache(maxsize=4)
 def _read(path: Path) -> ColorSource:
     return read_color_source(path)
-
-
-def _number(facts: FilmFacts, key: KeyFrame) -> int:
-    """The number of the frame that a key frame is."""
-    number = frame_at(facts, key.moment)
-    if not facts.numbers[0] <= number <= facts.numbers[-1]:
-        raise FilmError(
-            f"{key.path}: expected a key frame within the film, frames {facts.numbers[0]} to "
-            f"{facts.numbers[-1]}, got {key.moment}"
-        )
-    return number
 
 
 def _small_rgb(frame: FilmFrame) -> np.ndarray[Any, Any]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from recolor_core import provenance
 from recolor_core.files import sha256_of
 from recolor_core.film.decoding import (
     BT709,
@@ -100,6 +101,8 @@ class Images:
     ----------
     damaged : bool
         Always False: an image that is damaged cannot be read.
+    record : dict or None
+        How Recolor made the first image; None if its file does not say so.
 
     Raises
     ------
@@ -119,6 +122,7 @@ class Images:
         numbers = _numbers(files)
         _warn_of_gaps(name, numbers)
         page, header = _read_page(files[0])
+        self.record = provenance.read_xmp(page.metadata.xmp)
         transfer = SRGB_CURVE
         if header:
             curve = header[_DPX_TRANSFER]

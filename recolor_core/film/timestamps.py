@@ -92,6 +92,33 @@ def frame_at(film: Timeline, moment: Moment) -> int:
     return film.numbers[bisect_right(film.times, ticks) - 1]
 
 
+def frame_within(film: Timeline, moment: Moment, what: str) -> int:
+    """The number of the frame that is shown at a moment of the film.
+
+    Parameters
+    ----------
+    film : Timeline
+        The film.
+    moment : Moment
+        The moment.
+    what : str
+        What is given for the moment, for the error.
+
+    Raises
+    ------
+    FilmError
+        If the moment is before the first frame or after the last one.
+    """
+    number, first, last = frame_at(film, moment), film.numbers[0], film.numbers[-1]
+    if not first <= number <= last:
+        seconds = float((film.times[-1] - film.times[0]) * film.time_base)
+        raise FilmError(
+            f"expected {what} within the film, from frame {first} to frame {last}, which is shown "
+            f"at {seconds:g} s, got one for {moment}; correct its frame or time"
+        )
+    return number
+
+
 def parse_rate(text: str) -> Fraction:
     """Read a number of frames per second from text, such as ``24`` or ``24000/1001``.
 

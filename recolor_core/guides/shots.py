@@ -7,7 +7,7 @@ the image of the shot was visible there.
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -231,28 +231,36 @@ def read_shots(path: str | Path) -> Shots:
     """
     path = Path(path)
     try:
-        return parse_shots(json.loads(path.read_bytes())["shots"])  # finds the encoding
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        content = json.loads(path.read_bytes())  # finds the encoding
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds {_kind(content)} instead of an object")
+        if "shots" not in content:
+            raise ValueError('its object has no "shots"')
+        return parse_shots(content["shots"])
+    except (OSError, ValueError, RecursionError) as error:
         raise FilmError(
             f"{path} is not a file of shots ({error}); expected JSON such as "
-            '{"shots": [{"first": 0, "last": 47, "kind": "image", "fade_in": 12}]}'
+            '{"shots": [{"first": 0, "last": 47, "kind": "image", "fade_in": 12}]}; correct the '
+            "file, or remove it to have the shots found"
         ) from error
 
 
-def parse_shots(entries: Iterable[Mapping[str, Any]]) -> Shots:
+def parse_shots(entries: object) -> Shots:
     """Read shots from JSON types, as `Shots.record` makes them.
 
     Parameters
     ----------
-    entries : iterable of mapping
+    entries : list of dict
         One for each shot. Times in them are not read.
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError
         If they are not shots, overlap, or are not in order.
     """
-    shots = [_shot(dict(entry)) for entry in entries]
+    if not isinstance(entries, list):
+        raise ValueError(f'"shots" is {_kind(entries)} instead of a list')
+    shots = [_shot(entry) for entry in entries]
     if not shots:
         raise ValueError("it has no shots")
     for one, other in pairwise(shots):
@@ -277,16 +285,29 @@ def _entry(shot: Shot, rate: Fraction | None) -> dict[str, Any]:
     return entry
 
 
-def _shot(entry: dict[str, Any]) -> Shot:
-    entry.pop("time", None)
+def _kind(value: object) -> str:
+    """What a value of JSON is, in words."""
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "a truth value"}
+    kinds |= {type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _shot(value: object) -> Shot:
+    if not isinstance(value, dict):
+        raise ValueError(f"a shot is {_kind(value)} instead of an object")
+    entry = {key: value[key] for key in value if key != "time"}
+    if missing := {"first", "last"} - set(entry):
+        raise ValueError(f"a shot has no {sorted(missing)[0]!r}")
     unknown = set(entry) - {f.name for f in fields(Shot)}
     if unknown:
         raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
-    flashes = tuple(entry.pop("flashes", ()))
+    flashes = entry.pop("flashes", [])
+    if not isinstance(flashes, list):
+        raise ValueError(f"flashes are {_kind(flashes)} instead of a list")
     numbers = [value for key, value in entry.items() if key != "kind"]
     if not all(type(value) is int and value >= 0 for value in (*numbers, *flashes)):
         raise ValueError("numbers of frames are whole and not negative")
-    shot = Shot(**entry, flashes=flashes)
+    shot = Shot(**entry, flashes=tuple(flashes))
     if shot.kind not in ("image", "leader"):
         raise ValueError(f'expected the kind "image" or "leader", got {shot.kind!r}')
     if shot.last < shot.first:

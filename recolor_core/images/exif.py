@@ -154,7 +154,9 @@ def read_directory(
             continue
         entry = Entry(kind, number, value, position)
         if code not in _POINTERS:
-            entries[code] = entry
+            # As libtiff does: of several, the first counts. After the caption, tifffile writes the
+            # shape of the array with the same tag.
+            entries.setdefault(code, entry)
         elif depth < 2:  # a damaged file may point to itself
             try:
                 target = entry.integer(order)

@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import imagecodecs
@@ -16,6 +18,7 @@ import tifffile
 from PIL import Image
 
 from recolor_core.batch.outcome import Outcome
+from recolor_core.cli import COMMANDS
 from recolor_core.cli.colorize import colorize
 from recolor_core.cli.report import Report
 from recolor_core.colorizer import Colorizer
@@ -517,6 +520,19 @@ def test_warnings_are_lines_about_the_image(jpeg: Path) -> None:
     assert call.err == f"recolor: {jpeg}: the memory of cuda is full\n"
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.filterwarnings("always")
+def test_no_command_prints_a_warning_in_the_words_of_python(command: str) -> None:
+    def app(words: object, prog_name: str) -> None:
+        warnings.warn("pass overwrite=True to renew it", UserWarning, stacklevel=1)
+
+    module = SimpleNamespace(app=app)
+    with patch("recolor_core.cli.import_module", lambda name: module):
+        call = recolor(*([command] if command else []))
+    assert (call.code, call.out) == (0, b"")
+    assert call.err == "recolor: --overwrite renews it\n"
+
+
 # --- what is told -----------------------------------------------------------------------------
 
 
@@ -684,14 +700,22 @@ def test_info_says_how_a_file_is_read(jpeg: Path) -> None:
     call = recolor("info", jpeg)
     assert call.code == 0
     assert call.out.decode().splitlines() == [
-        f"{jpeg}: JPEG",
+        f"{jpeg}: not colored by recolor",
+        "  JPEG",
         "  56 x 40, uint8, 8-bit gray, sRGB (no profile)",
-        "  colorized as photo.recolor.png",
+        "  the name of its result: photo.recolor.png",
     ]
-    recolor(jpeg, *FAST)
-    text = recolor("info", jpeg.with_name("photo.recolor.png")).out.decode()
+    recolor(jpeg, "--stages", "--alternatives", 2, "--sheet", *FAST)
+    result = jpeg.with_name("photo.recolor.png")
+    text = recolor("info", result).out.decode()
+    assert text.startswith(f"{result}: colored by recolor ")
     assert "tool: recolor " in text
     assert "source: photo.jpg" in text
+    stage, sheet = (
+        jpeg.with_name(f"photo.recolor.{name}") for name in ("ab-coarse.tif", "sheet.png")
+    )
+    assert ": stage ab-coarse of a coloring by recolor " in recolor("info", stage).out.decode()
+    assert ": sheet of alternatives by recolor " in recolor("info", sheet).out.decode()
     call = recolor("info", jpeg.with_name("none.png"), jpeg)
     assert (call.code, len(call.errors)) == (2, 1)
     assert str(jpeg) in call.out.decode()

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from recolor_core.errors import HintsError, ImageError, OutputExistsError
 from recolor_core.film import FilmError, FilmWarning, KeyHint, Moment, open_film
@@ -17,7 +18,7 @@ from recolor_core.film.resume import folder_of
 from recolor_core.hints import Hint
 
 from .cli_runner import files, recolor
-from .films import colorize, decoded, make_film, scene, times
+from .films import FULL, SIZE, codes, colorize, decoded, make_film, scene, times
 
 
 def _audio(path):
@@ -122,12 +123,9 @@ def test_images_need_a_rate_to_become_a_film(tmp_path):
 
 
 def test_images_that_differ_are_refused(tmp_path):
-    make_film(tmp_path / "a.mkv", 1)
-    make_film(tmp_path / "b.mkv", 1, size=(70, 48))
-    colorize(tmp_path / "a.mkv", tmp_path / "p/1_%d.png")
-    colorize(tmp_path / "b.mkv", tmp_path / "p/2_%d.png")
-    for sidecar in (tmp_path / "p").glob("*.json"):
-        sidecar.unlink()
+    (tmp_path / "p").mkdir()
+    for name, size in (("1_0", SIZE), ("2_0", (70, 48))):
+        Image.fromarray(codes(scene(0, size), 8, FULL)).save(tmp_path / f"p/{name}.png")
     with pytest.raises(FilmError, match=r"2_0\.png: expected an image like the first one, 64 x"):
         colorize(tmp_path / "p", f"{tmp_path}/out/")
 
@@ -197,10 +195,21 @@ def test_a_film_that_changes_its_size_says_where(tmp_path):
 
 
 def test_hints_that_no_frame_gets_are_told(tmp_path):
-    make_film(tmp_path / "a.mkv", 2)
-    outside = KeyHint(Hint(3, 3, "#c00000"), Moment(frame=9))
-    with pytest.warns(FilmWarning, match="1 hint left out: the moment"):
-        colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", hints=[outside])
+    make_film(tmp_path / "a.mkv", 3)
+    outside = KeyHint(Hint(3, 3, "#c00000"), Moment(frame=2))
+    with pytest.warns(
+        FilmWarning, match="1 hint left out: the moment is not in the part .*, frames 0 to 1"
+    ):
+        colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", hints=[outside], end="2f")
+    for moment, words in ((Moment(frame=9), "frame 9"), (Moment(time=Fraction(7)), "7 s")):
+        with pytest.raises(
+            FilmError,
+            match="expected hints within the film, from frame 0 to frame 2, which is shown at "
+            rf"0\.08 s, got one for {words}; correct its frame or time",
+        ):
+            colorize(
+                tmp_path / "a.mkv", tmp_path / "c.mkv", hints=[replace(outside, moment=moment)]
+            )
     beyond = replace(outside, hint=Hint(99, 3, "#c00000"))
     with pytest.raises(HintsError, match="expected hints within 64 x 48"):
         colorize(tmp_path / "a.mkv", tmp_path / "c.mkv", hints=[beyond])

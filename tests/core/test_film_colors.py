@@ -1,8 +1,10 @@
 """Color for a film from elsewhere: key frames, colored images and whole films."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import numpy as np
@@ -208,8 +210,18 @@ def test_key_frames_that_cannot_be_used(tmp_path):
     with pytest.raises((ImageError, OSError)):
         parse_key_frame("1f=nowhere.png")
     outside = key(tmp_path, 9, RED)
-    with pytest.raises(FilmError, match="a key frame within the film, frames 0 to 1"):
+    with (
+        patch("recolor_core.film.coloring.find_shots", side_effect=AssertionError),  # at once
+        pytest.raises(
+            FilmError,
+            match=r"expected the key frame .*9.* within the film, from frame 0 to frame 1, which "
+            r"is shown at 0\.04 s, got one for frame 9; correct its frame or time",
+        ),
+    ):
         colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", keys=[outside])
+    twice = [key(tmp_path, 1, RED), replace(outside, moment=Moment(time=Fraction(1, 25)))]
+    with pytest.raises(FilmError, match=r"expected one key frame for frame 1, got .*; leave"):
+        colorize(tmp_path / "a.mkv", tmp_path / "b.mkv", keys=twice)
     assert not (tmp_path / "b.mkv").exists()
     with pytest.raises(FilmError, match="expected colored key frames"):
         read_key_frames(tmp_path / "nowhere")

@@ -4,12 +4,13 @@ import json
 from unittest.mock import patch
 
 import pytest
+from PIL import Image
 
 from recolor_core.errors import OutputExistsError
-from recolor_core.film import Shot, read_shots
+from recolor_core.film import FilmWarning, Shot, read_shots
 
 from .cli_runner import recolor
-from .films import colorize, make_film
+from .films import FULL, codes, colorize, make_film, scene
 
 FAST = ("--size", "32", "--device", "cpu")
 
@@ -99,14 +100,37 @@ def test_info_says_how_a_film_was_made(tmp_path):
     assert facts["recolor"]["frames"] == {"first": 0, "count": 3, "cut_codes": 0}
     assert facts["recolor"]["coding"]["codec"] == "libx264"
     lines = recolor("info", tmp_path / "b.mkv").out.decode()
+    assert lines.startswith(f"{tmp_path / 'b.mkv'}: colored by recolor ")
     assert "film, 3 frames, 25 a second" in lines
     assert "tool: recolor" in lines
+    assert "source: a.mkv" in lines
     # Without the file beside it, the comment inside says that the colors are made up.
     (tmp_path / "b.mkv.json").unlink()
-    assert "comment: Colors made up by recolor" in recolor("info", tmp_path / "b.mkv").out.decode()
+    lines = recolor("info", tmp_path / "b.mkv").out.decode()
+    assert lines.startswith(f"{tmp_path / 'b.mkv'}: colored by recolor, as its comment says")
+    assert "comment: Colors made up by recolor" in lines
     source = recolor("info", tmp_path / "a.mkv")
     assert source.code == 0
+    assert source.out.decode().startswith(f"{tmp_path / 'a.mkv'}: not colored by recolor\n")
     assert "ffv1, yuv420p" in source.out.decode()
+
+
+@pytest.mark.parametrize("output", ["b.mkv", "p/f_%06d.png", "p/f_%06d.dpx"])
+def test_a_result_is_colorized_again_with_a_word_as_images_are(tmp_path, output):
+    make_film(tmp_path / "a.mkv", 2, pixels="gray")
+    colorize(tmp_path / "a.mkv", tmp_path / output)
+    said = "this is a result of recolor(, made from a.mkv)?; its gray is colorized again"
+    with pytest.warns(FilmWarning, match=said):
+        colorize(tmp_path / output, tmp_path / "c.mkv", fps="25" if "%" in output else "")
+
+
+def test_a_source_beside_its_result_is_no_result(tmp_path):
+    make_film(tmp_path / "a.mkv", 2, pixels="gray")
+    gray = scene(0)
+    for number in range(2):
+        Image.fromarray(codes(gray, 8, FULL)).save(tmp_path / f"s_{number:04d}.png")
+    colorize(tmp_path / "s_%04d.png", tmp_path / "c_%04d.png", fps="25")
+    colorize(tmp_path / "s_%04d.png", tmp_path / "d.mkv", fps="25")  # without a warning
 
 
 def test_info_of_the_images_of_a_film(tmp_path):

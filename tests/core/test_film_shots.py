@@ -159,6 +159,31 @@ def test_files_that_are_not_shots(tmp_path, entries):
         read_shots(tmp_path / "shots.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[]", "it holds a list instead of an object"),
+        ("null", "it holds null instead of an object"),
+        ("7", "it holds a number instead of an object"),
+        ("{}", 'its object has no "shots"'),
+        ('{"shots": null}', '"shots" is null instead of a list'),
+        ('{"shots": {}}', '"shots" is an object instead of a list'),
+        ('{"shots": []}', "it has no shots"),
+        ('{"shots": ["a"]}', "a shot is text instead of an object"),
+        ('{"shots": [{"first": 0}]}', "a shot has no 'last'"),
+        ('{"shots": [{"first": 0, "last": 9, "flashes": 3}]}', "flashes are a number instead of a"),
+    ],
+)
+def test_a_file_of_shots_says_what_is_wrong_and_what_to_do(tmp_path, content, problem):
+    path = tmp_path / "shots.json"
+    path.write_text(content)
+    with pytest.raises(FilmError) as error:
+        read_shots(path)
+    assert str(error.value).startswith(f"{path} is not a file of shots ({problem}")
+    assert "; expected JSON such as {" in str(error.value)
+    assert str(error.value).endswith("; correct the file, or remove it to have the shots found")
+
+
 def test_guides_follow_the_shots():
     shots = Shots([Shot(0, 1, "leader"), Shot(2, 19, fade_in=6), Shot(20, 39, dissolve=10)])
     guides = [shots.guide(number) for number in range(40)]

@@ -169,6 +169,17 @@ def test_tags_of_a_tiff_are_kept() -> None:
         assert b"thumbnail" not in tags[34377].value
 
 
+@pytest.mark.parametrize("description", [None, "children walking"])
+def test_a_caption_before_the_shape_of_the_array_is_kept(description: str | None) -> None:
+    """tifffile writes two tags 270: the caption, and the shape, which the result does not have."""
+    source = BytesIO()
+    tifffile.imwrite(source, GRAY_8, description=description)
+    assert b'{"shape": ' in source.getvalue()
+    with tifffile.TiffFile(BytesIO(recolored(source.getvalue(), "TIFF"))) as file:
+        kept = [tag.value for tag in file.pages[0].tags if tag.code == 270]
+    assert kept == ([description] if description else [])
+
+
 def test_paths_do_not_follow_a_turned_image() -> None:
     data = captioned_tiff()
     with open_image(BytesIO(data)) as image:
