@@ -1,5 +1,6 @@
 """Rules for every test: no network, no settings of a user, a display if a test opens windows."""
 
+import gc
 import os
 import socket
 import sys
@@ -37,6 +38,19 @@ def no_network() -> Iterator[None]:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, guard(getattr(socket.socket, name)))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_garbage_among_what_was_imported() -> Iterator[None]:
+    """Keep the garbage collector from looking through all modules after each window.
+
+    napari's fixture runs it for every test to find viewers that leak. The objects of a million
+    lines of libraries are no such viewers.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def _is_local(host: str) -> bool:
