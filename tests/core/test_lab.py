@@ -386,8 +386,8 @@ def test_every_gray_code_comes_back_at_the_extremes_of_ab(space):
 @pytest.mark.slow
 @pytest.mark.parametrize("angle", range(0, 360, 15))
 def test_every_16_bit_code_comes_back_along_every_hue(angle):
-    gray = every_code(torch.uint16).expand(32, -1).contiguous()
-    chroma = torch.linspace(0, 150, 32)[:, None].expand(gray.shape)
+    gray = every_code(torch.uint16).expand(8, -1).contiguous()
+    chroma = torch.linspace(2, 150, 8)[:, None].expand(gray.shape)
     radians = torch.tensor(angle).deg2rad()
     rgb = to_rgb(gray, torch.stack((chroma * radians.cos(), chroma * radians.sin())))
     assert differing(rgb, gray) == 0

@@ -46,13 +46,12 @@ def viewers(make_napari_viewer, qtbot):
     return shown
 
 
-@pytest.mark.parametrize("current", ["none", "other viewer"])
 @pytest.mark.parametrize(
-    "remove",
+    ("remove", "current"),
     [
-        lambda layers: layers.remove("above"),
-        lambda layers: layers.clear(),
-        lambda layers: layers.pop(),
+        (lambda layers: layers.remove("above"), "none"),
+        (lambda layers: layers.clear(), "other viewer"),
+        (lambda layers: layers.pop(), "other viewer"),
     ],
     ids=["remove", "clear", "pop"],
 )
