@@ -1,5 +1,6 @@
 """The controls of the Colorize panel: what they are called, say and look like; no logic."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -26,9 +27,14 @@ from napari_recolor.parts import (
 from napari_recolor.settings import panel_settings
 from recolor_core.settings import Setting
 
+FIELDS = 8
+"""So many fields are made in one step; magicgui takes a few milliseconds for each."""
+
 
 class Controls(QWidget):
     """All controls, each under the attribute that its object name ends in.
+
+    They are there once all steps of `build` are done.
 
     Parameters
     ----------
@@ -46,14 +52,20 @@ class Controls(QWidget):
     def __init__(self, readout: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.readout = readout
+
+    def build(self) -> Iterator[None]:
+        """Make the controls in steps of some hundredths of a second each."""
         self._make_source()
-        self._make_settings()
         self._make_run()
         self._make_views()
+        yield
+        yield from self._make_settings()
         self._make_strip()
         self._make_hints()
         self._make_references()
+        yield
         self._arrange()
+        yield
         name_fields(self)
         self.time.setAccessibleName("Time axis")
         self.alternatives_of.setAccessibleName("Alternatives for")
@@ -94,19 +106,22 @@ class Controls(QWidget):
         for control in (self.recalled, self.recall, self.changed, self.reset):
             control.hide()
 
-    def _make_settings(self) -> None:
+    def _make_settings(self) -> Iterator[None]:
         settings = panel_settings()
         self._labels = {name: setting.label for name, setting in settings.items()}
         self.weights = ChoiceMenu("weights", settings["weights"].help)
         self.device = ChoiceMenu("device", settings["device"].help)
-        found_later = {"weights": self.weights, "device": self.device}  # what they offer
-        self.fields = {
-            **{n: make_field(setting) for n, setting in settings.items() if n not in found_later},
-            **{
-                name: Field(menu, menu.currentData, menu.choose, menu.currentIndexChanged)
-                for name, menu in found_later.items()
-            },
-        }
+        filled_later = {"weights": self.weights, "device": self.device}
+        self.fields: dict[str, Field] = {}
+        for name, setting in settings.items():
+            menu = filled_later.get(name)
+            if menu is None:
+                self.fields[name] = make_field(setting)
+            else:
+                field = Field(menu, menu.currentData, menu.choose, menu.currentIndexChanged)
+                self.fields[name] = field
+            if len(self.fields) % FIELDS == 0:
+                yield
         self.vividness, self.saturation, self.warmth = self._of("vividness", "saturation", "warmth")
         self.scope, self.steady, self.palette = self._of("scope", "steady", "palette")
         self.size, self.tile, self.views = self._of("size", "tile", "views")

@@ -81,8 +81,13 @@ class Following(QObject):
         live = {name: getattr(now, name) for name in LIVE}
         return replace(run.options, **live, wishes=wishes)
 
-    def follow_settings(self) -> None:
-        """Color the last result of the chosen layer anew if settings or wishes have changed."""
+    def follow_setting(self, name: str) -> None:
+        """Follow a setting that has changed, if the image follows it at once."""
+        if name in LIVE:
+            self._follow_options()
+
+    def _follow_options(self) -> None:
+        """Color the last result of the chosen layer anew if its options have changed."""
         run = self._runner.last_of(self._source.layer)
         if self._runner.busy or run is None or len(run.request.indices) != 1:
             return
@@ -99,7 +104,7 @@ class Following(QObject):
         run = self._runner.last_of(self._source.layer)
         if run is not None and len(run.request.indices) != 1:
             self.said.emit("Press Colorize: a stack follows references when it is colorized again.")
-        self.follow_settings()
+        self._follow_options()
 
     def follow_hints(self, hint_layer: HintLayer) -> None:
         """Color the image shown anew with the hints as they are now; after a run that is on."""

@@ -6,13 +6,16 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari_recolor.options import Options
-from napari_recolor.reading import Request
 from recolor_core.errors import DeviceWarning
 
+if TYPE_CHECKING:
+    from napari_recolor.options import Options
+    from napari_recolor.reading import Request
 
-def needs_torch(options: Options, request: Request) -> bool:
+
+def needs_torch(options: "Options", request: "Request") -> bool:
     """Return whether a run uses PyTorch."""
     from recolor_core.device import available_devices
 

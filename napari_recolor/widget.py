@@ -1,45 +1,27 @@
-"""The Colorize panel: only wires its parts to each other."""
+"""The Colorize panel: only wires its parts to each other.
+
+napari imports this module and makes the widget in one turn of its event loop, in which the window
+does not answer. So all else is imported and made in later turns, each in the step that needs it.
+"""
 
 import atexit
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker, create_worker
 
-from napari_recolor.binding import Binding
-from napari_recolor.color_chooser import ColorChooser
 from napari_recolor.connections import Connections
-from napari_recolor.controls import Controls
-from napari_recolor.copy_panel import CopyPanel
-from napari_recolor.doubt_panel import DoubtPanel
-from napari_recolor.following import LIVE, Following
 from napari_recolor.gl_context import guard_canvas
-from napari_recolor.hint_panel import HintPanel
-from napari_recolor.hints import HintLayer
-from napari_recolor.inspector import Inspector
-from napari_recolor.jobs import JobQueue
-from napari_recolor.live_preview import LivePreview
-from napari_recolor.preferences import options, preferences
-from napari_recolor.readout import Readout
-from napari_recolor.recall_panel import RecallPanel
-from napari_recolor.request_panel import RequestPanel
-from napari_recolor.run_groups import RunGroups
-from napari_recolor.run_panel import RunPanel
-from napari_recolor.runner import Runner
-from napari_recolor.save_panel import SavePanel
-from napari_recolor.series_panel import SeriesPanel
-from napari_recolor.shortcuts import Shortcuts
-from napari_recolor.source_choice import SourceChoice
-from napari_recolor.strip_panel import StripPanel
 from napari_recolor.torch_import import preload
-from napari_recolor.undo_panel import UndoPanel
-from napari_recolor.view_panel import ViewPanel
-from napari_recolor.wipe import Wipe
-from napari_recolor.wish_panel import WishPanel
+from napari_recolor.turns import Turns
+
+if TYPE_CHECKING:
+    from napari_recolor.hints import HintLayer
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
@@ -52,54 +34,131 @@ PRELOAD_MS = 500
 class ColorizeWidget(QWidget):
     """Colorizes layers of a viewer.
 
+    Its controls are shown once all of them work: see `complete`.
+
     Parameters
     ----------
     napari_viewer : Viewer
         The viewer that the panel is docked in.
     """
 
+    completed = Signal()
+    """Emitted when the panel is complete."""
+
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         # napari hands plugins a proxy, whose layers are proxies anew whenever they are asked for.
         self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._preloaded = False
-        self._make_parts()
-        self._make_panels()
-        self._lay_out()
-        self._wire()
-        self._wire_viewer()
-        self._say("Ready.")
-        self._on_source()
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._scroll)
+        self._turns = Turns(self._build(), self)
+        self._turns.finished.connect(self.completed)
+        self._connections = Connections()
+        # What must end with the panel; it does not hold the panel itself.
+        ends = self._ends = [self._turns.stop, self._connections.close]
+
+        def leave() -> None:
+            for end in ends:
+                end()
+
+        self._leave = leave
+        self.destroyed.connect(leave)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the panel has been built; before that it shows nothing, and lacks its parts."""
+        return self._turns.complete
 
     @property
     def busy(self) -> bool:
         """Whether a run is on."""
         return self._runner.busy
 
-    # --- parts --------------------------------------------------------------------------------
+    # --- building -----------------------------------------------------------------------------
 
-    def _make_parts(self) -> None:
-        """Make what works without controls of its own."""
+    def _build(self) -> Iterator[None]:
+        """Build the panel; what a user sees comes last, when all of it works."""
+        yield  # napari docks the panel
+        yield from self._make_controls()
+        yield from self._make_parts()
+        yield from self._make_panels()
+        self._wire()
+        self._wire_viewer()
+        yield
+        self._say("Ready.")
+        self._on_source()
+        self._scroll.setWidget(self.controls)
+        self.controls.show()
+        beside = self._scroll.verticalScrollBar().sizeHint().width()
+        self.setMinimumWidth(self.controls.minimumSizeHint().width() + beside)
+
+    def _make_controls(self) -> Iterator[None]:
+        from napari_recolor.controls import Controls
+        from napari_recolor.readout import Readout
+
+        yield
+        self.controls = Controls(Readout(self.viewer))
+        yield from self.controls.build()
+
+    def _make_parts(self) -> Iterator[None]:
+        """Make what works without controls."""
         viewer = self.viewer
+        from napari_recolor.jobs import JobQueue
+        from napari_recolor.preferences import preferences
+
         self._preferences = preferences()
         self._queue = JobQueue(self)
+        yield
+        from napari_recolor.live_preview import LivePreview
+        from napari_recolor.runner import Runner
+
         self._runner = Runner(viewer, self._queue, self)
         self._live = LivePreview(viewer, self._queue, self)
+        yield
+        from napari_recolor.inspector import Inspector
+        from napari_recolor.run_groups import RunGroups
+        from napari_recolor.wipe import Wipe
+
         self._inspector = Inspector(viewer)
         self._wipe = Wipe(viewer)
         self._groups = RunGroups(viewer, lambda: self._inspector.active)
-        self._connections = Connections()
+        ends = (self._runner, self._queue, self._groups, self._inspector)
+        self._ends += [part.close for part in ends]
+        yield
 
-    def _make_panels(self) -> None:
-        """Make the controls, and what gives them their meaning, from top to bottom."""
+    def _make_panels(self) -> Iterator[None]:
+        """Make what gives the controls their meaning, from top to bottom."""
         viewer, chosen, queue, runner = self.viewer, self._preferences, self._queue, self._runner
-        live = self._live
-        controls = self.controls = Controls(Readout(viewer))
+        controls, live = self.controls, self._live
+        from napari_recolor.binding import Binding
+        from napari_recolor.source_choice import SourceChoice
+
         self._binding = Binding(controls, chosen, queue, self)
         source = self._source = SourceChoice(viewer, controls, self)
+        self._ends += [self._binding.close, source.close]
+        yield
+        from napari_recolor.color_chooser import ColorChooser
+        from napari_recolor.hint_panel import HintPanel
+        from napari_recolor.wish_panel import WishPanel
+
+        yield
         hints = self._hints = HintPanel(viewer, controls, self)
         self._chooser = ColorChooser(controls, hints, queue, self)
         wishes = self._wishes = WishPanel(viewer, controls, runner, self)
+        yield
+        from napari_recolor.preferences import options
+        from napari_recolor.recall_panel import RecallPanel
+        from napari_recolor.request_panel import RequestPanel
+        from napari_recolor.run_panel import RunPanel
+        from napari_recolor.series_panel import SeriesPanel
+        from napari_recolor.undo_panel import UndoPanel
+
         requests = self._requests = RequestPanel(
             viewer, controls, chosen, source, hints, wishes, self
         )
@@ -107,6 +166,14 @@ class ColorizeWidget(QWidget):
         self._series = SeriesPanel(viewer, controls, source, runner, partial(options, chosen), self)
         self._run = RunPanel(controls, source, requests, runner, self)
         self._history = UndoPanel(controls, chosen, hints, wishes, runner, self)
+        yield
+        from napari_recolor.copy_panel import CopyPanel
+        from napari_recolor.doubt_panel import DoubtPanel
+        from napari_recolor.following import Following
+        from napari_recolor.save_panel import SavePanel
+        from napari_recolor.strip_panel import StripPanel
+        from napari_recolor.view_panel import ViewPanel
+
         self._save = SavePanel(viewer, controls, queue, runner, live, hints, self._series, self)
         self._views = ViewPanel(viewer, controls, runner, self._inspector, self._wipe, self)
         self._copy = CopyPanel(viewer, controls, runner, self)
@@ -115,18 +182,7 @@ class ColorizeWidget(QWidget):
             controls, source, requests, hints, wishes, self._following, queue, runner, live, self
         )
         self._doubt = DoubtPanel(viewer, controls, source, requests, runner, self)
-
-    def _lay_out(self) -> None:
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(self.controls)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scroll)
-        beside = scroll.verticalScrollBar().sizeHint().width()
-        self.setMinimumWidth(self.controls.minimumSizeHint().width() + beside)
+        yield
 
     # --- wiring -------------------------------------------------------------------------------
 
@@ -154,6 +210,8 @@ class ColorizeWidget(QWidget):
         self._live.finished.connect(self._on_live_finished)
 
     def _wire_viewer(self) -> None:
+        from napari_recolor.shortcuts import Shortcuts
+
         viewer, connect = self.viewer, self._connections.connect
         describe_soon = self._requests.describe_soon
         connect(viewer.layers.events.removed, self._on_removed)
@@ -162,31 +220,20 @@ class ColorizeWidget(QWidget):
         connect(viewer.dims.events.ndisplay, describe_soon)
         connect(viewer.scene.camera.events.center, describe_soon)
         connect(viewer.scene.camera.events.zoom, describe_soon)
-        # Holds only what must end with the panel, and not the panel itself.
-        buttons = self.controls.buttons_with_keys()
-        shortcuts = Shortcuts(self, viewer, buttons, self._views.compare)
-        parts = (
-            *(self._connections, self._source, self._binding, self._runner, self._queue),
-            *(self._groups, self._inspector, self._views.legends, shortcuts),
-        )
-
-        def leave() -> None:
-            for part in parts:
-                part.close()
-
-        self._leave = leave
-        self.destroyed.connect(leave)
+        shortcuts = Shortcuts(self, viewer, self.controls.buttons_with_keys(), self._views.compare)
+        self._ends += [self._views.legends.close, shortcuts.close]
 
     def changeEvent(self, event: QEvent) -> None:
         """Leave the viewer alone when napari takes the panel out of its dock."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._leave()
-            self._inspector.stop()
-            self._wipe.stop()
-            self._chooser.close()
-            self._series.close()
-            self._hints.close()
+            if self.complete:
+                self._inspector.stop()
+                self._wipe.stop()
+                self._chooser.close()
+                self._series.close()
+                self._hints.close()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Guard the canvas of the window that the panel is shown in."""
@@ -209,10 +256,9 @@ class ColorizeWidget(QWidget):
         self._history.note_soon()
         if name == "palette":
             self._requests.show_palette()
-        if name in LIVE:
-            self._following.follow_settings()
+        self._following.follow_setting(name)
 
-    def _on_hints(self, hint_layer: HintLayer) -> None:
+    def _on_hints(self, hint_layer: "HintLayer") -> None:
         self._history.note_soon()
         self._following.follow_hints(hint_layer)
 
@@ -255,7 +301,7 @@ class ColorizeWidget(QWidget):
         self._requests.describe_soon()
         self._runner.uncover()
 
-    def _find_likely(self, hint_layer: HintLayer, x: float, y: float) -> None:
+    def _find_likely(self, hint_layer: "HintLayer", x: float, y: float) -> None:
         run = None if self.busy else self._runner.last_of(hint_layer.image)
         self._chooser.look(run, x, y)
 

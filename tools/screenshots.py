@@ -47,6 +47,7 @@ def main(folder: Path = FOLDER) -> None:
     viewer = Viewer(show=True)
     viewer.window.resize(*WINDOW)
     _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    wait_for(lambda: panel.complete, "the panel")
 
     colorize(viewer, panel, colorado)
     viewer.cursor.position = (60.0, 200.0)

@@ -71,6 +71,11 @@ def main() -> None:
 def one_round(viewer: Viewer, random: np.random.Generator, number: int) -> None:
     """Do what a user does, from an empty viewer to an empty viewer."""
     _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    if random.random() < 0.2:  # the panel is closed while it is being built
+        wait(int(random.integers(0, 200)))
+        viewer.window.remove_dock_widget(panel)
+        _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    until(lambda: panel.complete, "the panel")
     panel.controls.size.setValue(SIZE)
     size = LARGE if number % 7 == 3 else tuple(random.integers(60, 400, 2))
     image = viewer.add_image(random.integers(0, 255, size).astype(np.uint8), name="photo")

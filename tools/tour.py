@@ -38,6 +38,7 @@ def main(file: Path = FILE) -> None:
     viewer = Viewer(show=True)
     viewer.window.resize(*WINDOW)
     _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    wait_for(lambda: panel.complete, "the panel")
     ((image, options, _),) = migrant_mother()
     photograph = viewer.add_image(image, **options)
     settle()

@@ -88,6 +88,7 @@ def test_window(
         nonlocal panel
         with step("open"):
             _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+            wait(lambda: panel.complete)
             qtbot.wait(3000)
         for name in ("first run", "second run"):
             with step(name):

@@ -59,6 +59,7 @@ def open_panel(
         for image in images:
             viewer.add_image(image, name="photo", **arguments)
         _, widget = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+        qtbot.waitUntil(lambda: widget.complete)
         widget.controls.size.setValue(64)
         return widget
 

@@ -1,5 +1,6 @@
 """The controls by themselves: fields, keys, the order of the Tab key, and the wheel."""
 
+from collections import deque
 from itertools import pairwise
 
 import pytest
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.gui
 @pytest.fixture
 def controls(qtbot):
     controls = Controls(QLabel())
+    deque(controls.build(), maxlen=0)
     qtbot.addWidget(controls)
     controls.weights.addItem("default", "default")
     controls.weights.addItem("choose a file…", "choose a file…")

@@ -10,6 +10,7 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from napari.utils.progress import progress
 from npe2 import PluginManager
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWidget
 from superqt.utils import WorkerBase
@@ -67,6 +68,69 @@ def test_is_found_by_its_names(panel):
         assert panel.findChild(QWidget, f"recolor.{name}") is not None, name
     named = [w for w in panel.findChildren(QWidget) if w.objectName().startswith("recolor.")]
     assert len({w.objectName() for w in named}) == len(named)
+
+
+def test_opens_in_turns_and_shows_only_what_works(make_napari_viewer, photo, qtbot):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(photo)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    seen, turns = [], []
+
+    def turn():
+        turns.append(widget.complete)
+        shown = [one for one in widget.findChildren(QPushButton) if one.isVisible()]
+        seen.extend(one.objectName() for one in shown if not widget.complete)
+
+    timer = QTimer()
+    timer.timeout.connect(turn)
+    timer.start(0)
+    with qtbot.waitSignal(widget.completed, timeout=60_000):
+        pass
+    timer.stop()
+    assert turns.count(False) >= 10
+    assert seen == []
+    assert button(widget, "run").isVisible()
+    assert button(widget, "run").isEnabled()
+    assert text(widget, "status") == "Ready."
+    assert widget.minimumWidth() > 200
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 30, 100])
+def test_may_be_closed_while_it_opens(make_napari_viewer, photo, qtbot, milliseconds):
+    viewer = make_napari_viewer()
+    viewer.add_image(photo)
+    keys = dict(viewer.keymap)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    qtbot.wait(milliseconds)
+    viewer.window.remove_dock_widget(widget)
+    built = widget.complete
+    qtbot.wait(200)
+    assert widget.complete == built  # nothing more is built
+    assert {key for key, slot in viewer.keymap.items() if slot is not None} == set(keys)
+    viewer.add_image(photo)  # nobody listens who is gone
+    viewer.layers.clear()
+
+
+@pytest.mark.slow
+def test_opening_loads_nothing_heavy():
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", OPEN], capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+
+
+OPEN = """
+import sys
+from napari import Viewer
+from qtpy.QtWidgets import QApplication
+
+viewer = Viewer(show=False)
+before = set(sys.modules)
+_, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+while not panel.complete:
+    QApplication.processEvents()
+loaded = {"torch", "onnxruntime", "pandas", "skimage.color"} & (set(sys.modules) - before)
+viewer.close()
+sys.exit(", ".join(sorted(loaded)) or 0)
+"""
 
 
 def test_every_control_tells_what_it_is_for(panel):
@@ -654,7 +718,7 @@ def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified)
     assert "Traceback" not in notified[0]
 
 
-def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, finish):
+def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, qtbot):
     panel.controls.vividness.setValue(0.25)
     panel.controls.scope.setCurrentText("visible region")
     saved = preferences_of_this_test.read_text(encoding="utf-8")
@@ -669,6 +733,7 @@ def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, f
     from napari_recolor.widget import ColorizeWidget
 
     fresh = ColorizeWidget(panel.viewer) if again is panel else again
+    qtbot.waitUntil(lambda: fresh.complete)
     assert fresh.controls.vividness.value() == 0.25
     assert fresh.controls.scope.currentText() == "visible region"
     assert fresh.controls.size.value() == 64

@@ -360,13 +360,3 @@ def test_the_file_of_a_layer_is_known_by_its_codes(tmp_path, photo):
     assert other is None
     missing, _ = file_of(source_of(photo, path=str(tmp_path / "gone.tif")))
     assert missing is None
-
-
-@pytest.mark.slow
-def test_opening_the_panel_loads_nothing_heavy():
-    code = (
-        "import sys, napari_recolor.widget; "
-        "sys.exit(', '.join({'torch', 'pandas', 'skimage.color'} & set(sys.modules)) or 0)"
-    )
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
-    assert result.returncode == 0, result.stderr.decode()
