@@ -4,8 +4,10 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -51,6 +53,27 @@ def no_garbage_among_what_was_imported() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_weights_are_read_once() -> Iterator[None]:
+    """Read and hash the 60 MB that come with the package once, not for each colorizer.
+
+    Files elsewhere, such as damaged copies, are read each time.
+    """
+    from recolor_core import weights
+    from recolor_core.runtime import compiled
+
+    shipped = Path(weights.__file__).parent / "data"
+
+    def once(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        kept = cache(read)
+        return lambda path: (kept if Path(path).parent == shipped else read)(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((weights, "sha256_of"), (compiled, "read_quantized")):
+            patch.setattr(module, name, once(getattr(module, name)))
+        yield
 
 
 def _is_local(host: str) -> bool:
