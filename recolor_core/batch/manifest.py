@@ -139,6 +139,26 @@ class Making:
         return json.dumps(self.parameters, sort_keys=True)
 
 
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that cannot be used: Windows moves no file that is open."""
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
+
+
+def _version_of(db: sqlite3.Connection) -> int:
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    if (version := _version_of(db)) != _VERSION:
+        raise sqlite3.DatabaseError(f"version {version}, expected {_VERSION}")
+
+
 def _is_read_only(error: sqlite3.Error) -> bool:
     code: int = getattr(error, "sqlite_errorcode", 0)  # only errors of SQLite itself have it
     return code & 0xFF == sqlite3.SQLITE_READONLY  # the higher bits say why
@@ -178,20 +198,19 @@ class Manifest:
             ) from error
 
     def _open(self, write: bool) -> sqlite3.Connection:
-        if write:
-            db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        if not write:
+            return self._open_for_reading()
+        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        with _closed_on_error(db):
             db.execute("PRAGMA journal_mode=WAL")
             # A commit survives a killed process. After a power failure the last ones may be
             # missing; their results are found again by the next run.
             db.execute("PRAGMA synchronous=NORMAL")
-        else:
-            db = self._open_for_reading()
+            if _version_of(db) == 0:
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+            else:
+                _check_version(db)
         db.row_factory = sqlite3.Row
-        [version] = db.execute("PRAGMA user_version").fetchone()
-        if write and version == 0:
-            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"version {version}, expected {_VERSION}")
         return db
 
     def _open_for_reading(self) -> sqlite3.Connection:
@@ -200,12 +219,11 @@ class Manifest:
         where = self.path.resolve().as_uri()
         for mode in ("mode=rw", "mode=ro", "immutable=1"):  # the last one for read-only media
             db = sqlite3.connect(f"{where}?{mode}", uri=True, timeout=_BUSY_SECONDS)
-            try:
+            with suppress(sqlite3.OperationalError), _closed_on_error(db):
                 db.execute("SELECT count(*) FROM sqlite_master")
-            except sqlite3.OperationalError:
-                db.close()
-                continue
-            return db
+                _check_version(db)
+                db.row_factory = sqlite3.Row
+                return db
         raise sqlite3.DatabaseError("unable to open database file")
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -26,6 +27,7 @@ from recolor_core.batch.outcome import Outcome
 from recolor_core.batch.schedulers import MAX_PROCESSES, LocalProcesses, Lost
 from recolor_core.batch.tasks import IMAGES_AT_A_TIME, Task, Work
 from recolor_core.colorizer import Colorizer
+from recolor_core.errors import RecolorError
 from tests.core.cli_runner import FAST, files, gray_of, photo, pixels, recolor
 
 posix = pytest.mark.skipif(os.name != "posix", reason="of POSIX systems")
@@ -547,6 +549,33 @@ def test_bad_calls(archive: Path, tmp_path: Path, words: tuple[str, ...], said: 
     call = recolor("batch", *(word.format(**places) for word in words))
     assert (call.code, len(call.errors)) == (2, 1)
     assert said in call.err
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("content", ["no database", "another version"])
+def test_a_manifest_that_cannot_be_used_is_closed(
+    tmp_path: Path, content: str, write: bool
+) -> None:
+    if content == "no database":
+        (tmp_path / MANIFEST).write_bytes(b"no database" * 99)
+    else:
+        with closing(sqlite3.connect(tmp_path / MANIFEST)) as db:
+            db.execute("PRAGMA user_version=99")
+    connect, opened = sqlite3.connect, []
+
+    def noting(*words: object, **options: object) -> sqlite3.Connection:
+        opened.append(connect(*words, **options))
+        return opened[-1]
+
+    with (
+        patch("recolor_core.batch.manifest.sqlite3.connect", noting),
+        pytest.raises(RecolorError, match="cannot be opened"),
+    ):
+        Manifest(tmp_path, write=write)
+    assert opened
+    for db in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            db.execute("SELECT 1")
 
 
 def test_a_manifest_of_the_future_is_left_alone(archive: Path, tmp_path: Path) -> None:
