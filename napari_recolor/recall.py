@@ -183,10 +183,9 @@ def _part(entry: Mapping[str, Any]) -> Part:
 
 
 def _source(record: Mapping[str, Any], result: Path) -> Path | None:
-    about = record.get("source")
-    told = about.get("path") if isinstance(about, Mapping) else None
-    if told and Path(told).is_file():
-        return Path(told)
+    name = record.get("source")
+    if isinstance(name, str) and name and (result.parent / Path(name).name).is_file():
+        return result.parent / Path(name).name
     stem = result.name.partition(OWN)[0]
     beside = (
         one

@@ -98,7 +98,7 @@ class Run:
         }
         if not self.finished:
             about["unfinished"] = True
-        of_images = ("levels", "hints", "frames")
+        of_images = ("levels", "hints", "frames", "gray_sha256")
         return {name: value for name, value in about.items() if name not in of_images}
 
     def _steady(self) -> dict[str, Any] | None:
@@ -116,7 +116,7 @@ class Run:
 
     def _image(self, index: Index) -> dict[str, Any]:
         provenance = self.stages.provenance[index]
-        names = ("levels", "hints", "device", "reading", "frames")
+        names = ("levels", "hints", "device", "reading", "frames", "gray_sha256")
         told = {name: provenance[name] for name in names if name in provenance}
         return {"index": list(self.request.slot(index)), "of_source": list(index), **told}
 

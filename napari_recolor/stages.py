@@ -132,7 +132,8 @@ class Stages:
                 self.arrays[role] = self.as_shown(values)
             else:
                 self._slot(role, index, values.shape, values.dtype)[...] = values
-        self.provenance[index] = {**recolored.provenance, "levels": before["levels"]}
+        kept = {name: before[name] for name in ("levels", "gray_sha256")}
+        self.provenance[index] = {**recolored.provenance, **kept}
         if "frames" in before:  # over time, the last hints are the image's own
             frames = {**before["frames"], "given": recolored.given}
             self.provenance[index]["frames"] = frames
@@ -175,11 +176,14 @@ class Stages:
 
     def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:
         """Take over all but the images in color."""
+        from recolor_core.digest import digest_codes
+
         for role, values in looked_at(result).items():
             self._slot(role, index, values.shape, values.dtype)[...] = values
         known = None if levels is None else list(levels)
         self.matches[index] = found_in(result)
-        self.provenance[index] = {**result.provenance, "levels": known}
+        gray = digest_codes(np.asarray(result.gray.codes))
+        self.provenance[index] = {**result.provenance, "levels": known, "gray_sha256": gray}
 
     def as_shown(self, image: NDArray[Any]) -> NDArray[Any]:
         """Give a single image the leading axes of the request."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -109,6 +109,8 @@ def _same_file(one: Path, other: Path) -> bool:
 def _write_image(
     path: str, data: Any, meta: Mapping[str, Any], about: Mapping[str, Any] | None
 ) -> None:
+    from recolor_core.batch.original import facts_to_verify
+    from recolor_core.digest import digest_codes
     from recolor_core.images import ImageWriter
 
     with ExitStack() as stack:
@@ -116,11 +118,25 @@ def _write_image(
         if source is not None:
             stack.enter_context(source)
         writer = stack.enter_context(ImageWriter(path, like=source, overwrite=True))
-        pages = iter(source) if source is not None else None
+        pages = zip(source, source.headers(), strict=True) if source is not None else None
         for index in np.ndindex(*data.shape[:-3]):
             image = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
-            page = _page(image, meta) if pages is None else next(pages)
-            writer.write(page, image[..., :3], _provenance(about, index))
+            page, stored = (_page(image, meta), None) if pages is None else next(pages)
+            record = None if about is None else _facts(about, index)
+            if record is not None:
+                record |= facts_to_verify(
+                    page,
+                    source=record["source"],
+                    source_sha256=record["source_sha256"],
+                    format=writer.format,
+                    gray_sha256=record.get("gray_sha256", ""),
+                    stored=stored,
+                    stored_format="" if source is None else source.format,
+                )
+                if record.get("layer") == "coarse":  # it has fewer pixels than the source
+                    digest = digest_codes(data.reshape(-1, *data.shape[-2:]))
+                    record |= {"stage": "coarse", "stage_sha256": digest}
+            writer.write(page, image[..., :3], record)
 
 
 def _source(about: Mapping[str, Any] | None) -> "ImageFile | None":
@@ -158,26 +174,42 @@ def _page(image: NDArray[Any], meta: Mapping[str, Any]) -> "Page":
 def _write_numbers(
     path: str, data: NDArray[Any], meta: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
+    from recolor_core.digest import digest_codes
     from recolor_core.images import write_stage
+    from recolor_core.provenance import xmp_packet
 
     if not path.lower().endswith((".tif", ".tiff")):
         raise ImageError(f"{path}: PNG cannot hold {data.dtype} numbers; write a .tif instead")
     name = str(meta.get("name")).encode("ascii", "replace").decode()
     # Of many images what differs from image to image would not fit into a description.
-    told = {key: value for key, value in about.items() if key != "images"}
+    told = _facts({**about, "images": ()}, ())
     description = f"{name}: {about.get('layer')}, Lab units\n{json.dumps(told)}"
-    pages = data if data.ndim == 2 else data.reshape(-1, *data.shape[-2:])
-    write_stage(path, pages, description=description, overwrite=True)
+    pages = np.ascontiguousarray(data, np.float32).reshape(-1, *data.shape[-2:])
+    facts = _facts(about, (0,) * (data.ndim - 2))
+    facts |= {
+        "stage": about.get("layer"),
+        "stage_sha256": digest_codes(pages.reshape(-1, pages.shape[-1])),
+    }
+    write_stage(path, pages, description=description, overwrite=True, xmp=xmp_packet(facts))
 
 
-def _provenance(about: Mapping[str, Any] | None, index: Sequence[int]) -> dict[str, Any] | None:
-    """Combine the facts of the whole run with those of one image."""
-    if about is None:
-        return None
-    facts = {key: value for key, value in about.items() if key != "images"}
+def _facts(about: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
+    """Combine the facts of the whole run with those of one image, as the command records them.
+
+    The source is named without its folder: a file that is published tells nothing of a disk.
+    """
+    facts = {key: value for key, value in about.items() if key not in ("images", "source")}
+    source = about.get("source", {})
+    file = source.get("file") or {}
+    name = source.get("path") or file.get("path")
+    facts["source"] = Path(name).name if name else source.get("layer", "")
+    facts["source_sha256"] = file.get("sha256", "")
     for image in about.get("images", ()):
         if tuple(image["index"]) == tuple(index):
             facts |= image
+            leading = source.get("shape", ())[: len(image.get("of_source", ()))]
+            if leading and file.get("pages", 1) > 1:
+                facts["source_page"] = 1 + int(np.ravel_multi_index(image["of_source"], leading))
     return facts
 
 

@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict, fields
+from dataclasses import fields
 from dataclasses import replace as changed
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from recolor_core import provenance
 from recolor_core.batch.observer import Observer
-from recolor_core.batch.original import describe_original
+from recolor_core.batch.original import facts_to_verify
 from recolor_core.batch.outcome import (
     STREAM,
     Outcome,
@@ -306,15 +305,17 @@ class _Work:
                     digest_codes(result.gray.codes),
                     round(float(result.uncertainty.mean()), 3),
                 )
-                facts = result.provenance | {
-                    "source": Path(file.name).name,
-                    "source_sha256": file.sha256,
-                    "levels": request.levels,
-                    "format": main.format,
-                    "icc_sha256": sha256(page.metadata.icc or b"").hexdigest(),
-                    "original": describe_original(next(headers), file.format),
-                    **asdict(known),
-                }
+                to_verify = facts_to_verify(
+                    page,
+                    source=Path(file.name).name,
+                    source_sha256=file.sha256,
+                    format=main.format,
+                    gray_sha256=known.gray_sha256,
+                    stored=next(headers),
+                    stored_format=file.format,
+                )
+                facts = result.provenance | to_verify
+                facts |= {"levels": request.levels, "uncertainty": known.uncertainty}
                 main.write(page, self._counted(result.strips()), facts)
                 for i, alternative in enumerate(alternatives):
                     strips = self._counted(drawn.strips(drawn.ab_alternatives[i]))

@@ -3,12 +3,64 @@
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from recolor_core.images import icc
-from recolor_core.images.image import Stored
+from recolor_core.images.image import Page, Stored
 
 _LARGEST_PROFILE = 1 << 16  # bytes, compressed; gray profiles have some hundred
+
+
+def facts_to_verify(
+    page: Page,
+    *,
+    source: str,
+    source_sha256: str,
+    format: str,
+    gray_sha256: str,
+    stored: Stored | None = None,
+    stored_format: str = "",
+) -> dict[str, Any]:
+    """Return what the provenance of a page needs so that the page can be verified.
+
+    Parameters
+    ----------
+    page : Page
+        The page of the source.
+    source : str
+        The name of the source, without its folder.
+    source_sha256 : str
+        SHA-256 of the source file; empty if the source is no file.
+    format : str
+        Of the result: "TIFF", "PNG", ...
+    gray_sha256 : str
+        SHA-256 of the gray codes that the page keeps; see `recolor_core.digest`.
+    stored : Stored or None
+        The header of the page in the source file, if there is one.
+    stored_format : str
+        The format of the source file.
+
+    Returns
+    -------
+    dict
+        JSON types only.
+    """
+    height, width = page.codes.shape[:2]
+    facts: dict[str, Any] = {
+        "source": source,
+        "source_sha256": source_sha256,
+        "format": format,
+        "icc_sha256": sha256(page.metadata.icc or b"").hexdigest(),
+        "width": width,
+        "height": height,
+        "dtype": str(page.codes.dtype),
+        "reading": page.reading,
+        "gray_sha256": gray_sha256,
+    }
+    if stored is not None:
+        facts["original"] = describe_original(stored, stored_format)
+    return facts
 
 
 def describe_original(stored: Stored, format: str) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class Verification:
         of = (
             self.source
             or f"{self.made.get('source')} (SHA-256 {self.made['source_sha256'][:12]}...)"
+            if self.made["source_sha256"]
+            else f"“{self.made.get('source')}”, which was no file"
         )
         if stage := self.made.get("stage"):
             return f"{self.output}: unaltered stage {stage} of the coloring of {of}"

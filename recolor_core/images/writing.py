@@ -394,6 +394,7 @@ def write_stage(
     *,
     description: str,
     overwrite: bool = False,
+    xmp: bytes | None = None,
 ) -> None:
     """Write an intermediate stage (ab, uncertainty) as floating point TIFF, atomically.
 
@@ -407,6 +408,8 @@ def write_stage(
         What the numbers are, with their unit, in ASCII; the ImageDescription of the file.
     overwrite : bool
         Whether a file that is there may be replaced.
+    xmp : bytes or None
+        How the stage was made, for the first page.
 
     Raises
     ------
@@ -417,7 +420,7 @@ def write_stage(
     """
     output = AtomicFile(Path(path), overwrite=overwrite)
     try:
-        encode_stage(output, array, description=description)
+        encode_stage(output, array, description=description, xmp=xmp)
         output.commit()
     finally:
         output.discard()

@@ -12,7 +12,9 @@ from napari_recolor.layers import KEY
 from napari_recolor.saving import save_active, suggested_path
 from napari_recolor.writer import write_image
 from recolor_core import ImageError
+from recolor_core.batch.verify import verify_image
 from recolor_core.images import open_image
+from recolor_core.provenance import read_xmp
 
 pytestmark = pytest.mark.gui
 
@@ -142,3 +144,89 @@ def test_stages_carry_their_provenance(tmp_path):
     with tifffile.TiffFile(written) as file:
         text = file.pages[0].description
     assert json.loads(text.split("\n", 1)[1])["weights"]["sha256"] == "0" * 64
+
+
+def save_to(panel, layer, path):
+    data, meta, _ = layer.as_layer_data_tuple()
+    write_image(str(path), data, meta)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(np.uint8, "a.tif"), (np.uint8, "a.png"), (np.uint16, "a.tif")]
+)
+def test_what_the_panel_saves_can_be_verified(open_panel, photo, finish, tmp_path, dtype, name):
+    source, target = tmp_path / "scan.tif", tmp_path / name
+    scale = np.iinfo(dtype).max // 255
+    tifffile.imwrite(source, photo.astype(dtype) * dtype(scale), photometric="minisblack")
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    button(panel, "run").click()
+    finish(panel)
+    rgb = panel._runner.last.layers["rgb"]
+    save_to(panel, rgb, target)
+    for known in (None, source):
+        found = verify_image(target, known)
+        assert found.unaltered, found.line()
+        assert found.exact_pages == 1
+    with open_image(target) as file:
+        (page,) = file
+    record = read_xmp(page.metadata.xmp)
+    assert str(tmp_path) not in json.dumps(record)
+    rgb.data = rgb.data // 2  # by someone else
+    save_to(panel, rgb, target)
+    assert verify_image(target).altered
+
+
+def test_other_results_can_be_verified(open_panel, photo, finish, tmp_path, qtbot):
+    source, target = tmp_path / "stack.tif", tmp_path / "out.tif"
+    stack = np.stack([photo, photo[::-1], photo // 2])
+    tifffile.imwrite(source, stack, photometric="minisblack")
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    panel.controls.scope.setCurrentIndex(panel.controls.scope.findData("slice"))
+    panel.viewer.dims.set_point(0, 1)
+    button(panel, "run").click()
+    finish(panel)
+    run = panel._runner.last
+    assert len(run.request.indices) == 1
+    save_to(panel, run.layers["rgb"], target)
+    found = verify_image(target, source)
+    assert found.unaltered, found.line()
+    for role in ("coarse", "uncertainty", "a refined"):
+        layer = panel._runner.show_stages(run, [role])[role]
+        save_to(panel, layer, target)
+        found = verify_image(target, source)
+        assert found.unaltered, found.line()
+    panel.controls.scope.setCurrentIndex(panel.controls.scope.findData("stack"))
+    panel.controls.steady.setChecked(False)
+    button(panel, "run").click()
+    finish(panel)
+    save_to(panel, panel._runner.last.layers["rgb"], target)
+    found = verify_image(target, source)
+    assert found.unaltered, found.line()
+    assert found.exact_pages == 3
+
+
+def test_a_region_and_an_image_that_was_no_file_can_be_verified(
+    open_panel, photo, finish, tmp_path, qtbot
+):
+    source, target = tmp_path / "scan.tif", tmp_path / "out.tif"
+    tifffile.imwrite(source, photo, photometric="minisblack")
+    panel = open_panel(photo)
+    button(panel, "run").click()
+    finish(panel)
+    save_to(panel, panel._runner.last.layers["rgb"], target)
+    for known in (None, source):
+        found = verify_image(target, known)
+        assert found.unaltered, found.line()
+    panel.viewer.layers.clear()
+    panel.viewer.open(source, plugin="napari")
+    panel.viewer.scene.camera.zoom *= 3
+    panel.controls.scope.setCurrentIndex(panel.controls.scope.findData("region"))
+    button(panel, "run").click()
+    finish(panel)
+    rgb = panel._runner.last.layers["rgb"]
+    assert rgb.data.shape[:2] < photo.shape
+    save_to(panel, rgb, target)
+    found = verify_image(target, source)
+    assert found.unaltered, found.line()
