@@ -38,23 +38,41 @@ class Recolored:
     ----------
     index
         Of the image.
-    arrays
-        By role, as in `Stages`, but of this image alone.
+    rgb
+        (H, W, 3): the image in color.
     provenance
         How it came to be.
     given
         How many hints were given for the image.
     finished
-        Whether this is the last event. If not, `arrays` has ``rgb`` only, as a preview that is
-        still being filled with the full resolution.
+        Whether `rgb` is at full resolution. If not, it is a preview, which the worker is still
+        filling.
+    matches
+        What the references show of the image.
     """
 
     index: Index
-    arrays: dict[str, NDArray[Any]]
+    rgb: NDArray[Any]
     provenance: dict[str, Any]
     given: int
     finished: bool = True
     matches: "tuple[Found, ...]" = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """The other results of an image that was `Recolored`, which come after its colors.
+
+    Parameters
+    ----------
+    index
+        Of the image.
+    arrays
+        By role, as in `Stages`, but of this image alone.
+    """
+
+    index: Index
+    arrays: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The queue in front of the engine: one job at a time; of those that wait the newest wins."""
+"""The queue in front of the engine: one job at a time. Of the jobs that wait, the newest wins."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,13 +21,16 @@ class Job:
     Parameters
     ----------
     work : callable
-        Runs in a worker thread: takes the engine and yields events, each a chance to end the job.
+        Runs in a worker thread: takes the engine and yields events. The job can be ended at each
+        event.
     on_event : callable
         Takes each event, in the main thread and in order. A `Failure` is the last event.
     on_end : callable
         Is called once in the main thread, after all events, even if the job never started.
     keeps : bool
-        Whether newer jobs wait until this one is done. Otherwise a newer job ends it.
+        Whether newer jobs wait until this one is done. A job that does not keep is ended by a newer
+        one that does not keep either. If a newer one keeps, the job is interrupted and starts again
+        after that.
     """
 
     work: Callable[[Engine], Iterator[Any]]
@@ -39,7 +42,12 @@ class Job:
 class JobQueue(QObject):
     """Owns the engine and runs jobs on it, one at a time. Lives in the main thread.
 
-    Jobs that keep are done in order, before any others. Of the others only the newest waits.
+    Jobs that keep are done in order, before any others. Of the others, only the newest waits.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+        Of the object.
     """
 
     changed = Signal()
@@ -52,6 +60,8 @@ class JobQueue(QObject):
         self._worker: GeneratorWorker | None = None
         self._kept: deque[Job] = deque()  # those that wait and keep, in order
         self._newest: Job | None = None  # of the others that wait
+        self._interrupted: Job | None = None  # the job that runs, if it is to start again
+        self._aborted = False  # whether the job that runs was ended before its last event
         self._events: deque[Any] = deque()
         self._draining = False
 
@@ -71,11 +81,13 @@ class JobQueue(QObject):
         if self._job is None:
             self._start_next()
         elif not self._job.keeps:
+            self._interrupted = self._job if job.keeps else None
             self._quit()
 
     def cancel(self, job: Job) -> None:
         """End a job at its next event, or drop it if it waits."""
         if job is self._job:
+            self._interrupted = None
             self._quit()
         elif job is self._newest:
             self._newest = None
@@ -86,7 +98,7 @@ class JobQueue(QObject):
 
     def close(self) -> None:
         """End the job that runs and drop the one that waits. Nothing is called afterwards."""
-        self._newest = None
+        self._newest = self._interrupted = None
         self._kept.clear()
         if self._job is not None:
             self._job.on_event, self._job.on_end = _ignore, lambda: None
@@ -104,11 +116,13 @@ class JobQueue(QObject):
         else:
             self._job, self._newest = self._newest, None
         if self._job is not None:
+            self._aborted = False
             # Errors come as a Failure: after a RuntimeError the worker would never finish.
             self._worker = worker = create_worker(
                 _guarded, self._job, self._engine, _ignore_errors=True
             )
             worker.yielded.connect(self._on_event)
+            worker.aborted.connect(self._on_aborted)
             worker.warned.connect(_show_warning)
             worker.finished.connect(self._on_finished)
             worker.start()
@@ -117,7 +131,8 @@ class JobQueue(QObject):
     def _on_event(self, event: Any) -> None:
         """Pass events on in order, one after the other.
 
-        napari's progress bars process events when they move, so this is entered again from within.
+        napari's progress bars process Qt's events when they move, so this method may be called
+        again before it returns.
         """
         self._events.append(event)
         if self._draining:
@@ -128,6 +143,9 @@ class JobQueue(QObject):
                 self._pass_on(self._events.popleft())
         finally:
             self._draining = False
+
+    def _on_aborted(self) -> None:
+        self._aborted = True
 
     def _on_finished(self) -> None:
         self._on_event(_END)
@@ -140,8 +158,12 @@ class JobQueue(QObject):
             if event is not _END:
                 job.on_event(event)
                 return
-            self._job = self._worker = None
-            job.on_end()
+            again = self._aborted and job is self._interrupted and self._newest is None
+            self._job = self._worker = self._interrupted = None
+            if again:
+                self._newest = job
+            else:
+                job.on_end()
         except Exception as error:  # an error here must not block the queue
             self._quit()
             notification_manager.receive_error(type(error), error, error.__traceback__)

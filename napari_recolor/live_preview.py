@@ -1,4 +1,4 @@
-"""Colors the image shown anew while hints change: the generator is not asked again."""
+"""Colors the image shown anew while hints change: the generator does not run again."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
-from napari_recolor.events import Failure, Recolored
+from napari_recolor.events import Failure, Looked, Recolored
 from napari_recolor.jobs import Job, JobQueue
 from napari_recolor.options import Options
 from napari_recolor.reading import Index
@@ -30,9 +30,9 @@ class LivePreview(QObject):
     """
 
     said = Signal(str)
-    """A sentence that says what is going on."""
+    """A sentence that says what happens."""
     finished = Signal()
-    """Emitted when nothing runs and nothing waits any more."""
+    """Emitted when nothing runs and nothing waits anymore."""
 
     def __init__(self, viewer: ViewerModel, queue: JobQueue, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,7 +59,7 @@ class LivePreview(QObject):
         hints: Sequence[Mark],
         options: Options | None = None,
     ) -> None:
-        """Color an image of a finished run anew, in place of whatever was requested before.
+        """Color an image of a finished run anew, in place of what was requested before.
 
         Parameters
         ----------
@@ -70,8 +70,8 @@ class LivePreview(QObject):
         hints : sequence of Mark
             All hints of the image, in pixels of the source.
         options : Options, optional
-            How to colorize, if not as in the run; the run takes them over. Those of the generator
-            have had their effect already.
+            How to colorize, if not as in the run; the run takes them over. Options of the generator
+            have no effect.
         """
         wanted, inside = options or run.options, run.hints(hints)
         work = partial(
@@ -89,16 +89,25 @@ class LivePreview(QObject):
         self._queue.submit(job)
 
     def cancel(self) -> None:
-        """Drop what runs and what waits."""
+        """End the request that runs or waits."""
         if self._job is not None:
             self._queue.cancel(self._job)
 
     def _on_event(
-        self, run: Run, options: Options, hints: list[Mark], event: Recolored | Failure | None
+        self,
+        run: Run,
+        options: Options,
+        hints: list[Mark],
+        event: Recolored | Looked | Failure | None,
     ) -> None:
         if isinstance(event, Failure):
             self.said.emit(f"Failed: {event.message}")
             tell_failure(event)
+        elif not run.layers:  # they were removed, or another run took them over
+            return
+        elif isinstance(event, Looked):
+            run.stages.look(event)
+            run.show_stages(self.viewer.layers, event.index)
         elif event is not None and not event.finished:
             self._previewed = run
             run.show_preview(self.viewer.layers, event)
@@ -107,7 +116,7 @@ class LivePreview(QObject):
             run.options = options
             run.stages.replace(event)
             run.given[event.index] = hints
-            run.show(self.viewer.layers, event.index)
+            run.show_colors(self.viewer.layers)
             count = len(event.provenance["hints"])
             counted = f"with {count} hint{'' if count == 1 else 's'}" if count else "without hints"
             said = f"Colored {counted}."

@@ -17,6 +17,7 @@ from napari_recolor.layers import (
     Geometry,
     contrast_limits,
     has_colors,
+    is_image,
     layers_of_run,
     limits_of,
     make_layers,
@@ -174,21 +175,38 @@ class Run:
             self._limits = {role: max(one[role] for one in found) for role in found[0]}
 
     def show(self, viewer_layers: LayerList, index: Index) -> None:
-        """Show an image that is finished or colored anew, and tell how it came to be."""
-        about, before = self.about(), self._limits
+        """Show all results of an image that is finished, and tell how it came to be."""
+        self.show_colors(viewer_layers)
+        self.show_stages(viewer_layers, index)
+
+    def show_colors(self, viewer_layers: LayerList) -> None:
+        """Show the image in color as it is now, and tell how it came to be."""
+        about = self.about()
+        for role, layer in layers_of_run(viewer_layers, self.id).items():
+            layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
+            if is_image(role):
+                self._show_layer(layer, role)
+
+    def show_stages(self, viewer_layers: LayerList, index: Index) -> None:
+        """Show the other results of an image as they are now."""
+        before = self._limits
         if before:
             new = self._limits_of(index)
             self._limits = {role: max(limit, before[role]) for role, limit in new.items()}
         for role, layer in layers_of_run(viewer_layers, self.id).items():
-            layer.metadata = {**layer.metadata, KEY: {**about, "layer": role}}
+            if is_image(role):
+                continue
             if not has_colors(role):
                 shown, wanted = (contrast_limits(role, x[role]) for x in (before, self._limits))
                 if layer.contrast_limits == shown != wanted:  # not if the user chose others
                     layer.contrast_limits_range = layer.contrast_limits = wanted
-            if layer.multiscale:
-                self._put(layer, self.stages.arrays[role])
-            elif layer.visible:
-                layer.refresh(extent=False)
+            self._show_layer(layer, role)
+
+    def _show_layer(self, layer: Image, role: str) -> None:
+        if layer.multiscale:
+            self._put(layer, self.stages.arrays[role])
+        elif layer.visible:
+            layer.refresh(extent=False)
 
     def look(self, viewer: ViewerModel) -> None:
         """Note which rows are in view: they are computed first."""
@@ -206,7 +224,7 @@ class Run:
         """Show the preview of another coloring; `show` or `show_again` ends that."""
         rgb = self.layers.get("rgb")
         if rgb is not None and rgb in viewer_layers:
-            self._put(rgb, self.stages.as_shown(recolored.arrays["rgb"]))
+            self._put(rgb, self.stages.as_shown(recolored.rgb))
             rgb.metadata = {**rgb.metadata, KEY: {**rgb.metadata[KEY], "unfinished": True}}
 
     def show_again(self, viewer_layers: LayerList) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_recolor.events import Found, Recolored, found_in
+from napari_recolor.events import Found, Looked, Recolored, found_in
 from napari_recolor.options import Options
 from napari_recolor.pyramid import COARSE, colors_of_every, is_large, paint_preview, preview_step
 from napari_recolor.reading import Index, Request
@@ -123,20 +123,25 @@ class Stages:
         """Number of steps of `fill`."""
         return result.strip_count * (1 + len(result.ab_alternatives))
 
-    def replace(self, recolored: "Recolored") -> None:
+    def replace(self, recolored: Recolored) -> None:
         """Take over another coloring of an image that is finished."""
-        index, before = recolored.index, self.provenance[recolored.index]
+        index, rgb = recolored.index, recolored.rgb
+        before = self.provenance[index]
         self.matches[index] = recolored.matches
-        for role, values in recolored.arrays.items():
-            if role == "rgb" and self.has_preview:  # a copy would stop the window
-                self.arrays[role] = self.as_shown(values)
-            else:
-                self._slot(role, index, values.shape, values.dtype)[...] = values
+        if self.has_preview:  # a copy would stop the window
+            self.arrays["rgb"] = self.as_shown(rgb)
+        else:
+            self._slot("rgb", index, rgb.shape, rgb.dtype)[...] = rgb
         kept = {name: before[name] for name in ("levels", "gray_sha256")}
         self.provenance[index] = {**recolored.provenance, **kept}
         if "frames" in before:  # over time, the last hints are the image's own
             frames = {**before["frames"], "given": recolored.given}
             self.provenance[index]["frames"] = frames
+
+    def look(self, looked: Looked) -> None:
+        """Take over the other results of an image whose coloring was replaced."""
+        for role, values in looked.arrays.items():
+            self._slot(role, looked.index, values.shape, values.dtype)[...] = values
 
     def hinted(
         self,
@@ -167,11 +172,11 @@ class Stages:
         carried = self.carried.get(index)
         if carried is None:
             return coarse, list(values)
-        marks, coarse = carried.marks.with_given(values), replace(coarse, ab=carried.ab)
+        marks, coarse = carried.marks.with_given(values), coarse.with_ab(carried.ab)
         if marks.groups:
             settings, palette = Settings(**options.settings), options.read_palette()
             ab = colorizer.coarse_ab(coarse, settings, marks, palette)
-            coarse = replace(coarse, ab=ab)
+            coarse = coarse.with_ab(ab)
         return coarse, marks
 
     def fill_stages(self, index: Index, result: "Colorization", levels: Levels) -> None:

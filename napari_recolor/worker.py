@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_recolor.engine import Engine
-from napari_recolor.events import Likely, Recolored, Step, found_in
+from napari_recolor.events import Likely, Looked, Recolored, Step, found_in
 from napari_recolor.options import Options
 from napari_recolor.pyramid import paint_preview
 from napari_recolor.reading import Index
@@ -194,10 +194,11 @@ def recolor(
     stages: Stages,
     index: Index,
     hints: Sequence[Mark],
-) -> Iterator[Recolored | None]:
+) -> Iterator[Recolored | Looked | None]:
     """Color a finished image anew, with other hints.
 
-    The generator is asked again only if what it saw is no longer known.
+    The generator runs again only if its prediction is no longer known. The colors come first, then
+    what *Inspect* and the readout show.
 
     Parameters
     ----------
@@ -214,8 +215,8 @@ def recolor(
 
     Yields
     ------
-    Recolored or None
-        The new coloring is the last event; every event before it is a chance to end.
+    Recolored, Looked or None
+        The job can be ended at each event. `Looked` is the last one.
     """
     only_our_warnings()
     coarse = engine.seen(stages.request, index)
@@ -226,19 +227,20 @@ def recolor(
     coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     steady = index in stages.carried
     result = engine.color(options, coarse, known, index=index, steady=steady)
-    # No event comes before the new colors: a newer request ends this one at an event, and while a
-    # slider moves there is always a newer one.
+    # There is no event before the new colors: a newer request ends this one at an event, and while
+    # a slider moves there is always a newer one.
+    rgb = np.empty((*result.shape, 3), stages.arrays["rgb"].dtype)
+    told = (index, rgb, result.provenance, len(hints))
     if stages.has_preview:
-        rgb = np.empty((*result.shape, 3), stages.arrays["rgb"].dtype)
         paint_preview(result, rgb)
-        preview = Recolored(index, {"rgb": rgb}, result.provenance, len(hints), finished=False)
+        preview = Recolored(*told, finished=False)
         yield preview
         for seen in paint(result, result.ab_refined, rgb, stages.in_view):
             yield preview if seen else None
     else:
-        rgb = np.concatenate(list(result.strips()))
-    arrays = {**looked_at(result), "rgb": rgb}
-    yield Recolored(index, arrays, result.provenance, len(hints), matches=found_in(result))
+        list(paint(result, result.ab_refined, rgb, (0, 0)))
+    yield Recolored(*told, matches=found_in(result))
+    yield Looked(index, looked_at(result))
 
 
 def alternatives(

@@ -27,7 +27,7 @@ from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
 from recolor_core.palette import Palette, palette_record
 from recolor_core.resampling import area_means, resize
-from recolor_core.result import Coarse, Colorization, Progress, limited
+from recolor_core.result import Coarse, Colorization, Distribution, Progress, limited
 from recolor_core.runtime import choose_runtime
 from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
 from recolor_core.view import View, look
@@ -331,12 +331,10 @@ class Colorizer:
             (B, 2, ceil(h / 4), ceil(w / 4)) float32, Lab units, for the working size (h, w).
         """
         settings = settings or Settings()
-        logits = self._steered(coarse, palette)
+        predicted = self._steered(coarse, palette)
         found = _matches(coarse, references)
-        directions = self._directions(coarse, logits, settings, hints, found)
-        ab = coarse.ab
-        if ab is None:
-            ab = self._mean_color(logits, self._uncertainty(coarse, logits), settings)
+        directions = self._directions(coarse, predicted, settings, hints, found)
+        ab = self._mean_color(predicted, settings) if coarse.ab is None else coarse.ab
         return _blended(directions, _directed(coarse, directions, ab))
 
     def _generate(self, shown: tuple[View, ...], settings: Settings) -> Coarse:
@@ -371,10 +369,10 @@ class Colorizer:
         region: Area | None = None,
     ) -> list[Colorization]:
         """Refine a batch: the coloring itself, then its alternatives."""
-        logits = self._steered(coarse, palette)
-        uncertainty = self._uncertainty(coarse, logits)
+        predicted = self._steered(coarse, palette)
+        logits, uncertainty = predicted.logits, predicted.uncertainty
         found = _matches(coarse, references)
-        directions = self._directions(coarse, logits, settings, hints, found)
+        directions = self._directions(coarse, predicted, settings, hints, found)
         hinted = _hinted(coarse, directions)
         inside = _inside(coarse, region)
         shifts = self._alternatives(coarse, logits, settings.alternatives, seed, inside)
@@ -384,8 +382,8 @@ class Colorizer:
             if given is not None and not any(bool(d.weight.any()) for d in directions):
                 ab = blended = given
             else:
-                shifted = logits if shift is None else logits + shift
-                ab = self._mean_color(shifted, uncertainty, settings)
+                shifted = predicted if shift is None else Distribution(logits + shift, uncertainty)
+                ab = self._mean_color(shifted, settings)
                 ab = _directed(coarse, directions, ab)
                 blended = _blended(directions, ab)
                 if given is not None:
@@ -430,16 +428,15 @@ class Colorizer:
             for i, gray in enumerate(coarse.grays)
         ]
 
-    def _uncertainty(self, coarse: Coarse, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the uncertainty of logits, which may be those of `coarse` or steered ones."""
-        return coarse.uncertainty if logits is coarse.logits else self.bins.uncertainty(logits)
-
-    def _mean_color(
-        self, logits: NDArray[np.float32], uncertainty: NDArray[np.float32], settings: Settings
-    ) -> NDArray[np.float32]:
+    def _mean_color(self, predicted: Distribution, settings: Settings) -> NDArray[np.float32]:
         """Return the color of a distribution, without blotches and exaggerated colors."""
-        mean = self.bins.mean_color(logits, settings.temperature)
-        return even_chroma(calm_blotches(mean, uncertainty))
+        mean = predicted.means.get(settings.temperature)
+        if mean is None:
+            mean = self.bins.mean_color(predicted.logits, settings.temperature)
+            mean = even_chroma(calm_blotches(mean, predicted.uncertainty))
+            predicted.means.clear()  # a slider that moves asks for many
+            predicted.means[settings.temperature] = mean
+        return mean.copy()
 
     def _alternatives(
         self,
@@ -462,18 +459,25 @@ class Colorizer:
         ]
         return [np.stack(shifts) for shifts in zip(*drawn, strict=True)]
 
-    def _steered(self, coarse: Coarse, palette: Palette | None) -> NDArray[np.float32]:
+    def _steered(self, coarse: Coarse, palette: Palette | None) -> Distribution:
         """Steer the distribution to a palette; the borders of a print get none of it."""
-        if palette is None:
-            return coarse.logits
-        view = coarse.shown[0]
-        steered = self.bins.steered(coarse.logits[view.cells], palette)
-        return view.framed(steered, self.bins.neutral)
+        known, key = coarse.distributions, b"" if palette is None else palette.tobytes()
+        found = known.get(key)
+        if found is None:
+            logits, uncertainty = coarse.logits, coarse.uncertainty
+            if palette is not None:
+                view = coarse.shown[0]
+                steered = self.bins.steered(logits[view.cells], palette)
+                logits = view.framed(steered, self.bins.neutral)
+                uncertainty = self.bins.uncertainty(logits)
+            known.clear()  # hints and settings change more often than the palette
+            known[key] = found = Distribution(logits, uncertainty)
+        return found
 
     def _directions(
         self,
         coarse: Coarse,
-        logits: NDArray[np.float32],
+        predicted: Distribution,
         settings: Settings,
         hints: Sequence[Mark] | MarksInTime,
         found: "Sequence[Sequence[Matches]]",
@@ -483,7 +487,7 @@ class Colorizer:
             return []
         from recolor_core.hints import Direction, DirectionInTime
 
-        uncertainty = self._uncertainty(coarse, logits)
+        logits, uncertainty = predicted.logits, predicted.uncertainty
         parts = [
             (things, one, doubt[0], self.bins.bins, settings.chroma)
             for things, one, doubt in zip(coarse.things, logits, uncertainty, strict=True)

@@ -1,7 +1,7 @@
 """What colorizing an image gives: the result with all its stages, and progress on the way to it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,47 @@ class Coarse:
 
         pairs = zip(self.logits, self.lightness, strict=True)
         return tuple(Things(logits, light[0]) for logits, light in pairs)
+
+    @cached_property
+    def distributions(self) -> "dict[bytes, Distribution]":
+        """The distributions of this prediction that were used last, by the palette they follow."""
+        return {}
+
+    def with_ab(self, ab: NDArray[np.float32]) -> "Coarse":
+        """Return the same prediction with a coarse color of its own.
+
+        Parameters
+        ----------
+        ab : ndarray
+            As the attribute.
+
+        Returns
+        -------
+        Coarse
+            It shares what is already known of this one, such as `things`.
+        """
+        other = replace(self, ab=ab)
+        vars(other).update(things=self.things, distributions=self.distributions)
+        return other
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The distribution of colors of a batch, as predicted or steered to a palette.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (B, Q, h, w) float32.
+    uncertainty : ndarray
+        (B, 1, h, w) float32: its standard deviation, in Lab units.
+    means : dict
+        The mean color (B, 2, h, w) for each temperature that was used.
+    """
+
+    logits: NDArray[np.float32]
+    uncertainty: NDArray[np.float32]
+    means: dict[float, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

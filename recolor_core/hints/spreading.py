@@ -42,6 +42,8 @@ _MANY_COLORS = 24
 _MAX_KINDS = 64
 """The most different marks (in color, reach and so on) that are followed through the image."""
 
+_MAX_KNOWN = 2**24  # bytes: what is known of marks of an image for when others change
+
 _EDGE = 3  # pixels by which the edge of a region may move to an edge of the lightness
 _EDGE_LIGHTNESS = 25.0  # variance of L* below which the lightness has no edge
 
@@ -178,7 +180,17 @@ class Direction:
         return key, 1 - news
 
     def _odds(self, key: Hint, group: Sequence[Mark]) -> Array:
-        """The log odds that a pixel belongs to what marks are on, (H', W')."""
+        """Return the log odds that a pixel belongs to what marks are on, (H', W')."""
+        known, asked = self._things.known, (key, tuple(group), self._image)
+        odds = known.pop(asked, None)
+        if odds is None:
+            odds = self._find_odds(key, group)
+            for oldest in list(known)[: max(0, len(known) + 1 - _MAX_KNOWN // odds.nbytes)]:
+                known.pop(oldest, None)
+        known[asked] = odds
+        return odds
+
+    def _find_odds(self, key: Hint, group: Sequence[Mark]) -> Array:
         light = self._things.lightness
         working = (light.shape[-2], light.shape[-1])
         mark = draw(group, self._image, working)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class Things:
 
     logits: NDArray[np.float32]
     lightness: NDArray[np.float32]
+
+    @cached_property
+    def known(self) -> dict[Any, NDArray[np.float32]]:
+        """What `Direction` found for marks, the newest last: it holds while other marks change."""
+        return {}
 
     @cached_property
     def grid(self) -> tuple[int, int]:

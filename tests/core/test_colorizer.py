@@ -246,6 +246,23 @@ def test_the_result_does_not_depend_on_the_strips(recolor, monkeypatch, rows):
     np.testing.assert_array_equal(recolor(array, SMALL).rgb, expected)
 
 
+def test_a_prediction_that_is_used_again_gives_the_same_bytes(recolor, photograph):
+    palette = palette_of_colors(["#804020", "#3060a0"])
+    ways = [
+        {"settings": Settings(vividness=0.2)},
+        {"palette": palette, "hints": [Hint(100, 100, "#c03040", 9.0)]},
+        {"settings": Settings(vividness=0.9, alternatives=1), "palette": palette},
+        {"hints": [Hint(100, 100, "#c03040", 9.0), Hint(400, 90, "#30a040")]},
+    ]
+    kept = recolor.generate(read_gray(photograph), SMALL)
+    for way in ways * 2:
+        fresh = recolor.generate(read_gray(photograph), SMALL)
+        assert same(recolor.refine(kept, **way), recolor.refine(fresh, **way))
+        ab = recolor.coarse_ab(kept, **way)
+        ab += 5  # is the caller's own
+    assert kept.with_ab(ab).things is kept.things
+
+
 def test_strips_of_another_chroma(recolor, photograph):
     result = recolor(photograph, SMALL)
     strips = np.concatenate(list(result.strips(np.zeros_like(result.ab_refined))))

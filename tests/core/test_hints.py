@@ -554,6 +554,16 @@ def test_an_endless_radius_covers_the_image():
     assert direction([Hint(1, 2, IMPOSSIBLE, 1e308)]).weight.min() > 0.99
 
 
+def test_what_is_known_of_other_marks_changes_nothing():
+    moved = [[Hint(x, 50, IMPOSSIBLE, 4), Hint(100, 50, "#308040", 6)] for x in (20, 30, 20)]
+    things, logits = two_things()
+    parts = (np.full((12, 16), 20, np.float32), BINS)
+    for marks in moved:
+        once = Direction(marks, (96, 128), things, logits, *parts)
+        np.testing.assert_array_equal(once.given, direction(marks).given)
+    assert len(things.known) == 3
+
+
 def test_deep_json_is_refused(tmp_path):
     path = tmp_path / "hints.json"
     path.write_text('{"hints": ' + "[" * 100_000)

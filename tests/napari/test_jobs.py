@@ -87,10 +87,35 @@ def test_jobs_that_keep_are_all_done_in_order_before_the_others(queue, recorder,
     queue.submit(recorder.job("newest"))
     recorder.gate.set()
     qtbot.waitUntil(idle(queue))
-    assert recorder.started == ["small", "save", "run", "newest"]
+    assert recorder.started == ["small", "save", "run", "newest"]  # a newer one replaced "small"
     for name in ("save", "run", "newest"):
         assert [step for which, step in recorder.events if which == name] == [0, 1, 2]
     assert sorted(recorder.ended) == sorted(["small", "save", "replaced", "run", "newest"])
+
+
+def test_a_job_that_one_that_keeps_interrupts_starts_again_after_it(queue, recorder, qtbot):
+    job = recorder.job("colors", steps=30)
+    queue.submit(job)
+    qtbot.waitUntil(lambda: recorder.started == ["colors"])
+    queue.submit(recorder.job("likely", keeps=True))
+    assert recorder.ended == []
+    recorder.gate.set()
+    qtbot.waitUntil(idle(queue))
+    assert recorder.started == ["colors", "likely", "colors"]
+    assert [step for name, step in recorder.events if name == "colors"][-30:] == list(range(30))
+    assert recorder.ended == ["likely", "colors"]
+
+
+def test_an_interrupted_job_can_be_canceled(queue, recorder, qtbot):
+    job = recorder.job("colors", steps=30)
+    queue.submit(job)
+    qtbot.waitUntil(lambda: recorder.started == ["colors"])
+    queue.submit(recorder.job("likely", keeps=True))
+    queue.cancel(job)
+    recorder.gate.set()
+    qtbot.waitUntil(idle(queue))
+    assert recorder.started == ["colors", "likely"]
+    assert recorder.ended == ["colors", "likely"]
 
 
 def test_a_canceled_job_ends_and_the_next_one_runs(queue, recorder, qtbot):

@@ -115,14 +115,18 @@ def test_coloring_anew_shows_a_preview_first_and_leaves_the_finished_image_alone
         list(colorize(engine, options, stages))
         before = stages.arrays["rgb"]
         kept = before.copy()
-        first, *others, last = [
+        first, *others, last, looked = [
             event for event in recolor(engine, options, stages, (), [HINT]) if event is not None
         ]
     assert not first.finished
     assert all(event is first for event in others)
     np.testing.assert_array_equal(before, kept)
     stages.replace(last)
-    np.testing.assert_array_equal(stages.arrays["rgb"], direct(photo, hints=[HINT]).rgb)
+    expected = direct(photo, hints=[HINT])
+    np.testing.assert_array_equal(stages.arrays["rgb"], expected.rgb)
+    assert not np.array_equal(stages.arrays["a refined"], expected.ab_refined[0])
+    stages.look(looked)
+    np.testing.assert_array_equal(stages.arrays["a refined"], expected.ab_refined[0])
 
 
 @pytest.mark.gui

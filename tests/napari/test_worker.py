@@ -328,22 +328,23 @@ def test_what_the_generator_saw_is_kept_for_hints_and_found_again(engine, photo)
     assert engine.seen(request, (5,)) is not None
     assert engine.seen(request, (0,)) is None  # only the last few are kept
     with warnings.catch_warnings():
-        *_, last = recolor(engine, SMALL, stages, (0,), [])
+        *_, last, _ = recolor(engine, SMALL, stages, (0,), [])
     assert engine.seen(request, (0,)) is not None
-    np.testing.assert_array_equal(last.arrays["rgb"], stages.arrays["rgb"][0])
+    np.testing.assert_array_equal(last.rgb, stages.arrays["rgb"][0])
 
 
 def test_recoloring_is_what_the_library_makes_with_these_hints(engine, photo):
     stages, _ = run(engine, request_of(np.stack([photo, photo])))
     before, hint = stages.arrays["rgb"].copy(), Hint(20.0, 30.0, "#ff0000", 12.0)
     with warnings.catch_warnings():
-        *early, last = recolor(engine, SMALL, stages, (1,), [hint])
+        *early, last, looked = recolor(engine, SMALL, stages, (1,), [hint])
     assert set(early) == {None}
     np.testing.assert_array_equal(stages.arrays["rgb"], before)  # not the worker's to change
     stages.replace(last)
     expected = direct(engine, photo, hints=[hint])
     np.testing.assert_array_equal(stages.arrays["rgb"][1], expected.rgb)
     np.testing.assert_array_equal(stages.arrays["rgb"][0], before[0])
+    stages.look(looked)
     np.testing.assert_array_equal(stages.arrays["a refined"][1], expected.ab_refined[0])
     assert stages.provenance[(1,)]["hints"] == expected.provenance["hints"]
 
