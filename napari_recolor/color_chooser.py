@@ -1,6 +1,7 @@
 """Chooses the color of a hint in a small window beside it."""
 
 from functools import partial
+from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QCursor
@@ -8,11 +9,16 @@ from qtpy.QtGui import QCursor
 from napari_recolor.color_popover import ColorPopover
 from napari_recolor.controls import Controls
 from napari_recolor.events import Failure, Likely
+from napari_recolor.gl_context import canvas_of
 from napari_recolor.hint_panel import HintPanel
 from napari_recolor.hints import HintLayer
 from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.placing import hex_color
 from napari_recolor.run import Run
 from napari_recolor.worker import likely
+
+NO_RUN = "Colorize first to see what is likely"
+OUTSIDE = "Outside what was colorized: no effect"
 
 
 class ColorChooser(QObject):
@@ -45,11 +51,13 @@ class ColorChooser(QObject):
         self._controls, self._queue = controls, queue
         self._hints = hints
         self._of: tuple[HintLayer, int | None] | None = None  # None: what is selected, or the next
+        self._at: list[tuple[float, ...]] = []  # the points, to find the one again
         self.popover = ColorPopover(controls)
         self.popover.chosen.connect(self._choose)
         self.popover.asked.connect(self._ask)
         hints.placed.connect(self._on_placed)
         hints.selected.connect(self._on_selected)
+        hints.changed.connect(self._show_color)
         controls.color.clicked.connect(self._on_button)
 
     def look(self, run: Run | None, x: float, y: float) -> None:
@@ -62,10 +70,12 @@ class ColorChooser(QObject):
         x, y : float
             In pixels of the image.
         """
-        rows, columns = (slice(0, 0), slice(0, 0)) if run is None else run.request.region
-        inside = rows.start <= y < rows.stop and columns.start <= x < columns.stop
-        if run is None or not inside or not run.finished:
-            self.popover.show_likely([], 60)
+        if run is None or not run.finished:
+            self.popover.show_reason(NO_RUN)
+            return
+        rows, columns = run.request.region
+        if not (rows.start <= y < rows.stop and columns.start <= x < columns.stop):
+            self.popover.show_reason(OUTSIDE)
             return
         work = partial(
             likely,
@@ -88,17 +98,31 @@ class ColorChooser(QObject):
         if isinstance(event, Likely):
             self.popover.show_likely(event.colors, event.lightness)
         elif isinstance(event, Failure):
-            self.popover.show_likely([], 60)
+            self.popover.show_reason("What is likely here could not be found")
 
     def _on_selected(self) -> None:
         """Close the window once its hint is gone, or another layer is worked on."""
         hint_layer, number = self._of or (None, None)
         if hint_layer is None or number is None:
             return
-        gone = number >= len(hint_layer.layer.data)
-        if gone or hint_layer.marks.target is not hint_layer.layer:
+        points = _points_of(hint_layer)
+        if len(points) < len(self._at):  # those after one that was removed have other numbers now
+            number = points.index(self._at[number]) if self._at[number] in points else -1
+        self._of, self._at = (hint_layer, number), points
+        marks = hint_layer.marks
+        if number < 0 or marks.target is not marks.points or not marks.points_shown:
             self._of = None
             self.popover.close()
+
+    def _show_color(self, _: Any = None) -> None:
+        """Mark the color of the hint in the disk."""
+        if self._of is None or not self.popover.isVisible():
+            return
+        hint_layer, number = self._of
+        if number is None:
+            self.popover.disk.show_color(hint_layer.styles.color)
+        elif number < len(hint_layer.layer.data):
+            self.popover.disk.show_color(hex_color(hint_layer.layer.face_color[number]))
 
     def _on_placed(self, hint_layer: HintLayer, number: int) -> None:
         if self._controls.isVisible():
@@ -110,16 +134,18 @@ class ColorChooser(QObject):
             self._open(hint_layer, None)
 
     def _open(self, hint_layer: HintLayer, number: int | None) -> None:
-        self._of = hint_layer, number
+        self._of, self._at = (hint_layer, number), _points_of(hint_layer)
+        self.popover.share_keys(canvas_of(self._controls.window()))
         button = self._controls.color
         place = button.mapToGlobal(button.rect().bottomLeft()) if number is None else QCursor.pos()
         self.popover.open_at(place, activate=number is None)
         self.popover.set_kinds(removable=number is not None)
         at = hint_layer.marks.place_of(number)
         if at is None:
-            self.look(None, 0, 0)
+            self.popover.show_reason("Select a hint to see what is likely there")
         else:
             self.wanted.emit(hint_layer, at[1], at[0])
+        self._show_color()
 
     def _choose(self, color: str) -> None:
         if self._of is None:
@@ -129,6 +155,7 @@ class ColorChooser(QObject):
             hint_layer.styles.color = color
         elif number < len(hint_layer.layer.data):
             hint_layer.styles.recolor(number, color)
+        self._show_color()
 
     def _ask(self, what: str) -> None:
         if self._of is None:
@@ -143,3 +170,7 @@ class ColorChooser(QObject):
                 hint_layer.remove(number)
             else:
                 hint_layer.styles.restyle(number, what)
+
+
+def _points_of(hint_layer: HintLayer) -> list[tuple[float, ...]]:
+    return [tuple(point) for point in hint_layer.layer.data.tolist()]

@@ -6,9 +6,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QPoint, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
+from qtpy.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from qtpy.QtGui import (
+    QColor,
+    QHideEvent,
+    QIcon,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+)
 from qtpy.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -18,7 +29,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_recolor.placing import hex_color
+from napari_recolor.placing import hex_color, hex_rgba
 
 CHROMA = 90
 """The disk of colors reaches to this distance from gray, in Lab units."""
@@ -29,9 +40,11 @@ SIDE = 160
 RECENT = 6
 """How many colors that were used last are offered."""
 
+LOOKING = "Likeliest here: looking…"
+
 
 class ColorPopover(QFrame):
-    """A small window with colors. It stays open while colors are tried.
+    """A small window with colors. It stays open while colors are tried, and Esc closes it.
 
     Parameters
     ----------
@@ -51,7 +64,9 @@ class ColorPopover(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
         self.setWindowTitle("Color of the hint")
         self.recent: list[str] = []
+        self._canvas: QWidget | None = None
         self._used = ""
+        self._anchor = QPoint()
         self._title = QLabel("Likeliest here")
         self._likely, self._recent = QHBoxLayout(), QHBoxLayout()
         self.disk = ColorDisk()
@@ -86,6 +101,15 @@ class ColorPopover(QFrame):
                 row.addWidget(self._asks[name])
             column.addLayout(row)
 
+    def share_keys(self, canvas: QWidget | None) -> None:
+        """Pass keys that mean nothing here on to the canvas, and close on Esc in it, too."""
+        if canvas is not self._canvas:
+            if self._canvas is not None:
+                self._canvas.removeEventFilter(self)
+            if canvas is not None:
+                canvas.installEventFilter(self)
+            self._canvas = canvas
+
     def open_at(self, place: QPoint, *, activate: bool = False) -> None:
         """Show the window beside a place of the screen.
 
@@ -97,14 +121,9 @@ class ColorPopover(QFrame):
             Whether the window takes the keyboard.
         """
         self._note()
-        self._fill(self._likely, [])
-        self._title.setText("Likeliest here: looking…")
+        self._anchor = place
         self._show_recent()
-        self.adjustSize()
-        screen = self.parentWidget().screen().availableGeometry()
-        x = min(place.x() + 24, screen.right() - self.width())
-        y = min(max(screen.top(), place.y() - 40), screen.bottom() - self.height())
-        self.move(x, y)
+        self._show_likely(LOOKING, [])
         self.show()
         self.raise_()
         if activate:
@@ -121,23 +140,54 @@ class ColorPopover(QFrame):
         lightness : float
             L* of the place, in [0, 100].
         """
-        self._title.setText("Likeliest here" if colors else "Colorize first to see what is likely")
-        self._fill(self._likely, colors)
+        self._show_likely("Likeliest here", colors)
         self.disk.show_lightness(lightness)
+
+    def show_reason(self, text: str) -> None:
+        """Say why no likeliest colors are shown."""
+        self._show_likely(text, [])
+
+    def _show_likely(self, title: str, colors: Sequence[tuple[str, float]]) -> None:
+        self._title.setText(title)
+        self._fill(self._likely, colors)
         self.adjustSize()
+        screen = self.parentWidget().screen().availableGeometry()
+        x = min(self._anchor.x() + 24, screen.right() - self.width())
+        y = min(self._anchor.y() - 40, screen.bottom() - self.height())
+        self.move(max(screen.left(), x), max(screen.top(), y))
 
     def set_kinds(self, *, removable: bool) -> None:
         """Say whether the mark can be removed."""
         self._asks["remove"].setEnabled(removable)
 
-    def keyPressEvent(self, event: Any) -> None:
-        """Close on Escape."""
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Close on Esc, and pass on a key that means nothing here."""
         if event.key() == Qt.Key.Key_Escape:
             self.close()
         else:
-            super().keyPressEvent(event)
+            self._pass_on(event)
 
-    def hideEvent(self, event: Any) -> None:
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Pass on the release of a key, too: some are held."""
+        self._pass_on(event)
+
+    def _pass_on(self, event: QKeyEvent) -> None:
+        if self._canvas is not None:
+            QApplication.sendEvent(self._canvas, event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Close on Esc in the canvas: it has the keyboard after a click that adds a hint."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.KeyPress
+            and event.key() == Qt.Key.Key_Escape
+            and self.isVisible()
+        ):
+            self.close()
+            return True
+        return super().eventFilter(watched, event)
+
+    def hideEvent(self, event: QHideEvent) -> None:
         """Remember the color that was used."""
         super().hideEvent(event)
         self._note()
@@ -194,6 +244,7 @@ class ColorDisk(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAccessibleName("All colors of this lightness")
+        self.setAccessibleDescription("The arrow keys move by one step of a* and b*.")
         self.setToolTip(
             "Right: magenta, left: green, up: yellow, down: blue. The arrow keys move by one step."
         )
@@ -227,6 +278,17 @@ class ColorDisk(QWidget):
         self._codes[..., 3] = 255 * (real & (np.hypot(a, b) <= CHROMA))
         self.update()
 
+    def show_color(self, color: str) -> None:
+        """Mark the place of a color, ``"#rrggbb"``, whatever its lightness."""
+        from skimage.color import rgb2lab
+
+        _, a, b = rgb2lab(hex_rgba(color)[:3])
+        distance = max(1.0, float(np.hypot(a, b)) / CHROMA)
+        step = (SIDE - 1) / (2 * CHROMA)
+        x, y = (a / distance + CHROMA) * step, (CHROMA - b / distance) * step
+        self._at = QPoint(round(x), round(y))
+        self.update()
+
     def color_at(self, x: int, y: int) -> str | None:
         """The color of a pixel of the disk; None where there is none."""
         self._make()
@@ -253,7 +315,7 @@ class ColorDisk(QWidget):
         """Follow the mouse while it is pressed."""
         self._pick(event.position().toPoint())
 
-    def keyPressEvent(self, event: Any) -> None:
+    def keyPressEvent(self, event: QKeyEvent) -> None:
         """Move by one step with the arrow keys."""
         keys = Qt.Key
         steps = {

@@ -259,14 +259,20 @@ class HintPanel(QObject):
         file = Path(path)
         if file.suffix != ".json":  # Load offers no others
             file = file.with_name(f"{file.name}.json")
+            if file.exists():  # the dialog has asked about another name
+                self._not_saved(f"{file} exists: type {file.name} to replace it, or another name.")
+                return
         try:
             count = len(self.current.values())
             self.current.save(file)
         except (OSError, RecolorError) as error:
-            reason = getattr(error, "strerror", None) or error
-            show_error(f"{file} could not be written: {reason}. Choose another folder.")
+            self._not_saved(str(error))
         else:
             self.said.emit(f"Saved {count} hint{'' if count == 1 else 's'} to {file}.")
+
+    def _not_saved(self, reason: str) -> None:
+        self.said.emit(f"Not saved: {reason}")
+        show_error(reason)
 
     def _folder(self, name: str = "") -> str:
         """Return the path of a file beside the image, or its name if the folder is unknown."""

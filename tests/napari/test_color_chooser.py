@@ -6,7 +6,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
+from napari_recolor.color_chooser import NO_RUN, OUTSIDE
 from napari_recolor.color_popover import SIDE, ColorDisk
+from napari_recolor.gl_context import canvas_of
 from napari_recolor.layers import KEY
 from recolor_core import rgb_to_lab
 
@@ -86,6 +88,87 @@ def test_it_closes_when_its_hint_is_gone_or_another_layer_is_worked_on(panel):
     points.data = points.data[:1]
     points.selected_data = {0}
     assert not popover.isVisible()
+
+
+def test_it_stays_with_its_hint_when_another_one_is_removed(panel):
+    points = panel._hints.current.layer
+    popover = panel._chooser.popover
+    for row in (20, 40, 60):
+        points.add([row, 40])
+    panel._chooser._open(panel._hints.current, 1)
+    panel._hints.current.remove(0)
+    assert popover.isVisible()
+    popover.chosen.emit("#123456")
+    assert [value.color == "#123456" for value in panel._hints.current.values()] == [True, False]
+    panel._hints.current.remove(0)
+    assert not popover.isVisible()
+    points.add([20, 40])
+    assert popover.isVisible()
+    panel.viewer.layers.remove(points)
+    assert not popover.isVisible()
+
+
+def test_the_disk_marks_the_color_of_the_hint(panel, qtbot):
+    points = panel._hints.current.layer
+    popover, disk = panel._chooser.popover, panel._chooser.popover.disk
+
+    def marked():
+        return lab_of(disk.color_at(disk._at.x(), disk._at.y()))[1:]
+
+    def of_hint():
+        return lab_of(panel._hints.current.values()[0].color)[1:]
+
+    points.add([30, 40])
+    qtbot.waitUntil(lambda: bool(swatches(panel, "likely")), timeout=60_000)
+    assert np.abs(marked() - of_hint()).max() < 3
+    swatches(panel, "likely")[3].click()
+    assert np.abs(marked() - of_hint()).max() < 3
+    before = of_hint()
+    QTest.keyClick(disk, Qt.Key.Key_Right)  # one step from the color of the hint
+    assert 1 < np.abs(of_hint() - before).max() < 12
+    points.face_color = "#3050a0"  # as undo does
+    qtbot.waitUntil(lambda: np.abs(marked() - of_hint()).max() < 12)
+    assert popover.isVisible()
+
+
+def test_escape_in_the_canvas_closes_it_and_keys_of_the_panel_work_in_it(panel, qtbot):
+    points = panel._hints.current.layer
+    popover = panel._chooser.popover
+    canvas = canvas_of(panel.window())
+    points.add([30, 40])
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert not popover.isVisible()
+    points.add([60, 40])
+    panel._history.note()
+    before = panel._hints.current.values()
+    popover.chosen.emit("#123456")
+    assert panel._hints.current.values() != before
+    QTest.keyClick(popover.disk, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert panel._hints.current.values() == before
+    assert popover.isVisible()
+    rgb = next(x for x in panel.viewer.layers if KEY in x.metadata)
+    QTest.keyPress(popover, Qt.Key.Key_B)
+    assert not rgb.visible
+    QTest.keyRelease(popover, Qt.Key.Key_B)
+    assert rgb.visible
+
+
+def test_it_stays_on_the_screen_when_it_grows(panel, qtbot):
+    popover = panel._chooser.popover
+    screen = popover.screen().availableGeometry()
+    popover.open_at(screen.bottomRight())
+    assert screen.contains(popover.frameGeometry())
+    popover.recent = ["#123456"]
+    popover.open_at(screen.bottomRight())
+    popover.show_likely([("#804020", 0.5), ("#204080", 0.25)], 50)
+    assert screen.contains(popover.frameGeometry())
+
+
+def test_it_says_why_nothing_is_likely(panel):
+    panel._hints.current.layer.add([-9, 40])
+    assert panel._chooser.popover._title.text() == OUTSIDE
+    panel._chooser.look(None, 1, 1)
+    assert panel._chooser.popover._title.text() == NO_RUN
 
 
 def test_the_button_is_for_the_color_of_what_is_selected_or_comes(panel, qtbot):

@@ -711,11 +711,18 @@ def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified)
     button(panel, "save_hints").click()
     assert (tmp_path / "mine.json").exists()  # a name that Load shows
     assert text(panel, "status") == f"Saved 1 hint to {tmp_path / 'mine.json'}."
-    monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "none" / "mine.json"), ""))
+    before = (tmp_path / "mine.json").read_bytes()
+    panel._hints.current.layer.add([50, 60])
+    button(panel, "save_hints").click()  # the dialog did not ask whether to replace mine.json
+    assert (tmp_path / "mine.json").read_bytes() == before
+    assert "mine.json exists" in notified.pop()
+    missing = tmp_path / "none" / "mine.json"
+    monkeypatch.setattr(dialog, lambda *_: (str(missing), ""))
     button(panel, "save_hints").click()
     assert len(notified) == 1
-    assert "could not be written" in notified[0]
+    assert notified[0].count(str(missing)) == 1
     assert "Traceback" not in notified[0]
+    assert text(panel, "status") == f"Not saved: {notified[0]}"
 
 
 def test_settings_survive_and_can_be_restored(panel, preferences_of_this_test, qtbot):
