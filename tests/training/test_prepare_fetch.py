@@ -393,19 +393,19 @@ def test_a_killed_run_goes_on_where_it_was(server, tmp_path):
     server.files["/data.zip"] = big = np.random.default_rng(1).bytes(80 << 20)
     slow = threading.Event()
     server.trouble = lambda number, start: None if slow.is_set() else time.sleep(0.3)
-    command = [sys.executable, "-m", "training.prepare", "fetch", server.url(), "-n", "2"]
-    command += ["--into", str(tmp_path)]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = ["fetch", server.url(), "-n", "2", "--into", str(tmp_path)]
+    command = [sys.executable, "-m", "training.prepare", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     state = tmp_path / "data.zip.part.json"
     while not (state.exists() and len(json.loads(state.read_text())["done"]) >= 3):
-        assert run.poll() is None
+        assert process.poll() is None
         time.sleep(0.01)
-    run.kill()
-    run.wait()
+    process.kill()
+    process.wait()
     done = json.loads(state.read_text())["done"]
     slow.set()
     server.requests.clear()
-    subprocess.run(command, check=True, capture_output=True)
+    assert run(*words) == 0
     assert (tmp_path / "data.zip").read_bytes() == big
     assert len(server.requests) == 1 + 10 - len(done)
 

@@ -253,10 +253,22 @@ def test_an_unreadable_image_is_named(tmp_path):
 # --- whole processes --------------------------------------------------------------------------
 
 
-def process(photographs, out, weights, *more):
+@pytest.fixture
+def one_thread():
+    """What is trained here and in a process is compared to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def refiner_words(photographs, out, weights, *more):
     words = ["refiner", "--data", photographs, "--out", out, *SETS, *ON_CPU]
     words += ["--set", "crop=32", "--set", "width=8", "--set", "blocks=1"]
-    words += ["--set", f"generator={weights}", *more]
+    return [*words, "--set", f"generator={weights}", *more]
+
+
+def process(*words):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "training.train", *map(str, words)], cwd=ROOT, env=environment
@@ -272,10 +284,14 @@ def losses(out):
 
 
 @pytest.mark.slow
-def test_killed_at_any_step_and_resumed_it_is_never_killed(photographs, tmp_path, weights):
+def test_killed_at_any_step_and_resumed_it_is_never_killed(
+    photographs, tmp_path, weights, one_thread
+):
     steps = ("--devices", "1", "--set", "steps=40")
-    assert process(photographs, tmp_path / "whole", weights, *steps).wait() == 0
-    doomed = process(photographs, tmp_path / "killed", weights, *steps)
+    whole = refiner_words(photographs, tmp_path / "whole", weights, *steps)
+    killed = refiner_words(photographs, tmp_path / "killed", weights, *steps)
+    assert command(train.app, *whole) == 0
+    doomed = process(*killed)
     last = tmp_path / "killed" / "last.ckpt"
     while not last.exists() and doomed.poll() is None:
         time.sleep(0.05)
@@ -283,7 +299,7 @@ def test_killed_at_any_step_and_resumed_it_is_never_killed(photographs, tmp_path
     doomed.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
     assert doomed.wait() != 0
     assert torch.load(last, weights_only=True)["step"] < 40
-    assert process(photographs, tmp_path / "killed", weights, *steps).wait() == 0
+    assert command(train.app, *killed) == 0
     whole, resumed = (
         torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "killed")
     )
@@ -297,9 +313,10 @@ def test_killed_at_any_step_and_resumed_it_is_never_killed(photographs, tmp_path
 def test_two_processes_give_the_loss_curve_of_one(photographs, tmp_path, weights):
     steps = ("--set", "steps=10", "--set", "batch=4")
     one, two = tmp_path / "one", tmp_path / "two"
-    assert process(photographs, one, weights, *steps, "--devices", "1").wait() == 0
-    both = ("--devices", "2", "--strategy", "ddp")
-    assert process(photographs, two, weights, *steps, *both).wait() == 0
+    alone = refiner_words(photographs, one, weights, *steps, "--devices", "1")
+    assert command(train.app, *alone) == 0
+    both = refiner_words(photographs, two, weights, *steps, "--devices", "2", "--strategy", "ddp")
+    assert process(*both).wait() == 0
     single, double = losses(one), losses(two)
     assert single.keys() == double.keys()
     assert len(single) == 10
