@@ -1,8 +1,6 @@
 """References and alternatives in the real window: what is shown is what the library makes."""
 
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from napari_recolor.layers import KEY
 from napari_recolor.strip_panel import ALTERNATIVES
 from recolor_core import Hint, Reference, Region
 from recolor_core.color_from import ColorSource, apply_color
+from tests.core.cli_runner import recolor
 
 pytestmark = pytest.mark.gui
 
@@ -311,7 +310,7 @@ def test_the_command_writes_the_same_image(
     assert panel.controls.status.text().startswith("Copied")
     command, *words = shlex.split(QGuiApplication.clipboard().text())
     assert command == "recolor"
-    program = "from recolor_core.cli import main; main()"
-    subprocess.run([sys.executable, "-c", program, *words], check=True)
+    call = recolor(*words)
+    assert call.code == 0, call.err
     written = tifffile.imread(tmp_path / "photo.recolor.tif")
     np.testing.assert_array_equal(written, image_of(panel).data)
