@@ -116,7 +116,7 @@ def test_chroma_is_that_of_whole_images_and_of_leader():
 
 @pytest.mark.slow
 def test_the_whole_command(photographs, tmp_path):
-    words = [str(photographs), "--out", str(tmp_path / "out"), "--clips", "1", "--frames", "6"]
+    words = [str(photographs), "--out", str(tmp_path / "out"), "--clips", "1", "--frames", "8"]
     words += [
         "--transitions",
         "2",
