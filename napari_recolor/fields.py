@@ -13,6 +13,9 @@ from napari_recolor.parts import describe, keep_narrow
 from napari_recolor.settings import Menu
 from recolor_core.settings import Setting
 
+DECIMALS = 2
+"""Of the numbers that a slider sets."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -90,8 +93,12 @@ def _make_slider(setting: Setting) -> Field:
     slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
     slider.setRange(setting.low, setting.high)
     slider.setSingleStep(setting.step)
-    slider.setDecimals(2)
+    slider.setDecimals(DECIMALS)
     slider.setValue(setting.default)
     # The Tab key stops at the slider in it, and not at the two.
     slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return Field(slider, slider.value, slider.setValue, slider.valueChanged)
+
+    def value() -> float:
+        return round(slider.value(), DECIMALS)  # a click sets a value between those shown
+
+    return Field(slider, value, slider.setValue, slider.valueChanged)

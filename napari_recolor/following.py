@@ -18,6 +18,9 @@ from napari_recolor.runner import Runner
 from napari_recolor.source_choice import SourceChoice
 from napari_recolor.wish_panel import WishPanel
 
+STACK_TAKES_REFERENCES = "Press Colorize: a stack takes references when it is colorized again."
+STACK_TAKES_NO_ALTERNATIVE = "The stack stays as it is: an alternative is of one image."
+
 LIVE = ("vividness", "saturation", "warmth", "palette")
 """Settings that the finished image follows at once."""
 
@@ -100,10 +103,14 @@ class Following(QObject):
             self._live.request(run, index, hints, wanted)
 
     def follow_wishes(self) -> None:
-        """Color the last result of the chosen layer anew, or say that a stack takes a new run."""
+        """Color the last result of the chosen layer anew, or say what a stack does instead."""
         run = self._runner.last_of(self._source.layer)
         if run is not None and len(run.request.indices) != 1:
-            self.said.emit("Press Colorize: a stack follows references when it is colorized again.")
+            wished, given = self._wishes.of(run.source), run.options.wishes
+            if wished.references != given.references:
+                self.said.emit(STACK_TAKES_REFERENCES)
+            elif (wished.draw, wished.parts) != (given.draw, given.parts):
+                self.said.emit(STACK_TAKES_NO_ALTERNATIVE)
         self._follow_options()
 
     def follow_hints(self, hint_layer: HintLayer) -> None:

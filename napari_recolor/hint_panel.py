@@ -73,6 +73,11 @@ class HintPanel(QObject):
         hint_layer = self._of.get(image)
         return hint_layer if hint_layer is not None and hint_layer.layers else None
 
+    def image_of(self, layer: Any) -> Image | None:
+        """Return the image that a layer of hints belongs to; None if it is no such layer."""
+        hinted = self._of.items()
+        return next((image for image, hints in hinted if layer in hints.layers), None)
+
     def states(self) -> dict[Image, Any]:
         """The hints of all images, to be compared and restored."""
         return {image: hint_layer.state() for image, hint_layer in self._of.items()}
@@ -160,8 +165,12 @@ class HintPanel(QObject):
         self._controls.eyedropper.setChecked(on)
 
     def _on_closed(self, image: Image) -> None:
-        self._of.pop(image, None)
+        hint_layer = self._of.pop(image, None)
         self._on_layers()
+        if hint_layer is not None and hint_layer.layers:
+            self.said.emit(
+                f"“{image.name}” was removed. Its hints are still layers, but they color nothing."
+            )
 
     def _on_layers(self) -> None:
         """Note that a layer of hints came or went."""

@@ -1,6 +1,7 @@
 """Undo and redo for settings, hints and strokes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -80,6 +81,20 @@ class History(QObject):
         self.note()
         self._go(self._redo, self._undo)
 
+    def forget(self, known: Callable[[Any], Any]) -> None:
+        """Forget what cannot be brought back any more, and the steps that this leaves empty.
+
+        Parameters
+        ----------
+        known : callable
+            Takes a state and returns what can still be brought back of it.
+        """
+        now = known(self._now)
+        self._undo = _steps(map(known, self._undo), now)
+        self._redo = _steps(map(known, self._redo), now)
+        self._now = now
+        self.changed.emit()
+
     def _go(self, source: list[Any], target: list[Any]) -> None:
         if source:
             target.append(self._now)
@@ -92,3 +107,9 @@ class History(QObject):
             self._timer.stop()
             self._now = self._take()  # what could not be brought back is no change
             self.changed.emit()
+
+
+def _steps(states: Iterable[Any], now: Any) -> list[Any]:
+    """Return the states, the nearest last, that differ from the next one, and at last from now."""
+    *kept, _ = (state for state, _ in groupby([*states, now]))
+    return kept

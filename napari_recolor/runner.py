@@ -63,6 +63,7 @@ class Runner(QObject):
         self._job: Job | None = None
         self._bars: ProgressBars | None = None
         self._closed = False
+        self._active: Any = None  # the layer that was active when the run started
         self._shown: tuple[int, str] | None = None  # the image and stage of the progress shown
         self._next_progress = 0.0
         self._covers = True  # whether the panel shows the image of the run that is on
@@ -98,6 +99,12 @@ class Runner(QObject):
         rgb = None if run is None else run.layers.get("rgb")
         return rgb if rgb in self.viewer.layers else None
 
+    def source_of(self, layer: Any) -> Image | None:
+        """Return the layer that a layer of a run was made from, if it is still in the viewer."""
+        about = {} if layer is None else layer.metadata.get(KEY, {})
+        run = self.runs.get(about.get("id", ""))
+        return run.source if run is not None and run.source in self.viewer.layers else None
+
     def finished_index(self, run: Run) -> Index:
         """Return the finished image of a run that the viewer shows, or else the first one."""
         index = shown_index(run.source, self.viewer, run.request.source.leading)
@@ -126,6 +133,7 @@ class Runner(QObject):
         work = partial(colorize, options=options, stages=run.stages, hints=inside)
         self._bars = ProgressBars(request.source.name, len(request.indices))
         self.running, self._covers = run, True
+        self._active = self.viewer.layers.selection.active
         self._job = Job(work, partial(self._on_event, run), partial(self._on_end, run), keeps=True)
         self.said.emit("Starting…")
         self.progressed.emit(0.0)
@@ -298,7 +306,8 @@ class Runner(QObject):
     def _add_image(self, run: Run) -> None:
         """Add the image on top of all images, but below hints and strokes, which stay active.
 
-        If the run replaces an earlier one, it is shown in the layer of that one.
+        So does another image that the user has made active since the run started. If the run
+        replaces an earlier one, it is shown in the layer of that one.
         """
         layers, active = self.viewer.layers, self.viewer.layers.selection.active
         earlier = self._earlier(run)
@@ -311,7 +320,7 @@ class Runner(QObject):
             rgb = run.make_layers("rgb")["rgb"]
             insert_quietly(layers, max(images, default=-1) + 1, rgb)
             self.runs[run.id] = run
-        if active is None or isinstance(active, Image):
+        if active is None or (isinstance(active, Image) and active is self._active):
             # In a turn of the event loop of its own: it takes half as long as the insertion.
             QTimer.singleShot(AIR_MS, partial(self._select, rgb, active))
 

@@ -25,7 +25,7 @@ WATCHED = ("data", "axis_labels", "contrast_limits")
 
 
 class SourceChoice(QObject):
-    """Fills the menus that list layers and axes. The choice follows the active layer.
+    """Fills the menus that list layers and axes.
 
     Parameters
     ----------
@@ -51,11 +51,9 @@ class SourceChoice(QObject):
         layers = viewer.layers
         for emitter in (layers.events.inserted, layers.events.removed, layers.events.reordered):
             self._viewer_events.connect(emitter, self.list_layers)
-        self._viewer_events.connect(layers.selection.events.active, self._follow_active)
         controls.layer.currentIndexChanged.connect(self._on_chosen)
         controls.time.currentIndexChanged.connect(partial(self._tell, None))
         self.list_layers()
-        self._follow_active()
 
     @property
     def layer(self) -> Layer | None:
@@ -69,8 +67,15 @@ class SourceChoice(QObject):
         axis = self._controls.time.currentData()
         return None if axis in (None, NO_TIME) else int(axis)
 
+    def choose(self, layer: Any) -> None:
+        """Choose a layer, if it is an image that can be chosen."""
+        menu = self._controls.layer
+        for i in range(menu.count()):
+            if menu.itemData(i) is layer and isinstance(layer, Image):
+                menu.setCurrentIndex(i)
+
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for connections in (self._viewer_events, self._layer_events, self._names):
             connections.close()
 
@@ -93,12 +98,6 @@ class SourceChoice(QObject):
         for layer in self.viewer.layers:
             self._names.connect(layer.events.name, self.list_layers)
         self._on_chosen()
-
-    def _follow_active(self, _: Any = None) -> None:
-        active, menu = self.viewer.layers.selection.active, self._controls.layer
-        for i in range(menu.count()):
-            if menu.itemData(i) is active and isinstance(active, Image):
-                menu.setCurrentIndex(i)
 
     def _on_chosen(self, _: Any = None) -> None:
         self._layer_events.close()

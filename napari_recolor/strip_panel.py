@@ -27,8 +27,8 @@ ALTERNATIVES = 6
 
 NO_RUN = "Colorize one image first: the strip shows its alternatives."
 NO_ALTERNATIVES_OF_STACKS = (
-    "Alternatives are of single images: from frame to frame, each would choose other colors. Set "
-    "Scope to “current slice”, and colorize that."
+    "Alternatives are for single images: in a stack, each image would get other colors. Set Scope "
+    "to “current slice”, and press Colorize."
 )
 NO_REGION = "Select a region first: press “Draw shapes”, and draw around a thing."
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from napari.components import ViewerModel
 from napari.utils.events import EventedModel
 from qtpy.QtCore import QObject
 
@@ -17,6 +18,8 @@ class UndoPanel(History):
 
     Parameters
     ----------
+    viewer : ViewerModel
+        What was asked for images that are not in it cannot be brought back.
     controls : Controls
         With the buttons.
     preferences : EventedModel
@@ -29,6 +32,7 @@ class UndoPanel(History):
 
     def __init__(
         self,
+        viewer: ViewerModel,
         controls: Controls,
         preferences: EventedModel,
         hints: HintPanel,
@@ -36,11 +40,15 @@ class UndoPanel(History):
         runner: Runner,
         parent: QObject | None = None,
     ) -> None:
-        self._controls, self._preferences = controls, preferences
+        self.viewer, self._controls, self._preferences = viewer, controls, preferences
         self._hints, self._wishes, self._runner = hints, wishes, runner
         super().__init__(self._take_state, self._restore_state, parent)
         controls.undo.clicked.connect(self.undo)
         controls.redo.clicked.connect(self.redo)
+
+    def forget_removed(self) -> None:
+        """Forget what was asked for images, and the results, that are not in the viewer now."""
+        self.forget(self._known)
 
     def enable(self) -> None:
         """Enable what can be done now."""
@@ -49,7 +57,14 @@ class UndoPanel(History):
 
     def _take_state(self) -> Any:
         settings = {name: getattr(self._preferences, name) for name in self._controls.fields}
-        return settings, self._hints.states(), self._wishes.states(), self._runner.states()
+        of_images = (self._hints.states(), self._wishes.states(), self._runner.states())
+        return self._known((settings, *of_images))
+
+    def _known(self, state: Any) -> Any:
+        """Return a state without the images that are not in the viewer."""
+        layers, (settings, *of_images) = self.viewer.layers, state
+        known = ({k: x for k, x in states.items() if k in layers} for states in of_images)
+        return settings, *known
 
     def _restore_state(self, state: Any) -> None:
         settings, hints, wishes, runs = state

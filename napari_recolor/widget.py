@@ -92,6 +92,7 @@ class ColorizeWidget(QWidget):
         self._wire_viewer()
         yield
         self._say("Ready.")
+        self._on_active()
         self._on_source()
         self._scroll.setWidget(self.controls)
         self.controls.show()
@@ -165,7 +166,7 @@ class ColorizeWidget(QWidget):
         self._recall = RecallPanel(controls, chosen, queue, hints, wishes, self)
         self._series = SeriesPanel(viewer, controls, source, runner, partial(options, chosen), self)
         self._run = RunPanel(controls, source, requests, runner, self)
-        self._history = UndoPanel(controls, chosen, hints, wishes, runner, self)
+        self._history = UndoPanel(viewer, controls, chosen, hints, wishes, runner, self)
         yield
         from napari_recolor.copy_panel import CopyPanel
         from napari_recolor.doubt_panel import DoubtPanel
@@ -291,9 +292,16 @@ class ColorizeWidget(QWidget):
         self._wishes.forget(layer)
         self._views.legends.forget(layer)
         self._runner.forget_removed()
+        self._history.forget_removed()
+        if not self.viewer.layers and not self.busy:
+            self._say("Ready.")  # nothing that was said before is true any more
         self._enable()
 
     def _on_active(self, _: Any = None) -> None:
+        """Choose the active image, or the image that the active layer was made from or hints."""
+        active = self.viewer.layers.selection.active
+        owners = (self._hints.image_of(active), self._runner.source_of(active), active)
+        self._source.choose(next((one for one in owners if one is not None), None))
         self._views.read_out()
         self._enable()
 

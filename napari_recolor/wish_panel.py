@@ -87,9 +87,11 @@ class WishPanel(QObject):
 
     def restore(self, states: dict[Image, Wishes]) -> None:
         """Bring back what `states` gave."""
+        before = self.current
         self._trying, self._of = None, dict(states)
         self._show()
-        self.changed.emit()
+        if self.current != before:
+            self.changed.emit()
 
     def choose(self, image: Any) -> None:
         """Show the wishes for another image in the controls."""
@@ -129,10 +131,12 @@ class WishPanel(QObject):
         self.put(replace(self.taken, references=()))
 
     def _choose_color_from(self, _: Any = None) -> None:
-        image = self._chosen(self._controls.color_from, whole=True)
+        image, before = self._chosen(self._controls.color_from, whole=True), self.taken.color_from
         self.put(replace(self.taken, color_from=image))
         if image is not None:
             self.said.emit("Press Colorize to put the color of that image on the gray of this one.")
+        elif before is not None:
+            self.said.emit("Press Colorize to let the networks choose the colors again.")
 
     def _chosen(self, menu: Any, whole: bool = False) -> ColorImage | None:
         """What is chosen in a menu of color images.

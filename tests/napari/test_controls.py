@@ -74,6 +74,14 @@ def test_the_wheel_over_an_unfocused_control_changes_nothing(controls, kind):
         assert value_of(control) == before, control.objectName()
 
 
+@pytest.mark.parametrize("wanted", [0.604061, 2.01, 0.33])
+def test_a_slider_gives_the_number_that_it_shows(controls, wanted):
+    field, given = controls.fields["saturation"], []
+    field.changed.connect(lambda _: given.append(field.get()))
+    controls.saturation.setValue(wanted)
+    assert given == [round(wanted, 2)]
+
+
 def test_the_wheel_never_chooses_from_a_menu(controls):
     controls.weights.setFocus()
     turn(controls.weights)

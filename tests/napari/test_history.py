@@ -72,6 +72,35 @@ def test_changes_that_follow_each_other_are_one_step(box, qtbot):
     assert box.value == 0
 
 
+def test_what_cannot_be_brought_back_is_forgotten_with_its_steps(box):
+    box.value = {}
+    box.history.note()
+    for state in ({"a": 1}, {"a": 1, "gone": 1}, {"a": 1, "gone": 2}, {"a": 2}, {"a": 3}):
+        change(box, state)
+    box.history.undo()
+    assert box.value == {"a": 2}
+    box.history.forget(lambda state: state and {name: state[name] for name in state if name == "a"})
+    seen = []
+    while box.history.can_undo:
+        box.history.undo()
+        seen.append(box.value)
+    assert seen == [{"a": 1}, {}, 0]
+    while box.history.can_redo:
+        box.history.redo()
+        seen.append(box.value)
+    assert seen[3:] == [{}, {"a": 1}, {"a": 2}, {"a": 3}]
+
+
+def test_nothing_can_be_undone_if_all_that_changed_is_gone(box):
+    change(box, "gone", "gone too")
+    box.history.undo()
+    told = []
+    box.history.changed.connect(lambda: told.append(box.history.can_undo))
+    box.history.forget(lambda _: 0)
+    assert told == [False]
+    assert not box.history.can_redo
+
+
 def test_without_a_change_there_is_nothing_to_undo(box):
     box.history.note()
     assert not box.history.can_undo

@@ -231,7 +231,37 @@ def test_what_cannot_be_over_time_says_why(open_panel, film, colorizer, finish):
     widget = open_stack(open_panel, film[:2], axis_labels=AXES)
     run(widget, finish)
     widget.controls.strip.title.click()
-    assert "Alternatives are of single images" in status(widget)
-    choose(widget.controls.like, "add an image…")
-    widget._wishes.changed.emit()
-    assert "colorized again" in status(widget)
+    assert "Alternatives are for single images" in status(widget)
+    stack = widget._source.layer
+    widget.viewer.add_image(np.stack([film[0]] * 3, axis=-1), name="colored", rgb=True)
+    widget._source.choose(stack)
+    choose(widget.controls.like, "colored")
+    assert "takes references when it is colorized again" in status(widget)
+    choose(widget.controls.color_from, "colored")
+    assert "put the color of that image on the gray" in status(widget)
+    choose(widget.controls.color_from, "the networks")
+    assert "let the networks choose" in status(widget)
+
+
+def test_hints_of_a_stack_say_nothing_of_references(open_panel, film, finish, qtbot):
+    widget = open_stack(open_panel, film[:2], axis_labels=AXES)
+    run(widget, finish)
+    widget.viewer.dims.set_current_step(0, 0)
+    widget._history.note()
+    hint_layer = widget._hints.add()
+    said = []
+    widget._following.said.connect(said.append)
+    for change in (
+        lambda: hint_layer.layer.add([0, 40, 60]),
+        lambda: hint_layer.marks.draw().add(np.array([[0, 9, 9], [0, 60, 60]]), shape_type="line"),
+        widget.controls.undo.click,
+        widget.controls.redo.click,
+    ):
+        widget.controls.status.clear()
+        change()
+        qtbot.waitUntil(lambda: status(widget).startswith("Colored with"), timeout=60_000)
+        qtbot.waitUntil(lambda: not widget._live.busy)
+        widget._history.note()
+        assert "references" not in status(widget)
+    assert said == []
+    assert "carry hints on through the shot" in status(widget)

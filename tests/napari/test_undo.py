@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_recolor.history import QUIET_MS
 from napari_recolor.settings import panel_settings
 from recolor_core import Hint, Region, Stroke
 
@@ -78,6 +79,29 @@ def hinted(panel):
     hint_layer.layer.mode = "select"
     hint_layer.layer.selected_data = {0}
     return hint_layer
+
+
+def test_nothing_is_left_to_undo_of_images_that_were_removed(panel, photo, qtbot):
+    panel._history.note()
+    panel.controls.vividness.setValue(0.3)
+    panel._history.note()
+    colored = panel.viewer.add_image(np.stack([photo] * 3, axis=-1), name="colored", rgb=True)
+    panel._source.choose(panel.viewer.layers[0])
+    for _ in range(2):
+        hinted(panel)
+        panel._history.note()
+        choose(panel.controls.like, colored)
+        panel._history.note()
+    panel.controls.undo.click()
+    panel.viewer.layers.clear()
+    qtbot.wait(2 * QUIET_MS)  # nor does a step come later
+    assert not panel.controls.redo.isEnabled()
+    chosen = panel._preferences
+    while panel.controls.undo.isEnabled():
+        before = chosen.model_dump()
+        panel.controls.undo.click()
+        assert chosen.model_dump() != before  # every step brings something back
+    assert chosen.vividness == 0.8
 
 
 def choose(menu, data):
