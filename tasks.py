@@ -28,6 +28,7 @@ DEMO = ROOT / "demo"
 WINDOWS = sys.platform == "win32"
 LINUX = sys.platform.startswith("linux")
 CI = os.environ.get("CI", "").lower() == "true"
+RELEASED = ["tests/core", "tests/napari", "tests/test_house.py"]  # all but the training recipes
 
 # Packages of Debian and Ubuntu that Qt and OpenGL need to draw into a virtual screen.
 DISPLAY_PACKAGES = [
@@ -190,9 +191,10 @@ def test(args: list[str]) -> None:
 
 
 def quick(args: list[str]) -> None:
-    """Run the fast tests on all cores, for while you work; arguments go to pytest."""
+    """Run the fast tests of library and plugin, for while you work; arguments go to pytest."""
     install("dev")
-    run_tests(["-m", "not slow and not gui", *args])
+    named = any((ROOT / word.partition("::")[0]).exists() for word in args)
+    run_tests(["-m", "not slow and not gui", *([] if named else RELEASED), *args])
 
 
 def run_tests(args: list[str]) -> None:

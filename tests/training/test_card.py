@@ -2,16 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 
-from recolor_core.models.config import GeneratorConfig, RefinerConfig
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
-from recolor_core.weights import save_weights
 from training import card
 from training.command import run_command
 from training.measures import MEASURES
+
+from .chain import small_weights
 
 COUNT = 12
 
@@ -116,11 +113,7 @@ class _Ready:
 def test_command_writes_and_resumes_the_card(tmp_path, monkeypatch, capsys):
     kept = ("safe", "coarse", "default", "2 views", "faded", "int8")
     monkeypatch.setattr(card, "CONDITIONS", {name: card.CONDITIONS[name] for name in kept})
-    weights = tmp_path / "small.safetensors"
-    torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    facts = {"license": "none", "training_data": "none", "recipe": "random"}
-    save_weights(weights, generator, Refiner(RefinerConfig(width=8, blocks=1)), **facts)
+    weights = small_weights(tmp_path / "small.safetensors")
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     for number, rgb in enumerate((skimage.data.coffee(), skimage.data.astronaut())):

@@ -2,25 +2,19 @@
 
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from recolor_core.errors import RecolorError
 from training import compare_runtimes
+
+from .chain import smooth_images
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def photographs(tmp_path):
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for index in range(3):
-        coarse = Image.fromarray(random.integers(0, 256, (5, 7, 3), np.uint8))
-        coarse.resize((384, 272), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
-    return folder
+    return smooth_images(tmp_path / "photographs", 384, 272)
 
 
 def test_the_report_compares_pairs(photographs, tmp_path, monkeypatch):

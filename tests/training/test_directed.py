@@ -3,16 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from recolor_core.hints import Hint
-from recolor_core.models.generator import Generator, GeneratorConfig
-from recolor_core.models.refiner import Refiner, RefinerConfig
-from recolor_core.weights import save_weights
 from training import directed, evaluate
 from training.command import run_command
 from training.photographs import DataError
+
+from .chain import small_weights
 
 
 def test_innermost_is_as_far_as_can_be_from_all_edges():
@@ -56,11 +54,7 @@ def test_a_folder_without_outlines_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_perfect_hint_reaches_all_and_spills_nothing(outlined, tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    path = tmp_path / "small.safetensors"
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    refiner = Refiner(RefinerConfig(width=8, blocks=1))
-    save_weights(path, generator, refiner, license="", training_data="", recipe="random")
+    path = small_weights(tmp_path / "small.safetensors")
     colorizer = directed.Colorizer(path, "cpu")
     (one,) = directed.read_outlined(outlined)
     inside = one.people[0] == 7

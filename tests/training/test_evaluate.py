@@ -1,7 +1,6 @@
 import csv
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,7 @@ import torch
 from PIL import Image
 
 from recolor_core.metrics import bootstrap_interval, difference_of_means, ratio_of_means
-from recolor_core.models.config import GeneratorConfig, RefinerConfig
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
-from recolor_core.weights import save_weights
 from training import evaluate, export, frechet
-from training.command import run_command
 from training.evaluation_data import EvaluationError, read_evaluation
 from training.measures import MEASURES, VERSION, Truth
 from training.models import Prediction
@@ -31,6 +25,8 @@ from training.summary import (
     plain,
     summarize,
 )
+
+from .chain import command, small_weights
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -68,25 +64,7 @@ def manifest(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A weights file with small networks."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    facts = {"license": "none", "training_data": "none", "recipe": "random"}
-    save_weights(path, generator, Refiner(RefinerConfig(width=8, blocks=1)), **facts)
-    return path
-
-
-def command(app, *words):
-    """Exit code of a command run in this process."""
-    old, sys.argv = sys.argv, ["command", *map(str, words)]
-    try:
-        run_command(app)
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        sys.argv = old
-    return 0
+    return small_weights(tmp_path_factory.mktemp("weights") / "small.safetensors")
 
 
 def evaluated(photographs, out, weights, *more):

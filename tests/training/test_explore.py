@@ -1,7 +1,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import nbformat
@@ -16,10 +15,11 @@ from training import explore
 from training.analysis import spatial, temporal
 from training.analysis.page import Figures, for_page
 from training.analysis.preparation import prepare
-from training.command import run_command
 from training.photographs import DataError, list_photographs
 from training.prepare.clean import clean
 from training.smoke import write_photographs
+
+from .chain import command
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -60,17 +60,6 @@ def explored(photographs, stack, tmp_path_factory):
     out = tmp_path_factory.mktemp("explored") / "page"
     figures = explore.explore([photographs], out, stack=stack, notebooks=False)
     return out, figures
-
-
-def command(*words):
-    old, sys.argv = sys.argv, ["explore", *map(str, words)]
-    try:
-        run_command(explore.app)
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        sys.argv = old
-    return 0
 
 
 # --- the page ---------------------------------------------------------------------------------
@@ -168,7 +157,7 @@ def test_bad_input_ends_with_one_line_and_code_2(photographs, tmp_path, capsys):
         ([*here, "--stack", file], "cannot be read as a stack"),
         ([*here, "--stack", tmp_path / "nowhere"], "cannot be read as a stack"),
     ):
-        assert command(*words, "--no-notebooks") == 2, words
+        assert command(explore.app, *words, "--no-notebooks") == 2, words
         error = capsys.readouterr().err.strip().splitlines()
         assert says in error[-1], error
         assert not (tmp_path / "out" / "index.html").exists()

@@ -7,11 +7,7 @@ from recolor_core.colorizer import Colorizer
 from recolor_core.gray import read_gray
 from recolor_core.hints import Hint
 from recolor_core.lab import lab_to_rgb
-from recolor_core.models.config import GeneratorConfig, RefinerConfig
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
 from recolor_core.settings import Settings
-from recolor_core.weights import save_weights
 from training.models import (
     FITTED,
     NAMES,
@@ -26,23 +22,15 @@ from training.models import (
 from training.models.interface import ab_of
 from training.models.pixels import SIDES, features
 
+from .chain import small_weights
+
 SIDE = 64
-
-
-def saved(path, seed):
-    """A weights file with small networks whose refiner does something."""
-    torch.manual_seed(seed)
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    refiner = Refiner(RefinerConfig(width=8, blocks=1))
-    torch.nn.init.normal_(refiner.out.weight, std=0.01)
-    facts = {"license": "none", "training_data": "none", "recipe": "random"}
-    save_weights(path, generator, refiner, **facts)
-    return path
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("weights") / "small.safetensors", 0)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    return small_weights(path, refines=True)
 
 
 def made(name, **options):
@@ -193,7 +181,7 @@ def test_networks_are_known_by_weights_and_settings(weights, tmp_path):
     same = known(weights=str(weights))
     assert same == known(weights=str(weights))
     assert same != known(weights=str(weights), settings=Settings(vividness=0.9))
-    other = saved(tmp_path / "other.safetensors", 1)
+    other = small_weights(tmp_path / "other.safetensors", 1, refines=True)
     assert same != known(weights=str(other))
 
 

@@ -15,6 +15,8 @@ from recolor_core.runtime.quantized import quantized_path, read_quantized
 from recolor_core.weights import save_weights
 from training import quantize
 
+from .chain import smooth_images
+
 pytestmark = pytest.mark.slow
 
 
@@ -32,13 +34,7 @@ def weights(tmp_path):
 
 @pytest.fixture
 def photographs(tmp_path):
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for index in range(3):
-        coarse = Image.fromarray(random.integers(0, 256, (5, 7, 3), np.uint8))
-        coarse.resize((96, 64), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
-    return folder
+    return smooth_images(tmp_path / "photographs", 96, 64)
 
 
 def test_quantized_weights_are_used_and_color_like_the_others(monkeypatch, weights, photographs):

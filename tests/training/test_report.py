@@ -1,20 +1,15 @@
 import json
 import re
 import shutil
-import sys
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 
-from recolor_core.models.config import GeneratorConfig, RefinerConfig
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
-from recolor_core.weights import load_weights, save_weights
+from recolor_core.weights import load_weights
 from training import report, temporal_consistency
 from training.analysis.curves import read_log, read_turing
 from training.analysis.examples import (
@@ -25,13 +20,14 @@ from training.analysis.examples import (
     divergence_interval,
 )
 from training.analysis.layers import PARTS, describe_layer, outputs
-from training.command import run_command
 from training.evaluation_data import read_evaluation
 from training.photographs import DataError
 from training.report import Given
 from training.scaling import Point
 from training.visual_turing_test import machine
 from training.visual_turing_test.answers import FILE, Answer, Reason, Side, append_answer
+
+from .chain import command, small_weights
 
 pytestmark = pytest.mark.slow  # a whole chain, run once, is what all of it looks at
 
@@ -51,26 +47,9 @@ EVALUATED = {
 BESIDES = {"learning-1", "scaling", "steadiness", "color-over-time", "turing"}
 
 
-def command(*words):
-    old, sys.argv = sys.argv, ["report", *map(str, words)]
-    try:
-        run_command(report.app)
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        sys.argv = old
-    return 0
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A weights file with small networks."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=64, decoder=(16, 16, 16), attention=1))
-    facts = {"license": "none", "training_data": "none", "recipe": "random"}
-    save_weights(path, generator, Refiner(RefinerConfig(width=8, blocks=1)), **facts)
-    return path
+    return small_weights(tmp_path_factory.mktemp("weights") / "small.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +170,7 @@ def made(photographs, weights, given, tmp_path_factory):
         given.turing,
     ]
     words += ["--film-metrics", given.film_metrics]
-    assert command(photographs, "--out", out, *words) == 0
+    assert command(report.app, photographs, "--out", out, *words) == 0
     return out
 
 
@@ -313,7 +292,7 @@ def test_bad_input_ends_with_one_line_and_code_2(made, photographs, tmp_path, ca
     ):
         if "--out" not in words:
             words = [*words, "--out", out]
-        assert command(*words, "--device", "cpu") == 2, words
+        assert command(report.app, *words, "--device", "cpu") == 2, words
         assert says in capsys.readouterr().err.strip().splitlines()[-1]
         assert not (out / "index.html").exists()
 

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -8,9 +7,10 @@ import skimage.data
 from PIL import Image
 
 from training import evaluate, scaling
-from training.command import run_command
 from training.models.interface import ab_of
 from training.photographs import square
+
+from .chain import command
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,7 @@ def photographs(tmp_path_factory):
 
 def studied(photographs, out, *more):
     words = [photographs / "test", "--train", photographs / "train", "--out", out, *more]
-    old, sys.argv = sys.argv, ["command", *map(str, words)]
-    try:
-        run_command(scaling.app)
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        sys.argv = old
-    return 0
+    return command(scaling.app, *words)
 
 
 def test_every_part_of_the_images_is_fitted_and_measured(photographs, tmp_path, capsys):

@@ -15,15 +15,13 @@ from PIL import Image
 from torch.nn import functional
 
 from recolor_core.colorizer import Colorizer
-from recolor_core.models.config import GeneratorConfig, RefinerConfig
-from recolor_core.models.generator import Generator
-from recolor_core.models.refiner import Refiner
 from recolor_core.trainer import GeneratorRecipe, MemoryRecipe, RefinerRecipe
-from recolor_core.weights import load_weights, save_weights
+from recolor_core.weights import load_weights
 from training import export, train
-from training.command import run_command
 from training.original import OriginalRecipe
 from training.photographs import DataError, Squares, list_photographs, square
+
+from .chain import command, small_weights
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "training" / "configs"
@@ -44,30 +42,9 @@ def photographs(tmp_path_factory):
     return folder
 
 
-def small_weights(path, seed, width=64):
-    """A weights file with small networks."""
-    torch.manual_seed(seed)
-    generator = Generator(GeneratorConfig(width=width, decoder=(16, 16, 16), attention=1))
-    refiner = Refiner(RefinerConfig(width=8, blocks=1))
-    save_weights(path, generator, refiner, license="none", training_data="none", recipe="random")
-    return path
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    return small_weights(tmp_path_factory.mktemp("weights") / "small.safetensors", 0)
-
-
-def command(app, *words):
-    """Exit code of a command run in this process."""
-    old, sys.argv = sys.argv, ["command", *map(str, words)]
-    try:
-        run_command(app)
-    except SystemExit as end:
-        return end.code or 0
-    finally:
-        sys.argv = old
-    return 0
+    return small_weights(tmp_path_factory.mktemp("weights") / "small.safetensors")
 
 
 def refiner_command(data, out, weights, *more):
