@@ -292,6 +292,7 @@ def test_a_full_disk(tmp_path: Path, ending: str) -> None:
     assert files(tmp_path) == ["large.png", "small.png", "small.recolor.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
 def test_a_full_standard_output(tmp_path: Path) -> None:
     source = png(tmp_path / "photo.png")

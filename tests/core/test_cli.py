@@ -578,6 +578,7 @@ def test_bars_are_for_terminals(jpeg: Path) -> None:
     assert "\x1b[" in call.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -685,6 +686,7 @@ def test_weights_that_come_with_recolor_are_fetched_at_once() -> None:
     assert Path(call.out.decode().strip()).is_file()
 
 
+@pytest.mark.slow
 def test_weights_by_path_and_unknown_ones(jpeg: Path) -> None:
     from recolor_core.weights import BUNDLED
 

@@ -232,6 +232,7 @@ def test_other_settings_are_noticed(
     assert status(source, *words) == ("skipped", 0)
 
 
+@pytest.mark.slow
 def test_another_runtime_is_noticed_if_one_is_named(source: Path) -> None:
     assert recolor(source, "--runtime", "torch", *EVERYTHING).code == 0
     assert "skipped" in recolor(source, "--runtime", "torch", *EVERYTHING).err
@@ -253,6 +254,7 @@ def test_tiles_and_alternatives_do_not_change_the_main_result(source: Path, resu
     assert "seed 0 instead of 2" in call.err
 
 
+@pytest.mark.slow
 def test_other_weights_are_noticed(source: Path, tmp_path: Path) -> None:
     from recolor_core.colorizer import Colorizer
 
@@ -537,6 +539,7 @@ def run(script: str, *words: object, **options: object) -> subprocess.Popen[byte
     )
 
 
+@pytest.mark.slow
 @posix
 def test_a_reader_that_has_enough_ends_the_call_quietly(source: Path) -> None:
     script = """
@@ -553,6 +556,7 @@ main()
     assert (process.returncode, err) == (141, b"")
 
 
+@pytest.mark.slow
 @posix
 def test_names_that_standard_output_cannot_encode(tmp_path: Path) -> None:
     source = tmp_path / "Żółw.png"

@@ -330,6 +330,7 @@ def test_another_process_gives_the_same_to_the_byte(recolor, photograph, tmp_pat
     np.testing.assert_array_equal(np.load(paths[1]), recolor(photograph, size=64).rgb)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_byte_of_the_quantized_networks(photograph):
     pytest.importorskip("onnxruntime")
     options = {
@@ -350,6 +351,7 @@ def test_the_number_of_threads_changes_no_byte_of_the_quantized_networks(photogr
     assert all(same(result, results[0]) for result in results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (33, 47)])
 def test_the_number_of_threads_changes_no_byte_of_the_mathematics_of_colors(recolor, size):
     logits = 4 * torch.randn(2, len(recolor.bins.bins), *size)
@@ -652,6 +654,7 @@ class PretendedGPU:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
+@pytest.mark.slow
 def test_on_a_full_gpu_the_batch_is_halved(exact, monkeypatch):
     images = [image((40, 60), seed=i) for i in range(4)]
     expected = [exact(array, SMALL) for array in images]
@@ -663,6 +666,7 @@ def test_on_a_full_gpu_the_batch_is_halved(exact, monkeypatch):
         assert result.provenance["device"] == {"generator": "cuda", "refiner": "cuda"}
 
 
+@pytest.mark.slow
 def test_on_a_full_gpu_the_tiles_are_made_smaller(exact, monkeypatch):
     coarse = exact.generate(read_gray(image((160, 600))), size=160)
     expected = exact.refine(coarse)
@@ -673,6 +677,7 @@ def test_on_a_full_gpu_the_tiles_are_made_smaller(exact, monkeypatch):
     assert result.provenance["device"]["refiner"] == "cuda"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_even_alone_goes_to_the_cpu_and_that_is_said(exact, monkeypatch):
     array = image((40, 60))
     expected = exact(array, SMALL)
@@ -686,6 +691,7 @@ def test_what_does_not_fit_even_alone_goes_to_the_cpu_and_that_is_said(exact, mo
         assert "cuda was out of memory" in device
 
 
+@pytest.mark.slow
 def test_a_image_that_went_to_the_cpu_says_so_whatever_its_alternatives_did(monkeypatch):
     # The generator, the refiner, and once more for the alternative: the second call is too much.
     gpu = PretendedGPU(lambda network, shape: len(gpu.tried) != 2)

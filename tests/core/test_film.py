@@ -238,6 +238,7 @@ def test_images_come_in_the_order_of_their_numbers(tmp_path):
     assert levels == [90, 100, 110]
 
 
+@pytest.mark.slow
 def test_cuts_are_found_and_hints_end_at_them(tmp_path):
     shots = [scene(i) for i in range(3)] + [scene(i, shot=4)[::-1] for i in range(3)]
     make_film(tmp_path / "a.mkv", shots)
@@ -280,6 +281,7 @@ def _interrupted(source: Path, target: Path, stop: int, **order: object) -> None
     events.close()
 
 
+@pytest.mark.slow
 def test_a_call_that_was_stopped_goes_on_with_the_same_result(tmp_path, monkeypatch):
     monkeypatch.setattr(coloring, "PART", 3)
     make_film(tmp_path / "a.mkv", 8, audio=True)

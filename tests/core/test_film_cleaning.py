@@ -73,6 +73,7 @@ def test_nothing_is_carried_into_a_shot_and_what_is_not_steady_stays():
         assert torch.equal(x, y)
 
 
+@pytest.mark.slow
 def test_light_that_changes_slowly_comes_through():
     frames = [lightness(0) * a for a in np.linspace(0.6, 1, 40)]
     drift = float(cleaned(frames)[-1].mean() - frames[0].mean())

@@ -124,6 +124,7 @@ def test_a_result_is_colorized_again_with_a_word_as_images_are(tmp_path, output)
         colorize(tmp_path / output, tmp_path / "c.mkv", fps="25" if "%" in output else "")
 
 
+@pytest.mark.slow
 def test_a_source_beside_its_result_is_no_result(tmp_path):
     make_film(tmp_path / "a.mkv", 2, pixels="gray")
     gray = scene(0)

@@ -73,6 +73,7 @@ def test_frames_after_a_lost_one_keep_their_number_and_time(tmp_path, name, code
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "kept"),
     [

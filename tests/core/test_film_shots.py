@@ -53,6 +53,7 @@ def test_cuts():
     assert shots == (Shot(0, 4), Shot(5, 10))
 
 
+@pytest.mark.slow
 def test_a_shot_that_returns_is_recognized_and_another_is_not():
     frames = [shown(i, 1) for i in range(6)] + [shown(i, 2) for i in range(5)]
     frames += [shown(8 + i, 1) for i in range(6)] + [shown(i, 4) for i in range(5)]
@@ -66,6 +67,7 @@ def test_a_shot_that_returns_is_recognized_and_another_is_not():
     assert chains.chain(99) == ()
 
 
+@pytest.mark.slow
 def test_a_shot_returns_in_other_light_and_after_a_fade():
     dim = [0.1 + 0.6 * shown(6 + i, 1) for i in range(6)]
     frames = [shown(i, 1) for i in range(6)] + [shown(i, 2) for i in range(5)] + dim
@@ -105,6 +107,7 @@ def test_fades(white):
     assert 14 <= shot.representative <= 23
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [8, 16, 30])
 def test_dissolves(length):
     share = np.clip((np.arange(16 + length) - 7) / length, 0, 1)

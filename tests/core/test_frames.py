@@ -86,6 +86,7 @@ def grainy(frames):
 # What is carried
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frames", "expected"), [(6, 3), (7, 4)])
 def test_the_generator_may_look_at_every_second_frame(recolor, monkeypatch, frames, expected):
     stack = grainy(frames)
@@ -102,6 +103,7 @@ def test_the_generator_may_look_at_every_second_frame(recolor, monkeypatch, fram
         np.testing.assert_array_equal(gray_codes(frame.result.rgb), image)
 
 
+@pytest.mark.slow
 def test_the_generator_looks_at_frames_that_show_something_new(recolor, monkeypatch):
     still = scene(48, 64)
     new = still.copy()
@@ -124,6 +126,7 @@ def test_the_generator_looks_at_each_frame_of_which_more_is_known(recolor, monke
     assert looks(recolor, monkeypatch, grainy(4), 2, **options)[0] == 4
 
 
+@pytest.mark.slow
 def test_going_on_at_a_frame_that_the_generator_looks_at_changes_nothing(recolor, monkeypatch):
     stack = grainy(6)
     _, whole = looks(recolor, monkeypatch, stack, 2)
@@ -134,6 +137,7 @@ def test_going_on_at_a_frame_that_the_generator_looks_at_changes_nothing(recolor
         assert same(one.result, other.result)
 
 
+@pytest.mark.slow
 def test_the_first_frame_is_as_a_single_image_to_the_bit_and_others_are_not(recolor):
     stack = pan(4)
     frames = frames_of(recolor, stack)
@@ -144,6 +148,7 @@ def test_the_first_frame_is_as_a_single_image_to_the_bit_and_others_are_not(reco
     )
 
 
+@pytest.mark.slow
 def test_colors_change_less_from_frame_to_frame_than_frame_by_frame(recolor):
     # The same image with grain: whatever changes is flicker.
     rng = np.random.default_rng(1)
@@ -170,6 +175,7 @@ def test_an_untrained_memory_changes_nothing_to_the_bit(untrained, passes):
         assert same(frame.result, single(untrained, image))
 
 
+@pytest.mark.slow
 def test_nothing_is_carried_over_any_cut(recolor):
     size, cuts = 128, 6  # in much smaller images cuts are hard to tell
     shots = [pan(2, shape=(40, 48), seed=seed) for seed in range(cuts + 1)]
@@ -181,6 +187,7 @@ def test_nothing_is_carried_over_any_cut(recolor):
         assert same(frame.result, alone)
 
 
+@pytest.mark.slow
 def test_both_passes_stop_at_a_cut(recolor):
     one, two = pan(3, shape=(40, 48), seed=1), pan(3, shape=(40, 48), seed=2)
     apart = frames_of(recolor, one, passes=2) + frames_of(recolor, two, passes=2)
@@ -193,6 +200,7 @@ def test_two_passes_of_a_single_frame_are_one(recolor):
     assert same(frame.result, single(recolor, pan(1)[0]))
 
 
+@pytest.mark.slow
 def test_two_passes_are_steadier_and_look_ahead(recolor):
     stack = pan(6)
 
@@ -218,6 +226,7 @@ def test_frames_are_read_one_at_a_time(recolor):
     assert read == [0, 1]
 
 
+@pytest.mark.slow
 def test_two_passes_read_a_block_and_a_little_more(recolor, monkeypatch):
     monkeypatch.setattr("recolor_core.frames.BLOCK", 3)
     monkeypatch.setattr("recolor_core.frames.AHEAD", 2)
@@ -246,6 +255,7 @@ def test_the_state_stays_as_small_as_it_is(recolor):
     assert frames_of(recolor, pan(2))[-1].state.known is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 2])
 def test_going_on_from_a_state_is_as_in_one_go(recolor, passes, monkeypatch):
     monkeypatch.setattr("recolor_core.frames.BLOCK", 3)
@@ -270,6 +280,7 @@ def test_hints_move_with_what_they_lie_on(recolor):
         assert hint.y == pytest.approx(24, abs=1.5)
 
 
+@pytest.mark.slow
 def test_hints_color_the_frames_after_them_alone(recolor):
     stack = pan(4)
     plain = frames_of(recolor, stack)
@@ -302,6 +313,7 @@ def test_a_reference_acts_on_every_frame(recolor, passes):
         assert all((one.result.rgb != other.result.rgb).any() for one, other in pairs)
 
 
+@pytest.mark.slow
 def test_hints_end_with_their_shot_and_where_they_leave_the_frame(recolor):
     film = np.concatenate((pan(2, shape=(40, 48), seed=1), pan(2, shape=(40, 48), seed=2)))
     frames = frames_of(recolor, film, hints={0: [Hint(20, 20, RED)]})

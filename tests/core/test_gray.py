@@ -136,6 +136,7 @@ def test_levels_of_color_are_set_before_its_luminance_is_taken():
 finite = st.floats(-1e6, 1e6)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     arrays.arrays(

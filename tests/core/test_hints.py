@@ -105,6 +105,7 @@ points = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.lists(points, min_size=1, max_size=5, unique_by=lambda hint: (hint.x, hint.y)),
@@ -571,6 +572,7 @@ def test_deep_json_is_refused(tmp_path):
         read_hints(path)
 
 
+@pytest.mark.slow
 def test_thousands_of_strokes_and_points_are_borne():
     rng = np.random.default_rng(0)
     where = rng.uniform(0, 95, (10_000, 2, 2)).tolist()

@@ -360,6 +360,7 @@ def test_resolution_is_kept_exactly(tmp_path: Path, unit: str) -> None:
         assert tags["ResolutionUnit"].value == {"none": 1, "inch": 2, "centimeter": 3}[unit]
 
 
+@pytest.mark.slow
 @given(st.fractions(1, 1_000_000), st.fractions(1, 1_000_000), st.sampled_from(["inch", "cm"]))
 @settings(max_examples=30)
 def test_every_format_keeps_resolution_as_exactly_as_it_can(x: Any, y: Any, unit: Any) -> None:

@@ -368,6 +368,7 @@ SEEDS = {
 }
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(sorted(SEEDS)),
     st.lists(st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=4)), max_size=6),

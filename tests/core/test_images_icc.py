@@ -199,6 +199,7 @@ def test_colors_of_a_space_are_littlecms_colors(profile: bytes) -> None:
     assert np.abs(got - expected)[inside].max() < 2e-3
 
 
+@pytest.mark.slow
 @given(st.floats(0.5, 4), st.sampled_from(["power", "foot", "table"]))
 def test_written_profiles_come_back(gamma: float, kind: str) -> None:
     curve = {

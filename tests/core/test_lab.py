@@ -550,6 +550,7 @@ def test_chroma_is_shrunk_at_constant_lightness_and_hue_and_no_more_than_needed(
 
 
 # 7 are fewer than a vector register holds; the last of 1021 are left over by the vectors before.
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [7, 1021])
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_the_result_does_not_depend_on_the_cut(dtype, columns):

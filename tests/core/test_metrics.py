@@ -217,6 +217,7 @@ def test_ciede2000_agrees_with_colour_science_and_scikit_image():
     np.testing.assert_allclose(mean_ciede2000(lab, true), expected.mean(axis=(1, 2)), rtol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_ciede2000_is_symmetric_and_zero_for_equal_colors_alone(seed):
     lab, true = random_lab((1, 3, 4, 4), seed), random_lab((1, 3, 4, 4), seed + 1)

@@ -67,6 +67,7 @@ def test_the_difference_of_means_is_at_most_the_mean_of_differences(seed, count)
     assert difference_of_means(pairs) <= mean_of_differences(pairs) + 1e-12
 
 
+@pytest.mark.slow
 @given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_interval_agrees_with_scipy(trials, data, level):
     successes = data.draw(st.integers(0, trials))

@@ -104,6 +104,7 @@ def test_points_follow_the_motion():
     torch.testing.assert_close(motion.follow_points(points, flow), points + torch.tensor([4.0, -2]))
 
 
+@pytest.mark.slow
 def test_fifty_cuts_are_told_and_no_motion_is_one():
     for seed in range(50):
         before, cut = light(seed), light(seed + 1)

@@ -96,6 +96,7 @@ def test_colorizing_twice_makes_two_events() -> None:
     assert len(text(root, "iptc:DigitalSourceType")) == 1
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.text()))
 @example({"source": "\udcff.tif"})  # a name that is no Unicode, as Python spells it
 @example({"\x1f": "\ufffe]]>"})

@@ -65,6 +65,7 @@ def run(code, *arguments, **environment):
 # What it computes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 2])
 def test_colors_are_those_of_pytorch_but_for_quantization(fast, exact, photograph, views):
     ours, theirs = (one(photograph, views=views) for one in (fast, exact))
@@ -79,6 +80,7 @@ def test_colors_are_those_of_pytorch_but_for_quantization(fast, exact, photograp
         assert ours.ab_coarse.shape == theirs.ab_coarse.shape
 
 
+@pytest.mark.slow
 def test_hints_have_the_effect_that_they_have_in_pytorch(fast, exact, photograph):
     hints = [Hint(300, 60, "#d08040", 20.0), Hint(100, 400, "#30a050", 10.0)]
     moved = [
@@ -98,6 +100,7 @@ def test_any_shape_is_colorized(fast, shape):
     assert np.isfinite(result.ab_refined).all()
 
 
+@pytest.mark.slow
 def test_another_call_and_another_process_give_the_same_to_the_byte(fast, photograph, tmp_path):
     np.save(tmp_path / "in.npy", photograph)
     once, twice = fast(photograph, size=64).rgb, fast(photograph, size=64).rgb
@@ -133,6 +136,7 @@ def test_a_copy_in_another_process_is_the_same(fast, photograph):
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_a_process_that_forks_after_use_works():
     # In a process of its own: forking one that has threads is not for the process of the tests.
@@ -166,6 +170,7 @@ def loaded_by_the_command(*words):
     return set(printed.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["colorado.png", "saratoga.jpg", "chinatown.tif"])
 def test_the_default_command_does_not_load_pytorch(tmp_path, file):
     out = tmp_path / f"out{Path(file).suffix}"
@@ -173,6 +178,7 @@ def test_the_default_command_does_not_load_pytorch(tmp_path, file):
     assert out.is_file()
 
 
+@pytest.mark.slow
 def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
     pixels = np.zeros((452, 588), bool)
     pixels[300:400, 100:200] = True
@@ -192,6 +198,7 @@ def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
     assert len(list(tmp_path.glob("out*.png"))) == 3
 
 
+@pytest.mark.slow
 def test_without_pytorch_installed_the_library_colorizes_with_palettes_and_hints():
     printed = run(
         "import sys; sys.modules['torch'] = None\n"
@@ -237,6 +244,7 @@ def test_auto_takes_it_on_the_cpu():
     assert Colorizer(device="cpu").runtime.name == "onnxruntime"
 
 
+@pytest.mark.slow
 def test_nothing_is_written_home_and_no_telemetry_starts(tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
@@ -278,6 +286,7 @@ class Old:
     __version__ = "1.9.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "words"), [(None, "cannot be loaded"), (Old, "1.9.0 is too old, expected 1.20")]
 )
@@ -292,6 +301,7 @@ def test_pytorch_runs_where_onnxruntime_is_missing_or_old(broken, caplog, module
         Colorizer(device="cpu", runtime="onnxruntime")
 
 
+@pytest.mark.slow
 def test_weights_without_a_quantized_form_run_in_pytorch(unquantized):
     assert Colorizer(unquantized, device="cpu").runtime.name == "torch"
     with pytest.raises(
@@ -307,6 +317,7 @@ def test_the_quantized_form_of_other_weights_is_not_used(unquantized):
         Colorizer(unquantized, device="cpu", runtime="onnxruntime")
 
 
+@pytest.mark.slow
 def test_models_that_this_version_cannot_run_leave_the_work_to_pytorch(unquantized):
     sha256 = Colorizer(unquantized, runtime="torch").record.sha256
     write_quantized(
@@ -323,6 +334,7 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(unquantized):
         Colorizer(unquantized, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_gpu_is_for_pytorch(monkeypatch):
     monkeypatch.setattr("recolor_core.colorizer.choose_device", lambda _: "mps")
     with pytest.raises(RuntimeUnavailableError, match="runs on the CPU, not on mps"):

@@ -44,6 +44,7 @@ def frames_of(colorizer, stack, **options):
     return [frame.result.rgb for frame in colorize_frames(colorizer, stack, size=SIZE, **options)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_stack_is_its_frames(film_colorizer, stacked, passes):
     rgb = stacked(pan(4), passes=passes)
@@ -51,6 +52,7 @@ def test_a_stack_is_its_frames(film_colorizer, stacked, passes):
     np.testing.assert_array_equal(rgb, frames_of(film_colorizer, pan(4), passes=passes))
 
 
+@pytest.mark.slow
 def test_time_may_be_any_axis_and_all_others_are_apart(film_colorizer, stacked):
     films = [pan(3, seed=1), pan(3, seed=2)]
     expected = [frames_of(film_colorizer, film) for film in films]
@@ -69,6 +71,7 @@ def test_without_time_every_image_is_by_itself(film_colorizer, stacked, monkeypa
     assert (rgb[1] != single[1]).any()
 
 
+@pytest.mark.slow
 def test_tinted_stacks(film_colorizer, stacked):
     tinted = np.stack([pan(2), pan(2) // 2, pan(2) // 3], -1)
     np.testing.assert_array_equal(stacked(tinted), frames_of(film_colorizer, tinted))
@@ -80,6 +83,7 @@ def in_color(stack):
     return np.stack([stack, stack // 2, 255 - stack], axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 2])
 def test_references_and_the_color_of_other_images_over_time(film_colorizer, stacked, passes):
     stack, colored = pan(3), in_color(pan(3))
@@ -134,6 +138,7 @@ def test_a_lazy_stack_comes_out_as_one_in_memory_to_the_bit(stacked, chunks, pas
         np.testing.assert_array_equal(computed[name], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time_axis", [0, 1, None])
 def test_lazy_stacks_of_more_axes(stacked, time_axis):
     stack = np.stack([pan(2, seed=1), pan(2, seed=2), pan(2, seed=3)])
@@ -165,6 +170,7 @@ def test_to_compute_all_reads_every_frame_once(stacked):
     assert sorted(read) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_frame_needs_those_before_it_and_is_alone_refined(film_colorizer, stacked, monkeypatch):
     refined = []
     refine = type(film_colorizer).refine
@@ -208,6 +214,7 @@ def test_what_is_held_of_a_lazy_stack_does_not_grow_with_it(
     assert sorted(read) == list(range(12))
 
 
+@pytest.mark.slow
 def test_array_likes_are_read_image_by_image(stacked):
     class Like:
         shape, dtype, ndim = (3, 48, 64), np.dtype("u1"), 3
@@ -289,6 +296,7 @@ def test_weights_without_a_memory_say_what_to_do(film_colorizer, stacked, monkey
         stacked(pan(2))
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_by_name(film_colorizer):
     rgb = colorize_stack(pan(2), weights=film_colorizer.record.file, device="cpu", size=SIZE)
     np.testing.assert_array_equal(rgb, frames_of(film_colorizer, pan(2)))
@@ -334,6 +342,7 @@ def mean_ab(rgb):
     return rgb_to_lab(rgb / 255)[..., 1:].mean((1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passes", [1, 2])
 def test_colors_pass_from_hinted_image_to_hinted_image(stacked, red_and_green, passes):
     stack = np.stack([view()] * 7)
@@ -344,6 +353,7 @@ def test_colors_pass_from_hinted_image_to_hinted_image(stacked, red_and_green, p
     assert np.abs(np.diff(a)).max() < 2 * np.abs(np.diff(a)).mean()
 
 
+@pytest.mark.slow
 def test_hints_hold_backward_and_end_at_a_cut(stacked):
     first, other = np.stack([view()] * 3), np.stack([view(8)] * 2)
     hints = {2: [Hint(30, 24, "#c04030", 60)]}
@@ -366,6 +376,7 @@ def worn(count=6):
     return np.stack([np.clip(view() * gain, 0, 255).astype(np.uint8) for gain in light])
 
 
+@pytest.mark.slow
 def test_with_a_cleaned_copy_colors_flicker_less_and_the_gray_stays(stacked):
     stack = worn()
 
@@ -395,6 +406,7 @@ def test_a_lazy_stack_with_all_that_is_looked_for_first_is_one_in_memory(
     np.testing.assert_array_equal(lazy.compute(), stacked(two, **options))
 
 
+@pytest.mark.slow
 def test_a_lazy_stack_is_read_once_more_for_its_hints(stacked):
     read = []
     lazy = stacked(counted(pan(5), read), hints={3: [HINT]})

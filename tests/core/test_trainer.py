@@ -153,6 +153,7 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
     assert factors[100] == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_each_step_is_taken_at_its_scheduled_rate(tmp_path, generator, monkeypatch):
     taken = []
     step = torch.optim.AdamW.step
@@ -169,6 +170,7 @@ def test_each_step_is_taken_at_its_scheduled_rate(tmp_path, generator, monkeypat
     assert [min(rates) for rates in taken] == pytest.approx([rate / 2 for rate in expected])
 
 
+@pytest.mark.slow
 def test_a_training_lowers_its_loss_and_leaves_logs_images_and_checkpoints(tmp_path, generator):
     task = refiner_task(
         generator, steps=30, soften_probability=1.0, hint_probability=0.0, validate_every=15
@@ -239,6 +241,7 @@ def test_the_seed_decides_the_fresh_weights(generator):
     assert not one.network.fuse.weight.equal(other.network.fuse.weight)
 
 
+@pytest.mark.slow
 def test_frozen_paths_keep_every_bit_and_slow_ones_move_less(tmp_path, generator):
     task = refiner_task(generator, path_rates={"low_level": 0.0, "encode_color": 1e-3})
     task.network.out.weight.data.normal_()
@@ -249,6 +252,7 @@ def test_frozen_paths_keep_every_bit_and_slow_ones_move_less(tmp_path, generator
     assert 0 < moved["encode_color.0.0.weight"] < 0.1 * moved["fuse.weight"]
 
 
+@pytest.mark.slow
 def test_no_progress_stops_early(tmp_path, generator):
     task = refiner_task(generator, steps=50, learning_rate=1e-12, validate_every=1, patience=2)
     task.network.out.weight.data.zero_()
@@ -277,6 +281,7 @@ def test_the_average_is_ramped_and_copies_buffers():
 # --- what goes wrong --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path, generator):
     class Poisoned(Invented):
         read = 0
@@ -295,6 +300,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path,
     assert all(tensor.isfinite().all() for tensor in kept["average"].values())
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, generator, monkeypatch):
     train(refiner_task(generator, steps=6), tmp_path / "a")
     save, calls = torch.save, []
@@ -316,6 +322,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, generator, monkeyp
     assert all(value.equal(other["network"][name]) for name, value in one["network"].items())
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_with_logs_keeps_the_last_good_checkpoint(
     tmp_path, generator, monkeypatch
 ):
@@ -344,6 +351,7 @@ def test_a_machine_that_is_not_there_is_named(tmp_path, generator, machine, prec
         fit(task, Invented(), tmp_path, machine=machine, progress=False)
 
 
+@pytest.mark.slow
 def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
     train(refiner_task(generator), tmp_path)
     with pytest.raises(TrainingError, match="differs in learning_rate"):
@@ -356,6 +364,7 @@ def test_another_trainings_checkpoint_is_refused(tmp_path, generator):
         train(refiner_task(generator), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_the_former_names_of_the_recipe_goes_on_to_the_same_bits(
     tmp_path, generator
 ):
@@ -579,6 +588,7 @@ def test_skipped_blocks_depend_on_the_step_alone_and_none_is_skipped_in_evaluati
         assert all(a.equal(b) for a, b in zip(encoder(lightness), plain(lightness), strict=True))
 
 
+@pytest.mark.slow
 def test_images_in_the_devices_memory_give_the_same_bits(tmp_path, generator):
     weights = []
     for resident in (False, True):

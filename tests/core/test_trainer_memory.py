@@ -103,6 +103,7 @@ def test_old_film_flickers_and_stays_lightness():
     assert (apart > 1).any()
 
 
+@pytest.mark.slow
 def test_some_clips_have_a_fade_a_dissolve_or_leader():
     count = 24
     plain = clips(count=count, frames=8)
@@ -124,6 +125,7 @@ def test_some_clips_have_a_fade_a_dissolve_or_leader():
     assert not edited.visible[edited.begins[:, 1:]].any()
 
 
+@pytest.mark.slow
 def test_what_is_visible_in_a_transition_moves_as_the_clip_says():
     count = 24
     edited = add_transitions(
@@ -185,6 +187,7 @@ def test_training_lowers_the_flicker_that_the_true_colors_lack(generator, tmp_pa
     assert len(list(Path(tmp_path, "images").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_step_on_clips_that_all_have_transitions(generator):
     task = MemoryTask(replace(TINY, batch=6, transitions=1.0), generator)
     rgb = (255 * smooth_images(6, 72)).to(torch.uint8)
@@ -194,6 +197,7 @@ def test_a_step_on_clips_that_all_have_transitions(generator):
     assert float(task.network.out.weight.grad.abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_a_compiled_generator_colors_the_frames_on_the_cpu(generator):
     shapes = []
 

@@ -88,6 +88,7 @@ def test_torchvision_weights_that_cannot_be_fetched_are_said_in_words(generator,
         load_pretrained(generator, "torchvision", "generator.")
 
 
+@pytest.mark.slow
 def test_default_weights_start_a_training_by_their_name():
     generator = Generator()
     taken = load_pretrained(generator, "default", "generator.")
@@ -134,6 +135,7 @@ def test_weights_of_other_names_in_timms_order_start_the_semantic_path(
     assert all(one.equal(other) for one, other in zip(ours, weights, strict=False))
 
 
+@pytest.mark.slow
 def test_another_order_or_shape_is_not_taken_for_lite2(tmp_path, generator):
     theirs = by_other_names(generator.semantic)
     names = list(theirs)
@@ -161,6 +163,7 @@ def test_weights_that_fit_nowhere_or_execute_code_are_refused(tmp_path):
             load_pretrained(network, str(tmp_path / name), "refiner.")
 
 
+@pytest.mark.slow
 def test_the_frozen_generator_is_known_by_itself_alone(tmp_path, generator):
     facts = {"license": "none", "training_data": "none"}
     names = []
@@ -242,6 +245,7 @@ def distilled_task(teacher, **changes):
     return GeneratorTask(GeneratorRecipe.of(values | {"teacher": str(teacher)} | changes))
 
 
+@pytest.mark.slow
 def test_the_teacher_adds_what_is_unexplained_to_the_loss(teacher):
     batch, rows = {"rgb": Smooth().rgb}, slice(0, 4)
     with torch.no_grad():

@@ -168,6 +168,7 @@ def test_a_faded_print_gets_its_contrast_back_and_others_are_left_alone():
         assert faded_tone(lightness(other)) is None
 
 
+@pytest.mark.slow
 def test_the_correction_fades_in():
     """No step between images that are corrected and those that are not."""
     strengths = []
@@ -200,6 +201,7 @@ def test_the_photograph_is_shown_at_the_size_it_would_have_alone():
     assert larger == pytest.approx((10 / 7 * height, 10 / 7 * width), abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 2])
 def test_a_mount_stays_gray_and_the_photograph_is_colored_as_if_alone(colorizer, views):
     image, margins = photograph("coffee"), (40, 60, 80, 48)
@@ -230,6 +232,7 @@ def test_a_mount_stays_gray_and_the_photograph_is_colored_as_if_alone(colorizer,
     assert (result.uncertainty[:5] < 0.1).all()
 
 
+@pytest.mark.slow
 def test_a_faded_print_is_colored_like_the_print_and_keeps_its_gray(colorizer):
     image = photograph("coffee")
     faded = (90 + 0.3 * image).astype(np.uint8)
@@ -248,12 +251,14 @@ def test_a_faded_print_is_colored_like_the_print_and_keeps_its_gray(colorizer):
     assert result.provenance["view"]["tone"]["strength"] == 1
 
 
+@pytest.mark.slow
 def test_a_hint_on_the_mount_colors_the_mount(colorizer):
     scan = framed(photograph("coffee"), (60,) * 4, 190)
     result = colorizer(scan, hints=[Hint(20, 20, "#c8a878", radius=4)])
     assert np.hypot(*result.ab_coarse[:, 5, 5]) > 8
 
 
+@pytest.mark.slow
 def test_borders_do_not_count_among_the_colors_of_a_palette(colorizer):
     image = photograph("coffee")
     palette = np.array([[40.0, 30.0], [10.0, 40.0]], np.float32)
@@ -264,6 +269,7 @@ def test_borders_do_not_count_among_the_colors_of_a_palette(colorizer):
     assert np.hypot(*mounted[:, :10]).max() < 1
 
 
+@pytest.mark.slow
 def test_a_batch_may_hold_images_of_one_size_and_different_borders(colorizer):
     image = photograph("coffee", 160)
     scans = [

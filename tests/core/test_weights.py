@@ -112,6 +112,7 @@ def rewritten(saved, path, *, tensors=None, **changes):
 # Round trip
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_saved_networks_come_back_and_do_the_same(saved):
     generator, refiner = networks()
@@ -135,6 +136,7 @@ def test_saved_networks_come_back_and_do_the_same(saved):
     )
 
 
+@pytest.mark.slow
 def test_the_record_of_a_file_says_what_was_written(saved):
     record = load_weights(saved).record
     assert record == load_weights(str(saved)).record
@@ -144,6 +146,7 @@ def test_the_record_of_a_file_says_what_was_written(saved):
     assert record.sha256 == sha256(saved.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_saving_twice_gives_the_same_file(saved, tmp_path):
     record = save_weights(tmp_path / "again.safetensors", *networks(), **ABOUT)
     assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
@@ -151,6 +154,7 @@ def test_saving_twice_gives_the_same_file(saved, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["again.safetensors"]
 
 
+@pytest.mark.slow
 def test_loaded_networks_do_not_share_their_weights(saved):
     first, second = load_weights(saved), load_weights(saved)
     with torch.no_grad():
@@ -216,6 +220,7 @@ def second(saved, monkeypatch, tmp_path):
     return record
 
 
+@pytest.mark.slow
 def test_weights_beside_the_default_ones_colorize_by_their_name(second, saved):
     gray = skimage.data.camera()[::8, ::8]
     by_name, by_path = (Colorizer(name, "cpu")(gray, size=32) for name in ("second", saved))
@@ -246,6 +251,7 @@ def test_the_command_takes_weights_by_name_and_compares_them_with_the_default(se
     assert "'default', 'second'" in unknown.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", weights.USES)
 def test_a_file_says_what_it_may_be_used_for(tmp_path, use):
     path = tmp_path / "small.safetensors"
@@ -302,6 +308,7 @@ def test_a_file_that_was_not_fetched_yet_is_refused(as_record, cache):
         load_weights("other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [0, 7, 8, 500, 0.3, 0.999999])
 def test_a_flipped_bit_is_noticed(saved, as_record, monkeypatch, tmp_path, where):
     content = bytearray(saved.read_bytes())
@@ -435,6 +442,7 @@ def rename(content):
     content["generator.tail.bias"] = content.pop("generator.head.bias")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [drop, add, reshape, rename])
 def test_tensors_that_do_not_fit_are_refused(saved, tmp_path, change):
     path = rewritten(saved, tmp_path / "other.safetensors", tensors=change)
@@ -449,6 +457,7 @@ def test_tensors_of_another_configuration_are_refused(saved, tmp_path, config):
         load_weights(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_numbers_that_are_none_are_refused(saved, tmp_path, number):
     def poison(content):
@@ -459,6 +468,7 @@ def test_numbers_that_are_none_are_refused(saved, tmp_path, number):
         load_weights(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.int16, torch.uint8, torch.bool, torch.float8_e4m3fn])
 def test_tensors_of_another_dtype_are_refused(saved, tmp_path, dtype):
     def convert(content):
@@ -469,6 +479,7 @@ def test_tensors_of_another_dtype_are_refused(saved, tmp_path, dtype):
         load_weights(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "config"),
     [
@@ -554,6 +565,7 @@ def server(monkeypatch) -> Iterator[type[Handler]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_fetched_weights_are_kept_and_load_by_name(saved, as_record, cache, server):
     server.content = saved.read_bytes()
     record = as_record(server.content, url=f"{server.url}/good")

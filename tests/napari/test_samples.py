@@ -41,6 +41,7 @@ def test_sixteen_bits_stay_and_are_shown_as_they_are():
     assert tuple(layer.contrast_limits) == (0, 65535)
 
 
+@pytest.mark.slow
 def test_the_pan_is_one_photograph_moving():
     still, stack = layer_of("colorado").data, layer_of("pan")
     assert stack.axis_labels == ("t", "y", "x")

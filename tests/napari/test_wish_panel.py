@@ -209,6 +209,7 @@ def test_references_belong_to_one_image(panel, photo, colored, rest):
     assert panel.controls.likes.text().startswith("autochrome")
 
 
+@pytest.mark.slow
 def test_the_color_of_another_image_is_put_on_the_gray(panel, photo, colored, direct, rest):
     panel.viewer.add_image(colored, name="by hand", rgb=True)
     panel.viewer.layers.selection.active = panel.viewer.layers["photo"]

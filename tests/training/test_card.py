@@ -48,6 +48,7 @@ def _hints(condition):
     return [f"-hints-{count}" for count in condition.hints]
 
 
+@pytest.mark.slow
 def test_tables_have_a_line_for_each_measurement(measured, doubts):
     tables = card.tables(measured, doubts)
     assert [*tables][:2] == ["All, 12 photographs", "outdoor, 6 photographs"]
@@ -57,6 +58,7 @@ def test_tables_have_a_line_for_each_measurement(measured, doubts):
     assert "| 25.00 (" in tables["outdoor, 6 photographs"].splitlines()[2]
 
 
+@pytest.mark.slow
 def test_comparisons_are_paired(measured, doubts):
     lines = card.tables(measured, doubts)["Image by image"].splitlines()[2:]
     assert len(lines) == len(card.COMPARISONS)
@@ -66,12 +68,14 @@ def test_comparisons_are_paired(measured, doubts):
     assert f"{100 * (10 ** (-gain / 10) - 1):+.1f}" in line
 
 
+@pytest.mark.slow
 def test_things_that_no_photograph_shows_are_counted_as_0(measured, doubts):
     lines = card.tables(measured, doubts)["Named things at the default"].splitlines()
     assert "| snow | 0 |  |  |" in lines
     assert any(line.startswith("| sky | 12 | 1.") for line in lines)
 
 
+@pytest.mark.slow
 def test_lines_that_were_not_measured_are_left_out(measured, doubts):
     quantized = [title for title in measured if "int8" in title]
     assert quantized
@@ -82,6 +86,7 @@ def test_lines_that_were_not_measured_are_left_out(measured, doubts):
     assert "2 views, over 1" in text
 
 
+@pytest.mark.slow
 def test_all_conditions_can_be_measured_with_the_quantized_networks(monkeypatch, tmp_path):
     measured = []
 

@@ -134,6 +134,7 @@ def test_a_fit_is_known_by_its_images_and_settings(name):
 # --- networks ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_networks_go_the_way_of_the_colorizer(weights):
     rgb = np.ascontiguousarray(skimage.data.astronaut()[:SIDE, 200 : 200 + SIDE])
     gray, settings = gray_of(rgb), Settings(size=SIDE)
@@ -173,6 +174,7 @@ def test_models_that_share_work_count_its_time_each(weights):
     assert not np.array_equal(refined.predict(other).colorization.gray.codes, gray)
 
 
+@pytest.mark.slow
 def test_networks_are_known_by_weights_and_settings(weights, tmp_path):
     def known(**options):
         (model,) = build(ModelRequest(("refined",), **options))

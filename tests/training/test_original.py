@@ -50,6 +50,7 @@ def test_it_has_low_level_encodings_and_batch_norm_before_every_relu():
         assert kinds == [torch.nn.Conv2d, torch.nn.BatchNorm2d, torch.nn.ReLU]
 
 
+@pytest.mark.slow
 def test_it_learns_the_colors_of_a_few_images():
     task = OriginalTask(OriginalRecipe.of({**QUICK, "degrade_probability": 0.0}))
     optimizer = torch.optim.AdamW(task.parameters(), lr=3e-3)
@@ -90,6 +91,7 @@ def test_what_can_be_trained_is_listed(photographs, tmp_path, monkeypatch, capsy
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command_trains_it_and_its_checkpoint_gives_the_averaged_network(
     photographs, tmp_path, monkeypatch
 ):

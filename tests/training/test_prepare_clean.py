@@ -182,6 +182,7 @@ def test_damaged_images_are_told_in_one_line(damage):
 # -- measures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_measures_do_not_depend_on_size_and_compression(tmp_path):
     image = photograph(1, 1280, 1024)
     one = measured(tmp_path, image)
@@ -245,6 +246,7 @@ def test_the_hash_of_a_mirrored_image_is_that_of_its_mirror_image(tmp_path):
 # -- near-duplicates ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(0, 15), st.integers(2, 60))
 def test_the_banded_search_finds_what_comparing_all_finds(seed, bits, count):
     generator = np.random.default_rng(seed)
@@ -423,6 +425,7 @@ def test_every_rule_has_a_contact_sheet_of_its_images(report):
     assert json.loads((into / "report.json").read_text())["rejected"] == result.rejected
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_and_a_second_run_measures_nothing(
     collection, report, tmp_path, monkeypatch
 ):
@@ -468,6 +471,7 @@ def test_an_interrupted_run_keeps_what_it_measured(tmp_path, monkeypatch):
     assert clean([folder], tmp_path / "r").measured == 2
 
 
+@pytest.mark.slow
 def test_held_out_images_stay_and_take_their_relatives_to_validation(tmp_path):
     train, held = tmp_path / "train", tmp_path / "val"
     train.mkdir()
@@ -509,6 +513,7 @@ def run(*arguments: object) -> int:
     return int(done.value.code or 0)
 
 
+@pytest.mark.slow
 def test_every_threshold_is_a_flag(collection, tmp_path, capsys):
     into = tmp_path / "r"
     loose = ["--min-short-side", 1, "--max-aspect-ratio", 99, "--min-sharpness", 0]

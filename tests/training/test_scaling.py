@@ -33,6 +33,7 @@ def studied(photographs, out, *more):
     return command(scaling.app, *words)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_images_is_fitted_and_measured(photographs, tmp_path, capsys):
     assert studied(photographs, tmp_path, "--models", "average", "--fractions", "1/4,1") == 0
     assert "8 images" in capsys.readouterr().out
@@ -52,6 +53,7 @@ def test_every_part_of_the_images_is_fitted_and_measured(photographs, tmp_path, 
     assert row["mean"].item() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(photographs, tmp_path, monkeypatch):
     assert studied(photographs, tmp_path, "--models", "average", "--fractions", "1/2") == 0
     kept = (tmp_path / "rows.jsonl").read_text()

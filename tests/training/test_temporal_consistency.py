@@ -53,6 +53,7 @@ def test_motion_of_a_film_is_found(tmp_path):
     assert film.visible.float().mean() > 0.5
 
 
+@pytest.mark.slow
 def test_steady_true_colors_beat_flickering_ones():
     codes = torch.from_numpy(skimage.data.astronaut()[:256, :256]).permute(2, 0, 1)
     film = next(made_clips([codes, codes.flip(-1)], 8, 0))
@@ -86,6 +87,7 @@ def test_too_few_photographs_are_refused(photographs, tmp_path):
     assert "at least 100 photographs" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_clips_with_transitions_change_from_nothing_or_to_another_image():
     photographs = list(
         (255 * torch.rand(5, 3, 8, 8)).byte().repeat_interleave(32, 2).repeat_interleave(32, 3)
@@ -103,6 +105,7 @@ def test_clips_with_transitions_change_from_nothing_or_to_another_image():
         assert not (film.whole & film.empty).any()
 
 
+@pytest.mark.slow
 def test_chroma_is_that_of_whole_images_and_of_leader():
     codes = torch.from_numpy(skimage.data.astronaut()[:256, :256]).permute(2, 0, 1)
     film = next(made_clips([codes, codes.flip(-1)], 8, 0, (LEADER,)))

@@ -151,6 +151,7 @@ def test_every_recipe_file_is_a_recipe(path):
 # --- the chain --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_refiner_is_trained_exported_and_colorizes(photographs, tmp_path, weights, capsys):
     cached = ["--cache", tmp_path / "cache", "--validation", photographs, "--validation-count", 2]
     assert refiner_command(photographs, tmp_path / "out", weights, *cached) == 0
@@ -184,6 +185,7 @@ def test_networks_named_together_are_exported_as_their_mean(tmp_path):
     assert kept[0].equal(kept[1])
 
 
+@pytest.mark.slow
 def test_weights_without_a_trained_refiner_upsample_bicubically(weights, tmp_path):
     exported = tmp_path / "clean.safetensors"
     words = ["--generator", weights, "--refiner", "bicubic", "--use", "any"]
@@ -201,6 +203,7 @@ def test_weights_without_a_trained_refiner_upsample_bicubically(weights, tmp_pat
     assert load_weights(exported).record.use == "any"
 
 
+@pytest.mark.slow
 def test_networks_of_different_shapes_have_no_mean(tmp_path, capsys):
     one, other = (small_weights(tmp_path / f"{w}.safetensors", 1, w) for w in (64, 128))
     words = ["--generator", one, "--generator", other, "--refiner", one]

@@ -165,6 +165,7 @@ def test_the_seed_draws_the_photographs(photographs, tmp_path):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.mark.slow
 def test_one_weights_twice_is_refused(photographs, weights, tmp_path):
     with pytest.raises(DataError, match="two weights are named 'one'"):
         make_pairs([photographs], tmp_path, [weights[0]] * 2, 1, size=64, device="cpu")
@@ -191,6 +192,7 @@ def test_every_photograph_is_shown_once_and_sides_are_balanced(tmp_path, no_disk
         assert abs(sides.count(Side.LEFT) - sides.count(Side.RIGHT)) == 1
 
 
+@pytest.mark.slow
 def test_names_do_not_tell_the_side(tmp_path, no_disk):
     session = Session(prepared(tmp_path), "ada")
     take(session, truth)
@@ -228,6 +230,7 @@ def test_who_knows_is_never_fooled(tmp_path, no_disk):
     assert (session.result.share, session.result.low) == (0, 0)
 
 
+@pytest.mark.slow
 def test_who_guesses_is_fooled_in_half_of_the_trials(tmp_path, no_disk):
     session = Session(prepared(tmp_path), "ada")
     rng = np.random.default_rng(0)
@@ -467,6 +470,7 @@ def command(*words):
     return end.value.code
 
 
+@pytest.mark.slow
 def test_the_command_prepares_shows_and_sums_up(made, photographs, weights, tmp_path, monkeypatch):
     out = tmp_path / "out"
     shutil.copytree(made.folder, out / "images")

@@ -77,6 +77,7 @@ def digest(path: Path) -> str:
 # --- a run ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_tree_is_mirrored_and_every_file_noted(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     call = recolor("batch", archive, out, *FAST)

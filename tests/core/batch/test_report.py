@@ -80,6 +80,7 @@ def test_a_report_can_be_left_out_and_made_later(out: Path, tmp_path: Path) -> N
     assert len(rows(other)) == 3
 
 
+@pytest.mark.slow
 def test_many_files_come_in_chunks(tmp_path: Path) -> None:
     making = Making({"settings": {}}, "default", "0", "1")
     with Manifest(tmp_path, write=True) as manifest:

@@ -301,6 +301,7 @@ def test_a_folder_without_a_manifest(batch: tuple[Path, Path]) -> None:
     assert recolor("verify", source).code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manifest", [True, False])
 def test_sources_that_are_missing_or_changed(batch: tuple[Path, Path], manifest: bool) -> None:
     source, out = batch

@@ -59,6 +59,7 @@ def test_names_and_sizes_are_those_of_published_weights():
     assert semantic.state_dict()["blocks.0.0.conv_dw.weight"].shape == (32, 1, 3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2])
 @torch.inference_mode()
 def test_the_low_level_path_is_the_beginning_of_torchvisions_resnet_101_to_the_bit(depth):
@@ -99,6 +100,7 @@ def test_same_padding_is_that_of_tensorflow(size, kernel, stride):
         torch.testing.assert_close(y[0, 0, i, j], (seen * convolution.weight[0, 0]).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [lambda: conv_norm_relu(1, 8, 3), lambda: LowLevelEncoder(2), SemanticEncoder],

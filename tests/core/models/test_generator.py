@@ -38,6 +38,7 @@ def gaussian(generator, center, deviation):
 # Sizes
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_reference_size():
     network = Generator().eval()
@@ -90,6 +91,7 @@ def test_a_grid_of_ten_has_the_cells_of_the_gamut():
     assert np.abs(bins).max() <= 110
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [10, 20])
 def test_every_8_bit_color_has_its_bin(grid):
     # The colors of a solid, seen along L*, are those of its surface: the six faces of the cube.

@@ -99,6 +99,7 @@ def test_what_it_keeps_follows_the_motion_and_makes_flicker_less():
     assert flicker([s.ab for s in states]) < 0.4 * flicker([ab for _, ab in film])
 
 
+@pytest.mark.slow
 def test_no_color_is_kept_for_ever():
     (light, ab), *_ = frames(1)
     network = memory(kept=5.0)  # more than all

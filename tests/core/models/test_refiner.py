@@ -105,6 +105,7 @@ def test_the_halo_is_as_wide_as_what_reaches_a_pixel_and_little_wider(blocks, de
     assert max(reach) <= config.halo <= max(reach) + config.multiple + 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blocks", "detail"), [(2, 0), (2, 3), (2, 8), (13, 5)])
 @torch.inference_mode()
 def test_tiles_color_as_the_whole_image_does(blocks, detail):
