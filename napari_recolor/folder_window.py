@@ -7,6 +7,7 @@ from threading import Event
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QCloseEvent, QIcon, QPixmap
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -22,11 +23,14 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import GeneratorWorker, create_worker
 
-from napari_recolor.folder import FolderStep, colorize_folder
+from napari_recolor.folder import RENEW, FolderStep, colorize_folder
 from napari_recolor.options import Options
 
 SIDE = 160
 """The longer side of an image of the contact sheet, in pixels of the screen."""
+
+WORDS = {"there": "there already", "kept": "kept", "failed": "failed"}
+"""What the contact sheet says of an image that was not colorized."""
 
 
 class FolderWindow(QWidget):
@@ -57,6 +61,11 @@ class FolderWindow(QWidget):
         self.source.textChanged.connect(self._suggest)
         self.start = _button("Colorize the folder", "Colorize the images that are not done yet.")
         self.cancel = _button("Cancel", "Stop within a moment. Results that are finished are kept.")
+        self.renew = QCheckBox(RENEW)
+        self.renew.setToolTip(
+            "Make results again that were made with other settings or of another source. Otherwise "
+            "they are kept."
+        )
         self.start.clicked.connect(self.run)
         self.cancel.clicked.connect(self._stop_now)
         self.progress = QProgressBar()
@@ -73,6 +82,7 @@ class FolderWindow(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.start)
         buttons.addWidget(self.cancel)
+        buttons.addWidget(self.renew)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addLayout(buttons)
@@ -100,6 +110,7 @@ class FolderWindow(QWidget):
             Path(self.output.text()),
             self._options(),
             self._stop,
+            renew=self.renew.isChecked(),
         )
         self._worker.yielded.connect(self._on_step)
         self._worker.finished.connect(self._on_finished)
@@ -125,7 +136,8 @@ class FolderWindow(QWidget):
             return
         if not self._stop.is_set():
             self.status.setText(f"{step.done} of {step.total}: {step.name}")
-        said = step.name if step.status == "done" else f"{step.name}: {step.status}"
+        words = WORDS.get(step.status)
+        said = f"{step.name}: {words}" if words else step.name
         item = QListWidgetItem(said)
         item.setToolTip(step.message or step.output)
         item.setData(Qt.ItemDataRole.UserRole, step.output if step.status != "failed" else "")

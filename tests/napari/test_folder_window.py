@@ -44,7 +44,8 @@ def test_every_image_is_on_the_sheet_and_its_result_is_written(
     window.start.click()
     assert window.cancel.isEnabled()
     qtbot.waitUntil(lambda: not window.busy, timeout=120_000)
-    assert window.status.text() == "Done: 3 of 4 images, 1 failed."
+    said = window.status.text()
+    assert said.startswith("Done: 3 of 4 images colorized, 1 failed. broken.tif: ")
     assert window.progress.value() == window.progress.maximum() == 4
     told = {item.text(): item for item in items(window)}
     assert set(told) == {"scan0.tif", "scan1.tif", "scan2.tif", "broken.tif: failed"}
@@ -58,7 +59,42 @@ def test_every_image_is_on_the_sheet_and_its_result_is_written(
     assert opened.args == [told["scan0.tif"].data(Qt.ItemDataRole.UserRole)]
     window.start.click()
     qtbot.waitUntil(lambda: not window.busy, timeout=120_000)
-    assert "3 were there already" in window.status.text()
+    assert "0 of 4 images colorized, 3 were there already, 1 failed" in window.status.text()
+    told = {item.text(): item for item in items(window)}  # nor is the sheet lost
+    assert not told["scan1.tif: there already"].icon().isNull()
+    with qtbot.waitSignal(window.opened) as opened:
+        window.sheet.itemActivated.emit(told["scan0.tif: there already"])
+    assert opened.args == [str(output / "scan0.recolor.tif")]
+
+
+def test_results_of_other_settings_are_kept_or_renewed(window, folder, photo, engine, qtbot):
+    (folder / "broken.tif").unlink()
+    window.source.setText(str(folder))
+    output = folder.with_name("scans colorized")
+
+    def start():
+        window.start.click()
+        qtbot.waitUntil(lambda: not window.busy, timeout=120_000)
+        return [item.text() for item in items(window)], window.status.text()
+
+    def result(vividness):
+        expected = engine.colorizer(Options())(photo, size=64, vividness=vividness).rgb
+        return np.array_equal(tifffile.imread(output / "scan0.recolor.tif"), expected)
+
+    start()
+    window._options = lambda: Options(size=64, vividness=1.0)
+    sheet, said = start()
+    assert sheet == [f"scan{number}.tif: kept" for number in range(3)]
+    assert not any(item.icon().isNull() for item in items(window))
+    assert "3 were made with other settings" in said
+    assert f"Check “{window.renew.text()}”" in said
+    assert "overwrite=" not in said
+    assert result(0.5)
+    window.renew.click()
+    sheet, said = start()
+    assert sheet == [f"scan{number}.tif" for number in range(3)]
+    assert said == "Done: 3 of 3 images colorized."
+    assert result(1.0)
 
 
 def test_cancel_keeps_what_is_finished_and_leaves_nothing_half_written(
