@@ -200,7 +200,8 @@ def quick(args: list[str]) -> None:
 def run_tests(args: list[str]) -> None:
     """Run pytest with one process for each core and one thread in each process."""
     display, env = with_display()
-    words = ["-n", "auto", "--dist", "loadgroup"]  # tests/conftest.py makes the groups
+    # tests/conftest.py makes the groups and puts them in order.
+    words = ["-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"]
     env |= {"OMP_NUM_THREADS": "1"}
     run(*display, tool("python"), "-m", "pytest", *words, *args, env=env)
 

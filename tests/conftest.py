@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from ipaddress import ip_address
@@ -100,10 +101,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
     for item in items:
-        # Windows of two processes on one screen take the focus from each other. The tests of a file
-        # stay in one process, so that what a file's fixtures make is made once.
-        group = "windows" if item.get_closest_marker("gui") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    # The longest first, so that no process works alone at the end. What is slow counts as ten.
+    work = Counter[str]()
+    for item in items:
+        work[_group(item)] += 10 if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: work[_group(item)], reverse=True)
+
+
+def _group(item: pytest.Item) -> str:
+    """What runs in one process, for xdist.
+
+    Windows of two processes on one screen take the focus from each other. The tests of a file stay
+    in one process, so that what a file's fixtures make is made once.
+    """
+    return "windows" if item.get_closest_marker("gui") else item.nodeid.partition("::")[0]
 
 
 def _opens_windows(item: pytest.Item) -> bool:
