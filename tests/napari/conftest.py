@@ -1,25 +1,26 @@
+# Imports of seconds are in the fixtures: pytest reads this file before it starts its processes.
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import napari.settings
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from numpy.typing import NDArray
-from superqt.utils import WorkerBase
 
-from napari_recolor.engine import Engine
-from napari_recolor.hints import HintLayer
-from napari_recolor.options import Options
-from napari_recolor.runner import AIR_MS
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
-from .hinting import SHAPE
+    from napari_recolor.engine import Engine
+    from napari_recolor.hints import HintLayer
 
 
 @pytest.fixture(autouse=True)
 def preferences_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Start from the defaults; where the preferences are kept."""
+    import napari.settings
+
     monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     napari.settings._clear_plugin_settings_cache()
     yield tmp_path / "napari-recolor.yaml"
@@ -29,6 +30,8 @@ def preferences_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The networks, loaded once."""
+    from napari_recolor.engine import Engine
+
     return Engine()
 
 
@@ -43,6 +46,8 @@ def photo() -> NDArray[np.uint8]:
 @pytest.fixture
 def direct(engine: Engine) -> Callable[..., Any]:
     """What the library makes of an image, at the size that the tests use."""
+    from napari_recolor.options import Options
+
     return lambda image, **options: engine.colorizer(Options())(image, size=64, **options)
 
 
@@ -51,6 +56,7 @@ def open_panel(
     make_napari_viewer: Any, qtbot: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Any]]:
     """Open the panel as a user does, in a viewer with layers; the networks see little, quickly."""
+    from superqt.utils import WorkerBase
 
     monkeypatch.setattr("napari_recolor.jobs.Engine", lambda: engine)
 
@@ -70,6 +76,7 @@ def open_panel(
 @pytest.fixture
 def finish(qtbot: Any) -> Callable[[Any], None]:
     """Wait until a panel has finished what it does, the selection of its result included."""
+    from napari_recolor.runner import AIR_MS
 
     def wait(widget: Any) -> None:
         qtbot.waitUntil(lambda: not widget.busy, timeout=120_000)
@@ -81,12 +88,18 @@ def finish(qtbot: Any) -> Callable[[Any], None]:
 @pytest.fixture
 def viewer(qapp: Any) -> ViewerModel:
     """A viewer without a window."""
+    from napari.components import ViewerModel
+
     return ViewerModel()
 
 
 @pytest.fixture
 def hints(viewer: ViewerModel) -> Iterator[HintLayer]:
     """The hints of an image that is in the viewer."""
+    from napari_recolor.hints import HintLayer
+
+    from .hinting import SHAPE
+
     hint_layer = HintLayer(viewer, viewer.add_image(np.zeros(SHAPE, np.uint8)))
     yield hint_layer
     hint_layer.close()
