@@ -20,7 +20,8 @@ def needs_torch(options: "Options", request: "Request") -> bool:
     from recolor_core.device import available_devices
 
     on_gpu = options.device != "cpu" and available_devices() != ["cpu"]
-    return on_gpu or options.runtime == "torch" or request.time is not None
+    takes_color = options.wishes.color_from is not None
+    return on_gpu or takes_color or options.runtime == "torch" or request.time is not None
 
 
 def load_torch() -> None:

@@ -3,8 +3,7 @@
 Gray codes -> lightness -> generator -> mean color (and hints) -> refiner -> upsampling -> RGB whose
 gray is the input. The last two steps are in `recolor_core.result`.
 
-All of this works on NumPy arrays. PyTorch is imported only for what needs it: networks that are not
-compiled, and references.
+All of this works on NumPy arrays. PyTorch is imported only for networks that are not compiled.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -262,13 +261,10 @@ class Colorizer:
             *(settings.find_photograph, settings.correct_tones),
         )
         if key not in reference.seen:
-            import torch
-
             from recolor_core.reference import Seen
 
             coarse = self.generate(read_gray(reference.rgb, reference.space), settings)
-            light, logits = (torch.from_numpy(x[0]) for x in (coarse.lightness, coarse.logits))
-            reference.seen[key] = Seen(reference, light, logits)
+            reference.seen[key] = Seen(reference, coarse.lightness[0], coarse.logits[0])
         return reference.seen[key]
 
     def refine(
@@ -525,15 +521,10 @@ def _matches(coarse: Coarse, references: "Sequence[Seen]") -> "list[tuple[Matche
     """Match each image of a batch with each reference."""
     if not references:
         return [()] * len(coarse.grays)
-    import torch
-
     from recolor_core.reference import match
 
     return [
-        tuple(
-            match(torch.from_numpy(light), torch.from_numpy(logits), gray.shape, seen)
-            for seen in references
-        )
+        tuple(match(light, logits, gray.shape, seen) for seen in references)
         for gray, light, logits in zip(coarse.grays, coarse.lightness, coarse.logits, strict=True)
     ]
 

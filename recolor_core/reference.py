@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
+from recolor_core.resampling import area_means, box_means
+
+Array = NDArray[np.float32]
 
 MAX_CELLS = 2500
 """The most places of an image that are compared; a finer grid is averaged first."""
@@ -57,7 +57,7 @@ class Reference:
 
     Attributes
     ----------
-    lab : Tensor
+    lab : ndarray
         (3, H, W) float32: its colors in Lab units.
     seen : dict
         What networks saw in it; `recolor_core.Colorizer.look` looks once at each reference.
@@ -67,7 +67,7 @@ class Reference:
     name: str = ""
     sha256: str = ""
     space: ColorSpace = SRGB
-    lab: Tensor = field(init=False, repr=False)
+    lab: Array = field(init=False, repr=False)
     seen: dict[Any, "Seen"] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,23 +83,24 @@ class Reference:
         if not self.sha256:
             digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
             object.__setattr__(self, "sha256", digest)
-        lab = torch.from_numpy(np.asarray(rgb_to_lab(array[..., :3], self.space), np.float32))
-        if not bool(torch.isfinite(lab).all()):
+        lab = np.asarray(rgb_to_lab(array[..., :3], self.space), np.float32)
+        if not np.isfinite(lab).all():
             raise HintsError("expected a reference image of numbers, got NaN or infinity")
-        object.__setattr__(self, "lab", lab.permute(2, 0, 1))
+        object.__setattr__(self, "lab", np.moveaxis(lab, -1, 0))
 
     @property
     def without_color(self) -> str:
         """Why no color can be taken from it: ``"gray"``, ``"toned"``, or ``""`` if it can."""
-        small = F.adaptive_avg_pool2d(self.lab[None], (32, 32))[0].flatten(1)
-        if float(small[1:].norm(dim=0).mean()) < _GRAY:
+        small = area_means(self.lab, (32, 32)).reshape(3, -1)
+        ab = small[1:].T
+        if np.hypot(*small[1:]).mean() < _GRAY:
             return "gray"
         # A tone is one hue, and one chroma for each lightness.
         light = small[0] / 100
-        basis = torch.stack((torch.ones_like(light), light, light**2), dim=1)
-        rest = small[1:].T - basis @ torch.linalg.lstsq(basis, small[1:].T).solution
-        other_hues = torch.linalg.svdvals(small[1:])[-1] / small.shape[1] ** 0.5
-        spread = max(float(rest.square().sum(1).mean().sqrt()), float(other_hues))
+        basis = np.stack((np.ones_like(light), light, light**2), axis=1)
+        rest = ab - basis @ np.linalg.lstsq(basis, ab)[0]
+        other_hues = np.linalg.svd(ab, compute_uv=False)[-1] / len(ab) ** 0.5
+        spread = max(float(np.sqrt((rest**2).sum(axis=1).mean())), float(other_hues))
         return "toned" if spread < _TONED else ""
 
 
@@ -110,15 +111,15 @@ class Seen:
     Parameters
     ----------
     reference : Reference
-    lightness : Tensor
-        (1, h, w): its L* at the working size.
-    logits : Tensor
-        (Q, ceil(h / 4), ceil(w / 4)): of the color distribution.
+    lightness : ndarray
+        (1, h, w) float32: its L* at the working size.
+    logits : ndarray
+        (Q, ceil(h / 4), ceil(w / 4)) float32: of the color distribution.
     """
 
     reference: Reference
-    lightness: Tensor
-    logits: Tensor
+    lightness: Array
+    logits: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,12 +196,12 @@ def matched_colors(
     return (total / np.maximum(total[2], 1)).reshape(3, *grid) if total[2].any() else None
 
 
-def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen) -> Matches:
+def match(lightness: Array, logits: Array, shape: tuple[int, int], seen: Seen) -> Matches:
     """Match the places of an image with those of a reference.
 
     Parameters
     ----------
-    lightness, logits : Tensor
+    lightness, logits : ndarray
         Of the image, as `Seen` has those of the reference.
     shape : (int, int)
         Height and width of the image.
@@ -220,46 +221,48 @@ def match(lightness: Tensor, logits: Tensor, shape: tuple[int, int], seen: Seen)
     grids = [_grid((one.shape[-2], one.shape[-1])) for one in both]
     first, second = _descriptors(both, grids)
     lights = [
-        F.adaptive_avg_pool2d(one, grid).flatten()
+        area_means(one, grid).ravel()
         for one, grid in zip((lightness, seen.lightness), grids, strict=True)
     ]
     alike = first @ second.T
     # Exposures differ; what is lighter than the rest of its image should be so in both.
     lights = [light - light.mean() for light in lights]
-    alike -= ((lights[0][:, None] - lights[1]).abs() / _LIGHTNESS - 1).clamp(min=0)
-    similarity, there = alike.max(1)
-    back = alike.argmax(0)[there]
-    cells = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grids[0]))
-    mutual = (cells[back] - cells).norm(dim=1) <= _NEAR
+    alike -= (np.abs(lights[0][:, None] - lights[1]) / _LIGHTNESS - 1).clip(0)
+    similarity, there = alike.max(axis=1), alike.argmax(axis=1)
+    back = alike.argmax(axis=0)[there]
+    cells = np.indices(grids[0]).reshape(2, -1)
+    mutual = np.hypot(*(cells[:, back] - cells)) <= _NEAR
     clear = mutual & (similarity >= _CLEAR)
     clear &= _coherent(there, clear, *grids)
-    good = clear.nonzero()[:, 0]
-    matched = len(good) / len(cells)
+    good = np.flatnonzero(clear)
+    matched = len(good) / len(clear)
     if matched < _FEWEST:
         return Matches(reference, nothing, nothing, nothing[:, 0], nothing, 0.0, "unrelated")
-    ab = F.adaptive_avg_pool2d(reference.lab[None, 1:], grids[1])[0].flatten(1).T
+    ab = area_means(reference.lab[1:], grids[1]).reshape(2, -1).T
     return Matches(
         reference,
         _pixels(good, grids[0], shape),
         _pixels(there[good], grids[1], (reference.lab.shape[-2], reference.lab.shape[-1])),
-        similarity[good].numpy(),
-        ab[there[good]].numpy(),
+        similarity[good],
+        ab[there[good]],
         matched,
     )
 
 
 def _coherent(
-    there: Tensor, clear: Tensor, grid: tuple[int, int], other: tuple[int, int]
-) -> Tensor:
+    there: NDArray[np.intp], clear: NDArray[np.bool_], grid: tuple[int, int], other: tuple[int, int]
+) -> NDArray[np.bool_]:
     """Check that neighbors of a place match neighbors of its match, (cells,): chance scatters."""
-    place = torch.stack((there // other[1], there % other[1])).float()
+    place = np.stack(np.divmod(there, other[1])).astype(np.float32)
     place[:, ~clear] = -1e6
-    place = place.view(1, 2, *grid)
+    place = place.reshape(2, *grid)
     radius = _WINDOW // 2
-    around = F.unfold(F.pad(place, (radius,) * 4, value=-1e6), _WINDOW).view(2, _WINDOW**2, -1)
-    near = (around - place.flatten(2)[0][:, None]).norm(dim=0) <= _WINDOW
-    agreed = near.float().mean(0)  # the place itself is one of them
-    coherent: Tensor = (agreed >= _COHERENT) & clear
+    padded = np.pad(place, ((0, 0), (radius, radius), (radius, radius)), constant_values=-1e6)
+    agreed = np.zeros(grid)  # the place itself is one of them
+    for y, x in np.ndindex(_WINDOW, _WINDOW):
+        around = padded[:, y : y + grid[0], x : x + grid[1]]
+        agreed += np.hypot(*(around - place)) <= _WINDOW
+    coherent: NDArray[np.bool_] = (agreed.ravel() / _WINDOW**2 >= _COHERENT) & clear
     return coherent
 
 
@@ -268,35 +271,28 @@ def _grid(grid: tuple[int, int]) -> tuple[int, int]:
     return max(1, int(grid[0] * scale)), max(1, int(grid[1] * scale))
 
 
-def _descriptors(logits: Sequence[Tensor], grids: Sequence[tuple[int, int]]) -> list[Tensor]:
+def _descriptors(logits: Sequence[Array], grids: Sequence[tuple[int, int]]) -> list[Array]:
     """Describe each place and its surroundings by unit vectors, (cells, C), of the prediction."""
-    small = [F.adaptive_avg_pool2d(x.float(), grid) for x, grid in zip(logits, grids, strict=True)]
-    cells = torch.cat([x.flatten(1).T for x in small])
-    mean, deviation = cells.mean(0), cells.std(0) + 1e-6
+    small = [
+        area_means(x, grid).reshape(len(x), -1).T for x, grid in zip(logits, grids, strict=True)
+    ]
+    cells = np.concatenate(small)
+    mean, deviation = cells.mean(axis=0), cells.std(axis=0, ddof=1) + 1e-6
     standard = (cells - mean) / deviation
-    axes = torch.linalg.eigh(standard.T @ standard)[1][:, -_COMPONENTS:]
-    described = []
-    for x in small:
-        z = torch.einsum("qhw,qc->chw", (x - mean[:, None, None]) / deviation[:, None, None], axes)
-        parts = [z if window == 1 else _around(z, window) for window in _WINDOWS]
-        parts = [part / part.square().sum(0).mean().sqrt().clamp(min=1e-6) for part in parts]
-        described.append(F.normalize(torch.cat(parts).flatten(1).T, dim=1))
+    axes = np.linalg.eigh(standard.T @ standard)[1][:, -_COMPONENTS:]
+    described: list[Array] = []
+    for x, grid in zip(small, grids, strict=True):
+        z = (((x - mean) / deviation) @ axes).T.reshape(-1, *grid)
+        parts = [z if window == 1 else box_means(z, window // 2) for window in _WINDOWS]
+        scales = [max(float(np.sqrt((part**2).sum(axis=0).mean())), 1e-6) for part in parts]
+        whole = np.concatenate([part / scale for part, scale in zip(parts, scales, strict=True)])
+        whole = whole.reshape(len(whole), -1).T
+        described.append(whole / np.linalg.norm(whole, axis=1, keepdims=True).clip(1e-12))
     return described
 
 
-def _around(x: Tensor, window: int) -> Tensor:
-    padding = window // 2
-    mean: Tensor = F.avg_pool2d(x[None], window, 1, padding, count_include_pad=False)[0]
-    return mean
-
-
-def _pixels(cells: Tensor, grid: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Columns and rows of the centers of cells, in pixels."""
-    y, x = cells // grid[1], cells % grid[1]
-    return np.stack(
-        [
-            (x.numpy() + 0.5) * shape[1] / grid[1] - 0.5,
-            (y.numpy() + 0.5) * shape[0] / grid[0] - 0.5,
-        ],
-        axis=1,
-    ).astype(np.float32)
+def _pixels(cells: NDArray[np.intp], grid: tuple[int, int], shape: tuple[int, int]) -> Array:
+    """Return columns and rows of the centers of cells, in pixels."""
+    y, x = np.divmod(cells, grid[1])
+    places = ((x + 0.5) * shape[1] / grid[1] - 0.5, (y + 0.5) * shape[0] / grid[0] - 0.5)
+    return np.stack(places, axis=1).astype(np.float32)

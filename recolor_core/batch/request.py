@@ -313,7 +313,7 @@ def read_reference(path: str | Path) -> "Reference":
     HintsError
         If the image is not a reference, such as one with NaN.
     """
-    from recolor_core.reference import Reference  # imports PyTorch
+    from recolor_core.reference import Reference
 
     with open_image(Path(path)) as file:
         page = next(iter(file))

@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 import skimage.data
-import torch
 
 from recolor_core import Colorizer, HintsError, Reference, Settings
 from recolor_core.reference import Seen, match, matched_colors
+from recolor_core.resampling import resize
 
 
 def features(seed=0, grid=(28, 42)):
     """Logits that differ from place to place but change slowly, and a lightness."""
-    rng = torch.Generator().manual_seed(seed)
-    noise = torch.randn(1, 40, grid[0] // 2, grid[1] // 2, generator=rng)
-    logits = torch.nn.functional.interpolate(noise, size=grid, mode="bilinear")[0]
-    light = torch.rand(1, 1, grid[0] // 2, grid[1] // 2, generator=rng) * 60 + 20
-    return torch.nn.functional.interpolate(light, scale_factor=8, mode="bilinear")[0], logits
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((40, grid[0] // 2, grid[1] // 2), np.float32)
+    light = rng.random((1, grid[0] // 2, grid[1] // 2), np.float32) * 60 + 20
+    return resize(light, (4 * grid[0], 4 * grid[1])), resize(noise, grid)
 
 
 COLORFUL = np.random.default_rng(0).integers(0, 256, (112, 168, 3), np.uint8)
@@ -32,7 +31,7 @@ def test_an_image_matches_itself_everywhere():
 
 def test_what_is_mirrored_is_found_where_it_went():
     light, logits = features()
-    seen = Seen(Reference(COLORFUL), light.flip(-1), logits.flip(-1))
+    seen = Seen(Reference(COLORFUL), light[..., ::-1], logits[..., ::-1])
     found = match(light, logits, (112, 168), seen)
     assert found.matched > 0.8
     assert np.median(np.abs(167 - found.image[:, 0] - found.places[:, 0])) < 1

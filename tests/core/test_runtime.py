@@ -179,7 +179,7 @@ def test_the_default_command_does_not_load_pytorch(tmp_path, file):
 
 
 @pytest.mark.slow
-def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
+def test_hints_references_and_alternatives_do_not_load_pytorch(tmp_path):
     pixels = np.zeros((452, 588), bool)
     pixels[300:400, 100:200] = True
     write_hints(
@@ -193,7 +193,12 @@ def test_hints_and_alternatives_do_not_load_pytorch(tmp_path):
             Mask(pixels, "#806030"),
         ],
     )
-    words = (SAMPLES / "colorado.png", "--hints", tmp_path / "hints.json", "--alternatives", 2)
+    tinted = np.asarray(Image.open(SAMPLES / "colorado.png"))[..., None] * np.array([1, 0.8, 0.5])
+    Image.fromarray(tinted.astype(np.uint8)).save(tmp_path / "reference.png")
+    words = (
+        *(SAMPLES / "colorado.png", "--hints", tmp_path / "hints.json"),
+        *("--reference", tmp_path / "reference.png", "--alternatives", 2),
+    )
     assert "torch" not in loaded_by_the_command(*words, "-o", tmp_path / "out.png")
     assert len(list(tmp_path.glob("out*.png"))) == 3
 
