@@ -1,6 +1,7 @@
 """Connections to events of napari that end when the panel ends."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ class Connections:
 
     def close(self) -> None:
         """End all connections."""
-        for emitter, slot in self._made:
-            emitter.disconnect(slot)
-        self._made.clear()
+        while self._made:
+            emitter, slot = self._made.pop()
+            with suppress(AttributeError):  # when Python ends, emitters have lost their parts
+                emitter.disconnect(slot)

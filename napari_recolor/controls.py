@@ -13,7 +13,7 @@ from napari_recolor.gallery import Gallery
 from napari_recolor.parts import (
     Button,
     ChoiceMenu,
-    IgnoreWheel,
+    LeaveToPanel,
     Section,
     describe,
     in_reading_order,
@@ -70,8 +70,8 @@ class Controls(QWidget):
         self.time.setAccessibleName("Time axis")
         self.alternatives_of.setAccessibleName("Alternatives for")
         self.gallery.setAccessibleName("Alternatives")
-        self._wheel = IgnoreWheel(self)
-        self._wheel.watch(self)
+        self._events = LeaveToPanel(self)
+        self._events.watch(self)
         order = list(in_reading_order(self))
         for before, after in pairwise(order):
             QWidget.setTabOrder(before, after)

@@ -43,6 +43,8 @@ _KEYS_SIZE = 0.75
 
 _TABBED = (Qt.FocusPolicy.TabFocus, Qt.FocusPolicy.StrongFocus, Qt.FocusPolicy.WheelFocus)
 
+_UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+
 _UNLIMITED = 2**24 - 1
 """What Qt takes for no limit of a height."""
 
@@ -208,10 +210,12 @@ def _find(menu: QComboBox, data: Any) -> int:
     return next(matching, -1)
 
 
-class IgnoreWheel(QObject):
-    """Leaves the mouse wheel to the panel, which scrolls, unless a control has the focus.
+class LeaveToPanel(QObject):
+    """Leaves to the panel the events that a control would take without being asked.
 
-    A menu always ignores the wheel, because its next entry may open a dialog.
+    The mouse wheel scrolls the panel, unless a slider or spin box has the focus. A menu always
+    ignores the wheel, because its next entry may open a dialog. The keys of undo and redo are those
+    of the panel, unless the user is typing a number into a spin box.
     """
 
     def watch(self, panel: QWidget) -> None:
@@ -224,17 +228,17 @@ class IgnoreWheel(QObject):
                 control.installEventFilter(self)
 
     def eventFilter(self, control: QObject, event: QEvent) -> bool:
-        """Swallow wheel events that are not meant for the control."""
-        if event.type() != QEvent.Type.Wheel:
+        """Swallow events that are not meant for the control."""
+        if event.type() == QEvent.Type.Wheel:
+            takes = not isinstance(control, QComboBox) and control.hasFocus()
+        elif event.type() == QEvent.Type.ShortcutOverride:
+            takes = not any(map(event.matches, _UNDO)) or not isinstance(control, QAbstractSpinBox)
+            takes = takes or control.lineEdit().isUndoAvailable()
+        else:
             return False
-        if (
-            isinstance(control, QWidget)
-            and control.hasFocus()
-            and not isinstance(control, QComboBox)
-        ):
-            return False
-        event.ignore()
-        return True
+        if not takes:
+            event.ignore()
+        return not takes
 
 
 # --- layout ---------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_recolor.connections import Connections
+
 ValuesAt = Callable[[Sequence[float]], Mapping[str, Any]]
 """Values at a position in world coordinates, by role."""
 
@@ -70,11 +72,10 @@ class Readout(QLabel):
         )
         self.viewer = viewer
         self._values_at: ValuesAt | None = None
-        moved = viewer.cursor.events.position
-        moved.connect(self.read)
-        # A method of its own is not called any more once the widget is destroyed; and of the viewer
-        # nothing may be left when Python ends.
-        self.destroyed.connect(lambda: moved.disconnect(self.read))
+        self._connections = Connections()
+        self._connections.connect(viewer.cursor.events.position, self.read)
+        # A method of its own is not called any more once the widget is destroyed.
+        self.destroyed.connect(self._connections.close)
 
     def set_source(self, values_at: "ValuesAt | None") -> None:
         """Read from another coloring.
@@ -88,7 +89,7 @@ class Readout(QLabel):
         self._values_at = values_at
         self.read()
 
-    def read(self) -> None:
+    def read(self, _: Any = None) -> None:
         """Read at the cursor."""
         known = {} if self._values_at is None else self._values_at(self.viewer.cursor.position)
         rgb = known.get("rgb")

@@ -2,6 +2,7 @@
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_recolor.controls import Controls
 from napari_recolor.events import failure_of
@@ -46,6 +47,7 @@ class RunPanel(QObject):
         super().__init__(parent)
         self._controls, self._source = controls, source
         self._requests, self._runner = requests, runner
+        self._focus_moved_to: QWidget | None = None  # while neither button can be pressed
         controls.run.clicked.connect(self.run)
         controls.cancel.clicked.connect(runner.cancel)
         runner.progressed.connect(self._show_progress)
@@ -76,9 +78,22 @@ class RunPanel(QObject):
 
     def enable(self) -> None:
         """Enable what can be done now."""
-        busy, running = self._runner.busy, self._runner.running
-        self._controls.run.setEnabled(not busy and isinstance(self._requests.read(), Request))
-        self._controls.cancel.setEnabled(running is not None and not running.canceled)
+        running, controls = self._runner.running, self._controls
+        can_run = running is None and isinstance(self._requests.read(), Request)
+        can_cancel = running is not None and not running.canceled
+        window = controls.window()
+        focused = window.focusWidget()
+        controls.run.setEnabled(can_run)
+        controls.cancel.setEnabled(can_cancel)
+        if focused is None or focused not in (controls.run, controls.cancel, self._focus_moved_to):
+            return
+        # Qt has moved the focus on from what is disabled: from Colorize to Undo, where the space
+        # bar would take the run back.
+        if can_run or can_cancel:
+            (controls.run if can_run else controls.cancel).setFocus()
+            self._focus_moved_to = None
+        else:
+            self._focus_moved_to = window.focusWidget()
 
     def _show_progress(self, done: float | None) -> None:
         bar = self._controls.progress

@@ -1,5 +1,6 @@
 """Keys in the real window: each reaches its button from the canvas, and none is napari's."""
 
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,30 @@ def test_a_key_does_what_a_click_does(panel, qtbot):
     assert panel.controls.size.isVisible()
 
 
+@pytest.mark.parametrize("name", ["size", "alternatives", "low"])
+def test_undo_reaches_the_panel_from_a_spin_box_unless_a_number_is_typed(panel, name, qtbot):
+    box, history = getattr(panel.controls, name), panel._history
+    panel.controls.advanced.title.click()
+    qtbot.waitUntil(box.isVisible)
+    history.note()
+    before = box.value()
+    box.setFocus()
+    box.stepUp()
+    history.note()
+    assert box.value() != before
+    QTest.keySequence(box, QKeySequence(shortcuts.UNDO))
+    assert box.value() == before
+    QTest.keySequence(box, QKeySequence(shortcuts.REDO))
+    assert box.value() != before
+    stepped, text = box.value(), box.lineEdit().text()
+    box.selectAll()
+    QTest.keyClicks(box, "7")
+    assert box.lineEdit().text() != text
+    QTest.keySequence(box, QKeySequence(shortcuts.UNDO))
+    assert box.lineEdit().text() == text  # what was typed is taken back, and nothing else
+    assert box.value() == stepped
+
+
 def test_closing_the_panel_gives_the_keys_of_the_canvas_back(panel, qtbot):
     viewer = panel.viewer
     assert {"B", "Ctrl+Z", "Ctrl+Shift+Z"} <= {str(keys) for keys in viewer.keymap}
@@ -87,7 +112,10 @@ def test_the_documentation_has_every_key(qtbot):
         words = actions.replace("a\\*, b\\*", "a*b*").removeprefix("unfold ").split(", ")
         told |= dict(zip(keys.replace(" (hold)", "").split(", "), words, strict=False))
     controls = Controls(QLabel())
+    deque(controls.build(), maxlen=0)
     qtbot.addWidget(controls)
-    for keys, button in controls.buttons_with_keys().items():
+    buttons = controls.buttons_with_keys()
+    assert set(told) >= set(map(show_keys, buttons)) >= {"Ctrl+Enter", "B", "Ctrl+Alt+K"}
+    for keys, button in buttons.items():
         name = (button.accessibleName() or button.text()).replace("a*, b*", "a*b*")
         assert name.startswith(told[show_keys(keys)]), keys
