@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 atexit.register(GeneratorWorker.await_workers)
 
 PRELOAD_MS = 500
-"""What is needed later is imported when the panel has been open for so many milliseconds."""
+"""What is needed later is imported when the panel has been complete for so many milliseconds."""
 
 
 class ColorizeWidget(QWidget):
@@ -49,7 +49,6 @@ class ColorizeWidget(QWidget):
         super().__init__()
         # napari hands plugins a proxy, whose layers are proxies anew whenever they are asked for.
         self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._preloaded = False
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -98,6 +97,8 @@ class ColorizeWidget(QWidget):
         self.controls.show()
         beside = self._scroll.verticalScrollBar().sizeHint().width()
         self.setMinimumWidth(self.controls.minimumSizeHint().width() + beside)
+        if self.isVisible():
+            QTimer.singleShot(PRELOAD_MS, partial(create_worker, preload, _start_thread=True))
 
     def _make_controls(self) -> Iterator[None]:
         from napari_recolor.controls import Controls
@@ -240,9 +241,6 @@ class ColorizeWidget(QWidget):
         """Guard the canvas of the window that the panel is shown in."""
         super().showEvent(event)
         guard_canvas(self.viewer, self.window())
-        if not self._preloaded:
-            self._preloaded = True
-            QTimer.singleShot(PRELOAD_MS, partial(create_worker, preload, _start_thread=True))
 
     # --- what follows what --------------------------------------------------------------------
 
