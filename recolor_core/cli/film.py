@@ -4,6 +4,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -150,7 +151,7 @@ def colorize_film(
             disable=quiet or not console.is_terminal,
         )
         began, begun, done, total, stage = time.monotonic(), 0, 0, 0, ""
-        with bar:
+        with nullcontext() if bar.disable else bar:  # rich before 14.3 ends it with a line
             task = bar.add_task("reading", total=None)
             try:
                 steps = (
@@ -166,7 +167,8 @@ def colorize_film(
                     done, total = event.done, event.total
                     bar.update(task, completed=done, total=total)
             except KeyboardInterrupt:
-                bar.stop()
+                if not bar.disable:
+                    bar.stop()
                 console.out(
                     f"recolor: interrupted, {done if stage == 'frames' else 0} of "
                     f"{counted(total, 'frame')} done; the same call goes on from there",

@@ -87,7 +87,8 @@ class Report(BatchObserver):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        if not self._bars.disable:  # otherwise rich before 14.3 prints an empty line
+            self._bars.stop()
 
     def line(self, text: str) -> None:
         """Print a line unless the call is quiet."""

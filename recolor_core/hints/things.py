@@ -75,7 +75,8 @@ class Things:
     def steps(self) -> csr_array:
         """(cells, cells): what a step from a cell to each of its eight neighbors costs."""
         height, width = self.grid
-        index = np.arange(height * width).reshape(self.grid)
+        # SciPy 1.14 searches paths only with 32-bit indices.
+        index = np.arange(height * width, dtype=np.int32).reshape(self.grid)
         pairs = (
             (index[:, :-1], index[:, 1:], 1.0),
             (index[:-1], index[1:], 1.0),
