@@ -54,6 +54,21 @@ def canvas_of(window: QWidget) -> QOpenGLWidget | None:
     return canvas
 
 
+def draw_later(window: QWidget) -> None:
+    """Let the canvas be drawn in the next turn of the event loop, and not at the end of this one.
+
+    To add a layer takes napari almost as long as to draw it for the first time.
+    """
+    canvas = canvas_of(window)
+    if canvas is not None and canvas.updatesEnabled():
+        canvas.setUpdatesEnabled(False)
+        timer = QTimer(canvas)  # which ends with the canvas
+        timer.setSingleShot(True)
+        timer.timeout.connect(partial(canvas.setUpdatesEnabled, True))
+        timer.timeout.connect(timer.deleteLater)
+        timer.start(0)
+
+
 class _Guard:
     """Comes before and after napari's cleaning up.
 

@@ -1,5 +1,6 @@
 """Color hints in the panel: each image has its own."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.controls import Controls
+from napari_recolor.gl_context import draw_later
 from napari_recolor.hint_values import NOTHING
 from napari_recolor.hints import HintLayer
 from napari_recolor.layers import is_result
+from napari_recolor.mark_layers import MarkLayers
 from napari_recolor.palette import palette_text
 from napari_recolor.parts import show_color
 from napari_recolor.placing import color_at
+from napari_recolor.turns import Turns
 from recolor_core.errors import RecolorError
 
 
@@ -50,6 +54,7 @@ class HintPanel(QObject):
         super().__init__(parent)
         self.viewer, self._controls = viewer, controls
         self._of: dict[Image, HintLayer] = {}
+        self._turns: Turns | None = None  # what is being opened
         self._image: Image | None = None
         controls.hints.clicked.connect(self.add)
         controls.draw.clicked.connect(self._draw)
@@ -111,6 +116,7 @@ class HintPanel(QObject):
         hint_layer = self._of.get(image)
         if hint_layer is not None and hint_layer.marks.points_shown:
             return hint_layer
+        draw_later(self._controls.window())
         if hint_layer is None:
             hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
             self._wire(image, hint_layer)
@@ -145,6 +151,8 @@ class HintPanel(QObject):
 
     def close(self) -> None:
         """Watch no more; the layers stay where they are."""
+        if self._turns is not None:
+            self._turns.stop()
         for hint_layer in self._of.values():
             hint_layer.close()
         self._of.clear()
@@ -184,14 +192,24 @@ class HintPanel(QObject):
     # --- strokes, regions and masks -------------------------------------------------------------
 
     def _draw(self) -> None:
-        hint_layer = self.add()
-        if hint_layer is not None:
-            hint_layer.marks.draw()
+        self._turns = Turns(self._opening(MarkLayers.drawing), self)
 
     def _paint(self) -> None:
+        self._turns = Turns(self._opening(MarkLayers.painting), self)
+
+    def _opening(self, open_layer: Callable[[MarkLayers], Iterator[None]]) -> Iterator[None]:
+        """Add layers for the chosen image, each step and each drawing in a turn of its own."""
         hint_layer = self.add()
+        yield
+        yield
         if hint_layer is not None:
-            hint_layer.marks.paint()
+            steps = open_layer(hint_layer.marks)
+            while hint_layer.image in self.viewer.layers:
+                draw_later(self._controls.window())
+                if next(steps, self) is self:
+                    return
+                yield  # the canvas is drawn in the next turn
+                yield
 
     def _choose_strokes(self, _: Any = None) -> None:
         """Take the marks of a layer that the user has made, or of none."""

@@ -1,6 +1,6 @@
 """The layers that hold the hints of an image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
-from napari_recolor.mark_styles import Style, numbered, set_next_style
+from napari_recolor.mark_styles import first_features, numbered
 from napari_recolor.marks import region_around, regions_of
 from napari_recolor.placing import cell_size, place_in, planar
 from napari_recolor.put_marks import MASKS
@@ -61,9 +61,9 @@ class MarkLayers:
             border_color="white",
             border_width=0.15,
             canvas_size_limits=(12, 10000),  # small hints stay visible and can be grabbed
+            **first_features(),
             **self._geometry(),
         )
-        set_next_style(self.points, Style())
 
     # --- which layers there are -----------------------------------------------------------------
 
@@ -139,17 +139,43 @@ class MarkLayers:
 
     def draw(self) -> Shapes:
         """Return the layer of strokes and regions, ready to draw polygons; make it if needed."""
+        for _ in self.drawing():
+            pass
+        return self.own_shapes()
+
+    def drawing(self) -> Iterator[None]:
+        """Do what `draw` does, in steps that take about equally long."""
         shapes = self.own_shapes()
+        yield
         shapes.mode = "add_polygon"
         self.viewer.layers.selection.active = shapes
-        return shapes
 
     def paint(self) -> Labels:
         """Return the layer of masks, ready to paint; make it if needed."""
-        labels = self.own_labels()
+        for _ in self.painting():
+            pass
+        return self.own_labels()
+
+    def painting(self) -> Iterator[None]:
+        """Do what `paint` does, in steps that take about equally long.
+
+        What napari draws over a Labels layer, such as the polygon that is being drawn, takes it
+        longer to make than the layer; it makes each when it first becomes visible.
+        """
+        labels = self._labels
+        if labels is None:
+            labels = self._new_labels()
+            yield
+            later = [overlay for overlay in labels._overlays.values() if overlay.visible]
+            for overlay in later:
+                overlay.visible = False
+            self._add_labels(labels)
+            yield
+            for overlay in later:
+                overlay.visible = True
+                yield
         labels.mode = "paint"
         self.viewer.layers.selection.active = labels
-        return labels
 
     def own_shapes(self) -> Shapes:
         """Return the layer of strokes and regions; make it if needed."""
@@ -161,9 +187,9 @@ class MarkLayers:
                 edge_color=FIRST_COLOR,
                 face_color=FIRST_COLOR,
                 opacity=0.5,
+                **first_features(),
                 **self._geometry(),
             )
-            set_next_style(shapes, Style())
             self._made.add(shapes)
             self.shapes = self.viewer.add_layer(shapes)
         assert self._shapes is not None
@@ -172,21 +198,26 @@ class MarkLayers:
     def own_labels(self) -> Labels:
         """Return the layer of masks; make it if needed."""
         if self._labels is None:
-            shape = self.image.data.shape[:-1] if self.image.rgb else self.image.data.shape
-            colors = {None: FIRST_COLOR, 0: "transparent"}
-            labels = Labels(
-                np.zeros(shape, np.uint8),
-                name="Masks",
-                colormap=DirectLabelColormap(color_dict=colors),
-                opacity=0.5,
-                metadata={MASKS: True},
-                **self._geometry(),
-            )
-            labels.brush_size = max(1, round(2 * cell_size(self.image)))
-            self._made.add(labels)
-            self.labels = self.viewer.add_layer(labels)
+            self._add_labels(self._new_labels())
         assert self._labels is not None
         return self._labels
+
+    def _new_labels(self) -> Labels:
+        shape = self.image.data.shape[:-1] if self.image.rgb else self.image.data.shape
+        labels = Labels(
+            np.zeros(shape, np.uint8),
+            name="Masks",
+            colormap=DirectLabelColormap(color_dict={None: FIRST_COLOR, 0: "transparent"}),
+            opacity=0.5,
+            metadata={MASKS: True},
+            **self._geometry(),
+        )
+        labels.brush_size = max(1, round(2 * cell_size(self.image)))
+        return labels
+
+    def _add_labels(self, labels: Labels) -> None:
+        self._made.add(labels)
+        self.labels = self.viewer.add_layer(labels)
 
     # --- where they are -------------------------------------------------------------------------
 

@@ -77,6 +77,14 @@ def set_styles(layer: Points | Shapes, styles: Sequence[Style]) -> None:
     layer.feature_defaults = {**_defaults(layer), **asdict(Style()), **before}
 
 
+def first_features() -> dict[str, Any]:
+    """The arguments of a new layer of points or shapes that give it the features of styles."""
+    import pandas as pd
+
+    features = pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _TYPES})
+    return {"features": features, "feature_defaults": asdict(Style())}
+
+
 def set_next_style(layer: Points | Shapes, style: Style) -> None:
     """Set the style of the next point or shape of a layer."""
     if not set(asdict(style)) <= set(layer.features.columns):
