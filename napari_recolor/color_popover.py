@@ -17,6 +17,7 @@ from qtpy.QtGui import (
     QPainter,
     QPaintEvent,
     QPixmap,
+    QResizeEvent,
 )
 from qtpy.QtWidgets import (
     QApplication,
@@ -150,7 +151,17 @@ class ColorPopover(QFrame):
     def _show_likely(self, title: str, colors: Sequence[tuple[str, float]]) -> None:
         self._title.setText(title)
         self._fill(self._likely, colors)
+        self.layout().activate()  # or the size would still be that of what was shown before
         self.adjustSize()
+        self._place()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stay on the screen."""
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        """Move the window beside its place, as far as it stays on the screen."""
         screen = self.parentWidget().screen().availableGeometry()
         x = min(self._anchor.x() + 24, screen.right() - self.width())
         y = min(self._anchor.y() - 40, screen.bottom() - self.height())

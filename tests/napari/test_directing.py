@@ -63,7 +63,7 @@ def test_the_five_steps(open_panel, qtbot, direct):
         if hasattr(mark, "x") and mark.kind == "keep":
             points.add([mark.y, mark.x])
     controls.draw.click()
-    qtbot.waitUntil(lambda: hint_layer.marks.target is hint_layer.shapes)
+    qtbot.waitUntil(lambda: hint_layer.marks.target is hint_layer.shapes, timeout=60_000)
     shapes = hint_layer.shapes
     choose(controls.kind, "keep")
     for mark in steps[2]:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from napari.layers import Labels, Shapes
 
 from napari_recolor.following import OUTSIDE_REGION
+from napari_recolor.gl_context import canvas_of
 from napari_recolor.hints import OUTSIDE
 from napari_recolor.layers import KEY
 
@@ -259,3 +261,15 @@ def test_a_hint_outside_the_region_that_was_colorized_is_said(open_panel, photo,
     panel._hints.add().layer.add([1, 1])
     settle(panel)
     assert panel.controls.status.text() == OUTSIDE_REGION
+
+
+@pytest.mark.parametrize(("name", "kind"), [("draw", Shapes), ("paint", Labels)])
+def test_a_button_opens_its_layer_ready_to_use(open_panel, photo, qtbot, name, kind):
+    panel = open_panel(photo, show=True)
+    getattr(panel.controls, name).click()
+    qtbot.waitUntil(lambda: panel._hints._turns.complete, timeout=60_000)
+    active = panel.viewer.layers.selection.active
+    assert isinstance(active, kind)
+    assert active.mode == {"draw": "add_polygon", "paint": "paint"}[name]
+    assert active in panel._hints.current.layers
+    qtbot.waitUntil(canvas_of(panel.window()).updatesEnabled, timeout=60_000)

@@ -122,11 +122,11 @@ def test_a_hint_outside_the_image_is_said(hints, qtbot):
     qtbot.wait(150)
     assert said == []
     add(hints, (-3, 20))
-    qtbot.waitUntil(lambda: said == [OUTSIDE])
+    qtbot.waitUntil(lambda: said == [OUTSIDE], timeout=60_000)
     hints.layer.data = np.array([[20, 30], [20, 30]])
     qtbot.wait(150)
     hints.layer.data = np.array([[20, SHAPE[1] + 9], [20, 30]])  # moved out
-    qtbot.waitUntil(lambda: said == [OUTSIDE] * 2)
+    qtbot.waitUntil(lambda: said == [OUTSIDE] * 2, timeout=60_000)
     hints.layer.current_face_color = "#00ff00"  # no other is outside
     hints.layer.add([40, 40])
     qtbot.wait(150)

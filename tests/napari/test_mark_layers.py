@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_recolor.hints import HintLayer
+from napari_recolor.mark_styles import Style, styles_of
 
 from .hinting import SHAPE
 
@@ -21,3 +23,28 @@ def test_other_layers_are_refused(viewer, hints):
         hints.shapes = viewer.add_points([[1, 2]])
     with pytest.raises(TypeError, match="Labels"):
         hints.labels = viewer.add_points([[1, 2]])
+
+
+def test_a_layer_of_masks_is_the_same_whether_made_at_once_or_in_steps(viewer, hints):
+    steps = hints.marks.painting()
+    next(steps)
+    assert hints.labels is None  # made, but not added
+    next(steps)
+    labels = hints.labels
+    assert labels in viewer.layers
+    assert not any(overlay.visible for overlay in labels._overlays.values())
+    for _ in steps:
+        pass
+    other = Labels(np.zeros(SHAPE, np.uint8))
+    shown = {name: overlay.visible for name, overlay in labels._overlays.items()}
+    assert shown == {name: overlay.visible for name, overlay in other._overlays.items()}
+    assert labels.mode == "paint"
+    assert viewer.layers.selection.active is labels
+    assert hints.marks.paint() is labels
+
+
+def test_styles_are_features_from_the_start(hints):
+    hints.layer.add([20, 30])
+    assert styles_of(hints.layer) == [Style()]
+    hints.marks.draw().add([[10, 10], [20, 20]], shape_type="line")
+    assert styles_of(hints.shapes) == [Style()]
