@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ class ColorPopover(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
         self.setWindowTitle("Color of the hint")
+        # Without an edge, it could not be told from the panel that it lies over.
+        self.setStyleSheet("ColorPopover { border: 1px solid gray }")
         self.recent: list[str] = []
         self._canvas: QWidget | None = None
         self._used = ""
@@ -76,9 +79,10 @@ class ColorPopover(QFrame):
         column.setContentsMargins(8, 8, 8, 8)
         head = QHBoxLayout()
         head.addWidget(self._title, 1)
-        close = self._button("×", "Close (Esc)", self.close)
-        close.setFixedWidth(24)
-        head.addWidget(close)
+        self._close = self._button("×", "Close (Esc)", self.close)
+        self._close.setAccessibleName("Close")
+        self._close.setFixedWidth(24)
+        head.addWidget(self._close)
         column.addLayout(head)
         column.addLayout(self._likely)
         column.addWidget(QLabel("All colors of this lightness"))
@@ -234,11 +238,20 @@ class ColorPopover(QFrame):
             button.setStyleSheet("padding: 2px")
             row.addWidget(button)
         row.addStretch(1)
+        self._order_tabs()
+
+    def _order_tabs(self) -> None:
+        """Let Tab go from top to bottom; buttons that were made last would come last."""
+        chain: list[QWidget] = [self._close, *_widgets(self._likely), self.disk]
+        chain += [*_widgets(self._recent), *self._asks.values()]
+        for before, after in pairwise(chain):
+            QWidget.setTabOrder(before, after)
 
     def _button(self, text: str, tooltip: str, slot: Callable[[], Any]) -> QPushButton:
         button = QPushButton(text)
         button.setToolTip(tooltip)
-        button.setAccessibleName(tooltip)
+        button.setAccessibleName(text or tooltip)
+        button.setAccessibleDescription(tooltip)
         button.clicked.connect(lambda: slot())
         return button
 
@@ -344,6 +357,11 @@ class ColorDisk(QWidget):
             self._at = place
             self.update()
             self.chosen.emit(color)
+
+
+def _widgets(row: QLayout) -> list[QWidget]:
+    widgets = (row.itemAt(i).widget() for i in range(row.count()))
+    return [widget for widget in widgets if widget is not None]
 
 
 def _empty(row: QLayout) -> None:

@@ -166,6 +166,31 @@ def test_it_stays_on_the_screen_when_it_grows(panel, qtbot):
     assert screen.contains(popover.frameGeometry())
 
 
+def test_tab_goes_from_top_to_bottom_and_names_are_short(panel, qtbot):
+    popover = panel._chooser.popover
+    popover.recent = ["#123456"]
+    popover.open_at(QPoint(100, 100), activate=True)
+    popover.show_likely([("#804020", 0.5), ("#204080", 0.25)], 50)
+    qtbot.wait(50)  # buttons of before are deleted
+    seen, widget = [popover._close], popover._close.nextInFocusChain()
+    while widget is not popover._close:
+        if widget.focusPolicy() != Qt.FocusPolicy.NoFocus:
+            seen.append(widget)
+        widget = widget.nextInFocusChain()
+    assert [widget.accessibleName() for widget in seen] == [
+        "Close",
+        "#804020: 50% likely",
+        "#204080: 25% likely",
+        "All colors of this lightness",
+        "#123456",
+        "Keep",
+        "Gray",
+        "Predicted",
+        "Remove",
+    ]
+    assert all(widget.accessibleDescription() for widget in seen)
+
+
 def test_it_says_why_nothing_is_likely(panel):
     panel._hints.current.layer.add([-9, 40])
     assert panel._chooser.popover._title.text() == OUTSIDE
