@@ -1,4 +1,4 @@
-"""What is kept from run to run: the networks, and what they saw last."""
+"""What is kept from run to run: the networks, and their last predictions."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ REMEMBERED = 4
 
 
 class Engine:
-    """What is kept from run to run: the networks, and what they saw last.
+    """What is kept from run to run: the networks, and their last predictions.
 
-    To be used by one thread at a time.
+    Only one thread at a time may use it.
     """
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class Engine:
         self._seen: OrderedDict[tuple[Request, Index], Coarse] = OrderedDict()
         self._references: OrderedDict[tuple[Any, ...], Seen] = OrderedDict()
         self._sources: OrderedDict[tuple[ColorImage, Index], ColorSource] = OrderedDict()
-        self._drawn: tuple[Any, Colorization] | None = None
+        self._drawn: tuple[Coarse, Any, Colorization] | None = None
 
     def colorizer(self, options: Options) -> "Colorizer":
-        """The networks of the weights and on the device."""
+        """Load the networks of the weights; they are kept until others are chosen."""
         chosen = (options.weights, options.device, options.runtime)
         key = (*chosen, _state_of(options.weights))
         if self._key != key:
@@ -64,17 +64,17 @@ class Engine:
         return coarse
 
     def remember(self, request: Request, index: Index, coarse: "Coarse") -> None:
-        """Keep what the generator saw in an image of a request, and forget the oldest."""
+        """Keep the prediction for an image of a request, and forget the oldest."""
         self._seen[request, index] = coarse
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 
     def seen(self, request: Request, index: Index) -> "Coarse | None":
-        """What the generator saw last in an image of a request, if that is still known."""
+        """Return the last prediction for an image of a request, if it is still known."""
         return self._seen.get((request, index))
 
     def references(self, options: Options) -> "list[Seen]":
-        """What the generator sees in the references, in the order of the options."""
+        """Return the predictions for the references, in the order of the options."""
         from recolor_core import Settings
 
         found = []
@@ -91,7 +91,7 @@ class Engine:
         return found
 
     def color_source(self, image: ColorImage, index: Index) -> "ColorSource":
-        """The image whose color is put on an image of the request."""
+        """Return the image whose color is put on an image of the request."""
         index = index if image.leading else ()
         key = (image, index)
         if key not in self._sources:
@@ -110,14 +110,14 @@ class Engine:
         index: Index = (),
         steady: bool = False,
     ) -> "Colorization":
-        """Color what the generator saw, with all that is asked for.
+        """Color an image from its prediction, with all that is asked for.
 
         Parameters
         ----------
         options : Options
             With the wishes.
         coarse : Coarse
-            What the generator saw.
+            The prediction.
         hints : sequence of Mark, or MarksInTime
             In pixels of the image.
         alternatives : int
@@ -149,13 +149,13 @@ class Engine:
         draw: Draw,
         region: Area | None = None,
     ) -> "Colorization":
-        """Color what the generator saw, with alternatives; the last one is remembered."""
+        """Color an image from its prediction, with alternatives; the last ones are kept."""
         from recolor_core import Settings
 
         plain = replace(options, wishes=Wishes(options.wishes.references))
-        key = (id(coarse), plain, tuple(hints), draw.count, draw.seed, region)
-        if self._drawn is not None and self._drawn[0] == key:
-            return self._drawn[1]
+        key = (plain, tuple(hints), draw.count, draw.seed, region)
+        if self._drawn is not None and self._drawn[0] is coarse and self._drawn[1] == key:
+            return self._drawn[2]
         result = self.colorizer(options).refine(
             coarse,
             Settings(**{**options.settings, "alternatives": draw.count}),
@@ -166,7 +166,7 @@ class Engine:
             region=region,
         )
         if draw.count:
-            self._drawn = (key, result)
+            self._drawn = (coarse, key, result)
         return result
 
 
@@ -188,7 +188,7 @@ def _on_frame(result: "Colorization", coarse: "Coarse", source: "ColorSource") -
 
 
 def read_reference(image: ColorImage) -> "Reference":
-    """A color image as a reference."""
+    """Read a color image as a reference."""
     if image.path:
         from recolor_core.batch.request import read_reference as read
 
@@ -199,7 +199,7 @@ def read_reference(image: ColorImage) -> "Reference":
 
 
 def read_color_source(image: ColorImage, index: Index = ()) -> "ColorSource":
-    """A color image whose color is put on another one; of a stack, the one at a position."""
+    """Read an image whose color is put on another one; of a stack, the one at a position."""
     from recolor_core.color_from import ColorSource
     from recolor_core.color_from import read_color_source as read
 
@@ -215,7 +215,7 @@ def read_color_source(image: ColorImage, index: Index = ()) -> "ColorSource":
 
 
 def _state_of(weights: str) -> tuple[int, int] | None:
-    """What tells one state of a weights file from another; None for weights that have a name."""
+    """Return what distinguishes states of a weights file; None for weights that have a name."""
     try:
         status = Path(weights).stat()
     except OSError:

@@ -88,11 +88,6 @@ class LivePreview(QObject):
         self.said.emit("Coloring anew…")
         self._queue.submit(job)
 
-    def cancel(self) -> None:
-        """End the request that runs or waits."""
-        if self._job is not None:
-            self._queue.cancel(self._job)
-
     def _on_event(
         self,
         run: Run,

@@ -65,6 +65,6 @@ def gpu_name(device: str) -> str:
 
 
 def only_our_warnings() -> None:
-    """Of the warnings that napari shows from a thread, let only those through that tell a user."""
+    """Of the warnings that napari shows from a thread, let through only those for the user."""
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", DeviceWarning)

@@ -1,10 +1,9 @@
 """Runs a Colorizer off the GUI thread: generators of events that know no layer and no widget.
 
-PyTorch is imported only by the thread that runs these functions: opening the widget does not wait
-for it.
+PyTorch is imported only here, and only if a run needs it: opening the panel does not wait for it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,7 @@ def _each(
     hints: Hints,
     space: "ColorSpace",
 ) -> Iterator[Step]:
-    """Every image by itself."""
+    """Colorize every image by itself."""
     from recolor_core.gray import read_gray
 
     request = stages.request
@@ -109,7 +108,7 @@ def _over_time(
     palette: "Palette | None",
     space: "ColorSpace",
 ) -> Iterator[Step]:
-    """One film after the other, colors kept steady in each."""
+    """Colorize one film after the other, and keep the colors steady in each."""
     from recolor_core.frames import check_frames, color_frame, look_both_ways
     from recolor_core.guides.film import look_first, see_film
     from recolor_core.hints import MarksInTime
@@ -162,7 +161,7 @@ def _over_time(
 
 
 class _Sources(Mapping[int, "ColorSource"]):
-    """The image whose color each frame of a film takes; it is read once it is needed."""
+    """The image whose color each frame of a film takes; each is read when it is needed."""
 
     def __init__(self, engine: Engine, image: ColorImage | None, film: Sequence[Index]) -> None:
         self._engine, self._image, self._film = engine, image, film
@@ -219,10 +218,7 @@ def recolor(
         The job can be ended at each event. `Looked` is the last one.
     """
     only_our_warnings()
-    coarse = engine.seen(stages.request, index)
-    if coarse is None:
-        yield None
-        coarse = _see_again(engine, options, stages, index)
+    coarse = yield from _seen(engine, options, stages, index)
     yield None
     coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     steady = index in stages.carried
@@ -268,14 +264,11 @@ def alternatives(
     Yields
     ------
     list of ndarray or None
-        (h, w, 3) uint8: the coloring itself, then each alternative. It is the last event; every
-        event before it is a chance to end.
+        (h, w, 3) uint8: the coloring itself, then each alternative. This is the last event. The job
+        can be ended at each event.
     """
     only_our_warnings()
-    coarse = engine.seen(stages.request, index)
-    if coarse is None:
-        yield None
-        coarse = _see_again(engine, options, stages, index)
+    coarse = yield from _seen(engine, options, stages, index)
     yield None
     coarse, known = stages.hinted(engine.colorizer(options), options, index, coarse, hints)
     result = engine.draw(options, coarse, known, draw, region)
@@ -297,13 +290,10 @@ def likely(
     Yields
     ------
     Likely or None
-        It is the last event; every event before it is a chance to end.
+        This is the last event. The job can be ended at each event.
     """
     only_our_warnings()
-    coarse = engine.seen(stages.request, index)
-    if coarse is None:
-        yield None
-        coarse = _see_again(engine, options, stages, index)
+    coarse = yield from _seen(engine, options, stages, index)
     from recolor_core import Settings
     from recolor_core.arrays import softmax
     from recolor_core.likely import likely_colors
@@ -324,8 +314,14 @@ def likely(
     yield Likely([(one.color, one.probability) for one in found], light)
 
 
-def _see_again(engine: Engine, options: Options, stages: Stages, index: Index) -> "Coarse":
-    """Run the generator on an image of a finished run."""
+def _seen(
+    engine: Engine, options: Options, stages: Stages, index: Index
+) -> Generator[None, None, "Coarse"]:
+    """Return the prediction for an image of a finished run; if it is forgotten, make it again."""
+    coarse = engine.seen(stages.request, index)
+    if coarse is not None:
+        return coarse
+    yield None
     from recolor_core.gray import read_gray
 
     known = stages.provenance[index]["levels"]
@@ -336,7 +332,7 @@ def _see_again(engine: Engine, options: Options, stages: Stages, index: Index) -
 
 
 def choices(engine: Engine) -> Iterator[tuple[list[str], list[str]]]:
-    """Devices of this machine and names of the weights, for menus."""
+    """List the devices of this machine and the names of the weights, for menus."""
     only_our_warnings()
     from recolor_core import list_weights
     from recolor_core.device import available_devices

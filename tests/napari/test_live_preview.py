@@ -85,3 +85,35 @@ def test_errors_are_told_and_the_next_request_works(panel, qtbot, monkeypatch, e
         qtbot.waitUntil(lambda: "broken" in panel.controls.status.text(), timeout=60_000)
     points.add([20, 60])
     qtbot.waitUntil(lambda: "with 2 hints" in panel.controls.status.text(), timeout=60_000)
+
+
+def test_a_dragged_slider_ends_with_the_newest(panel, photo, direct, qtbot):
+    for vividness in np.linspace(0.1, 0.9, 17):
+        panel._preferences.vividness = float(vividness)
+        qtbot.wait(15)
+    qtbot.waitUntil(lambda: not panel._live.busy and panel._queue.job is None, timeout=60_000)
+    assert panel._runner.last.options.vividness == 0.9
+    np.testing.assert_array_equal(image_of(panel).data, direct(photo, vividness=0.9).rgb)
+
+
+def test_new_colors_are_not_lost_to_a_look_up(panel, photo, direct, qtbot, monkeypatch):
+    started, go_on = threading.Event(), threading.Event()
+    color = Engine.color
+
+    def slow(self, *arguments, **options):
+        started.set()
+        go_on.wait(20)
+        return color(self, *arguments, **options)
+
+    monkeypatch.setattr(Engine, "color", slow)
+    hint_layer = panel._hints.current
+    hint_layer.layer.add([40, 60])
+    qtbot.waitUntil(started.is_set, timeout=60_000)
+    panel._chooser.wanted.emit(hint_layer, 10.0, 10.0)
+    go_on.set()
+    qtbot.waitUntil(lambda: not panel._live.busy and panel._queue.job is None, timeout=60_000)
+    (hint,) = hint_layer.values()
+    np.testing.assert_array_equal(image_of(panel).data, direct(photo, hints=[hint]).rgb)
+    stages = panel._runner.last.stages
+    expected = direct(photo, hints=[hint]).ab_refined[0]
+    np.testing.assert_array_equal(stages.arrays["a refined"], expected)
