@@ -215,7 +215,8 @@ class TestWindow:
 
         def cancel(_):
             shown.append("unfinished" in rgb.metadata[KEY])
-            panel._live.cancel()
+            if panel._queue.job is not None:
+                panel._queue.cancel(panel._queue.job)
             gate.set()
 
         rgb.events.metadata.connect(cancel)
