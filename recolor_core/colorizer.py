@@ -7,7 +7,7 @@ All of this works on NumPy arrays. PyTorch is imported only for networks that ar
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import groupby, islice
 from pathlib import Path
@@ -16,19 +16,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arguments import described, expect, expect_all, is_whole
 from recolor_core.blotches import calm_blotches, even_chroma
 from recolor_core.device import choose_device
-from recolor_core.errors import ImageError
+from recolor_core.errors import HintsError, ImageError
 from recolor_core.gray import GrayImage, Levels, read_gray
-from recolor_core.hints import Area, Mark, MarksInTime, area_entry, mark_entry
+from recolor_core.hints import (
+    Area,
+    Hint,
+    Mark,
+    MarksInTime,
+    Mask,
+    Region,
+    Stroke,
+    area_entry,
+    mark_entry,
+)
 from recolor_core.inference import NetworkRunner
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.bins import ColorBins
-from recolor_core.palette import Palette, palette_record
+from recolor_core.palette import Palette, check_palette, palette_record
 from recolor_core.resampling import area_means, resize
 from recolor_core.result import Coarse, Colorization, Distribution, Progress, limited
 from recolor_core.runtime import choose_runtime
-from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings
+from recolor_core.settings import NEUTRAL_CHROMA, VIEWS, WARM_AB, Settings, changed
 from recolor_core.view import View, look
 from recolor_core.weights import open_weights
 
@@ -147,7 +158,10 @@ class Colorizer:
         HintsError
             If a hint lies outside the image.
         """
-        settings = replace(settings or Settings(), **changes)
+        settings = changed(settings, **changes)
+        check_arguments(hints, palette, references, space)
+        if not is_whole(seed):
+            raise ImageError(f"expected seed as a whole number, got {described(seed)}")
         coarse = self.generate(read_gray(image, space, levels), settings)
         seen = [self.look(reference, settings) for reference in references]
         return self.refine(coarse, settings, hints, palette, seen, seed=seed, region=region)
@@ -176,7 +190,8 @@ class Colorizer:
             One when each stage begins, and one after each strip of the full resolution. The last
             one has the result, whose `rgb` is computed.
         """
-        settings = replace(settings or Settings(), **changes)
+        settings = changed(settings, **changes)
+        check_arguments(hints, palette, references, space)
         yield Progress("generator", 0, 1)
         coarse = self.generate(read_gray(image, space, levels), settings)
         seen = [self.look(reference, settings) for reference in references]
@@ -216,7 +231,7 @@ class Colorizer:
         """
         if batch < 1:
             raise ImageError(f"expected a batch of 1 image or more, got {batch!r}")
-        settings = replace(settings or Settings(), **changes)
+        settings = changed(settings, **changes)
         shown = (_look(read_gray(image, space, levels), settings) for image in images)
         for _, group in groupby(shown, lambda view: view.key):
             while chunk := tuple(islice(group, batch)):
@@ -236,7 +251,7 @@ class Colorizer:
         -------
         Coarse
         """
-        settings = replace(settings or Settings(), **changes)
+        settings = changed(settings, **changes)
         return self._generate((_look(gray, settings),), settings)
 
     def look(self, reference: "Reference", settings: Settings | None = None) -> "Seen":
@@ -527,6 +542,36 @@ def _matches(coarse: Coarse, references: "Sequence[Seen]") -> "list[tuple[Matche
         tuple(match(light, logits, gray.shape, seen) for seen in references)
         for gray, light, logits in zip(coarse.grays, coarse.lightness, coarse.logits, strict=True)
     ]
+
+
+def check_arguments(
+    hints: "Sequence[Mark]",
+    palette: Palette | None,
+    references: "Sequence[Reference]",
+    space: ColorSpace,
+) -> None:
+    """Check the types of what is given for an image.
+
+    Parameters
+    ----------
+    hints, palette, references, space
+        As in a call of `Colorizer`.
+
+    Raises
+    ------
+    ImageError, HintsError
+        If one of them has the wrong type.
+    """
+    words = "a list of Hint, Stroke, Region or Mask"
+    expect_all("hints", hints, (Hint, Stroke, Region, Mask), words, HintsError)
+    if palette is not None:
+        check_palette(palette)
+    expect("space", space, ColorSpace, "a ColorSpace, such as recolor_core.lab.SRGB")
+    if not isinstance(references, tuple | list) or references:
+        from recolor_core.reference import Reference
+
+        words = "a list of Reference; make one of each image with Reference(image)"
+        expect_all("references", references, Reference, words)
 
 
 def colorize(

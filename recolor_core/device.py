@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recolor_core.arguments import expect
 from recolor_core.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def choose_device(name: str = "auto") -> str:
     DeviceError
         If this machine does not have the device.
     """
+    expect("device", name, str, "text, such as 'auto' or 'cpu'", DeviceError)
     if name == "cpu":
         return name
     available = available_devices()

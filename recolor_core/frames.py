@@ -1,6 +1,7 @@
 """Colorize the frames of a stack or film in order, without flicker."""
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recolor_core.arguments import described, expect, expect_all, is_whole
 from recolor_core.color_from import ColorSource, TakenColor, mixed, take_color, with_color
-from recolor_core.colorizer import Colorizer
-from recolor_core.errors import ImageError, WeightsError
+from recolor_core.colorizer import Colorizer, check_arguments
+from recolor_core.errors import HintsError, ImageError, ImageWarning, WeightsError
 from recolor_core.gray import GrayImage, Levels, read_gray
 from recolor_core.hints import Hint, Mark, MarksInTime, Mask, Region, Stroke
 from recolor_core.lab import SRGB, ColorSpace, lab_to_rgb
@@ -23,8 +25,9 @@ from recolor_core.palette import Palette
 from recolor_core.reference import Reference
 from recolor_core.reference import Seen as SeenReference
 from recolor_core.result import Coarse, Colorization
-from recolor_core.settings import Settings
+from recolor_core.settings import Settings, changed
 from recolor_core.view import look
+from recolor_core.wording import counted
 
 BLOCK = 32
 """Number of frames that a backward pass finishes at a time."""
@@ -261,9 +264,25 @@ def colorize_frames(
         If a frame or a setting is not supported, or the frames differ in size.
     HintsError
         If a hint lies outside its frame.
+
+    Warns
+    -----
+    ImageWarning
+        At the end, if there are hints for frames after the last one.
     """
-    settings = replace(settings or Settings(), **changes)
+    settings = changed(settings, **changes)
     check_frames(settings, passes)
+    expect(
+        "colorizer",
+        colorizer,
+        Colorizer,
+        "a Colorizer; make one of weights with Colorizer(weights)",
+    )
+    expect("frames", frames, Iterable, "images in order")
+    check_arguments((), palette, references, space)
+    expect("state", state, FrameState | None, "the FrameState of a Frame, or None")
+    expect("guides", guides, Mapping | None, "FrameGuides by the numbers of frames")
+    hints = _by_number({} if hints is None else hints)
     seen = see_frames(
         colorizer,
         frames,
@@ -277,7 +296,43 @@ def colorize_frames(
         references=[colorizer.look(reference, settings) for reference in references],
     )
     both = look_both_ways(colorizer, seen) if passes == 2 else seen
-    return (color_frame(colorizer, one, settings, palette) for one in both if one is not None)
+    return (
+        color_frame(colorizer, one, settings, palette)
+        for one in _with_all_hints(both, hints)
+        if one is not None
+    )
+
+
+def _by_number(hints: Mapping[int, Sequence[Mark]]) -> Mapping[int, Sequence[Mark]]:
+    """Check the types of the hints of frames."""
+    words = "lists of hints by the number of their frame, such as {0: [Hint(...)]}"
+    expect("hints", hints, Mapping, words, HintsError)
+    for number, marks in hints.items():
+        if not is_whole(number) or number < 0:
+            raise HintsError(
+                f"expected the numbers of frames of hints from 0 on, got {described(number)}"
+            )
+        words = "a list of Hint, Stroke, Region or Mask"
+        expect_all(f"hints[{number}]", marks, (Hint, Stroke, Region, Mask), words, HintsError)
+    return hints
+
+
+def _with_all_hints(
+    frames: Iterable[Seen | None], hints: Mapping[int, Sequence[Mark]]
+) -> Iterator[Seen | None]:
+    """Yield all frames; warn at the end if there are hints for frames after the last one."""
+    count = 0
+    for one in frames:
+        count = count if one is None else one.state.number
+        yield one
+    later = sorted(number for number, marks in hints.items() if marks and number >= count)
+    if later:
+        warnings.warn(
+            f"expected hints within the {counted(count, 'frame')}, got some for frame {later[0]}, "
+            "which have no effect; correct the number, counted from 0, or leave them out",
+            ImageWarning,
+            stacklevel=2,
+        )
 
 
 def check_frames(settings: Settings, passes: int) -> None:
@@ -295,7 +350,7 @@ def check_frames(settings: Settings, passes: int) -> None:
     ImageError
         If `passes` is not 1 or 2, or the settings ask for alternatives.
     """
-    if passes not in (1, 2):
+    if not is_whole(passes) or passes not in (1, 2):
         raise ImageError(f"expected 1 or 2 passes, got {passes!r}")
     if settings.alternatives:
         raise ImageError(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arguments import described, expect
 from recolor_core.arrays import namespace
 from recolor_core.errors import ImageError
 
@@ -191,6 +192,14 @@ def _times(rows: Any, channels: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
     return x, y, z
 
 
+def _expect_array(name: str, value: object) -> None:
+    if not (hasattr(value, "dtype") and hasattr(value, "ndim")):
+        raise ImageError(
+            f"expected {name} as a NumPy array or a tensor of PyTorch, got {described(value)}; "
+            "convert it with numpy.asarray first"
+        )
+
+
 def rgb_to_lab(rgb: Array, space: ColorSpace = SRGB) -> Array:
     """Convert RGB codes to CIELAB; differentiable for tensors.
 
@@ -214,6 +223,8 @@ def rgb_to_lab(rgb: Array, space: ColorSpace = SRGB) -> Array:
     ImageError
         If `rgb` does not have three channels or its dtype is not supported.
     """
+    _expect_array("rgb", rgb)
+    expect("space", space, ColorSpace, "a ColorSpace, such as recolor_core.lab.SRGB")
     linear = space.curve.decode(_unit_range(rgb))
     fx, fy, fz = (_f(x) for x in _times(space.to_white_xyz, _channels(linear)))
     return _joined((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)))  # type: ignore[no-any-return]
@@ -241,6 +252,8 @@ def lab_to_rgb(lab: Array, space: ColorSpace = SRGB) -> Array:
     ImageError
         If `lab` does not have three channels or its dtype is not floating point.
     """
+    _expect_array("lab", lab)
+    expect("space", space, ColorSpace, "a ColorSpace, such as recolor_core.lab.SRGB")
     lightness, a, b = _channels(lab)
     if not _is_floating_point(lab):
         raise ImageError(f"expected Lab in floating point, got {lab.dtype}; convert it first")

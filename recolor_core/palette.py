@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arguments import described
 from recolor_core.arrays import as_array
 from recolor_core.errors import HintsError
 from recolor_core.lab import SRGB, ColorSpace, rgb_to_lab
@@ -95,6 +96,30 @@ def palette_of_image(image: Any, space: ColorSpace = SRGB) -> Palette:
     pixels = array[..., :3].reshape(-1, 3)
     pixels = pixels[np.linspace(0, len(pixels) - 1, min(len(pixels), SAMPLES)).astype(int)]
     return np.asarray(rgb_to_lab(pixels, space)[:, 1:], np.float32)
+
+
+def check_palette(palette: object) -> None:
+    """Refuse what is not a palette.
+
+    Parameters
+    ----------
+    palette : object
+        What was given as a palette.
+
+    Raises
+    ------
+    HintsError
+        If it is not an array (N, 2) of numbers with at least one color.
+    """
+    array = palette if isinstance(palette, np.ndarray) else None
+    if array is None or array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "fiu":
+        got = described(palette) if array is None else f"shape {array.shape} of {array.dtype}"
+        raise HintsError(
+            f"expected palette as an array (N, 2) of a* and b*, got {got}; make one with "
+            "recolor_core.palette.palette_of_colors or palette_of_image"
+        )
+    if not len(array) or not np.isfinite(array).all():
+        raise HintsError("expected a palette of at least one color, all finite; leave it out")
 
 
 def palette_record(palette: Palette) -> dict[str, Any]:

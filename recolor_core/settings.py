@@ -4,10 +4,11 @@ The options of the command, the form of the panel and the preferences of the plu
 `list_settings`. Importing this module does not import torch.
 """
 
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from textwrap import indent, wrap
 from typing import Annotated, Any, SupportsFloat, TypeVar, get_args, get_type_hints
 
+from recolor_core.arguments import described, expect
 from recolor_core.errors import ImageError
 
 VIVID_TEMPERATURE = 0.45
@@ -103,13 +104,20 @@ class Setting:
         ImageError
             If the value is out of range, or is not a whole number where one is needed.
         """
+        if hasattr(value, "item") and not getattr(value, "ndim", 0):
+            value = value.item()  # of a scalar of NumPy
+        if self.type is bool:
+            expect(self.name, value, bool, "True or False")
+        elif self.type is str and not self.choices:
+            expect(self.name, value, str, "text")
         if self.choices and value not in self.choices:
             words = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
             raise ImageError(f"expected {self.name} as {words}, got {value!r:.40}")
         if self.low is None or self.high is None:
             return value
         try:
-            number = float(value) if isinstance(value, SupportsFloat) else None
+            is_number = isinstance(value, SupportsFloat) and not isinstance(value, bool)
+            number = float(value) if is_number else None  # type: ignore[arg-type]
         except (TypeError, ValueError):  # an array of several numbers
             number = None
         if number is None or not self.low <= number <= self.high:
@@ -134,7 +142,16 @@ def list_settings(kind: type) -> tuple[Setting, ...]:
     -------
     tuple of Setting
         Each with its name, type and default.
+
+    Raises
+    ------
+    ImageError
+        If it is not such a class.
     """
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        raise ImageError(
+            f"expected kind as a class with settings, such as Settings, got {described(kind)}"
+        )
     hints = get_type_hints(kind, include_extras=True)
 
     def complete(field: Field[Any]) -> list[Setting]:
@@ -293,6 +310,32 @@ class Settings:
     def chroma(self) -> float:
         """Factor on the predicted a* and b*."""
         return float(self.saturation * VIVID_CHROMA ** (2 * self.vividness - 1))
+
+
+def changed(settings: Settings | None, **changes: Any) -> Settings:
+    """Settings with some of their fields changed.
+
+    Parameters
+    ----------
+    settings : Settings or None
+        The settings; the defaults if None.
+    **changes
+        The fields that differ, by name.
+
+    Raises
+    ------
+    ImageError
+        If these are not settings, or a value is out of range or of the wrong type.
+    TypeError
+        If there is no setting of a name.
+    """
+    settings = Settings() if settings is None else settings
+    expect("settings", settings, Settings, "Settings; make them with Settings(size=224, ...)")
+    names = [setting.name for setting in list_settings(Settings)]
+    for name in changes:
+        if name not in names:
+            raise TypeError(f"expected a setting, one of {', '.join(names)}; got {name!r}")
+    return replace(settings, **changes)
 
 
 @documented

@@ -13,9 +13,10 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from recolor_core.arguments import expect, expect_all, is_whole
 from recolor_core.arrays import as_array
 from recolor_core.color_from import ColorSource, apply_color
-from recolor_core.colorizer import Colorizer
+from recolor_core.colorizer import Colorizer, check_arguments
 from recolor_core.errors import HintsError, ImageError, WeightsError
 from recolor_core.frames import (
     BLOCK,
@@ -38,14 +39,14 @@ from recolor_core.guides.film import (
     see_guided,
     with_source,
 )
-from recolor_core.hints import Mark, check_marks
+from recolor_core.hints import Hint, Mark, Mask, Region, Stroke, check_marks
 from recolor_core.lab import SRGB, ColorSpace
 from recolor_core.models.config import SCALE
 from recolor_core.palette import Palette
 from recolor_core.reference import Reference
 from recolor_core.reference import Seen as SeenReference
 from recolor_core.result import Colorization
-from recolor_core.settings import Settings
+from recolor_core.settings import Settings, changed
 
 Index = tuple[int, ...]
 """Position of an image along the axes before height and width."""
@@ -170,30 +171,25 @@ def colorize_stack(
     WeightsError
         If the weights are unknown or damaged or, with an axis of time, have no color memory.
     """
-    settings = replace(settings or Settings(), **changes)
+    settings = changed(settings, **changes)
     check_frames(settings, passes)
+    check_arguments((), palette, references, space)
+    expect("clean", clean, bool, "True or False")
+    expect("stages", stages, bool, "True or False")
+    expect("colorizer", colorizer, Colorizer | None, "a Colorizer; a name of weights is `weights`")
     if not (hasattr(stack, "shape") and hasattr(stack, "dtype")):
         stack = _together(stack)
     color = _is_color(stack)
     leading: Index = tuple(stack.shape[: stack.ndim - 2 - color])
-    if time_axis is not None and time_axis not in range(len(leading)):
+    if time_axis is not None and (not is_whole(time_axis) or time_axis not in range(len(leading))):
         raise ImageError(
             f"expected time_axis from 0 to {len(leading) - 1}, an axis before height and width of "
             f"the shape {tuple(stack.shape)}, or None, got {time_axis!r}"
         )
     known = _by_index(hints or {}, leading)
     for index, marks in known.items():
-        if not isinstance(marks, Sequence):
-            raise HintsError(
-                f"expected a list of hints at {index}, got {type(marks).__name__}; put it in a list"
-            )
-    if not isinstance(references, Sequence) or not all(
-        isinstance(reference, Reference) for reference in references
-    ):
-        raise ImageError(
-            "expected references to be a list of Reference; make one of each image with "
-            "Reference(image)"
-        )
+        words = "a list of Hint, Stroke, Region or Mask"
+        expect_all(f"hints at {index}", marks, (Hint, Stroke, Region, Mask), words, HintsError)
     sources = _sources(color_from, leading)
     # This also refuses an unsupported dtype before anything is colorized.
     pixel = np.zeros((1, 1, 3) if color else (1, 1), stack.dtype)

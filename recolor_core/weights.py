@@ -8,6 +8,7 @@ the tensors of a file are read, not for its description.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 
+from recolor_core.arguments import expect
 from recolor_core.errors import WeightsError
 from recolor_core.files import replacing, sha256_of
 from recolor_core.models.config import (
@@ -234,6 +236,7 @@ def open_weights(weights: str | Path = "default") -> WeightsFile:
         If the name is unknown, its file is not fetched yet, is damaged or differs from its record,
         or if the file describes other networks than those of this version.
     """
+    expect("weights", weights, (str, os.PathLike), "a name or the path of a file", WeightsError)
     record, path = _locate(weights)
     if record is not None and (found := sha256_of(path)) != record.sha256:
         raise WeightsError(
