@@ -424,8 +424,11 @@ def test_hints_outside_of_their_image_are_refused_at_once(stacked):
     ("given", "words"),
     [
         ({"hints": [Hint(1, 1, "#c80000")]}, "expected a dict of hints by position"),
-        ({"hints": {0: Hint(1, 1, "#c80000")}}, "expected a list of hints at"),
-        ({"references": [np.zeros((8, 8, 3), np.uint8)]}, "expected references to be a list of"),
+        ({"hints": {0: Hint(1, 1, "#c80000")}}, r"expected hints at \(0,\) as a list of Hint"),
+        (
+            {"references": [np.zeros((8, 8, 3), np.uint8)]},
+            "expected each of references as Reference, got an object of type ndarray; make",
+        ),
         ({"references": Reference(np.zeros((8, 8, 3), np.uint8))}, "make one of each image with"),
     ],
 )
