@@ -11,11 +11,10 @@ from napari.layers import Layer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_recolor.layers import AIR_MS
+
 SPACING = 4
 """Distance between the cells of the grid, in pixels of the screen."""
-
-AIR_MS = 20
-"""Pause between one layer and the next, in milliseconds: the window can answer its user."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +109,14 @@ class Inspector:
                 hidden = [layer for layer in self.viewer.layers if layer not in shown]
                 sort_layers(self.viewer, [*shown, *hidden])
             self.viewer.canvas.grid.update(
-                {"stride": 1, "shape": (rows, columns), "spacing": SPACING, "enabled": True}
+                {"stride": 1, "shape": (rows, columns), "spacing": SPACING}
             )
-            self.viewer.fit_to_view(layers=shown)  # before each cell has a camera that follows
         self.changed.emit(True)
+        yield
+        with self.viewer.layers.batched_update():  # a turn of its own: napari makes the cells
+            self.viewer.canvas.grid.enabled = True
+            # Before each cell has a camera that follows.
+            self.viewer.fit_to_view(layers=self._shown)
         yield
         if self.viewer.layers.selection.active not in shown:
             self.viewer.layers.selection.active = shown[0]

@@ -1,8 +1,8 @@
 """Results -> layers: geometry, names, contrast, colormaps, metadata."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 from napari.utils.transforms import Affine, CompositeAffine
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_recolor.pyramid import COARSE, first_of, is_large, levels_of, preview_step
 
@@ -25,6 +26,9 @@ ORDER = (
     *("coarse", "rgb", "change"),
 )
 """Layers of a run, from the bottom to the top: those shown side by side, in reading order."""
+
+AIR_MS = 20
+"""Pause between one layer and the next, in milliseconds: the window can answer its user."""
 
 COARSE_CELL = 4
 """Side of a cell of the coarse ab, in pixels of the working size."""
@@ -247,6 +251,14 @@ def insert_quietly(layers: LayerList, index: int, layer: Layer) -> None:
         layers.insert(index, layer)
         selection.clear()
         selection.update(selected)
+
+
+def remove_in_turns(layers: LayerList, rest: Sequence[Layer]) -> None:
+    """Remove layers, each in a turn of the event loop, so that the window can answer meanwhile."""
+    present = [layer for layer in rest if layer in layers]
+    if present:
+        layers.remove(present[0])
+        QTimer.singleShot(AIR_MS, partial(remove_in_turns, layers, present[1:]))
 
 
 def shown_data(role: str, array: NDArray[Any]) -> NDArray[Any] | list[NDArray[Any]]:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_recolor.connections import Connections
 from napari_recolor.inspector import sort_layers
-from napari_recolor.layers import KEY, layers_of_run
+from napari_recolor.layers import KEY, layers_of_run, remove_in_turns
 
 
 class RunGroups:
@@ -120,12 +120,10 @@ class RunGroups:
             self._watched.pop(rgb).close()
         if self._group(rgb):
             # Not while napari is still removing layers.
-            QTimer.singleShot(0, lambda: self._remove_rest(rgb.metadata[KEY]["id"]))
+            QTimer.singleShot(0, partial(self._remove_rest, rgb.metadata[KEY]["id"]))
 
     def _remove_rest(self, run: str) -> None:
         rest = layers_of_run(self.viewer.layers, run)
         if self._closed or "rgb" in rest or not rest:
             return
-        with self.viewer.layers.batched_update():
-            for layer in rest.values():
-                self.viewer.layers.remove(layer)
+        remove_in_turns(self.viewer.layers, list(rest.values()))

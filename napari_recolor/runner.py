@@ -12,7 +12,16 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_recolor.events import Failure, Step
 from napari_recolor.jobs import Job, JobQueue
-from napari_recolor.layers import KEY, ORDER, insert_quietly, is_image, is_result, layers_of_run
+from napari_recolor.layers import (
+    AIR_MS,
+    KEY,
+    ORDER,
+    insert_quietly,
+    is_image,
+    is_result,
+    layers_of_run,
+    remove_in_turns,
+)
 from napari_recolor.options import Options
 from napari_recolor.progress_bars import ProgressBars
 from napari_recolor.reading import Index, Request, shown_index
@@ -23,9 +32,6 @@ from recolor_core.hints import Mark
 
 PROGRESS_MS = 100
 """Progress within a stage is shown this often, in milliseconds."""
-
-AIR_MS = 20
-"""Pause between one new layer and the next, in milliseconds: the window can answer its user."""
 
 
 class Runner(QObject):
@@ -344,8 +350,7 @@ class Runner(QObject):
         del self.runs[shown.id]
         self.runs[wanted.id] = wanted
         wanted.layers["rgb"].visible = True
-        for layer in rest:
-            self.viewer.layers.remove(layer)
+        remove_in_turns(self.viewer.layers, rest)
 
     def states(self) -> dict[Image, str]:
         """Return the run that each layer shows, of layers that can show another one."""

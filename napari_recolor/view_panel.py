@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 from napari_recolor.controls import Controls
 from napari_recolor.gl_context import canvas_of
 from napari_recolor.inspector import Inspector
-from napari_recolor.layers import layers_of_run
+from napari_recolor.layers import KEY, is_result, layers_of_run
 from napari_recolor.legends import Legends
 from napari_recolor.run import Run
 from napari_recolor.runner import Runner
@@ -68,8 +68,9 @@ class ViewPanel(QObject):
     def enable(self) -> None:
         """Enable what can be done now."""
         controls, busy = self._controls, self._runner.busy
-        for button in (controls.before, controls.wipe):
-            button.setEnabled(not busy and self._runner.image_shown() is not None)
+        layer = None if busy else self._runner.image_shown()
+        controls.before.setEnabled(layer is not None)
+        controls.wipe.setEnabled(layer is not None and self._source_of(layer) is not None)
         for page in PAGES:
             getattr(controls, page).setEnabled(not busy and self._runner.last is not None)
 
@@ -123,14 +124,24 @@ class ViewPanel(QObject):
     def _wipe_over(self, on: bool) -> None:
         """Show the source left of a line and the result right of it."""
         layer = self._runner.image_shown()
-        run = None if layer is None else self._runner.of(layer)
+        source = None if layer is None else self._source_of(layer)
         self._stop_inspecting()
-        if on and layer is not None and run is not None:
+        if on and layer is not None and source is not None:
             layer.visible = True
-            self._wipe.start(layer, run.source)
+            self._wipe.start(layer, source)
         else:
             self._wipe.stop()
         self._on_wiped(self._wipe.active)
+
+    def _source_of(self, layer: Image) -> Image | None:
+        """Return the layer that an image was made from; without its run, the one of its name."""
+        about = layer.metadata[KEY]
+        run = self._runner.runs.get(about["id"])
+        if run is not None:
+            return run.source
+        name = about["source"]["layer"]
+        named = (one for one in self.viewer.layers if one.name == name and not is_result(one))
+        return next((one for one in named if isinstance(one, Image)), None)
 
     def _on_wiped(self, on: bool) -> None:
         self._controls.wipe.setChecked(on)

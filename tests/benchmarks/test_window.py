@@ -15,8 +15,10 @@ import napari.settings
 import numpy as np
 import pytest
 from napari.layers import Labels, Points
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QAbstractButton, QLabel
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel
+
+from napari_recolor.gl_context import REST_MS
 
 SIZES = {"2 megapixels": (1200, 1700), "24 megapixels": (4000, 6000)}
 
@@ -95,6 +97,12 @@ def test_window(
                 button("run").click()
                 wait(says("Done"))
                 wait(button("run").isEnabled)
+        for name in ("undo", "redo"):
+            with step(f"{name} the run"):
+                button(name).click()
+        with step("vividness"):
+            panel.controls.vividness.setValue(0.8)
+            wait(lambda: not panel.busy and not panel._live.busy)
         with step("add hints"):
             button("hints").click()
         points = next(layer for layer in viewer.layers if isinstance(layer, Points))
@@ -102,6 +110,9 @@ def test_window(
             with step(name):
                 points.add([200 * number, 300])
                 wait(says(f"Colored with {number} hint"))
+        with step("choose a color"):
+            button("color").click()
+        qtbot.keyClick(QApplication.activePopupWidget() or panel, Qt.Key.Key_Escape)
         for page in ("inspect", "maps"):
             for name, on in (
                 ("on", True),
@@ -113,7 +124,7 @@ def test_window(
                     button(page).click()
                     wait(lambda on=on: panel._inspector.complete == on)
 
-        for name in ("wipe on", "wipe off"):
+        for name in ("wipe on", "wipe off", "wipe on again", "wipe off again"):
             with step(name):
                 button("wipe").click()
         with step("paint a mask"):
@@ -122,6 +133,21 @@ def test_window(
         with step("a label"):
             labels.data_setitem((np.arange(100, 140), np.arange(100, 140)), 1)
             qtbot.wait(1500)
+        with step("remove the result"):
+            viewer.layers.remove(panel._runner.last.layers["rgb"])
+            qtbot.wait(500)
+        with step("garbage, at rest"):
+            qtbot.wait(2 * REST_MS)
+        viewer.layers.clear()
+        stack = viewer.add_image(np.stack([image, image[::-1]]), name="stack")
+        qtbot.wait(2 * REST_MS)
+        viewer.layers.selection.active = stack
+        wait(button("run").isEnabled)
+        button("run").click()
+        wait(says("Done"))
+        wait(button("run").isEnabled)
+        with step("another frame"):
+            viewer.dims.set_point(0, 1 - viewer.dims.point[0])
 
     benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info.update(found)

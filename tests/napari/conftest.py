@@ -76,7 +76,7 @@ def open_panel(
 @pytest.fixture
 def finish(qtbot: Any) -> Callable[[Any], None]:
     """Wait until a panel has finished what it does, the selection of its result included."""
-    from napari_recolor.runner import AIR_MS
+    from napari_recolor.layers import AIR_MS
 
     def wait(widget: Any) -> None:
         qtbot.waitUntil(lambda: not widget.busy, timeout=120_000)

@@ -255,7 +255,7 @@ def test_a_stage_may_be_moved_alone(group, qtbot):
 def test_the_group_is_removed_with_the_image(group, qtbot):
     layers, panel = group
     panel.viewer.layers.remove(layers["rgb"])
-    qtbot.waitUntil(lambda: len(panel.viewer.layers) == 1)
+    qtbot.waitUntil(lambda: len(panel.viewer.layers) == 1, timeout=60_000)
     assert panel._runner.last is None
 
 

@@ -307,6 +307,22 @@ def test_the_mouse_moves_the_line_and_nothing_else(window, shown, qtbot):
 
 
 @pytest.mark.gui
+def test_a_result_from_before_the_panel_was_opened_again(open_panel, photo, finish, qtbot):
+    panel = open_panel(photo)
+    panel.controls.run.click()
+    finish(panel)
+    viewer = panel.viewer
+    viewer.window.remove_dock_widget(panel)
+    _, again = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
+    qtbot.waitUntil(lambda: again.complete and again.controls.wipe.isEnabled(), timeout=60_000)
+    again.controls.wipe.click()
+    assert again.controls.wipe.isChecked()
+    assert again._wipe.column == 64
+    viewer.layers.remove("photo")
+    assert not again.controls.wipe.isEnabled()
+
+
+@pytest.mark.gui
 def test_the_button_clips_the_result_and_a_run_ends_that(open_panel, photo, finish, qtbot):
     panel = open_panel(photo)
     assert not panel.controls.wipe.isEnabled()
