@@ -28,7 +28,9 @@ DEMO = ROOT / "demo"
 WINDOWS = sys.platform == "win32"
 LINUX = sys.platform.startswith("linux")
 CI = os.environ.get("CI", "").lower() == "true"
-RELEASED = ["tests/core", "tests/napari", "tests/test_house.py"]  # all but the training recipes
+# What `quick` looks at: all but training, whose libraries take seconds to import.
+QUICK = ["tests/core", "tests/napari", "tests/test_house.py"]
+QUICK += ["--ignore-glob=tests/core/test_trainer*.py"]
 
 # Packages of Debian and Ubuntu that Qt and OpenGL need to draw into a virtual screen.
 DISPLAY_PACKAGES = [
@@ -194,7 +196,7 @@ def quick(args: list[str]) -> None:
     """Run the fast tests of library and plugin, for while you work; arguments go to pytest."""
     install("dev")
     named = any((ROOT / word.partition("::")[0]).exists() for word in args)
-    run_tests(["-m", "not slow and not gui", *([] if named else RELEASED), *args])
+    run_tests(["-m", "not slow and not gui", *([] if named else QUICK), *args])
 
 
 def run_tests(args: list[str]) -> None:

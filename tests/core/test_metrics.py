@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from recolor_core import ImageError
 from recolor_core.lab import rgb_to_lab, to_rgb
@@ -163,6 +162,8 @@ def test_ssim_agrees_with_scikit_image(dtype, shape, tolerance):
 
 
 def test_ssim_agrees_with_torchmetrics_where_its_window_fits():
+    from torchmetrics.functional.image import structural_similarity_index_measure  # seconds
+
     # It mirrors the image at its borders and counts the places there too.
     rgb, true, *_ = two((2, 3, 40, 31), seed=2)
     _, places = structural_similarity_index_measure(

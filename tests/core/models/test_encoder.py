@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -63,6 +62,8 @@ def test_names_and_sizes_are_those_of_published_weights():
 @pytest.mark.parametrize("depth", [1, 2])
 @torch.inference_mode()
 def test_the_low_level_path_is_the_beginning_of_torchvisions_resnet_101_to_the_bit(depth):
+    import torchvision  # seconds
+
     torch.manual_seed(0)
     published = scramble_norms(torchvision.models.resnet101())
     low = LowLevelEncoder(depth).eval()
