@@ -295,7 +295,7 @@ class ColorDisk(QWidget):
         a, b = np.meshgrid(axis, axis[::-1])
         lab = np.stack((np.full_like(a, light), a, b), axis=-1)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of colors that sRGB has not: they are left out
+            warnings.simplefilter("ignore")  # about colors outside sRGB, which are left out
             rgb = lab2rgb(lab)
         real = np.abs(rgb2lab(rgb) - lab).max(axis=-1) < 2
         self._codes[..., :3] = np.rint(255 * rgb)

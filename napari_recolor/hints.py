@@ -39,7 +39,7 @@ _CHANGES = {
         *("scale", "translate", "affine"),
     ),
 }
-"""The events of each layer after which its hints may be others."""
+"""The events of each layer after which its hints may have changed."""
 
 
 class HintLayer:

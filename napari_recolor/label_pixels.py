@@ -11,10 +11,10 @@ from superqt.utils import create_worker
 from napari_recolor.placing import data_to_data, image_shape
 
 SMALL = 2**20
-"""Up to so many pixels the labels are found at once: it takes a few milliseconds."""
+"""In an image of up to this many pixels, labels are found at once: it takes milliseconds."""
 
 EVENTS = ("data", "paint", "labels_update", "set_data")
-"""Events of a Labels layer after which its pixels may be others."""
+"""Events of a Labels layer after which its pixels may have changed."""
 
 Pixels = dict[int, NDArray[np.bool_]]
 """(H, W) in pixels of the image, by label."""

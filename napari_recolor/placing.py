@@ -12,7 +12,7 @@ SIZE = 224
 """The usual working size, in pixels."""
 
 CELL = 4
-"""The networks see one cell of color for so many pixels of the working size, across and down."""
+"""The networks see one cell of color for this many pixels of the working size, in each direction."""
 
 
 def image_shape(image: Image) -> tuple[int, int]:
@@ -66,7 +66,7 @@ def place_in(
     index : tuple of int
         Position of the image along the axes before height and width.
     point : sequence of float
-        What the viewer shows, in world coordinates: decides about axes that the image has not.
+        What the viewer shows, in world coordinates; used for axes that the image does not have.
     """
     world = list(image.data_to_world((*index, 0, 0)))
     extra = marks.ndim - len(world)

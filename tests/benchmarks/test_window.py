@@ -129,6 +129,7 @@ def test_window(
                 button("wipe").click()
         with step("paint a mask"):
             button("paint").click()
+            wait(lambda: str(getattr(viewer.layers.selection.active, "mode", "")) == "paint")
         labels = next(layer for layer in viewer.layers if isinstance(layer, Labels))
         with step("a label"):
             labels.data_setitem((np.arange(100, 140), np.arange(100, 140)), 1)
