@@ -12,7 +12,7 @@ SIZE = 224
 """The usual working size, in pixels."""
 
 CELL = 4
-"""The networks see one cell of color for this many pixels of the working size, in each direction."""
+"""Side of the square for which the networks see one color, in pixels of the working size."""
 
 
 def image_shape(image: Image) -> tuple[int, int]:
