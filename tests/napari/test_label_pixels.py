@@ -60,10 +60,10 @@ def test_what_is_painted_meanwhile_is_found_too(hints, threads, qtbot, monkeypat
 
     monkeypatch.setattr(label_pixels, "_find", patient)
     hints.labels.paint((20, 30), 1)
-    qtbot.waitUntil(lambda: bool(threads))
+    qtbot.waitUntil(lambda: bool(threads), timeout=60_000)
     hints.labels.paint((10, 10), 2)
     opened.set()
-    qtbot.waitUntil(lambda: len(hints._told) == 2)
+    qtbot.waitUntil(lambda: len(hints._told[1]) == 2, timeout=60_000)
     assert threading.get_ident() not in threads
 
 
@@ -79,7 +79,7 @@ def test_nothing_is_told_after_the_end(hints, threads, qtbot):
     told = []
     hints.changed.connect(lambda: told.append(1))
     hints.labels.paint((20, 30), 1)
-    qtbot.waitUntil(lambda: bool(threads))
+    qtbot.waitUntil(lambda: bool(threads), timeout=60_000)
     hints.close()
     qtbot.wait(100)
     assert not told
