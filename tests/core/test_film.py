@@ -196,6 +196,7 @@ def test_a_part_of_a_film_begins_at_time_0(tmp_path):
     np.testing.assert_allclose([at for at, _ in after], [at for at, _ in kept], atol=1)
 
 
+@pytest.mark.filterwarnings("ignore:this is a result of recolor")  # which is meant here
 def test_images_out_and_in_again(tmp_path):
     planes = make_film(tmp_path / "a.mkv", 4)
     colorize(tmp_path / "a.mkv", f"{tmp_path}/out/", start="1f")
@@ -211,6 +212,7 @@ def test_images_out_and_in_again(tmp_path):
     assert times(tmp_path / "c.mkv") == [0, 62, 125] or times(tmp_path / "c.mkv") == [0, 63, 125]
 
 
+@pytest.mark.filterwarnings("ignore:this is a result of recolor")  # which is meant here
 @pytest.mark.parametrize("ending", ["png", "dpx"])
 def test_deep_images_keep_16_bits(tmp_path, ending):
     planes = make_film(tmp_path / "a.mkv", 2, pixels="gray16le", color_range=FULL)

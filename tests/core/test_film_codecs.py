@@ -75,6 +75,7 @@ def test_prores_of_interlaced_films_says_so(tmp_path):
     assert frame.interlaced_frame
 
 
+@pytest.mark.filterwarnings("ignore:this is a result of recolor")  # which is meant here
 def test_prores_goes_in_again(tmp_path):
     make_film(tmp_path / "a.mkv", 2)
     colorize(tmp_path / "a.mkv", tmp_path / "b.mov", codec="prores")
