@@ -144,9 +144,11 @@ def _factors(
 ) -> NDArray[np.float32]:
     """Compute maximum autocorrelation factors of (C, h, w): (`FACTORS` or fewer, h w)."""
     count, height, width = features.shape
-    cells = features.reshape(count, -1).T.astype(np.float64)
-    cells = (cells - cells.mean(axis=0)) / (cells.std(axis=0) + 1e-6)
-    cells = cells @ np.linalg.eigh(cells.T @ cells)[1][:, -components:]
+    standard = features.reshape(count, -1).astype(np.float64)
+    standard -= standard.mean(axis=1, keepdims=True)
+    variance = np.einsum("cn,cn->c", standard, standard) / (height * width)
+    standard /= np.sqrt(variance)[:, None] + 1e-6
+    cells = standard.T @ np.linalg.eigh(standard @ standard.T)[1][:, -components:]
     count = cells.shape[1]
     grid = cells.reshape(height, width, count)
     differences = [np.diff(grid, axis=axis).reshape(-1, count) for axis in (0, 1)]
