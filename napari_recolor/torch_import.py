@@ -45,11 +45,12 @@ def load_torch() -> None:
 
 
 def preload() -> None:
-    """Import what napari and the panel need for hints, which takes a large part of a second.
+    """Import what napari and the panel need later, which takes a large part of a second.
 
     Call it in a thread, so that the window can answer.
     """
     import pandas  # noqa: F401
+    import scipy.spatial.transform  # noqa: F401  # napari's camera, when a view is given back
     from skimage.color import lab2rgb  # noqa: F401  # skimage loads its modules on first use
 
     from recolor_core.hints import spreading  # noqa: F401

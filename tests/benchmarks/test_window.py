@@ -101,8 +101,8 @@ def test_window(
             with step(f"{name} the run"):
                 button(name).click()
         with step("vividness"):
-            panel.controls.vividness.setValue(0.8)
-            wait(lambda: not panel.busy and not panel._live.busy)
+            panel.controls.vividness.setValue(0.4)
+            wait(says("Colored"))
         with step("add hints"):
             button("hints").click()
         points = next(layer for layer in viewer.layers if isinstance(layer, Points))
