@@ -134,6 +134,11 @@ class HintPanel(QObject):
         hint_layer.placed.connect(partial(self._on_placed, hint_layer))
         hint_layer.said.connect(self._say)
 
+    def finish_drawing(self) -> None:
+        """End the drawing of a shape with the corners that it has; one with too few is dropped."""
+        for hint_layer in self._of.values():
+            hint_layer.marks.finish_drawing()
+
     def enable(self) -> None:
         """Enable what can be used."""
         controls, current = self._controls, self.current

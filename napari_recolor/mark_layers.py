@@ -150,6 +150,11 @@ class MarkLayers:
         shapes.mode = "add_polygon"
         self.viewer.layers.selection.active = shapes
 
+    def finish_drawing(self) -> None:
+        """End the drawing of a shape with the corners that it has; one with too few is dropped."""
+        if self._shapes is not None and self._shapes._is_creating:
+            self._shapes._finish_drawing()
+
     def paint(self) -> Labels:
         """Return the layer of masks, ready to paint; make it if needed."""
         for _ in self.painting():

@@ -137,8 +137,10 @@ def put_masks(labels: Labels, at: tuple[int, ...], masks: Sequence[Mask]) -> Non
 
 
 def shapes_state(shapes: Shapes) -> tuple[Any, ...]:
-    """All shapes, to be compared and restored."""
-    return tuple(
+    """All shapes that are drawn to the end, to be compared and restored."""
+    drawn = len(shapes.data) - bool(shapes._is_creating)  # the last one is being drawn
+    # While a shape is added, napari has more of some of these than of others.
+    rows = tuple(
         (kind, tuple(map(tuple, vertices.tolist())), tuple(edge), tuple(face), float(width), style)
         for kind, vertices, edge, face, width, style in zip(
             shapes.shape_type,
@@ -147,9 +149,10 @@ def shapes_state(shapes: Shapes) -> tuple[Any, ...]:
             shapes.face_color.tolist(),
             shapes.edge_width,
             styles_of(shapes),
-            strict=True,
+            strict=False,
         )
     )
+    return rows[:drawn]
 
 
 def restore_shapes(shapes: Shapes, state: Sequence[Any]) -> None:

@@ -50,6 +50,16 @@ class UndoPanel(History):
         """Forget what was asked for images, and the results, that are not in the viewer now."""
         self.forget(self._known)
 
+    def undo(self) -> None:
+        """Go back by one step; a shape that is being drawn is one."""
+        self._hints.finish_drawing()
+        super().undo()
+
+    def redo(self) -> None:
+        """Take back the last undo."""
+        self._hints.finish_drawing()
+        super().redo()
+
     def enable(self) -> None:
         """Enable what can be done now."""
         self._controls.undo.setEnabled(self.can_undo)

@@ -1,5 +1,7 @@
 """Undo and redo in the real window, control by control."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -7,6 +9,8 @@ from napari.layers import Labels
 from napari_recolor.history import QUIET_MS
 from napari_recolor.settings import panel_settings
 from recolor_core import Hint, Region, Stroke
+
+from .hinting import press
 
 pytestmark = pytest.mark.gui
 
@@ -203,3 +207,31 @@ def test_references_and_the_palette_of_an_image(panel, photo):
         panel, panel.controls.clear_like.click, lambda: len(panel._wishes.taken.references)
     )
     assert seen == [1, 0, 1, 0]
+
+
+def test_a_polygon_that_is_being_drawn_is_one_step(open_panel, photo):
+    panel = open_panel(photo)
+    shapes = panel._hints.add().marks.draw()
+    pen = SimpleNamespace(layer=shapes, viewer=panel.viewer)
+    panel._history.note()
+    for corner in ((20, 20), (20, 60), (60, 60), (60, 20)):
+        press(pen, corner)
+        panel._history.note()
+    assert shapes._is_creating
+    panel.controls.undo.click()
+    assert not shapes._is_creating
+    assert len(shapes.data) == 0
+    assert shapes in panel.viewer.layers
+    panel.controls.redo.click()
+    assert len(shapes.data) == 1
+    assert len(panel._hints.current.values()) == 1
+    for corner in ((70, 70), (70, 80)):
+        press(pen, corner)
+        panel._history.note()
+    panel.controls.undo.click()  # with too few corners it is dropped; the polygon is undone
+    assert len(shapes.data) == 0
+    for corner in ((70, 70), (70, 80)):
+        press(pen, corner)
+    shapes._finish_drawing()
+    panel._history.note()
+    assert panel._hints.current.values() == []
