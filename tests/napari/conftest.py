@@ -74,6 +74,24 @@ def open_panel(
 
 
 @pytest.fixture
+def panel(open_panel: Callable[..., Any], photo: NDArray[np.uint8]) -> Any:
+    """The panel in a viewer with one photograph."""
+    return open_panel(photo)
+
+
+@pytest.fixture
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Messages that napari shows to the user."""
+    from napari.utils.notifications import notification_manager
+
+    shown: list[str] = []
+    monkeypatch.setattr(
+        notification_manager, "dispatch", lambda notification: shown.append(notification.message)
+    )
+    return shown
+
+
+@pytest.fixture
 def finish(qtbot: Any) -> Callable[[Any], None]:
     """Wait until a panel has finished what it does, the selection of its result included."""
     from napari_recolor.layers import AIR_MS
@@ -103,3 +121,17 @@ def hints(viewer: ViewerModel) -> Iterator[HintLayer]:
     hint_layer = HintLayer(viewer, viewer.add_image(np.zeros(SHAPE, np.uint8)))
     yield hint_layer
     hint_layer.close()
+
+
+@pytest.fixture
+def rest(qtbot: Any) -> Callable[[Any], None]:
+    """Wait until a panel does nothing more."""
+
+    def wait(panel: Any) -> None:
+        qtbot.wait(150)  # changes are told when they have come to rest
+        qtbot.waitUntil(
+            lambda: panel._queue.job is None and not panel._live.busy and not panel.busy,
+            timeout=120_000,
+        )
+
+    return wait

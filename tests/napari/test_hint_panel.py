@@ -10,6 +10,7 @@ from napari_recolor.hints import OUTSIDE
 from napari_recolor.layers import KEY
 
 from .hinting import wheel
+from .windows import button, text
 
 pytestmark = pytest.mark.gui
 
@@ -273,3 +274,41 @@ def test_a_button_opens_its_layer_ready_to_use(open_panel, photo, qtbot, name, k
     assert active.mode == {"draw": "add_polygon", "paint": "paint"}[name]
     assert active in panel._hints.current.layers
     qtbot.waitUntil(canvas_of(panel.window()).updatesEnabled, timeout=60_000)
+
+
+def test_each_image_has_its_own_hints(panel, photo, qtbot):
+    first = panel.viewer.layers[0]
+    button(panel, "hints").click()
+    panel._hints.current.layer.add([40, 60])
+    second = panel.viewer.add_image(photo[::-1], name="second")
+    assert panel._source.layer is second  # the choice follows the active layer
+    assert button(panel, "hints").isEnabled()
+    assert not button(panel, "save_hints").isEnabled()
+    button(panel, "hints").click()
+    assert panel._hints.current.values() == []
+    panel.viewer.layers.selection.active = first
+    assert len(panel._hints.current.values()) == 1
+    panel.viewer.layers.remove(panel._hints.current.layer)
+    assert panel._requests.hints_for(panel._requests.read()) == {}
+
+
+def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified):
+    button(panel, "hints").click()
+    panel._hints.current.layer.add([40, 60])
+    dialog = "napari_recolor.hint_panel.QFileDialog.getSaveFileName"
+    monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "mine"), ""))
+    button(panel, "save_hints").click()
+    assert (tmp_path / "mine.json").exists()  # a name that Load shows
+    assert text(panel, "status") == f"Saved 1 hint to {tmp_path / 'mine.json'}."
+    before = (tmp_path / "mine.json").read_bytes()
+    panel._hints.current.layer.add([50, 60])
+    button(panel, "save_hints").click()  # the dialog did not ask whether to replace mine.json
+    assert (tmp_path / "mine.json").read_bytes() == before
+    assert "mine.json exists" in notified.pop()
+    missing = tmp_path / "none" / "mine.json"
+    monkeypatch.setattr(dialog, lambda *_: (str(missing), ""))
+    button(panel, "save_hints").click()
+    assert len(notified) == 1
+    assert notified[0].count(str(missing)) == 1
+    assert "Traceback" not in notified[0]
+    assert text(panel, "status") == f"Not saved: {notified[0]}"

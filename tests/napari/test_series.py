@@ -24,20 +24,6 @@ def folder(tmp_path, photo):
     return tmp_path
 
 
-@pytest.fixture
-def rest(qtbot):
-    """Wait until a panel does nothing more."""
-
-    def wait(panel):
-        qtbot.wait(150)
-        qtbot.waitUntil(
-            lambda: panel._queue.job is None and not panel._live.busy and not panel.busy,
-            timeout=120_000,
-        )
-
-    return wait
-
-
 def results(panel):
     return [x for x in panel.viewer.layers if KEY in x.metadata and x.rgb]
 
