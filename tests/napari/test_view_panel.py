@@ -54,6 +54,7 @@ def test_inspect_shows_stages_and_gives_the_view_back(panel, finish, qtbot, page
     assert viewer.layers.selection.active is rgb
     count = len(results(panel))
     button(panel, page).click()
+    qtbot.waitUntil(lambda: panel._inspector.complete, timeout=60_000)
     assert viewer.canvas.grid.enabled
     assert len(results(panel)) == count  # they are made once
     button(panel, page).click()
