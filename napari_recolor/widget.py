@@ -16,12 +16,12 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import GeneratorWorker, create_worker
 
 from napari_recolor.connections import Connections
-from napari_recolor.gl_context import guard_canvas
-from napari_recolor.torch_import import preload
+from napari_recolor.runs.torch_import import preload
 from napari_recolor.turns import Turns
+from napari_recolor.views.gl_context import guard_canvas
 
 if TYPE_CHECKING:
-    from napari_recolor.hints import HintLayer
+    from napari_recolor.hints.hint_layer import HintLayer
 
 # A script may end while a thread still loads PyTorch, with no event loop that would wait for it;
 # a thread that outlives Qt's objects takes the process down.
@@ -101,8 +101,8 @@ class ColorizeWidget(QWidget):
             QTimer.singleShot(PRELOAD_MS, partial(create_worker, preload, _start_thread=True))
 
     def _make_controls(self) -> Iterator[None]:
-        from napari_recolor.controls import Controls
-        from napari_recolor.readout import Readout
+        from napari_recolor.panel.controls import Controls
+        from napari_recolor.views.readout import Readout
 
         yield
         self.controls = Controls(Readout(self.viewer))
@@ -111,21 +111,21 @@ class ColorizeWidget(QWidget):
     def _make_parts(self) -> Iterator[None]:
         """Make what works without controls."""
         viewer = self.viewer
-        from napari_recolor.jobs import JobQueue
-        from napari_recolor.preferences import preferences
+        from napari_recolor.panel.preferences import preferences
+        from napari_recolor.runs.jobs import JobQueue
 
         self._preferences = preferences()
         self._queue = JobQueue(self)
         yield
-        from napari_recolor.live_preview import LivePreview
-        from napari_recolor.runner import Runner
+        from napari_recolor.runs.live_preview import LivePreview
+        from napari_recolor.runs.runner import Runner
 
         self._runner = Runner(viewer, self._queue, self)
         self._live = LivePreview(viewer, self._queue, self)
         yield
-        from napari_recolor.inspector import Inspector
-        from napari_recolor.run_groups import RunGroups
-        from napari_recolor.wipe import Wipe
+        from napari_recolor.views.inspector import Inspector
+        from napari_recolor.views.run_groups import RunGroups
+        from napari_recolor.views.wipe import Wipe
 
         self._inspector = Inspector(viewer)
         self._wipe = Wipe(viewer)
@@ -138,28 +138,28 @@ class ColorizeWidget(QWidget):
         """Make what gives the controls their meaning, from top to bottom."""
         viewer, chosen, queue, runner = self.viewer, self._preferences, self._queue, self._runner
         controls, live = self.controls, self._live
-        from napari_recolor.binding import Binding
-        from napari_recolor.source_choice import SourceChoice
+        from napari_recolor.panel.binding import Binding
+        from napari_recolor.panel.source_choice import SourceChoice
 
         self._binding = Binding(controls, chosen, queue, self)
         source = self._source = SourceChoice(viewer, controls, self)
         self._ends += [self._binding.close, source.close]
         yield
-        from napari_recolor.color_chooser import ColorChooser
-        from napari_recolor.hint_panel import HintPanel
-        from napari_recolor.wish_panel import WishPanel
+        from napari_recolor.panel.color_chooser import ColorChooser
+        from napari_recolor.panel.hint_panel import HintPanel
+        from napari_recolor.panel.wish_panel import WishPanel
 
         yield
         hints = self._hints = HintPanel(viewer, controls, self)
         self._chooser = ColorChooser(controls, hints, queue, self)
         wishes = self._wishes = WishPanel(viewer, controls, runner, self)
         yield
-        from napari_recolor.preferences import options
-        from napari_recolor.recall_panel import RecallPanel
-        from napari_recolor.request_panel import RequestPanel
-        from napari_recolor.run_panel import RunPanel
-        from napari_recolor.series_panel import SeriesPanel
-        from napari_recolor.undo_panel import UndoPanel
+        from napari_recolor.panel.preferences import options
+        from napari_recolor.panel.recall_panel import RecallPanel
+        from napari_recolor.panel.request_panel import RequestPanel
+        from napari_recolor.panel.run_panel import RunPanel
+        from napari_recolor.panel.series_panel import SeriesPanel
+        from napari_recolor.panel.undo_panel import UndoPanel
 
         requests = self._requests = RequestPanel(
             viewer, controls, chosen, source, hints, wishes, self
@@ -169,12 +169,12 @@ class ColorizeWidget(QWidget):
         self._run = RunPanel(controls, source, requests, runner, self)
         self._history = UndoPanel(viewer, controls, chosen, hints, wishes, runner, self)
         yield
-        from napari_recolor.copy_panel import CopyPanel
-        from napari_recolor.doubt_panel import DoubtPanel
-        from napari_recolor.following import Following
-        from napari_recolor.save_panel import SavePanel
-        from napari_recolor.strip_panel import StripPanel
-        from napari_recolor.view_panel import ViewPanel
+        from napari_recolor.panel.copy_panel import CopyPanel
+        from napari_recolor.panel.doubt_panel import DoubtPanel
+        from napari_recolor.panel.following import Following
+        from napari_recolor.panel.save_panel import SavePanel
+        from napari_recolor.panel.strip_panel import StripPanel
+        from napari_recolor.panel.view_panel import ViewPanel
 
         self._save = SavePanel(viewer, controls, queue, runner, live, hints, self._series, self)
         self._views = ViewPanel(viewer, controls, runner, self._inspector, self._wipe, self)
@@ -212,7 +212,7 @@ class ColorizeWidget(QWidget):
         self._live.finished.connect(self._on_live_finished)
 
     def _wire_viewer(self) -> None:
-        from napari_recolor.shortcuts import Shortcuts
+        from napari_recolor.panel.shortcuts import Shortcuts
 
         viewer, connect = self.viewer, self._connections.connect
         describe_soon = self._requests.describe_soon
@@ -270,7 +270,7 @@ class ColorizeWidget(QWidget):
         self._views.read_out()
         if not self.busy:
             if self._runner.last is not None:
-                self._binding.find_choices()  # PyTorch is there now
+                self._binding.find_choices()
             self._history.note()  # a run that took the place of another can be undone
             if self._series.go_on():
                 return

@@ -25,9 +25,9 @@ from qtpy.QtCore import QEventLoop, QObject, QTimer
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QWidget
 
-from napari_recolor.gl_context import canvas_of
-from napari_recolor.legends import Legends
-from napari_recolor.samples import LayerData, colorado, migrant_mother, pan
+from napari_recolor.files.samples import LayerData, colorado, migrant_mother, pan
+from napari_recolor.views.gl_context import canvas_of
+from napari_recolor.views.legends import Legends
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = (1366, 768)

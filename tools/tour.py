@@ -18,7 +18,7 @@ from napari import Viewer
 from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_recolor.samples import migrant_mother
+from napari_recolor.files.samples import migrant_mother
 from recolor_core.hints import Mark
 
 FILE = Path(__file__).parents[1] / "docs" / "images" / "tour.webp"

@@ -16,7 +16,7 @@ import pytest
 from napari.layers import Points
 from qtpy.QtWidgets import QAbstractButton
 
-from napari_recolor.run import Run
+from napari_recolor.runs.run import Run
 from recolor_core import Colorizer, Hint, Settings
 from recolor_core.gray import read_gray
 

@@ -18,7 +18,7 @@ from napari.layers import Labels, Points
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel
 
-from napari_recolor.gl_context import REST_MS
+from napari_recolor.views.gl_context import REST_MS
 
 SIZES = {"2 megapixels": (1200, 1700), "24 megapixels": (4000, 6000)}
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_recolor.engine import Engine
-    from napari_recolor.hints import HintLayer
+    from napari_recolor.hints.hint_layer import HintLayer
+    from napari_recolor.runs.engine import Engine
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def preferences_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The networks, loaded once."""
-    from napari_recolor.engine import Engine
+    from napari_recolor.runs.engine import Engine
 
     return Engine()
 
@@ -46,7 +46,7 @@ def photo() -> NDArray[np.uint8]:
 @pytest.fixture
 def direct(engine: Engine) -> Callable[..., Any]:
     """What the library makes of an image, at the size that the tests use."""
-    from napari_recolor.options import Options
+    from napari_recolor.runs.options import Options
 
     return lambda image, **options: engine.colorizer(Options())(image, size=64, **options)
 
@@ -58,7 +58,7 @@ def open_panel(
     """Open the panel as a user does, in a viewer with layers; the networks see little, quickly."""
     from superqt.utils import WorkerBase
 
-    monkeypatch.setattr("napari_recolor.jobs.Engine", lambda: engine)
+    monkeypatch.setattr("napari_recolor.runs.jobs.Engine", lambda: engine)
 
     def opened(*images: Any, show: bool = False, **arguments: Any) -> Any:
         viewer = make_napari_viewer(show=show)
@@ -94,7 +94,7 @@ def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def finish(qtbot: Any) -> Callable[[Any], None]:
     """Wait until a panel has finished what it does, the selection of its result included."""
-    from napari_recolor.layers import AIR_MS
+    from napari_recolor.runs.layers import AIR_MS
 
     def wait(widget: Any) -> None:
         qtbot.waitUntil(lambda: not widget.busy, timeout=120_000)
@@ -114,7 +114,7 @@ def viewer(qapp: Any) -> ViewerModel:
 @pytest.fixture
 def hints(viewer: ViewerModel) -> Iterator[HintLayer]:
     """The hints of an image that is in the viewer."""
-    from napari_recolor.hints import HintLayer
+    from napari_recolor.hints.hint_layer import HintLayer
 
     from .hinting import SHAPE
 

@@ -3,9 +3,9 @@
 import pytest
 from npe2 import PluginManager
 
-from napari_recolor.layers import KEY
-from napari_recolor.options import Options
-from napari_recolor.settings import panel_settings
+from napari_recolor.panel.settings import panel_settings
+from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.options import Options
 
 from .windows import run
 
@@ -75,7 +75,7 @@ def test_weights_of_a_file(panel, tmp_path, finish, monkeypatch):
     path = tmp_path / "mine.safetensors"
     path.write_bytes((weights.BUNDLED / "default.safetensors").read_bytes())
     monkeypatch.setattr(
-        "napari_recolor.binding.QFileDialog.getOpenFileName", lambda *_: (str(path), "")
+        "napari_recolor.panel.binding.QFileDialog.getOpenFileName", lambda *_: (str(path), "")
     )
     menu = panel.controls.weights
     menu.setCurrentText("choose a file…")

@@ -6,10 +6,10 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
 
-from napari_recolor.color_chooser import NO_RUN, OUTSIDE
-from napari_recolor.color_popover import SIDE, ColorDisk
-from napari_recolor.gl_context import canvas_of
-from napari_recolor.layers import KEY
+from napari_recolor.panel.color_chooser import NO_RUN, OUTSIDE
+from napari_recolor.panel.color_popover import SIDE, ColorDisk
+from napari_recolor.runs.layers import KEY
+from napari_recolor.views.gl_context import canvas_of
 from recolor_core import rgb_to_lab
 
 pytestmark = pytest.mark.gui

@@ -22,9 +22,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from napari_recolor.controls import Controls
-from napari_recolor.parts import Button
-from napari_recolor.settings import panel_settings
+from napari_recolor.panel.controls import Controls
+from napari_recolor.panel.parts import Button
+from napari_recolor.panel.settings import panel_settings
 
 pytestmark = pytest.mark.gui
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_recolor.samples import migrant_mother
+from napari_recolor.files.samples import migrant_mother
 from recolor_core.hints import read_hints
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_recolor.folder_window import FolderWindow
-from napari_recolor.options import Options
+from napari_recolor.panel.folder_window import FolderWindow
+from napari_recolor.runs.options import Options
 
 pytestmark = pytest.mark.gui
 

@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtGui import QOpenGLContext
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 
-from napari_recolor import gl_context
-from napari_recolor.gl_context import guard_canvas
+from napari_recolor.views import gl_context
+from napari_recolor.views.gl_context import guard_canvas
 
 pytestmark = pytest.mark.gui
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Shapes
 
-from napari_recolor.following import OUTSIDE_REGION
-from napari_recolor.gl_context import canvas_of
-from napari_recolor.hints import OUTSIDE
-from napari_recolor.layers import KEY
+from napari_recolor.hints.hint_layer import OUTSIDE
+from napari_recolor.panel.following import OUTSIDE_REGION
+from napari_recolor.runs.layers import KEY
+from napari_recolor.views.gl_context import canvas_of
 
 from .hinting import wheel
 from .windows import button, text
@@ -295,7 +295,7 @@ def test_each_image_has_its_own_hints(panel, photo, qtbot):
 def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified):
     button(panel, "hints").click()
     panel._hints.current.layer.add([40, 60])
-    dialog = "napari_recolor.hint_panel.QFileDialog.getSaveFileName"
+    dialog = "napari_recolor.panel.hint_panel.QFileDialog.getSaveFileName"
     monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "mine"), ""))
     button(panel, "save_hints").click()
     assert (tmp_path / "mine.json").exists()  # a name that Load shows

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_recolor.hints import HintLayer
+from napari_recolor.hints.hint_layer import HintLayer
 from recolor_core.hints import Hint, Region
 
 from .hinting import SHAPE, add, press, shapes_of, told

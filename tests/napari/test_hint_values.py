@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 
-from napari_recolor.hints import HintLayer
+from napari_recolor.hints.hint_layer import HintLayer
 from recolor_core.errors import HintsError
 from recolor_core.hints import Hint, Mask, Region, Stroke, write_hints
 

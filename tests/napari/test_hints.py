@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_recolor.hints import OUTSIDE, HintLayer
+from napari_recolor.hints.hint_layer import OUTSIDE, HintLayer
 
 from .hinting import SHAPE, add, told, wheel
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_recolor.history import STEPS, History
+from napari_recolor.panel.history import STEPS, History
 
 
 class Box:

@@ -6,8 +6,8 @@ import time
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_recolor.events import Failure
-from napari_recolor.jobs import Job, JobQueue
+from napari_recolor.runs.events import Failure
+from napari_recolor.runs.jobs import Job, JobQueue
 
 
 class Recorder:

@@ -7,8 +7,8 @@ import pytest
 from napari.components import ViewerModel
 from superqt.utils import WorkerBase
 
-from napari_recolor import label_pixels
-from napari_recolor.hints import HintLayer
+from napari_recolor.hints import label_pixels
+from napari_recolor.hints.hint_layer import HintLayer
 
 SHAPE = (40, 60)
 

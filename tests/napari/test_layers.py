@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_recolor.layers import (
+from napari_recolor.runs.layers import (
     KEY,
     Geometry,
     chroma_colormap,

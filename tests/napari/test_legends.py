@@ -5,8 +5,8 @@ import pytest
 from napari.layers import Image
 from qtpy.QtWidgets import QWidget
 
-from napari_recolor.layers import KEY
-from napari_recolor.legends import BAR, Legends
+from napari_recolor.runs.layers import KEY
+from napari_recolor.views.legends import BAR, Legends
 
 pytestmark = pytest.mark.gui
 

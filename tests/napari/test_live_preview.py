@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from napari_recolor.engine import Engine
-from napari_recolor.layers import KEY
+from napari_recolor.runs.engine import Engine
+from napari_recolor.runs.layers import KEY
 
 pytestmark = pytest.mark.gui
 
@@ -77,7 +77,9 @@ def test_errors_are_told_and_the_next_request_works(panel, qtbot, monkeypatch, e
     def broken(self, options):
         raise error("broken")
 
-    monkeypatch.setattr("napari_recolor.runner.notification_manager.receive_error", lambda *_: None)
+    monkeypatch.setattr(
+        "napari_recolor.runs.runner.notification_manager.receive_error", lambda *_: None
+    )
     points = panel._hints.current.layer
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "colorizer", broken)

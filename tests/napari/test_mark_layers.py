@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_recolor.hints import HintLayer
-from napari_recolor.mark_styles import Style, styles_of
+from napari_recolor.hints.hint_layer import HintLayer
+from napari_recolor.hints.mark_styles import Style, styles_of
 
 from .hinting import SHAPE
 

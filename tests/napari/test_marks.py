@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_recolor.hints import HintLayer
+from napari_recolor.hints.hint_layer import HintLayer
 from recolor_core.hints import Hint, Mask, Region, Stroke
 
 from .hinting import SHAPE, add, shapes_of

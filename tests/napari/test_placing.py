@@ -3,7 +3,7 @@
 import numpy as np
 from napari.layers import Image
 
-from napari_recolor.placing import cell_size, color_at
+from napari_recolor.hints.placing import cell_size, color_at
 
 from .hinting import SHAPE
 

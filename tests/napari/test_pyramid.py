@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from napari_recolor import pyramid, stages, worker
-from napari_recolor.layers import KEY
-from napari_recolor.options import Options
-from napari_recolor.pyramid import levels_of, paint_preview
-from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.stages import Stages
-from napari_recolor.worker import colorize, recolor
-from napari_recolor.writer import write_image
+from napari_recolor.files.writer import write_image
+from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.options import Options
+from napari_recolor.runs.pyramid import levels_of, paint_preview
+from napari_recolor.runs.reading import LevelRule, Request, Source
+from napari_recolor.runs.stages import Stages
+from napari_recolor.runs.worker import colorize, recolor
 from recolor_core import Hint
 from recolor_core.errors import ImageError
 

@@ -4,7 +4,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
-from napari_recolor.reading import LevelRule, Request, Source, make_request, result_itemsize
+from napari_recolor.runs.reading import LevelRule, Request, Source, make_request, result_itemsize
 from recolor_core import ImageError
 from recolor_core.gray import read_gray
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_recolor.readout import Readout, describe, lightness_of
+from napari_recolor.views.readout import Readout, describe, lightness_of
 
 
 def plain(text):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QComboBox
 
-from napari_recolor.layers import KEY
+from napari_recolor.runs.layers import KEY
 
 from .windows import button, run, text
 

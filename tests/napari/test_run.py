@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_recolor.options import Options
-from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.run import Run
-from napari_recolor.worker import colorize
+from napari_recolor.runs.options import Options
+from napari_recolor.runs.reading import LevelRule, Request, Source
+from napari_recolor.runs.run import Run
+from napari_recolor.runs.worker import colorize
 from recolor_core.hints import Hint
 
 

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_recolor import pyramid, stages, worker
-from napari_recolor.layers import KEY, layers_of_run
+from napari_recolor.runs.layers import KEY, layers_of_run
 
 pytestmark = pytest.mark.gui
 
@@ -88,7 +88,7 @@ def test_each_of_several_runs_comes_back(panel, photo, finish):
 
 
 def test_memory_of_replaced_runs_is_limited(panel, finish, monkeypatch):
-    monkeypatch.setattr("napari_recolor.replaced.KEPT", 0)
+    monkeypatch.setattr("napari_recolor.runs.replaced.KEPT", 0)
     (rgb,) = images(panel)
     for size in (80, 96, 112):
         run(panel, finish, size=size)

@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_recolor import command_text
-from napari_recolor.layers import KEY
+from napari_recolor.files import command_text
+from napari_recolor.runs.layers import KEY
 from recolor_core import result
 
 from .windows import button, results, run, stages, text

@@ -5,7 +5,7 @@ import pytest
 from napari.components import ViewerModel
 from PIL import Image
 
-from napari_recolor import samples
+from napari_recolor.files import samples
 
 SINGLE = ["colorado", "saratoga", "migrant_mother", "deadwood", "chinatown"]
 
@@ -66,4 +66,4 @@ def test_the_menu_has_them_all():
     manifest = plugins.get_manifest("napari-recolor")
     commands = {c.id: c.python_name for c in manifest.contributions.commands}
     listed = {commands[sample.command] for sample in manifest.contributions.sample_data}
-    assert listed == {f"napari_recolor.samples:{name}" for name in [*SINGLE, "pan"]}
+    assert listed == {f"napari_recolor.files.samples:{name}" for name in [*SINGLE, "pan"]}

@@ -8,9 +8,9 @@ import tifffile
 from napari.layers import Image
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_recolor.layers import KEY
-from napari_recolor.saving import save_active, suggested_path
-from napari_recolor.writer import write_image
+from napari_recolor.files.saving import save_active, suggested_path
+from napari_recolor.files.writer import write_image
+from napari_recolor.runs.layers import KEY
 from recolor_core import ImageError
 from recolor_core.batch.verify import verify_image
 from recolor_core.images import open_image
@@ -37,7 +37,7 @@ def ask(monkeypatch):
             asked.append(suggested)
             return str(path or ""), ""
 
-        monkeypatch.setattr("napari_recolor.save_panel.QFileDialog.getSaveFileName", dialog)
+        monkeypatch.setattr("napari_recolor.panel.save_panel.QFileDialog.getSaveFileName", dialog)
         return asked
 
     return answer
@@ -87,7 +87,7 @@ def test_the_source_is_never_written_over(
     button(panel, "run").click()
     finish(panel)
     told = []
-    monkeypatch.setattr("napari_recolor.saving.show_error", told.append)
+    monkeypatch.setattr("napari_recolor.files.saving.show_error", told.append)
     (tmp_path / "link.tif").symlink_to(path)
     (tmp_path / "other name.tif").hardlink_to(path)
     for name in ("scan.tif", "scan", "link.tif", "link", "other name.tif"):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_recolor.doubt import most_doubtful
-from napari_recolor.layers import KEY
-from napari_recolor.recall import find_next, find_result, recall
-from napari_recolor.wishes import ColorImage, Draw
+from napari_recolor.files.recall import find_next, find_result, recall
+from napari_recolor.panel.doubt import most_doubtful
+from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.wishes import ColorImage, Draw
 from recolor_core import Hint, Mask, Region, Stroke
 
 gui = pytest.mark.gui

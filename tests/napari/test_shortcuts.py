@@ -8,9 +8,9 @@ from qtpy.QtGui import QAction, QKeySequence, QShortcut
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
-from napari_recolor import shortcuts
-from napari_recolor.controls import Controls
-from napari_recolor.parts import show_keys
+from napari_recolor.panel import shortcuts
+from napari_recolor.panel.controls import Controls
+from napari_recolor.panel.parts import show_keys
 
 pytestmark = pytest.mark.gui
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_recolor.layers import KEY
+from napari_recolor.runs.layers import KEY
 
 pytestmark = pytest.mark.gui
 

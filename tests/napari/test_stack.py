@@ -7,8 +7,8 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_recolor.layers import KEY
-from napari_recolor.options import Options
+from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.options import Options
 from recolor_core import Hint, Reference, colorize_stack
 from recolor_core.color_from import ColorSource
 from recolor_core.models.memory import ColorMemory

@@ -5,8 +5,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_recolor.layers import KEY
-from napari_recolor.strip_panel import ALTERNATIVES
+from napari_recolor.panel.strip_panel import ALTERNATIVES
+from napari_recolor.runs.layers import KEY
 from recolor_core import Hint, Region
 
 from .windows import image_of, rerun
@@ -148,7 +148,7 @@ def test_a_strip_that_cannot_be_filled_is_empty(panel, rest, monkeypatch):
     def fail(*_, **__):
         raise ValueError("broken")
 
-    monkeypatch.setattr("napari_recolor.engine.Engine.draw", fail)
+    monkeypatch.setattr("napari_recolor.runs.engine.Engine.draw", fail)
     panel.controls.strip.title.click()
     rest(panel)
     assert "broken" in panel.controls.status.text()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_recolor.history import QUIET_MS
-from napari_recolor.settings import panel_settings
+from napari_recolor.panel.history import QUIET_MS
+from napari_recolor.panel.settings import panel_settings
 from recolor_core import Hint, Region, Stroke
 
 from .hinting import press

@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 from superqt.utils import WorkerBase
 
-from napari_recolor.layers import KEY
+from napari_recolor.runs.layers import KEY
 
 from .windows import button, results, run, text
 

@@ -8,10 +8,10 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtTest import QTest
 
-from napari_recolor.clipping import visuals_of
-from napari_recolor.layers import KEY
-from napari_recolor.pyramid import levels_of
-from napari_recolor.wipe import BEFORE, Wipe
+from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.pyramid import levels_of
+from napari_recolor.views.clipping import visuals_of
+from napari_recolor.views.wipe import BEFORE, Wipe
 
 GRAY, RED, WHITE = (128, 128, 128), (200, 0, 0), (255, 255, 255)
 

@@ -7,8 +7,8 @@ import pytest
 from napari.layers import Points
 from qtpy.QtGui import QGuiApplication
 
-from napari_recolor.layers import KEY
-from napari_recolor.strip_panel import ALTERNATIVES
+from napari_recolor.panel.strip_panel import ALTERNATIVES
+from napari_recolor.runs.layers import KEY
 from recolor_core import Reference
 from recolor_core.color_from import ColorSource, apply_color
 from tests.core.cli_runner import recolor
@@ -105,7 +105,7 @@ def test_a_file_is_a_reference_and_goes_into_the_command(
     Image.fromarray(colored).save(tmp_path / "autochrome.png")
     panel = open_panel()
     panel.viewer.open(tmp_path / "photo.tif", plugin="napari")
-    dialog = "napari_recolor.wish_panel.QFileDialog.getOpenFileName"
+    dialog = "napari_recolor.panel.wish_panel.QFileDialog.getOpenFileName"
     monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "autochrome.png"), ""))
     choose(panel.controls.like, "choose a file…")
     panel.controls.run.click()
@@ -128,7 +128,7 @@ def test_the_command_writes_the_same_image(
     Image.fromarray(colored).save(tmp_path / "colored.png")
     panel = open_panel()
     panel.viewer.open(tmp_path / "photo.tif", plugin="napari")
-    dialog = "napari_recolor.wish_panel.QFileDialog.getOpenFileName"
+    dialog = "napari_recolor.panel.wish_panel.QFileDialog.getOpenFileName"
     monkeypatch.setattr(dialog, lambda *_: (str(tmp_path / "colored.png"), ""))
     if kind != "alternative":
         menu = panel.controls.like if kind == "reference" else panel.controls.color_from

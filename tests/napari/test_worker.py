@@ -10,16 +10,16 @@ import pytest
 import tifffile
 
 import recolor_core
-from napari_recolor import stages as stages_module
-from napari_recolor import worker
-from napari_recolor.engine import Engine
-from napari_recolor.events import Step, failure_of
-from napari_recolor.options import Options
-from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.source_file import file_of
-from napari_recolor.stages import Stages
-from napari_recolor.torch_import import gpu_name
-from napari_recolor.worker import colorize, recolor
+from napari_recolor.runs import stages as stages_module
+from napari_recolor.runs import worker
+from napari_recolor.runs.engine import Engine
+from napari_recolor.runs.events import Step, failure_of
+from napari_recolor.runs.options import Options
+from napari_recolor.runs.reading import LevelRule, Request, Source
+from napari_recolor.runs.source_file import file_of
+from napari_recolor.runs.stages import Stages
+from napari_recolor.runs.torch_import import gpu_name
+from napari_recolor.runs.worker import colorize, recolor
 from recolor_core import Colorizer, DeviceWarning, Hint
 
 SMALL = Options(size=64)
@@ -277,13 +277,13 @@ def test_a_run_on_a_cpu_settings_hints_and_alternatives_load_no_torch():
     code = """
 import sys
 import numpy as np
-from napari_recolor.layers import chroma_colormap
-from napari_recolor.reading import LevelRule, Request, Source
-from napari_recolor.engine import Engine
-from napari_recolor.options import Options
-from napari_recolor.stages import Stages
-from napari_recolor.wishes import Draw
-from napari_recolor.worker import alternatives, choices, colorize, likely, recolor
+from napari_recolor.runs.layers import chroma_colormap
+from napari_recolor.runs.reading import LevelRule, Request, Source
+from napari_recolor.runs.engine import Engine
+from napari_recolor.runs.options import Options
+from napari_recolor.runs.stages import Stages
+from napari_recolor.runs.wishes import Draw
+from napari_recolor.runs.worker import alternatives, choices, colorize, likely, recolor
 from recolor_core.hints import Hint, Region
 
 source = Source("photo", np.eye(64, dtype=np.uint8) * 99, False, ("Y", "X"), (0, 1))

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from npe2 import PluginManager
 from PIL import Image
 
-from napari_recolor.writer import write_image
+from napari_recolor.files.writer import write_image
 from recolor_core import ImageError
 from recolor_core.images import open_image
 

@@ -4,7 +4,7 @@ import numpy as np
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_recolor.layers import KEY
+from napari_recolor.runs.layers import KEY
 
 
 def run(widget, finish):

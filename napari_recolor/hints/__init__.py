@@ -1,0 +1,1 @@
+"""The hint layers of an image: points, shapes and labels."""

@@ -1,0 +1,1 @@
+"""The controls of the panel, and what each of them does."""

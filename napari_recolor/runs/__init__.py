@@ -1,0 +1,1 @@
+"""What colorizes: requests, the worker, runs and their layers."""

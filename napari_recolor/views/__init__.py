@@ -1,0 +1,1 @@
+"""How results are looked at: side by side, by a line, in a group."""
