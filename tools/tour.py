@@ -47,10 +47,16 @@ def main(file: Path = FILE) -> None:
         settle()
         frames.append((captioned(window(viewer), text), round(1000 * seconds)))
 
-    take("Open a photograph, and press Colorize.", 4)
+    take("Open a photograph, and press Colorize.", 5)
     button(panel, "run").click()
     wait_for(lambda: said(panel).startswith("Done"), "the run")
-    take("1. See what the networks guess.", 6)
+    wait_for(button(panel, "inspect").isEnabled, "its layers")
+    take("1. See what the networks guess.", 8)
+    button(panel, "inspect").click()
+    wait_for(lambda: panel._inspector.complete, "the stages")
+    take("Inspect: the colors of the first network, of the second, and their difference.", 9)
+    button(panel, "inspect").click()
+    settle()
     button(panel, "hints").click()
     settle()
     hints = panel._hints.current
@@ -62,13 +68,13 @@ def main(file: Path = FILE) -> None:
     )
     for text, marks in zip(texts, STEPS[1:], strict=True):
         place(hints, marks, panel)
-        take(text, 7)
+        take(text, 10)
     for layer in viewer.layers:
         if layer is not photograph and not layer.metadata:
             layer.visible = False  # the marks
     viewer.layers.selection.active = next(x for x in viewer.layers if x.name.endswith("RGB"))
     wipe(panel, image.shape[1], take)
-    take("Save image… writes it with its provenance: the weights, the settings, and every hint.", 6)
+    take("Save image… writes it with its provenance: the weights, the settings, and every hint.", 9)
     viewer.close()
     write(frames, file)
 

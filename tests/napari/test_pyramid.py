@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_recolor import pyramid, stages, worker
 from napari_recolor.files.writer import write_image
+from napari_recolor.runs import pyramid, stages, worker
 from napari_recolor.runs.layers import KEY
 from napari_recolor.runs.options import Options
 from napari_recolor.runs.pyramid import levels_of, paint_preview

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_recolor import pyramid, stages, worker
+from napari_recolor.runs import pyramid, stages, worker
 from napari_recolor.runs.layers import KEY, layers_of_run
 
 pytestmark = pytest.mark.gui

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_recolor.runs.layers import KEY
 from napari_recolor.runs.options import Options
-from recolor_core import Hint, Reference, colorize_stack
+from recolor_core import Colorizer, Hint, Reference, colorize_stack
 from recolor_core.color_from import ColorSource
 from recolor_core.models.memory import ColorMemory
 
@@ -92,7 +92,7 @@ def test_a_cleaned_copy_is_what_the_library_makes_of_it(
     widget.findChild(QPushButton, "recolor.copy_python").click()
     program = QGuiApplication.clipboard().text()
     assert "clean=True" in program
-    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    monkeypatch.setattr("recolor_core.stack.Colorizer", always(colorizer))
     scope = {"viewer": widget.viewer}
     exec(program, scope)
     np.testing.assert_array_equal(scope["rgb"], rgb.data)
@@ -172,12 +172,22 @@ def test_hints_belong_to_their_frame_and_are_carried_on(
     widget.viewer.layers.selection.active = rgb
     widget.findChild(QPushButton, "recolor.copy_python").click()
     program = QGuiApplication.clipboard().text()
-    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    monkeypatch.setattr("recolor_core.stack.Colorizer", always(colorizer))
     scope = {"viewer": widget.viewer}
     exec(program, scope)
     np.testing.assert_array_equal(scope["rgb"], rgb.data)
     widget.findChild(QPushButton, "recolor.copy_command").click()
     assert "Copy it as Python" in status(widget)
+
+
+def always(colorizer):
+    """Return a class whose objects are this colorizer, so that programs use small weights."""
+
+    class Always(Colorizer):
+        def __new__(cls, *_):
+            return colorizer
+
+    return Always
 
 
 def choose(menu, text):
@@ -221,7 +231,7 @@ def test_references_and_the_color_of_other_images_count_over_time(
 
     viewer.layers.selection.active = rgb
     controls.copy_python.click()
-    monkeypatch.setattr("recolor_core.stack.Colorizer", lambda *_: colorizer)
+    monkeypatch.setattr("recolor_core.stack.Colorizer", always(colorizer))
     scope = {"viewer": viewer}
     exec(QGuiApplication.clipboard().text(), scope)
     np.testing.assert_array_equal(scope["rgb"], expected)

@@ -94,6 +94,7 @@ def test_keys_answer_wherever_the_focus_is(opened, session, qtbot):
     canvas = viewer.window._qt_viewer.canvas.native
     keys = {Side.LEFT: Qt.Key.Key_Left, Side.RIGHT: Qt.Key.Key_Right}
     for count, focus in enumerate((dock.window(), canvas, dock), start=1):
+        focus.window().activateWindow()
         focus.setFocus()
         side = right_answer(session)
         gray = part(dock, QPushButton, "gray")
