@@ -126,9 +126,9 @@ def read_wishes(record: Mapping[str, Any], folders: Sequence[Path]) -> tuple[Wis
     Parameters
     ----------
     record : mapping
-        How the result was made. The plugin records the paths of images, the command their names.
+        How the result was made. It names images, and has the SHA-256 of each.
     folders : sequence of Path
-        Where images are looked for that are not at their path.
+        Where the images are looked for.
 
     Returns
     -------
@@ -141,8 +141,8 @@ def read_wishes(record: Mapping[str, Any], folders: Sequence[Path]) -> tuple[Wis
     missing: list[str] = []
 
     def find(image: Mapping[str, Any]) -> list[ColorImage]:
-        places = [Path(image.get("path") or ""), *(folder / image["name"] for folder in folders)]
-        found = next((place for place in places if place.is_file()), None)
+        places = (folder / Path(image["name"]).name for folder in folders)
+        found = next((place for place in places if _holds(place, image.get("sha256"))), None)
         if found is None:
             missing.append(image["name"])
             return []
@@ -157,6 +157,13 @@ def read_wishes(record: Mapping[str, Any], folders: Sequence[Path]) -> tuple[Wis
         tuple(map(_part, told.get("parts", ()))),
     )
     return wishes, missing
+
+
+def _holds(place: Path, sha256: str | None) -> bool:
+    """Whether a place is the file that has this SHA-256, if it is known."""
+    from recolor_core.files import sha256_of
+
+    return place.is_file() and (not sha256 or sha256_of(place) == sha256)
 
 
 def _told_by_command(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from recolor_core.errors import ImageError, RecolorError
 
 if TYPE_CHECKING:
     from recolor_core.images import ImageFile, Page, Resolution
+    from recolor_core.images.image import Stored
 
 
 def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -117,12 +120,16 @@ def _write_image(
         source = _source(about)
         if source is not None:
             stack.enter_context(source)
-        writer = stack.enter_context(ImageWriter(path, like=source, overwrite=True))
-        pages = zip(source, source.headers(), strict=True) if source is not None else None
-        for index in np.ndindex(*data.shape[:-3]):
+        indices = _finished(about, data.shape[:-3])
+        records = {index: _facts(about, index) for index in indices} if about else {}
+        like = source if about and _is_whole(about, source, indices) else None
+        writer = stack.enter_context(ImageWriter(path, like=like, overwrite=True))
+        pages = _pages(source, [records[index].get("source_page", 1) for index in records])
+        for index in indices:
             image = np.ascontiguousarray(data[index])  # one at a time: a stack may be on disk
-            page, stored = (_page(image, meta), None) if pages is None else next(pages)
-            record = None if about is None else _facts(about, index)
+            original, stored = next(pages, (None, None))
+            page = _page(image, meta, about, original)
+            record = records.get(index)
             if record is not None:
                 record |= facts_to_verify(
                     page,
@@ -130,27 +137,31 @@ def _write_image(
                     source_sha256=record["source_sha256"],
                     format=writer.format,
                     gray_sha256=record.get("gray_sha256", ""),
-                    stored=stored,
+                    stored=None if record.get("region") else stored,
                     stored_format="" if source is None else source.format,
                 )
                 if record.get("layer") == "coarse":  # it has fewer pixels than the source
-                    digest = digest_codes(data.reshape(-1, *data.shape[-2:]))
+                    digest = digest_codes(np.concatenate([data[index] for index in indices]))
                     record |= {"stage": "coarse", "stage_sha256": digest}
             writer.write(page, image[..., :3], record)
 
 
-def _source(about: Mapping[str, Any] | None) -> "ImageFile | None":
-    """The file that a run has colorized as a whole, where it is still the same.
+def _finished(about: Mapping[str, Any] | None, leading: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The images of a layer that are finished: not all are, if the run was canceled."""
+    images = (about or {}).get("images")
+    finished = {tuple(image["index"]) for image in images} if images else None
+    return [index for index in np.ndindex(*leading) if finished is None or index in finished]
 
-    What it holds beside the pixels (color profile, EXIF, resolution, alpha) then goes along, as it
-    does with the command.
+
+def _source(about: Mapping[str, Any] | None) -> "ImageFile | None":
+    """The file that a run has colorized, or a part of it, if the file is still the same.
+
+    What it holds beside the pixels goes along, as it does with the command.
     """
     from recolor_core.images import open_image
 
     file = (about or {}).get("source", {}).get("file")
-    if not about or not file or about["region"] is not None or about.get("layer") == "coarse":
-        return None
-    if len(about["images"]) != file["pages"]:
+    if not about or not file or about.get("layer") == "coarse":
         return None
     try:
         source = open_image(file["path"])
@@ -162,12 +173,62 @@ def _source(about: Mapping[str, Any] | None) -> "ImageFile | None":
     return None
 
 
-def _page(image: NDArray[Any], meta: Mapping[str, Any]) -> "Page":
-    """A page that holds what the layer tells."""
+def _is_whole(
+    about: Mapping[str, Any], source: "ImageFile | None", indices: Sequence[tuple[int, ...]]
+) -> bool:
+    """Whether every pixel of the source is in the result."""
+    return source is not None and about.get("region") is None and len(indices) == len(source)
+
+
+def _pages(
+    source: "ImageFile | None", numbers: Collection[int]
+) -> "Iterator[tuple[Page | None, Stored | None]]":
+    if source is not None:
+        yield from source.pages(numbers)
+
+
+def _page(
+    image: NDArray[Any],
+    meta: Mapping[str, Any],
+    about: Mapping[str, Any] | None,
+    original: "Page | None",
+) -> "Page":
+    """What is written beside the colors of an image.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3 or 4).
+    meta, about : mapping
+        The attributes of the layer, and what they tell of the run.
+    original : Page or None
+        The page of the source, if there is one. A region has its resolution, color profile, alpha
+        and further channels. What describes the whole page does not go along.
+    """
     from recolor_core.images import Metadata, Page
 
+    region = (about or {}).get("region")
+    if original is not None:
+        if not region:
+            return original
+        rows, columns = (slice(*part) for part in region)
+        whole = original.metadata
+        metadata = Metadata(
+            resolution=whole.resolution or _resolution(meta),
+            icc=whole.icc,
+            premultiplied=whole.premultiplied,
+            extra_samples=whole.extra_samples,
+        )
+        alpha, extra = (
+            None if channels is None else channels[rows, columns]
+            for channels in (original.alpha, original.extra)
+        )
+        codes = original.codes[rows, columns]
+        return replace(original, codes=codes, alpha=alpha, extra=extra, metadata=metadata)
+    file = (about or {}).get("source", {}).get("file") or {}
+    # The colors were made in the space of this profile, even if the file has gone since.
+    metadata = Metadata(resolution=_resolution(meta), icc=b64decode(file.get("icc", "")) or None)
     alpha = image[..., 3] if image.shape[-1] == 4 else None
-    metadata = Metadata(resolution=_resolution(meta))
     return Page(image[..., :3], alpha=alpha, reading=f"layer {meta['name']!r}", metadata=metadata)
 
 
@@ -196,7 +257,7 @@ def _write_numbers(
 def _facts(about: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
     """Combine the facts of the whole run with those of one image, as the command records them.
 
-    The source is named without its folder: a file that is published tells nothing of a disk.
+    Files are named without their folders: a file that is published tells nothing of a disk.
     """
     facts = {key: value for key, value in about.items() if key not in ("images", "source")}
     source = about.get("source", {})
@@ -204,6 +265,11 @@ def _facts(about: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
     name = source.get("path") or file.get("path")
     facts["source"] = Path(name).name if name else source.get("layer", "")
     facts["source_sha256"] = file.get("sha256", "")
+    if "asked" in facts.get("weights", {}):
+        asked = Path(facts["weights"]["asked"]).name
+        facts["weights"] = {**facts["weights"], "asked": asked}
+    if facts.get("wishes"):
+        facts["wishes"] = _named(facts["wishes"], facts)
     for image in about.get("images", ()):
         if tuple(image["index"]) == tuple(index):
             facts |= image
@@ -211,6 +277,23 @@ def _facts(about: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
             if leading and file.get("pages", 1) > 1:
                 facts["source_page"] = 1 + int(np.ravel_multi_index(image["of_source"], leading))
     return facts
+
+
+def _named(wishes: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Wishes whose images have a name and the SHA-256 of what was read, and no path."""
+
+    def named(image: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        told = {key: value for key, value in image.items() if key != "path"}
+        return {**told, "sha256": known["sha256"]} if "sha256" in known else told
+
+    told = dict(wishes)
+    if "references" in told:
+        known = facts.get("references") or [{}] * len(told["references"])
+        told["references"] = [*map(named, told["references"], known)]
+    if "color_from" in told:
+        sources = (facts.get("color_from") or {}).get("sources") or [{}]
+        told["color_from"] = named(told["color_from"], sources[0])
+    return told
 
 
 def _resolution(meta: Mapping[str, Any]) -> "Resolution | None":

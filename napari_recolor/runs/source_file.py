@@ -1,5 +1,6 @@
 """The file that holds what a layer holds."""
 
+from base64 import b64encode
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     """The file that holds just what a source holds, and what its codes mean.
 
-    napari reads images without their color profile; `recolor_core` knows it. Where a file is
-    read otherwise than the layer was, or there is none, the codes are taken for sRGB.
+    napari reads images without their color profile; `recolor_core` reads it. If a file is read
+    differently from the layer, if its pages have different profiles, or if there is no file, the
+    codes are taken for sRGB.
 
     Returns
     -------
     dict or None
-        ``path``, ``sha256`` and ``pages``.
+        ``path``, ``sha256``, ``pages``, and ``icc``: the ICC profile of the result in Base64, or
+        empty if it has none.
     ColorSpace
         Of the codes.
     """
@@ -37,11 +40,17 @@ def file_of(source: Source) -> tuple[dict[str, Any] | None, "ColorSpace"]:
     try:
         with open_image(source.path) as file:
             page = next(iter(file))
-            facts = {"path": source.path, "sha256": file.sha256, "pages": len(file)}
+            meanings = {(stored.icc, stored.space, stored.model) for stored in file.headers()}
+            facts = {
+                "path": source.path,
+                "sha256": file.sha256,
+                "pages": len(file),
+                "icc": b64encode(page.metadata.icc or b"").decode(),
+            }
     except RecolorError:
         return None, SRGB
     same = page.codes.dtype == first.dtype and np.array_equal(page.codes, first)
-    if not same or facts["pages"] != prod(source.leading):
+    if not same or facts["pages"] != prod(source.leading) or len(meanings) > 1:
         return None, SRGB
     return facts, page.space
 

@@ -20,7 +20,7 @@ from recolor_core.batch.outcome import one_line
 from recolor_core.batch.restoration import Restoration
 from recolor_core.batch.result import sidecar_of
 from recolor_core.batch.tree import OWN, is_film_name, make_folder
-from recolor_core.batch.verification import UNDECIDED, Verification
+from recolor_core.batch.verification import Verification
 from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError, OutputExistsError, RecolorError
 from recolor_core.files import sha256_of
@@ -202,7 +202,7 @@ def _check_frames(
         found.add("pages", f"{counted(count, 'frame')}, the source has more")
     if doubtful and source and source.damaged:
         found.add(
-            UNDECIDED,
+            "damaged source",
             "the source does not decode the same way twice, because it is damaged: the gray of "
             f"{len(doubtful)} of {counted(count, 'frame')}, the first is frame {doubtful[0]}, is "
             "what was written, but not what the source decodes to now; compare them with PyAV "

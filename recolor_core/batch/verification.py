@@ -21,6 +21,7 @@ Kind = Literal[
     "other source",
     "missing source",
     "damaged source",
+    "unknown source",
     "format",
     "pages",
     "size",
@@ -31,8 +32,8 @@ Kind = Literal[
 ]
 """What can be found. Each is described where it is found, in `verify` and `films`."""
 
-UNDECIDED: Kind = "damaged source"
-"""The finding that does not mean that a result was altered, only that nobody can tell."""
+UNDECIDED: frozenset[Kind] = frozenset({"damaged source", "unknown source"})
+"""The findings that do not mean that a result was altered, only that nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Verification:
     @property
     def altered(self) -> bool:
         """Whether something is not as it was written; False also if that cannot be verified."""
-        return any(finding.kind != UNDECIDED for finding in self.findings)
+        return any(finding.kind not in UNDECIDED for finding in self.findings)
 
     def add(self, kind: Kind, words: str) -> None:
         """Add a finding."""

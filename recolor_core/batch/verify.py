@@ -17,7 +17,7 @@ from recolor_core.batch.manifest import MANIFEST, Manifest
 from recolor_core.batch.outcome import one_line
 from recolor_core.batch.result import SHEET, STAGES, read_records, sidecar_of
 from recolor_core.batch.tree import OWN, find_files, is_film_name, is_image_name
-from recolor_core.batch.verification import Verification
+from recolor_core.batch.verification import Finding, Verification
 from recolor_core.digest import digest_codes
 from recolor_core.errors import ImageError, RecolorError
 from recolor_core.files import sha256_of
@@ -142,8 +142,10 @@ def _check_pages(
 ) -> None:
     numbers = [record.get("source_page") for record in records]
     originals: Iterator[Page | None] = _originals(source, numbers) if source else iter(())
+    no_file = any(record.get("source_sha256") == "" for record in records)
     if source and len(source) != len(file) and not all(numbers):
-        found.add("pages", f"{counted(len(file), 'page')}, the source has {len(source)}")
+        words = f"{counted(len(file), 'page')}, the source has {len(source)}"
+        found.findings.append(_different(Finding("pages", words), no_file=no_file))
     for number, page in enumerate(file, 1):
         record = records[number - 1] if number <= len(records) else {}
         where = f" of page {number}" if len(file) > 1 else ""
@@ -163,11 +165,28 @@ def _check_pages(
                 _check_profile(found, page, record, where)
             if gray.dtype == np.float64 or digest_codes(gray) == record.get("gray_sha256"):
                 found.exact_pages += gray.dtype != np.float64
-            elif not source:
+            elif not source or no_file:
                 found.add("gray", f"the gray{where} is not what was written")
         original = next(originals, None)
         if original is not None:
-            _compare(found, gray, _original_gray(original, record), where, lossy=lossy)
+            finding = _compare(found, gray, _original_gray(original, record), where, lossy=lossy)
+            has_size = any(known.kind == "size" for known in found.findings)
+            if finding and not (finding.kind == "size" and has_size):
+                found.findings.append(_different(finding, no_file=no_file))
+
+
+def _different(finding: Finding, *, no_file: bool) -> Finding:
+    """What a difference from the source means.
+
+    A result that was made from an image in memory is compared with whatever file the user names.
+    """
+    if not no_file:
+        return finding
+    return Finding(
+        "unknown source",
+        f"it was made from an image in memory, so that it cannot be compared with this file: "
+        f"{finding.words}; verify it without the file",
+    )
 
 
 def _originals(source: ImageFile, numbers: Sequence[int | None]) -> Iterator[Page]:
@@ -175,7 +194,7 @@ def _originals(source: ImageFile, numbers: Sequence[int | None]) -> Iterator[Pag
     if not numbers or not all(numbers):
         yield from source
         return
-    yield from (page for number, page in enumerate(source, 1) if number in numbers)
+    yield from (page for page, _ in source.pages([number for number in numbers if number]))
 
 
 def _same_size(record: Mapping[str, Any], gray: NDArray[Any]) -> bool:
@@ -201,12 +220,10 @@ def _original_gray(page: Page, record: Mapping[str, Any]) -> NDArray[Any]:
 
 def _compare(
     found: Verification, gray: NDArray[Any], original: NDArray[Any], where: str, *, lossy: bool
-) -> None:
+) -> Finding | None:
     """Compare the gray of a page with the source, value by value."""
     if gray.shape != original.shape:
-        if not any(finding.kind == "size" for finding in found.findings):
-            found.add("size", f"the size{where} is not that of the source")
-        return
+        return Finding("size", f"the size{where} is not that of the source")
     white = [1.0 if a.dtype.kind == "f" else float(np.iinfo(a.dtype).max) for a in (gray, original)]
     same_dtype = gray.dtype == original.dtype
     # `to_rgb` keeps float64 within a few rounding errors, and everything else exactly.
@@ -231,7 +248,8 @@ def _compare(
             words += f", the first at x={first[0]}, y={first[1]}"
         else:
             words += f": {gray.dtype} instead of {original.dtype}"
-        found.add("gray", words)
+        return Finding("gray", words)
+    return None
 
 
 def verify_stage(path: Path, source_sha256: str | None = None) -> Verification:

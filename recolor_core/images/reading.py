@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -139,6 +139,25 @@ class ImageFile:
             page = self._guarded(partial(_page, stored))
             _warn_of_dark_codes(page)
             yield page
+
+    def pages(self, numbers: Collection[int]) -> Iterator[tuple[Page, Stored]]:
+        """Decode only some of the pages.
+
+        Parameters
+        ----------
+        numbers
+            Of the pages, counted from 1.
+
+        Yields
+        ------
+        Page
+            In the order of the file.
+        Stored
+            Its header.
+        """
+        for number, stored in enumerate(self.headers(), 1):
+            if number in numbers:
+                yield self._guarded(partial(_page, stored)), stored
 
     @property
     def lossy(self) -> bool:

@@ -2,17 +2,23 @@
 
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image
+from PIL import Image as Pillow
 from qtpy.QtWidgets import QLabel, QPushButton
 
+from napari_recolor.files.recall import read_wishes
 from napari_recolor.files.saving import save_active, suggested_path
 from napari_recolor.files.writer import write_image
 from napari_recolor.runs.layers import KEY
+from napari_recolor.runs.wishes import ColorImage, Wishes
 from recolor_core import ImageError
 from recolor_core.batch.verify import verify_image
+from recolor_core.digest import digest_codes
+from recolor_core.files import sha256_of
 from recolor_core.images import open_image
 from recolor_core.provenance import read_xmp
 
@@ -230,3 +236,204 @@ def test_a_region_and_an_image_that_was_no_file_can_be_verified(
     save_to(panel, rgb, target)
     found = verify_image(target, source)
     assert found.unaltered, found.line()
+
+
+WIDE = imagecodecs.cms_profile(
+    "rgb",
+    gamma=563 / 256,
+    primaries=[0.64, 0.33, 0.21, 0.71, 0.15, 0.06],
+    whitepoint=[0.3127, 0.3290, 1.0],
+)
+GRAY_22 = imagecodecs.cms_profile("gray", gamma=2.2)
+INCH = 2
+
+
+def in_mode(photo, mode):
+    return photo if mode == "gray" else np.stack([photo, photo // 2, 255 - photo], axis=-1)
+
+
+def write_with_profile(path, photo, mode):
+    profile, image = GRAY_22 if mode == "gray" else WIDE, in_mode(photo, mode)
+    if path.suffix == ".png":
+        Pillow.fromarray(image).save(path, icc_profile=profile, dpi=(600, 600))
+        return
+    photometric = "minisblack" if mode == "gray" else "rgb"
+    with tifffile.TiffWriter(path) as file:
+        for page in (image, image[::-1], image // 2):
+            file.write(
+                page.astype(np.uint16) * 257, photometric=photometric, iccprofile=profile,
+                resolution=(600, 600), resolutionunit=INCH, metadata=None,
+            )  # fmt: skip
+
+
+def colorize(panel, finish, scope):
+    choice = panel.controls.scope
+    choice.setCurrentIndex(choice.findData(scope))
+    panel.controls.steady.setChecked(False)
+    button(panel, "run").click()
+    finish(panel)
+    return panel._runner.last.layers["rgb"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scope", ["slice", "stack", "region"])
+@pytest.mark.parametrize("mode", ["gray", "rgb"])
+@pytest.mark.parametrize("name", ["scan.tif", "scan.png"])
+def test_the_color_profile_goes_along(open_panel, photo, finish, tmp_path, name, mode, scope):
+    source, target = tmp_path / name, tmp_path / f"out{name[-4:]}"
+    write_with_profile(source, photo, mode)
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    stack = name == "scan.tif"
+    if stack:
+        panel.viewer.dims.set_point(0, 1)
+    if scope == "region":
+        panel.viewer.scene.camera.zoom *= 3
+    rgb = colorize(panel, finish, scope)
+    save_to(panel, rgb, target)
+    with open_image(source) as file:
+        original, *_ = file
+    with open_image(target) as file:
+        pages = list(file)
+    assert len(pages) == (3 if stack and scope == "stack" else 1)
+    for page in pages:
+        assert page.metadata.icc == original.metadata.icc
+        assert page.space == original.space
+        assert float(page.metadata.resolution.per_inch()[0]) == pytest.approx(600, abs=0.01)
+    for known in (None, source):
+        found = verify_image(target, known)
+        assert found.unaltered, found.line()
+        assert found.exact_pages == len(pages)
+    rgb.data = np.where(rgb.data > 20, rgb.data - 5, rgb.data)  # by someone else
+    save_to(panel, rgb, target)
+    assert verify_image(target).altered
+    assert verify_image(target, source).altered
+
+
+@pytest.mark.parametrize("mode", ["gray", "rgb"])
+def test_the_color_profile_goes_along_if_the_file_has_gone(
+    open_panel, photo, finish, tmp_path, mode
+):
+    source, target = tmp_path / "scan.png", tmp_path / "out.tif"
+    write_with_profile(source, photo, mode)
+    with open_image(source) as file:
+        (original,) = file
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    rgb = colorize(panel, finish, "slice")
+    moved = source.rename(tmp_path / "moved.png")
+    save_to(panel, rgb, target)
+    with open_image(target) as file:
+        (page,) = file
+    assert page.metadata.icc == original.metadata.icc
+    for known in (None, moved):
+        found = verify_image(target, known)
+        assert found.unaltered, found.line()
+
+
+def test_an_image_in_memory_is_not_called_altered_because_of_a_file_with_a_profile(
+    open_panel, photo, finish, tmp_path
+):
+    source, target = tmp_path / "scan.png", tmp_path / "out.tif"
+    write_with_profile(source, photo, "rgb")
+    panel = open_panel(in_mode(photo, "rgb"), rgb=True)
+    rgb = colorize(panel, finish, "slice")
+    save_to(panel, rgb, target)
+    assert verify_image(target).unaltered
+    with open_image(target) as file:
+        (page,) = file
+    assert page.metadata.icc is None
+    found = verify_image(target, source)  # whose codes mean other colors
+    assert not found.altered, found.line()
+    assert not found.unaltered
+    assert "image in memory" in found.line()
+    rgb.data = rgb.data // 2  # by someone else
+    save_to(panel, rgb, target)
+    assert verify_image(target).altered
+    assert verify_image(target, source).altered
+
+
+def test_pages_of_different_profiles_are_taken_for_srgb(open_panel, photo, finish, tmp_path):
+    source, target = tmp_path / "scan.tif", tmp_path / "out.tif"
+    with tifffile.TiffWriter(source) as file:
+        for profile in (WIDE, None):
+            image = in_mode(photo, "rgb")
+            file.write(image, photometric="rgb", iccprofile=profile, metadata=None)
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    save_to(panel, colorize(panel, finish, "stack"), target)
+    assert verify_image(target).unaltered
+    found = verify_image(target, source)
+    assert not found.altered, found.line()
+
+
+def test_of_a_stack_that_was_canceled_the_finished_images_are_saved(tmp_path, photo):
+    source, target = tmp_path / "stack.tif", tmp_path / "out.tif"
+    stack = np.stack([photo, photo[::-1], photo // 2])
+    tifffile.imwrite(source, stack, photometric="minisblack")
+    with open_image(source) as file:
+        known = {"path": str(source), "sha256": file.sha256, "pages": 3, "icc": ""}
+    images = [
+        {"index": [i], "of_source": [i], "gray_sha256": digest_codes(stack[i])} for i in (0, 2)
+    ]
+    about = {
+        "software": "recolor",
+        "version": "0",
+        "layer": "rgb",
+        "weights": {"name": "w"},
+        "source": {"file": known, "shape": stack.shape},
+        "region": None,
+        "images": images,
+    }
+    colors = np.repeat(stack[..., None], 3, axis=-1)
+    colors[1] = 0
+    write_image(str(target), colors, {"name": "x", "rgb": True, "metadata": {KEY: about}})
+    np.testing.assert_array_equal(tifffile.imread(target), colors[[0, 2]])
+    for source_or_not in (None, source):
+        found = verify_image(target, source_or_not)
+        assert found.unaltered, found.line()
+
+
+@pytest.mark.slow
+def test_images_that_colors_were_taken_from_are_named_without_their_folders(
+    open_panel, photo, finish, tmp_path
+):
+    source, target = tmp_path / "scan.tif", tmp_path / "out.tif"
+    colored = tmp_path / "private" / "autochrome.png"
+    colored.parent.mkdir()
+    Pillow.fromarray(in_mode(photo, "rgb")).save(colored)
+    tifffile.imwrite(source, photo, photometric="minisblack")
+    panel = open_panel()
+    panel.viewer.open(source, plugin="napari")
+    image = ColorImage(colored.name, str(colored))
+    panel._wishes.put(Wishes((image,), image))
+    rgb = colorize(panel, finish, "slice")
+    assert rgb.metadata[KEY]["wishes"]["references"][0]["path"] == str(colored)  # to be copied
+    save_to(panel, rgb, target)
+    with open_image(target) as file:
+        (page,) = file
+    record = read_xmp(page.metadata.xmp)
+    named = {"name": "autochrome.png", "part": "", "sha256": sha256_of(colored)}
+    assert record["wishes"] == {"references": [named], "color_from": named}
+    assert str(tmp_path) not in json.dumps(record)
+    wishes, missing = read_wishes(record, [tmp_path])
+    assert wishes == Wishes()
+    assert missing == [colored.name] * 2
+    wishes, missing = read_wishes(record, [tmp_path, colored.parent])
+    assert wishes == Wishes((image,), image)
+    assert not missing
+    Pillow.fromarray(in_mode(photo, "rgb")[::-1]).save(colored)  # another image of this name
+    wishes, missing = read_wishes(record, [colored.parent])
+    assert missing == [colored.name] * 2
+
+
+def test_weights_are_named_without_their_folder(tmp_path):
+    weights = {"name": "mine", "asked": str(tmp_path / "mine.st")}
+    about = {"software": "recolor", "version": "0", "layer": "rgb", "weights": weights}
+    meta = {"name": "photo", "rgb": True, "metadata": {KEY: about}}
+    write_image(str(tmp_path / "out.tif"), np.zeros((4, 5, 3), np.uint8), meta)
+    with open_image(tmp_path / "out.tif") as file:
+        (page,) = file
+    record = read_xmp(page.metadata.xmp)
+    assert record["weights"]["asked"] == "mine.st"
+    assert str(tmp_path) not in json.dumps(record)

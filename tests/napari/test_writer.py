@@ -101,8 +101,13 @@ def test_what_the_source_holds_beside_pixels_goes_along(tmp_path):
         assert file.pages[0].description == "a view of the sea"
     np.testing.assert_array_equal(page.codes, image(np.uint16))
 
-    # Not of a part of it, and not of what has changed since.
-    assert saved({**about, "region": [[0, 7], [0, 9]]}).metadata.resolution is None
+    # A region has the resolution, and not what describes the whole page.
+    page = saved({**about, "region": [[0, 7], [0, 9]]})
+    assert page.metadata.resolution.per_inch() == (300, 300)
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert "ImageDescription" not in file.pages[0].tags
+
+    # A file that has changed since is another one.
     tifffile.imwrite(tmp_path / "scan.tif", gray, resolution=(72, 72))
     assert saved(about).metadata.resolution is None
     (tmp_path / "scan.tif").unlink()
