@@ -10,6 +10,7 @@ from napari.layers.base import ActionType
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_recolor.hints import owner
 from napari_recolor.hints.label_pixels import EVENTS, LabelPixels
 from napari_recolor.hints.mark_layers import GEOMETRY, MarkLayers
 from napari_recolor.hints.marks import MAX_LABELS
@@ -59,6 +60,9 @@ class HintLayer:
     predicted : callable, optional
         Takes a position of the world and gives the color that the networks predict there, or
         None. New points begin with it.
+    kept : sequence of Layer
+        The layers of the viewer that hold hints of the image already. Without any, a layer of
+        points is added.
 
     Attributes
     ----------
@@ -95,9 +99,11 @@ class HintLayer:
         viewer: ViewerModel,
         image: Image,
         predicted: Callable[[Sequence[float]], str | None] = lambda _: None,
+        kept: Sequence[Layer] = (),
     ) -> None:
         self.viewer, self.image = viewer, image
-        self.marks = MarkLayers(viewer, image)
+        points = next((layer for layer in kept if isinstance(layer, Points)), None)
+        self.marks = MarkLayers(viewer, image, points)
         self.styles = HintStyles(self.marks, predicted)
         self.eyedropper = Eyedropper(viewer, self.layer, self._take_color)
         self._mouse = HintMouse(image, self.eyedropper)
@@ -109,10 +115,16 @@ class HintLayer:
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._tell)
-        self.marks.show_points()
+        if not kept:
+            self.marks.show_points()
         self._told = self._now()
         self._wire("connect")
         self._watch(self.layer)
+        for layer in kept:
+            if isinstance(layer, Shapes):
+                self.shapes = layer
+            elif isinstance(layer, Labels):
+                self.labels = layer
 
     def close(self) -> None:
         """Stop watching; the layers stay where they are."""
@@ -258,6 +270,7 @@ class HintLayer:
     def _on_replaced(self, before: Layer | None, layer: Layer | None) -> None:
         if before is not None:
             self._unwatch(before)
+            owner.disown(before)
         if layer is not None:
             self._watch(layer)
         self._touch()
@@ -265,11 +278,13 @@ class HintLayer:
 
     def _watch(self, layer: Layer) -> None:
         """Follow what happens to a layer."""
+        owner.follow(layer, self.image)
         self._mouse.attach(layer)
         for event, slot in self._slots(layer):
             event.connect(slot)
 
     def _unwatch(self, layer: Layer) -> None:
+        owner.leave(layer)
         self._mouse.detach(layer)
         for event, slot in self._slots(layer):
             event.disconnect(slot)

@@ -35,6 +35,8 @@ class MarkLayers:
         Gets the layers.
     image : Image
         The image, 2D or a stack of images along its leading axes; RGB or gray.
+    points : Points, optional
+        The layer of points; a new one if it is not given.
 
     Attributes
     ----------
@@ -47,23 +49,12 @@ class MarkLayers:
 
     replaced = Signal(object, object)
 
-    def __init__(self, viewer: ViewerModel, image: Image) -> None:
+    def __init__(self, viewer: ViewerModel, image: Image, points: Points | None = None) -> None:
         self.viewer, self.image = viewer, image
         self._shapes: Shapes | None = None
         self._labels: Labels | None = None
         self._made: set[Layer] = set()
-        self.points = Points(
-            np.empty((0, image.ndim)),
-            ndim=image.ndim,
-            name="Color hints",
-            size=2 * cell_size(image),  # a disk of about four cells
-            face_color=FIRST_COLOR,
-            border_color="white",
-            border_width=0.15,
-            canvas_size_limits=(12, 10000),  # small hints stay visible and can be grabbed
-            **first_features(),
-            **self._geometry(),
-        )
+        self.points = self._new_points() if points is None else points
 
     # --- which layers there are -----------------------------------------------------------------
 
@@ -181,6 +172,20 @@ class MarkLayers:
                 yield
         labels.mode = "paint"
         self.viewer.layers.selection.active = labels
+
+    def _new_points(self) -> Points:
+        return Points(
+            np.empty((0, self.image.ndim)),
+            ndim=self.image.ndim,
+            name="Color hints",
+            size=2 * cell_size(self.image),  # a disk of about four cells
+            face_color=FIRST_COLOR,
+            border_color="white",
+            border_width=0.15,
+            canvas_size_limits=(12, 10000),  # small hints stay visible and can be grabbed
+            **first_features(),
+            **self._geometry(),
+        )
 
     def own_shapes(self) -> Shapes:
         """Return the layer of strokes and regions; make it if needed."""

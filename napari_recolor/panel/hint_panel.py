@@ -1,18 +1,19 @@
 """Color hints in the panel: each image has its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_recolor.hints.hint_layer import HintLayer
 from napari_recolor.hints.mark_layers import MarkLayers
+from napari_recolor.hints.owner import layers_left
 from napari_recolor.hints.placing import color_at
 from napari_recolor.hints.values import NOTHING
 from napari_recolor.panel.controls import Controls
@@ -67,6 +68,7 @@ class HintPanel(QObject):
         controls.palette_of.activated.connect(self._take_palette)
         controls.load_hints.clicked.connect(self._load)
         controls.save_hints.clicked.connect(self._save)
+        self._take_up_left()
 
     @property
     def current(self) -> HintLayer | None:
@@ -118,14 +120,20 @@ class HintPanel(QObject):
             return hint_layer
         draw_later(self._controls.window())
         if hint_layer is None:
-            hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted)
-            self._wire(image, hint_layer)
+            hint_layer = self._open(image)
         else:
             hint_layer.reopen()
         self._on_layers()
         return hint_layer
 
-    def _wire(self, image: Image, hint_layer: HintLayer) -> None:
+    def _take_up_left(self) -> None:
+        """Follow the hints that an earlier panel of this viewer left."""
+        for image in list(self.viewer.layers):
+            if isinstance(image, Image) and (left := layers_left(self.viewer.layers, image)):
+                self._open(image, left)
+
+    def _open(self, image: Image, kept: Sequence[Layer] = ()) -> HintLayer:
+        hint_layer = self._of[image] = HintLayer(self.viewer, image, self._predicted, kept)
         hint_layer.changed.connect(partial(self._tell, hint_layer))
         hint_layer.layers_changed.connect(self._on_layers)
         hint_layer.closed.connect(partial(self._on_closed, image))
@@ -133,6 +141,7 @@ class HintPanel(QObject):
         hint_layer.selected.connect(self._show_style)
         hint_layer.placed.connect(partial(self._on_placed, hint_layer))
         hint_layer.said.connect(self._say)
+        return hint_layer
 
     def finish_drawing(self) -> None:
         """End the drawing of a shape with the corners that it has; one with too few is dropped."""

@@ -30,6 +30,9 @@ from napari_recolor.runs.run import Run
 from napari_recolor.runs.worker import colorize
 from recolor_core.hints import Mark
 
+RUN = "recolor run"
+"""In the metadata of RGB layers whose panel was closed: their `Run`, for the next panel."""
+
 PROGRESS_MS = 100
 """Progress within a stage is shown this often, in milliseconds."""
 
@@ -73,6 +76,7 @@ class Runner(QObject):
         self._shown: tuple[int, str] | None = None  # the image and stage of the progress shown
         self._next_progress = 0.0
         self._covers = True  # whether the panel shows the image of the run that is on
+        self._take_up_left()
 
     @property
     def busy(self) -> bool:
@@ -236,9 +240,20 @@ class Runner(QObject):
                     )
 
     def close(self) -> None:
-        """Take the progress bars away and touch the viewer no more."""
+        """Take the progress bars away and touch the viewer no more; leave the runs to the next."""
+        for run in self.runs.values():
+            if run is not self.running and "rgb" in run.layers:
+                run.layers["rgb"].metadata[RUN] = run
+        self.runs.clear()
         self.running, self._job, self._closed = None, None, True
         self._close_bars()
+
+    def _take_up_left(self) -> None:
+        """Take the runs that an earlier panel of this viewer left."""
+        for layer in self.viewer.layers:
+            run = layer.metadata.pop(RUN, None)
+            if run is not None and run.layers.get("rgb") is layer:  # not a copy that the user made
+                self.runs[run.id] = run
 
     def about(self, layer: Any) -> dict[str, Any] | None:
         """What is known of the run that made a layer, or else of the newest run."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Shapes, _layer_actions
 
 from napari_recolor.hints.hint_layer import OUTSIDE
 from napari_recolor.panel.following import OUTSIDE_REGION
@@ -10,7 +10,7 @@ from napari_recolor.runs.layers import KEY
 from napari_recolor.views.gl_context import canvas_of
 
 from .hinting import wheel
-from .windows import button, text
+from .windows import button, choose, results, text
 
 pytestmark = pytest.mark.gui
 
@@ -312,3 +312,101 @@ def test_saving_hints_says_so_or_why_not(panel, tmp_path, monkeypatch, notified)
     assert notified[0].count(str(missing)) == 1
     assert "Traceback" not in notified[0]
     assert text(panel, "status") == f"Not saved: {notified[0]}"
+
+
+@pytest.fixture
+def reopen(qtbot):
+    """Close the panel with its x, and open it again."""
+
+    def opened(panel):
+        window = panel.viewer.window
+        panel.parent().destroyOnClose()
+        _, again = window.add_plugin_dock_widget("napari-recolor", "Colorize")
+        assert again is not panel
+        qtbot.waitUntil(lambda: again.complete)
+        again.controls.size.setValue(64)
+        return again
+
+    return opened
+
+
+def test_a_panel_that_is_opened_again_takes_up_the_hints_and_the_result(
+    open_panel, photo, finish, settle, reopen
+):
+    panel = open_panel(photo)
+    panel._hints.add().styles.set_style(reach=0.8)
+    for mark in (add_point, add_stroke, paint_mask):
+        mark(panel._hints.current)
+    settle(panel)
+    rgb, hinted = colorized(panel, finish)
+    layers, values = list(panel.viewer.layers), panel._hints.current.values()
+    panel = reopen(panel)
+    settle(panel)
+    assert not panel.controls.hints.isEnabled()
+    assert not panel.controls.undo.isEnabled()
+    for name in ("hints", "draw", "paint"):
+        getattr(panel.controls, name).click()
+    settle(panel)
+    assert list(panel.viewer.layers) == layers
+    assert len(values) == 3
+    assert values[0].reach == 0.8
+    assert [str(one) for one in panel._hints.current.values()] == [str(one) for one in values]
+    assert panel.controls.wipe.isEnabled()
+    np.testing.assert_array_equal(rgb.data, hinted)
+
+    points = panel._hints.current.layer
+    points.data = np.add(points.data, [20, 30])
+    settle(panel)
+    assert (rgb.data != hinted).any()  # without a new run
+    followed = rgb.data.copy()
+    panel.controls.run.click()
+    finish(panel)
+    assert results(panel) == [rgb]  # in place of the run before
+    np.testing.assert_array_equal(rgb.data, followed)
+
+
+def test_only_hints_of_the_same_image_are_taken_up(open_panel, photo, settle, reopen):
+    panel = open_panel(photo, photo[::-1].copy())  # both have the same name
+    first, second = panel.viewer.layers
+    own = {}
+    for image in (first, second):
+        panel.viewer.layers.selection.active = image
+        own[image] = add_point(panel._hints.add())
+    panel.viewer.layers.selection.active = own[second]
+    _layer_actions._duplicate_layer(panel.viewer.layers)
+    panel.viewer.layers.remove(first)
+    panel = reopen(panel)
+    settle(panel)
+    assert panel._hints.of(second).layers == [own[second]]
+    assert panel._hints.image_of(own[first]) is None
+    assert own[first] in panel.viewer.layers
+
+
+def test_a_second_panel_leaves_hints_alone_that_the_first_one_follows(
+    open_panel, photo, qtbot, reopen
+):
+    panel = open_panel(photo)
+    points = add_point(panel._hints.add())
+    second = type(panel)(panel.viewer)
+    panel.viewer.window.add_dock_widget(second)
+    qtbot.waitUntil(lambda: second.complete)
+    assert second._hints.image_of(points) is None
+    assert panel._hints.current.layer is points
+    again = reopen(panel)
+    assert again._hints.current.layer is points
+
+
+def test_a_layer_of_the_users_own_is_taken_up_until_it_was_left(open_panel, photo, settle, reopen):
+    panel = open_panel(photo)
+    image = panel.viewer.layers[0]
+    shapes = panel.viewer.add_shapes(
+        [np.array([[20, 20], [70, 90]])], shape_type="path", edge_color="#ff0000", edge_width=8
+    )
+    panel.viewer.layers.selection.active = image
+    choose(panel.controls.strokes, shapes.name)
+    panel = reopen(panel)
+    assert panel._hints.current.shapes is shapes
+    assert len(panel._hints.current.values()) == 1
+    choose(panel.controls.strokes, "none")
+    panel = reopen(panel)
+    assert panel._hints.current.shapes is None

@@ -307,19 +307,20 @@ def test_the_mouse_moves_the_line_and_nothing_else(window, shown, qtbot):
 
 
 @pytest.mark.gui
-def test_a_result_from_before_the_panel_was_opened_again(open_panel, photo, finish, qtbot):
+def test_a_result_of_another_panel(open_panel, photo, finish, qtbot):
     panel = open_panel(photo)
     panel.controls.run.click()
     finish(panel)
     viewer = panel.viewer
-    viewer.window.remove_dock_widget(panel)
-    _, again = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
-    qtbot.waitUntil(lambda: again.complete and again.controls.wipe.isEnabled(), timeout=60_000)
-    again.controls.wipe.click()
-    assert again.controls.wipe.isChecked()
-    assert again._wipe.column == 64
+    other = type(panel)(viewer)
+    viewer.window.add_dock_widget(other)
+    qtbot.waitUntil(lambda: other.complete and other.controls.wipe.isEnabled(), timeout=60_000)
+    assert not other._runner.runs
+    other.controls.wipe.click()
+    assert other.controls.wipe.isChecked()
+    assert other._wipe.column == 64
     viewer.layers.remove("photo")
-    assert not again.controls.wipe.isEnabled()
+    assert not other.controls.wipe.isEnabled()
 
 
 @pytest.mark.gui
