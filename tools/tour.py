@@ -40,7 +40,7 @@ def main(file: Path = FILE) -> None:
     _, panel = viewer.window.add_plugin_dock_widget("napari-recolor", "Colorize")
     wait_for(lambda: panel.complete, "the panel")
     ((image, options, _),) = migrant_mother()
-    photograph = viewer.add_image(image, **options)
+    viewer.add_image(image, **options)
     settle()
 
     def take(text: str, seconds: float) -> None:
@@ -69,9 +69,8 @@ def main(file: Path = FILE) -> None:
     for text, marks in zip(texts, STEPS[1:], strict=True):
         place(hints, marks, panel)
         take(text, 10)
-    for layer in viewer.layers:
-        if layer is not photograph and not layer.metadata:
-            layer.visible = False  # the marks
+    for layer in hints.layers:
+        layer.visible = False
     viewer.layers.selection.active = next(x for x in viewer.layers if x.name.endswith("RGB"))
     wipe(panel, image.shape[1], take)
     take("Save image… writes it with its provenance: the weights, the settings, and every hint.", 9)
