@@ -8,6 +8,7 @@ from typing import Any
 from napari.utils.notifications import notification_manager, show_warning
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import GeneratorWorker, create_worker
+from threadpoolctl import threadpool_limits
 
 from napari_recolor.runs.engine import Engine
 from napari_recolor.runs.events import failure_of
@@ -179,8 +180,15 @@ def _ignore(event: Any) -> None:
 
 
 def _guarded(job: Job, engine: Engine) -> Iterator[Any]:
+    """Do a job; an error is its last event.
+
+    The matrices are small. With one thread of NumPy's BLAS, a hint takes two thirds of the
+    processor time that it takes with two, which wait for each other; and the colors do not depend
+    on the number of threads.
+    """
     try:
-        yield from job.work(engine)
+        with threadpool_limits(1, "blas"):
+            yield from job.work(engine)
     except Exception as error:
         yield failure_of(error)
 
