@@ -448,19 +448,17 @@ def test_archives_cannot_write_outside_their_folder(tmp_path, make, name):
     inside.mkdir()
     suffix = ".zip" if make is zipped else ".tar"
     archive = make(inside / f"photos{suffix}", {"fine.txt": b"", name: b"evil"})
-    if make is tarred and name[0] in "/.":
-        name = name.lstrip("/")
-    try:
+    with pytest.raises(PrepareError, match="would write outside"):
         unpack(archive)
-    except PrepareError:
-        assert left(inside) == {archive.name}
+    assert left(inside) == {archive.name}
     assert left(tmp_path) == {"inside"}
     assert not Path("/evil.txt").exists()
 
 
 def test_links_damage_and_foreign_files_are_refused(tmp_path):
-    with pytest.raises(PrepareError, match="cannot be unpacked"):
-        unpack(tarred(tmp_path / "link.tar", {"link": b""}, tarfile.SYMTYPE))
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+        with pytest.raises(PrepareError, match="contains a link or device"):
+            unpack(tarred(tmp_path / "link.tar", {"link": b""}, kind))
     whole = zipped(tmp_path / "whole.zip", {"noise": DATA}).read_bytes()
     (tmp_path / "bad.zip").write_bytes(whole.replace(DATA[1000:1010], bytes(10)))
     with pytest.raises(PrepareError, match="CRC"):
