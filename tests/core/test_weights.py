@@ -555,7 +555,7 @@ def server(monkeypatch) -> Iterator[type[Handler]]:
         monkeypatch.delenv(name.upper(), raising=False)
     handler = type("Serving", (Handler,), {"requests": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        thread = Thread(target=http.serve_forever)
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         handler.url = f"http://127.0.0.1:{http.server_port}"
         try:
